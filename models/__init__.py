@@ -1,0 +1,11 @@
+"""What is stored: one Beanie document class per noun."""
+
+from beanie import Document
+
+from models.counter import Counter
+from models.definition import CollectionDefinition
+from models.product import Product
+from models.user import User
+
+DOCUMENTS: tuple[type[Document], ...] = (CollectionDefinition, Counter, Product, User)
+"""Every code-first document. Those whose collection does not start with `_` are served under `/api/`."""

@@ -1,0 +1,33 @@
+"""What every stored document has: the system fields, and the clock that stamps them."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SYSTEM_FIELDS = ("_version", "_created_at", "_updated_at", "_owner")
+
+
+def utc_now() -> datetime:
+    """Give the present time in UTC at BSON's precision, so that what is created is what is read back."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class Stored(BaseModel):
+    """System fields of a document: a plain mixin beside Beanie's Document, never a Document itself.
+
+    Beanie initialises parent documents and replaces their class attributes, so a shared Document base would
+    give later subclasses `'_id'` as their default id. `rules` and `options` have the form that a runtime
+    definition's have. A class whose collection's name starts with `_` is never public.
+    """
+
+    model_config = ConfigDict(populate_by_name=True, extra="ignore")
+
+    rules: ClassVar[dict[str, Any]] = {}
+    options: ClassVar[dict[str, Any]] = {}
+
+    version: Annotated[int, Field(alias="_version", ge=1)] = 1
+    created_at: datetime = Field(alias="_created_at", default_factory=utc_now)
+    updated_at: datetime = Field(alias="_updated_at", default_factory=utc_now)
+    owner: Annotated[str | None, Field(alias="_owner")] = None

@@ -1,0 +1,23 @@
+"""The stored description of a runtime collection."""
+
+from beanie import Document
+
+from models.base import Stored
+
+
+class CollectionDefinition(Stored, Document):
+    """Schema, rules, indexes and options of one runtime collection; its id is the collection's name.
+
+    They are kept as JSON text: their keys may hold `$` and dots, and keep their order.
+    """
+
+    id: str  # type: ignore[assignment]  # Beanie's own id is an ObjectId; here it is the name
+    schema_json: str
+    rules_json: str = "{}"
+    indexes_json: str = "[]"
+    options_json: str = "{}"
+
+    class Settings:
+        """Where it is stored."""
+
+        name = "_collections"

@@ -1,0 +1,1 @@
+"""Sheaf: a document-store API on MongoDB."""

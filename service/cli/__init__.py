@@ -1,0 +1,1 @@
+"""The `sheaf` command: parse, call what the API calls, print."""

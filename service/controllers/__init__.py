@@ -1,0 +1,1 @@
+"""HTTP: one controller per noun, a handler is a few lines."""

@@ -1,0 +1,1 @@
+"""JSON Schema: check, compile, validate, infer."""

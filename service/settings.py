@@ -1,0 +1,185 @@
+"""Every knob of the service, with its type, default and description."""
+
+import re
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from limits import parse as parse_rate
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.errors import StartupFailure
+
+MINIMUM_SECRET_BYTES = 32
+PREFIX = "SHEAF_"
+
+
+def _split(value: object) -> object:
+    """Take "a, b" for ["a", "b"], the way lists are written in the environment."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """The effective settings, from the environment first and then from `.env`.
+
+    A field `name` is the variable `SHEAF_NAME`; `mongodb_uri` is `MONGODB_URI`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    environment: Literal["development", "production"] = Field(
+        "production", description="`production` refuses unsafe settings; `sheaf dev` sets `development`."
+    )
+
+    # --- where
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(0, ge=0, le=256, description="Worker processes; 0 means one per core.")
+    public_url: str | None = Field(
+        None, pattern=r"^https?://[^\s?#]+$", description="The URL that clients use, for links in mails."
+    )
+
+    # --- database
+    mongodb_uri: SecretStr | None = Field(
+        None,
+        validation_alias="MONGODB_URI",
+        description="MongoDB to use, a replica set or Atlas; without it `sheaf dev` starts a private one.",
+    )
+    database: str = Field(
+        "sheaf", pattern=r"^[A-Za-z0-9_-]{1,38}$", description="Name of the database that holds everything."
+    )
+    data: Path = Field(
+        Path(".sheaf"), description="Directory of the private MongoDB's data and of the development secret."
+    )
+    pool_size: int = Field(50, ge=1, le=1000, description="MongoDB connections per worker at the most.")
+    database_timeout_s: float = Field(
+        3.0, gt=0, le=60, description="Seconds to find a usable MongoDB server before answering 503."
+    )
+    operation_timeout_s: float = Field(
+        10.0, gt=0, le=300, description="Seconds that one MongoDB operation may take."
+    )
+
+    # --- identity
+    jwt_secret: SecretStr | None = Field(
+        None,
+        description=f"Signs access tokens; at least {MINIMUM_SECRET_BYTES} bytes, required in production.",
+    )
+    jwt_previous_secrets: Secrets = Field(
+        (), description="Earlier secrets whose tokens are still accepted, comma-separated; for rotation."
+    )
+    jwt_issuer: str = Field("sheaf", min_length=1, description="The `iss` claim of access tokens.")
+    jwt_audience: str = Field("sheaf", min_length=1, description="The `aud` claim of access tokens.")
+    access_token_ttl_s: int = Field(
+        900, ge=60, le=86400, description="Seconds that an access token is valid for."
+    )
+    registration: Literal["open", "closed"] = Field(
+        "open", description="Whether anybody may register; `closed` leaves it to `sheaf user create`."
+    )
+    password_threads: int = Field(
+        2, ge=1, le=64, description="Passwords hashed at the same time per worker; each takes 19 MiB."
+    )
+
+    # --- protection
+    cors_origins: Words = Field(
+        (), description="Origins that browsers may call from, comma-separated; `*` for any."
+    )
+    cors_credentials: bool = Field(False, description="Whether browsers may send cookies cross-origin.")
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = (
+        Field((), description="Networks of the proxies whose `X-Forwarded-For` is believed, comma-separated.")
+    )
+    body_limit_bytes: int = Field(
+        1_048_576, ge=1024, le=16_777_216, description="Largest request body; beyond it 413."
+    )
+    rate_limit: Literal["on", "off"] = Field("on", description="Whether requests are limited.")
+    rate_limit_anonymous: str = Field("100/15minutes", description="Limit per client address.")
+    rate_limit_user: str = Field("1000/15minutes", description="Limit per signed-in user.")
+    rate_limit_auth: str = Field("10/minute", description="Limit per client address on `/api/auth/…`.")
+
+    # --- operation
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto` is `json` in production and `console` in development."
+    )
+    drain_delay_s: float = Field(
+        0.0, ge=0, le=300, description="Seconds between SIGTERM and refusing new work, for load balancers."
+    )
+    drain_timeout_s: int = Field(
+        20, ge=1, le=300, description="Seconds that requests in flight have to finish after SIGTERM."
+    )
+
+    @field_validator("rate_limit_anonymous", "rate_limit_user", "rate_limit_auth")
+    @classmethod
+    def _is_a_rate(cls, value: str) -> str:
+        try:
+            parse_rate(value)
+        except ValueError:
+            raise ValueError('must be a rate such as "100/15minutes"') from None
+        return value
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < MINIMUM_SECRET_BYTES:
+            raise ValueError(f"must have at least {MINIMUM_SECRET_BYTES} bytes")
+        return value
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if self.environment == "production" and self.jwt_secret is None:
+            raise ValueError(
+                f"{PREFIX}JWT_SECRET must be set in production, to at least {MINIMUM_SECRET_BYTES} bytes"
+                " (make one with `openssl rand -base64 48`)"
+            )
+        if "*" in self.cors_origins and self.cors_credentials:
+            raise ValueError(
+                f"{PREFIX}CORS_ORIGINS may not be `*` while {PREFIX}CORS_CREDENTIALS is on; list the origins"
+            )
+        return self
+
+    def shown(self) -> dict[str, str]:
+        """Give every variable with its effective value, secrets masked, for people to read."""
+        return {variable(name): _masked(getattr(self, name)) for name in type(self).model_fields}
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings; overrides win over the environment.
+
+    Raises StartupFailure, one sentence naming the variable, when a value is wrong.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        problem = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise StartupFailure(f"{problem}.") from None
+        name = str(first["loc"][0])
+        where = name if name == "MONGODB_URI" else variable(name)
+        raise StartupFailure(f"{where} is wrong: {problem[:1].lower()}{problem[1:]}.") from None
+
+
+def variable(name: str) -> str:
+    """Give the environment variable that sets a field.
+
+    >>> variable("port"), variable("mongodb_uri")
+    ('SHEAF_PORT', 'MONGODB_URI')
+    """
+    return "MONGODB_URI" if name == "mongodb_uri" else PREFIX + name.upper()
+
+
+def _masked(value: object) -> str:
+    if isinstance(value, SecretStr):
+        uri = re.fullmatch(r"(mongodb(?:\+srv)?://)(?:[^@/]*@)?([^?]*).*", value.get_secret_value())
+        return f"{uri[1]}{uri[2]}" if uri else "********"
+    if isinstance(value, tuple):
+        return ",".join(_masked(part) for part in value)
+    return "" if value is None else str(value)
