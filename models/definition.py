@@ -12,10 +12,10 @@ class CollectionDefinition(Stored, Document):
     """
 
     id: str  # type: ignore[assignment]  # Beanie's own id is an ObjectId; here it is the name
-    schema_json: str
-    rules_json: str = "{}"
-    indexes_json: str = "[]"
-    options_json: str = "{}"
+    schema_text: str
+    rules_text: str = "{}"
+    indexes_text: str = "[]"
+    options_text: str = "{}"
 
     class Settings:
         """Where it is stored."""
