@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         3.0, gt=0, le=60, description="Seconds to find a usable MongoDB server before answering 503."
     )
     operation_timeout_s: float = Field(
-        10.0, gt=0, le=300, description="Seconds that one MongoDB operation may take."
+        4.0, gt=0, le=300, description="Seconds that one MongoDB operation may take, retries included."
     )
 
     # --- identity

@@ -1,0 +1,1 @@
+from service.strict_json import parse  # noqa

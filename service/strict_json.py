@@ -1,0 +1,88 @@
+"""JSON as RFC 8259 means it, without what its readers disagree on."""
+
+import json
+from typing import Any, NoReturn
+
+from service.errors import JsonInvalid
+
+MAXIMUM_DEPTH = 100
+
+
+class _Refused(ValueError):
+    """Why text that Python's reader would take is not taken here."""
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _Refused(f"the member {json.dumps(twice[:80])} appears twice in one object")
+    return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise _Refused(f"the number {text[:40]} is too large")
+    return number
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _Refused(f"{name} is not a JSON value")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_no_duplicates, parse_float=_finite, parse_constant=_no_constant
+)
+
+
+def parse(raw: bytes) -> Any:
+    """Read one JSON text: UTF-8, no duplicate members, no NaN, finite numbers, at most 100 levels deep.
+
+    Raises JsonInvalid, saying where.
+
+    >>> parse(b'{"a": [1, null]}')
+    {'a': [1, None]}
+    >>> parse(b'{"a": 1, "a": 2}')
+    Traceback (most recent call last):
+    service.errors.JsonInvalid: the member "a" appears twice in one object
+    """
+    try:
+        value = _DECODER.decode(raw.decode("utf-8"))
+    except json.JSONDecodeError as error:
+        raise JsonInvalid(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+    except _Refused as error:
+        raise JsonInvalid(str(error)) from None
+    except UnicodeDecodeError as error:
+        raise JsonInvalid(f"byte {error.start} is not UTF-8") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:
+        raise JsonInvalid("a number has too many digits") from None
+    if raw.count(b"[") + raw.count(b"{") > MAXIMUM_DEPTH and _depth(value) > MAXIMUM_DEPTH:
+        raise _too_deep()
+    if b"\\u" in raw:
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def _too_deep() -> JsonInvalid:
+    return JsonInvalid(f"the text is nested more than {MAXIMUM_DEPTH} levels deep")
+
+
+def _depth(value: Any) -> int:
+    """Count the levels of nesting, one level of the text at a time: recursion is what is guarded against."""
+    depth, level = 0, [value]
+    while level:
+        nested = [each for each in level if isinstance(each, dict | list)]
+        level = [part for each in nested for part in (each.values() if isinstance(each, dict) else each)]
+        depth += bool(nested)
+    return depth
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise JsonInvalid("an escape such as \\ud800 is half a character") from None
