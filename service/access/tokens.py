@@ -1,0 +1,138 @@
+"""Access tokens: JSON Web Tokens signed with HS256 (RFC 7519, 8725), and their rotation."""
+
+import hashlib
+import re
+import secrets
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from jose import jwt
+from jose.backends.base import Key
+from jose.exceptions import ExpiredSignatureError, JOSEError
+from jose.jwk import construct
+
+from service.access.principals import Principal
+from service.errors import TokenInvalid
+
+ALGORITHM = "HS256"
+TOKEN_KIND = "access"  # noqa: S105  # a claim's value, not a secret
+MAXIMUM_TOKEN_CHARACTERS = 4096
+MAXIMUM_REMEMBERED = 4096
+"""Verified tokens kept per worker, the least recently used leaving first; some 500 bytes each."""
+
+MAXIMUM_CLOCK_SKEW_S = 60
+"""How far in the future another worker's clock may have issued a token."""
+
+REQUIRED_CLAIMS = ("iss", "aud", "sub", "exp", "iat", "jti")
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_OPTIONS = {f"require_{claim}": True for claim in REQUIRED_CLAIMS}
+
+
+class _Verified(NamedTuple):
+    principal: Principal
+    expires_at: int
+
+
+class Tokens:
+    """Issues tokens under `secret` and reads those under it or an earlier one, for `ttl_s` seconds each."""
+
+    def __init__(self, secret: str, previous: Iterable[str], issuer: str, audience: str, ttl_s: int) -> None:
+        self.ttl_s = ttl_s
+        self._issuer = issuer
+        self._audience = audience
+        self._key_id = key_id(secret)
+        self._keys: dict[str, Key] = {
+            key_id(each): construct(each.encode(), ALGORITHM) for each in (*previous, secret)
+        }
+        # Verifying costs some 30 µs, remembering a quarter of one; failures are not remembered.
+        self._verified = lru_cache(MAXIMUM_REMEMBERED)(self._verify)
+
+    def issue(self, user_id: str, roles: Iterable[str]) -> str:
+        """Give a new token for a user, valid from now on for `ttl_s` seconds."""
+        now = int(time.time())
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": user_id,
+            "exp": now + self.ttl_s,
+            "iat": now,
+            "jti": secrets.token_urlsafe(16),
+            "typ": TOKEN_KIND,
+            "roles": sorted(roles),
+        }
+        key = self._keys[self._key_id]
+        return jwt.encode(claims, key, ALGORITHM, headers={"kid": self._key_id})
+
+    def read(self, token: str) -> Principal:
+        """Give whom a token speaks for; raises TokenInvalid, which only tells expiry apart.
+
+        The algorithm, the key's id, and each claim's presence, type and value are checked.
+        """
+        if len(token) > MAXIMUM_TOKEN_CHARACTERS:
+            raise TokenInvalid
+        verified = self._verified(token)
+        if verified.expires_at <= time.time():
+            raise _expired()
+        return verified.principal
+
+    def _verify(self, token: str) -> _Verified:
+        if _COMPACT.fullmatch(token) is None:
+            raise TokenInvalid
+        try:
+            claims = jwt.decode(
+                token,
+                self._key_of(token),
+                algorithms=[ALGORITHM],
+                options=_OPTIONS,
+                audience=self._audience,
+                issuer=self._issuer,
+            )
+        except ExpiredSignatureError:
+            raise _expired() from None
+        except (JOSEError, ValueError, TypeError, RecursionError):
+            raise TokenInvalid from None
+        if not self._has_right_claims(claims):
+            raise TokenInvalid
+        principal = Principal(kind="user", id=claims["sub"], roles=frozenset(claims["roles"]))
+        return _Verified(principal, claims["exp"])
+
+    def _key_of(self, token: str) -> Key:
+        """Find the key by the header's `kid`, which is only ever looked up among the keys that we hold."""
+        name = jwt.get_unverified_header(token).get("kid")
+        key = self._keys.get(name) if isinstance(name, str) else None
+        if key is None:
+            raise TokenInvalid
+        return key
+
+    def _has_right_claims(self, claims: dict[str, Any]) -> bool:
+        """Check what the library does not: types, our kind of token, one audience, the time of issue."""
+        roles = claims.get("roles")
+        return (
+            claims.get("typ") == TOKEN_KIND
+            and claims["aud"] == self._audience
+            and type(claims["exp"]) is int
+            and type(claims["iat"]) is int
+            and claims["iat"] <= time.time() + MAXIMUM_CLOCK_SKEW_S
+            and bool(claims["sub"])
+            and isinstance(roles, list)
+            and all(isinstance(role, str) for role in roles)
+        )
+
+
+def key_id(secret: str) -> str:
+    """Name a secret by its JSON Web Key thumbprint (RFC 7638), shortened; it does not give the secret away.
+
+    >>> key_id("an example secret of 32 bytes...")
+    'cWxt9YBVCsc0bao5'
+    """
+    encoded = urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
+    digest = hashlib.sha256(f'{{"k":"{encoded}","kty":"oct"}}'.encode()).digest()
+    return urlsafe_b64encode(digest[:12]).decode()
+
+
+def _expired() -> TokenInvalid:
+    return TokenInvalid("The access token has expired", hint="Sign in again to get a new one.")

@@ -1,0 +1,160 @@
+"""Accounts: make one, sign in, read and change one's own."""
+
+import unicodedata
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from beanie import PydanticObjectId
+from beanie.odm.queries.update import UpdateResponse
+from pymongo.errors import DuplicateKeyError
+
+from models.base import utc_now
+from models.user import User
+from service.access import bodies
+from service.access.bodies import ProfileChange, Registration
+from service.access.passwords import Passwords
+from service.access.principals import ROLE_PATTERN
+from service.errors import (
+    Busy,
+    CredentialsWrong,
+    DocumentInvalid,
+    DocumentNotFound,
+    Duplicate,
+    Stale,
+    Violation,
+)
+
+
+async def register(passwords: Passwords, email: str, password: str, name: str | None = None) -> User:
+    """Make an account without roles; raises DocumentInvalid, Duplicate, Busy."""
+    return await create_user(passwords, email, password, name=name)
+
+
+async def create_user(
+    passwords: Passwords, email: str, password: str, roles: Iterable[str] = (), name: str | None = None
+) -> User:
+    """Make an account with roles; raises DocumentInvalid, Duplicate naming the e-mail address, Busy.
+
+    Of any number that are made at once for one address, in whatever case, one succeeds.
+    """
+    form = bodies.read(Registration, {"email": email, "password": password, "name": name})
+    granted = _checked(roles)
+    key = email_key(form.email)
+    if await User.find_one({"email_key": key}) is not None:
+        raise _taken()
+    user = User(
+        email=form.email,
+        email_key=key,
+        password_hash=await passwords.hash(form.password),
+        name=form.name,
+        roles=granted,
+    )
+    try:
+        return await user.insert()
+    except DuplicateKeyError:
+        raise _taken() from None
+
+
+async def sign_in(passwords: Passwords, email: str, password: str) -> User:
+    """Find the account of these credentials; raises CredentialsWrong, Busy.
+
+    Does the same work whether the account exists, is disabled, or has another password.
+    """
+    user = await _find(email)
+    if user is None:
+        await passwords.verify_decoy(password)
+        raise CredentialsWrong
+    is_right = await passwords.verify(user.password_hash, password)
+    if not is_right or user.is_disabled:
+        raise CredentialsWrong
+    await _renew_hash(passwords, user, password)
+    return user
+
+
+async def get(user_id: str) -> User:
+    """Give an account in use by its id; raises DocumentNotFound when it is gone or disabled."""
+    user = await User.find_one(_in_use(user_id))
+    if user is None:
+        raise DocumentNotFound("There is no such account")
+    return user
+
+
+async def update_profile(user_id: str, change: ProfileChange, versions: Iterable[int] | None = None) -> User:
+    """Change what is given, and nothing when nothing is; raises DocumentNotFound.
+
+    With `versions`, only an account at one of them is changed: else Stale is raised, telling the present one.
+    """
+    wanted = _in_use(user_id)
+    if versions is not None:
+        wanted["_version"] = {"$in": list(versions)}
+    changed = change.model_dump(include=change.model_fields_set)
+    if changed:
+        update = {"$set": {**changed, "_updated_at": utc_now()}, "$inc": {"_version": 1}}
+        user = await User.find_one(wanted).update(update, response_type=UpdateResponse.NEW_DOCUMENT)
+    else:
+        user = await User.find_one(wanted)
+    if isinstance(user, User):
+        return user
+    present = await get(user_id)
+    raise Stale("The account has changed since you read it", _version=present.version)
+
+
+def view(user: User) -> dict[str, Any]:
+    """Give what clients see of an account; never the hash."""
+    return {
+        "id": str(user.id),
+        "email": user.email,
+        "name": user.name,
+        "roles": sorted(user.roles),
+        "_version": user.version,
+        "_created_at": user.created_at,
+        "_updated_at": user.updated_at,
+    }
+
+
+def email_key(email: str) -> str:
+    """Give that by which accounts are told apart: the address without regard to case or to forms of letters.
+
+    >>> email_key("A@x.io") == email_key("a@X.io")
+    True
+    """
+    return unicodedata.normalize("NFKC", email).casefold()
+
+
+async def _find(email: str) -> User | None:
+    try:
+        key = email_key(bodies.normalised_email(email))
+    except ValueError:
+        return None
+    return await User.find_one({"email_key": key})
+
+
+async def _renew_hash(passwords: Passwords, user: User, password: str) -> None:
+    """Hash anew when the cost has changed, unless the password was changed meanwhile; can wait when busy."""
+    if passwords.needs_rehash(user.password_hash):
+        with suppress(Busy):
+            renewed = await passwords.hash(password)
+            present = {"_id": user.id, "password_hash": user.password_hash}
+            await User.find_one(present).update({"$set": {"password_hash": renewed}})
+
+
+def _in_use(user_id: str) -> dict[str, Any]:
+    if not PydanticObjectId.is_valid(user_id):
+        raise DocumentNotFound("There is no such account")
+    return {"_id": PydanticObjectId(user_id), "is_disabled": False}
+
+
+def _checked(roles: Iterable[str]) -> list[str]:
+    granted = sorted(set(roles))
+    if not all(ROLE_PATTERN.fullmatch(role) for role in granted):
+        fault = Violation(
+            "A role is a letter followed by at most 62 of a-z, 0-9, _ and -", "pattern", "/roles"
+        )
+        raise DocumentInvalid("1 field is invalid", errors=[fault])
+    return granted
+
+
+def _taken() -> Duplicate:
+    taken = Violation("An account with this e-mail address exists already", "unique", "/email")
+    return Duplicate("The e-mail address is taken", errors=[taken])

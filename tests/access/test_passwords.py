@@ -1,0 +1,84 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.low_level import Type
+
+from service.access.passwords import Passwords
+from service.errors import Busy
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+async def passwords() -> AsyncIterator[Passwords]:
+    passwords = Passwords(threads=2, waiting=2)
+    yield passwords
+    passwords.close()
+
+
+async def test_a_password_matches_its_own_hash_only(passwords: Passwords) -> None:
+    hashed = await passwords.hash(PASSWORD)
+    assert await passwords.verify(hashed, PASSWORD) is True
+    assert await passwords.verify(hashed, PASSWORD + " ") is False
+
+
+async def test_the_same_password_is_hashed_differently_each_time(passwords: Passwords) -> None:
+    assert await passwords.hash(PASSWORD) != await passwords.hash(PASSWORD)
+
+
+async def test_hashes_are_argon2id_at_the_cost_that_owasp_names(passwords: Passwords) -> None:
+    parameters = extract_parameters(await passwords.hash(PASSWORD))
+    assert (parameters.type, parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (
+        Type.ID,
+        19_456,
+        2,
+        1,
+    )
+
+
+@pytest.mark.parametrize("password", ["pässwörd ☃", "\U0001f600" * 128, "with\0nul char"])
+async def test_any_text_can_be_a_password(passwords: Passwords, password: str) -> None:
+    assert await passwords.verify(await passwords.hash(password), password) is True
+
+
+async def test_only_a_hash_of_another_cost_needs_renewal(passwords: Passwords) -> None:
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    assert passwords.needs_rehash(weak) is True
+    assert passwords.needs_rehash(await passwords.hash(PASSWORD)) is False
+    assert await passwords.verify(weak, PASSWORD) is True
+
+
+async def test_beyond_the_waiting_line_a_caller_is_told_at_once(passwords: Passwords) -> None:
+    outcomes = await asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(9)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [str] * 4 + [Busy] * 5
+    assert await passwords.verify_decoy(PASSWORD) is None
+
+
+async def test_the_event_loop_runs_on_while_passwords_are_hashed(passwords: Passwords) -> None:
+    hashing = asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(4)))
+    turns = 0
+    while not hashing.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 100
+
+
+async def test_a_caller_that_goes_away_gives_its_place_back(passwords: Passwords) -> None:
+    for _ in range(5):
+        tasks = [asyncio.create_task(passwords.hash(PASSWORD)) for _ in range(4)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.1)
+    assert len(await asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(4)))) == 4
+
+
+async def test_after_closing_no_more_is_hashed() -> None:
+    closed = Passwords(threads=1, waiting=0)
+    closed.close()
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="shutdown"):
+            await closed.hash(PASSWORD)

@@ -1,0 +1,214 @@
+import time
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import orjson
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jose import jwt
+
+from service.access.principals import Principal
+from service.access.tokens import MAXIMUM_TOKEN_CHARACTERS, Tokens, key_id
+from service.errors import TokenInvalid
+
+SECRET = "the present secret, which is long enough"
+PREVIOUS = "the earlier secret, which is long enough"
+USER_ID = "64b64b64b64b64b64b64b64b"
+GENERIC = "The access token is not valid"
+EXPIRED = "The access token has expired"
+
+
+def tokens(secret: str = SECRET, previous: tuple[str, ...] = ()) -> Tokens:
+    return Tokens(secret, previous, issuer="sheaf", audience="clients", ttl_s=900)
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    now = int(time.time())
+    usual = {
+        "iss": "sheaf",
+        "aud": "clients",
+        "sub": USER_ID,
+        "exp": now + 60,
+        "iat": now,
+        "jti": "1",
+        "typ": "access",
+        "roles": [],
+    }
+    return {name: value for name, value in (usual | changes).items() if value is not ...}
+
+
+def forged(header: dict[str, Any] | None = None, secret: str = SECRET, **changes: Any) -> str:
+    return jwt.encode(claims(**changes), secret, "HS256", headers={"kid": key_id(SECRET)} | (header or {}))
+
+
+def unsigned(header: Any, payload: Any) -> str:
+    parts = (urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=").decode() for part in (header, payload))
+    return ".".join(parts) + "."
+
+
+def refusal(token: str) -> str:
+    with pytest.raises(TokenInvalid) as caught:
+        tokens().read(token)
+    return caught.value.detail
+
+
+def test_a_token_says_who_it_was_issued_to() -> None:
+    ring = tokens()
+    for _ in range(2):
+        assert ring.read(ring.issue(USER_ID, ["editor", "admin"])) == Principal(
+            "user", USER_ID, frozenset({"admin", "editor"})
+        )
+
+
+def test_a_token_carries_every_claim_and_the_name_of_its_key() -> None:
+    token = tokens().issue(USER_ID, ["editor", "admin"])
+    stated = jwt.get_unverified_claims(token)
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "kid": key_id(SECRET), "typ": "JWT"}
+    assert stated == {
+        "iss": "sheaf",
+        "aud": "clients",
+        "sub": USER_ID,
+        "exp": stated["iat"] + 900,
+        "iat": stated["iat"],
+        "jti": stated["jti"],
+        "typ": "access",
+        "roles": ["admin", "editor"],
+    }
+    assert abs(stated["iat"] - time.time()) < 5
+    assert stated["jti"] != jwt.get_unverified_claims(tokens().issue(USER_ID, []))["jti"]
+
+
+def test_a_forged_token_with_nothing_wrong_is_read() -> None:
+    assert tokens().read(forged()) == Principal("user", USER_ID, frozenset())
+
+
+def test_after_rotation_earlier_tokens_are_still_read_and_new_ones_are_under_the_new_secret() -> None:
+    earlier = tokens(PREVIOUS).issue(USER_ID, [])
+    rotated = tokens(SECRET, (PREVIOUS,))
+    assert rotated.read(earlier) == Principal("user", USER_ID, frozenset())
+    assert jwt.get_unverified_header(rotated.issue(USER_ID, []))["kid"] == key_id(SECRET)
+    assert refusal(earlier) == GENERIC
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({name: ...} for name in ("iss", "aud", "sub", "exp", "iat", "jti", "typ", "roles")),
+        {"iss": "another"},
+        {"iss": ["sheaf"]},
+        {"aud": "another"},
+        {"aud": ["clients", "another"]},
+        {"typ": "refresh"},
+        {"typ": ["access"]},
+        {"sub": ""},
+        {"sub": 7},
+        {"sub": None},
+        {"exp": "9999999999"},
+        {"exp": 9999999999.5},
+        {"exp": None},
+        {"exp": [9999999999]},
+        {"iat": 9999999999},
+        {"iat": "1"},
+        {"nbf": 9999999999},
+        {"jti": 1},
+        {"roles": "admin"},
+        {"roles": [["admin"]]},
+        {"roles": {"admin": 1}},
+    ],
+    ids=str,
+)
+def test_every_claim_is_required_and_checked(changes: dict[str, Any]) -> None:
+    assert refusal(forged(**changes)) == GENERIC
+
+
+def test_an_expired_token_is_called_that() -> None:
+    assert refusal(forged(exp=int(time.time()) - 1)) == EXPIRED
+
+
+def test_a_remembered_token_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = tokens()
+    token = ring.issue(USER_ID, [])
+    assert ring.read(token).id == USER_ID
+    later = time.time() + 900
+    monkeypatch.setattr(time, "time", lambda: later)
+    with pytest.raises(TokenInvalid, match=EXPIRED):
+        ring.read(token)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"kid": "../../dev/null"},
+        {"kid": key_id(PREVIOUS)},
+        {"kid": ""},
+        {"kid": None},
+        {"kid": ["a"]},
+        {"kid": {"a": 1}},
+    ],
+    ids=str,
+)
+def test_a_key_is_only_looked_up_among_those_that_are_held(header: dict[str, Any]) -> None:
+    assert refusal(forged(header)) == GENERIC
+    assert refusal(forged(header, secret="")) == GENERIC
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "", None, "HS384", "RS256", ["HS256"], {"HS256": 1}])
+def test_an_unsigned_token_is_refused_whatever_algorithm_it_names(algorithm: Any) -> None:
+    header = {"alg": algorithm, "kid": key_id(SECRET), "typ": "JWT"}
+    assert refusal(unsigned(header, claims())) == GENERIC
+    assert refusal(unsigned(header, claims()) + "AAAA") == GENERIC
+
+
+@pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+def test_another_algorithm_is_refused_even_under_the_right_secret(algorithm: str) -> None:
+    assert refusal(jwt.encode(claims(), SECRET, algorithm, headers={"kid": key_id(SECRET)})) == GENERIC
+
+
+def test_a_signature_made_with_a_public_key_as_the_secret_is_refused() -> None:
+    public = rsa.generate_private_key(65537, 2048).public_key()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    token = jwt.encode(claims(), der, "HS256", headers={"kid": key_id(SECRET)})  # type: ignore[arg-type]  # as above
+    assert refusal(token) == GENERIC
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        ".",
+        "..",
+        "a.b.c",
+        "a.b",
+        "a.b.c.d",
+        "é.b.c",
+        "\ud800.b.c",
+        "YQ.YQ.YQ\n",
+        unsigned(1, 1) + "AA",
+        unsigned({"alg": "HS256"}, []) + "AA",
+        urlsafe_b64encode(b"[" * 2900).decode() + ".e30.AA",
+        urlsafe_b64encode(b'{"kid":' + b"[" * 2900).decode() + ".e30.AA",
+    ],
+)
+def test_what_is_no_token_is_refused(token: str) -> None:
+    assert refusal(token) == GENERIC
+
+
+def test_a_changed_payload_is_refused() -> None:
+    header, _, signature = tokens().issue(USER_ID, []).split(".")
+    payload = urlsafe_b64encode(orjson.dumps(claims(roles=["admin"]))).rstrip(b"=").decode()
+    assert refusal(f"{header}.{payload}.{signature}") == GENERIC
+
+
+def test_a_token_beyond_the_limit_is_refused_unread() -> None:
+    oversized = forged(roles=["x" * MAXIMUM_TOKEN_CHARACTERS])
+    assert refusal(oversized) == GENERIC
+    assert refusal("a" * 10_000_000) == GENERIC
+
+
+def test_failures_are_not_remembered() -> None:
+    ring = tokens()
+    for number in range(10):
+        with pytest.raises(TokenInvalid):
+            ring.read(f"a.b.{number}")
+    assert ring._verified.cache_info().currsize == 0
