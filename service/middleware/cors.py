@@ -21,7 +21,8 @@ class Cors(ASGIMiddleware):
     """Answer preflights, and mark responses to listed origins as readable.
 
     An origin that is not listed gets no CORS header: its preflight is answered 204 and allows nothing, its
-    plain request proceeds and the browser withholds the answer. Raises StartupFailure for `*` with credentials.
+    plain request proceeds and the browser withholds the answer. Raises StartupFailure for `*`
+    with credentials.
     """
 
     scopes = (ScopeType.HTTP,)

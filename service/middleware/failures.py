@@ -34,7 +34,7 @@ class Failures(ASGIMiddleware):
             await _answer(error, scope, send)
 
 
-async def _answer(error: Exception, scope: send: Send) -> None:
+async def _answer(error: Exception, scope: Scope, send: Send) -> None:
     status, headers, body = problems.answer(error, scope)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     content = b"" if scope.get("method") == "HEAD" else body
