@@ -12,6 +12,8 @@ class CollectionDefinition(Stored, Document):
     """
 
     id: str  # type: ignore[assignment]  # Beanie's own id is an ObjectId; here it is the name
+    uid: str  # tells a collection from an earlier one of the same name
+    is_deleting: bool = False  # its documents are going; what is left of it is finished by the next deletion
     schema_text: str
     rules_text: str = "{}"
     indexes_text: str = "[]"

@@ -12,6 +12,9 @@ from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
 from service.errors import StartupFailure
 
+BUILD_TIMEOUT_S = 3600.0
+"""How long the building of indexes may take, which on large collections is far longer than a request."""
+
 PING_TTL_S = 1.0
 """How long one ping's answer serves all who ask."""
 
@@ -39,8 +42,8 @@ class Database:
             return self._is_reachable
 
     async def initialise(self, documents: Sequence[type[Document]]) -> None:
-        """Bind document classes to this database and create their indexes, however long those take."""
-        with pymongo.timeout(None):
+        """Bind document classes to this database and create their indexes."""
+        with pymongo.timeout(BUILD_TIMEOUT_S):
             await init_beanie(database=self.motor, document_models=list(documents))
 
     def close(self) -> None:

@@ -1,0 +1,106 @@
+"""What handlers read from requests and put into responses, in one way for all."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl
+
+from litestar import Request, Response
+from litestar.enums import HttpMethod
+
+from service import strict_json
+from service.access.principals import Principal
+from service.documents import preconditions
+from service.errors import (
+    JsonInvalid,
+    MediaTypeUnsupported,
+    ParameterInvalid,
+    RequestInvalid,
+    Violation,
+    suggestion,
+)
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+MAXIMUM_PARAMETERS = 100
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def principal_of(request: AnyRequest) -> Principal:
+    """Give who asks."""
+    principal: Principal = request.scope["state"]["principal"]
+    return principal
+
+
+def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:
+    """Give the query's parameters in order, percent-decoded; raises RequestInvalid."""
+    try:
+        text = request.scope["query_string"].decode("ascii")
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAXIMUM_PARAMETERS)
+    except UnicodeDecodeError:
+        raise RequestInvalid("The query string is not percent-encoded UTF-8") from None
+    except ValueError:
+        raise RequestInvalid(f"The query string has more than {MAXIMUM_PARAMETERS} parameters") from None
+
+
+def only_parameters(request: AnyRequest, known: Iterable[str] = ()) -> dict[str, str]:
+    """Give the query's parameters, each of which must be a known one and there once; else ParameterInvalid."""
+    if not request.scope["query_string"]:
+        return {}
+    pairs = parameters_of(request)
+    names = [name for name, _ in pairs]
+    known = tuple(known)
+    violations = [
+        Violation(
+            f"`{name[:80]}` is not a parameter here",
+            "unknown_parameter",
+            parameter=name[:80],
+            hint=suggestion(name, known),
+        )
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+    violations += [
+        Violation(f"`{name}` is there more than once", "repeated", parameter=name)
+        for name in known
+        if names.count(name) > 1
+    ]
+    if violations:
+        raise ParameterInvalid(violations[0].detail, errors=violations)
+    return dict(pairs)
+
+
+async def json_of(request: AnyRequest, media_types: Iterable[str] = (JSON,)) -> Any:
+    """Read the body as strict JSON; raises MediaTypeUnsupported, JsonInvalid."""
+    content_type = request.headers.get("content-type", "")
+    media_type, _, rest = content_type.partition(";")
+    if media_type.strip().lower() not in media_types:
+        said = f"`{media_type.strip()[:80]}`" if media_type.strip() else "A body without a Content-Type"
+        raise MediaTypeUnsupported(f"{said} is not read here", hint=f"Send {' or '.join(media_types)}.")
+    charset = rest.strip().lower().replace(" ", "").removeprefix("charset=").strip('"')
+    if charset not in {"", "utf-8", "utf8"}:
+        raise MediaTypeUnsupported("Only UTF-8 is read here")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise MediaTypeUnsupported("Compressed bodies are not read here")
+    raw = await request.body()
+    if not raw:
+        raise JsonInvalid("The body is empty")
+    return strict_json.parse(raw)
+
+
+def json_response(
+    content: bytes, *, status_code: int = 200, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    """Give a response with ready-made JSON."""
+    return Response(content, status_code=status_code, headers=headers, media_type=JSON)
+
+
+def tagged_response(request: AnyRequest, content: bytes, entity_tag: str, **headers: str) -> Response[bytes]:
+    """Give a readable representation: 304 when the client has it, no body for HEAD."""
+    headers["ETag"] = entity_tag
+    if preconditions.is_known(request.headers.get("if-none-match"), entity_tag):
+        return Response(b"", status_code=304, headers=headers)
+    if request.scope["method"] == HttpMethod.HEAD:
+        headers["Content-Length"] = str(len(content))
+        return Response(b"", headers=headers, media_type=JSON)
+    return json_response(content, headers=headers)

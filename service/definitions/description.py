@@ -1,0 +1,92 @@
+"""A collection's description: schema, rules, indexes and options, read and checked as one."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from models.definition import CollectionDefinition
+from service import schema as schemas
+from service.access import rules as access_rules
+from service.access.rules import Rules
+from service.definitions import indexes as index_parts
+from service.definitions import options as option_parts
+from service.definitions.indexes import Index
+from service.definitions.options import Options
+from service.errors import DefinitionInvalid, Violation, suggestion
+from service.schema import Schema
+
+MEMBERS: dict[str, Any] = {"schema": None, "rules": {}, "indexes": [], "options": {}}
+"""The members of a description, with what they are when left out; the schema cannot be."""
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Description:
+    """All that was said of a collection, compiled; `source` is the JSON that said it."""
+
+    source: Mapping[str, Any]
+    schema: Schema
+    rules: Rules
+    indexes: tuple[Index, ...]
+    options: Options
+
+
+def parse(body: Mapping[str, Any]) -> Description:
+    """Read and compile a description; raises DefinitionInvalid with every violation of every part."""
+    violations = [
+        Violation(
+            f"`{name}` is not a part of a definition", "unknown", f"/{name}", hint=suggestion(name, MEMBERS)
+        )
+        for name in body
+        if name not in MEMBERS
+    ]
+    source = {name: body.get(name, default) for name, default in MEMBERS.items()}
+    options = _gather(lambda: option_parts.parse(source["options"]), violations) or Options()
+    rules = _gather(lambda: access_rules.compile(source["rules"]), violations)
+    schema = _gather(lambda: _compile_schema(source["schema"], options), violations)
+    if schema is not None:
+        root = schema.root
+        indexes = _gather(lambda: index_parts.parse(source["indexes"], root), violations)
+    if violations or schema is None or rules is None or indexes is None:
+        count = len(violations)
+        detail = violations[0].detail if count == 1 else f"{count} things are wrong"
+        raise DefinitionInvalid(detail, errors=violations)
+    return Description(source, schema, rules, indexes, options)
+
+
+def _gather(read: Callable[[], Part], violations: list[Violation]) -> Part | None:
+    try:
+        return read()
+    except DefinitionInvalid as error:
+        violations.extend(error.errors)
+        return None
+
+
+def _compile_schema(schema: Any, options: Options) -> Schema:
+    if schema is None:
+        missing = Violation("a definition has a schema", "required", pointer="/schema")
+        raise DefinitionInvalid(missing.detail, errors=[missing])
+    schemas.check(schema)
+    return schemas.compile(schema, options.id_kind)
+
+
+def stored(definition: CollectionDefinition) -> Description:
+    """Read the description that a stored definition holds."""
+    return parse(
+        {
+            "schema": json.loads(definition.schema_text),
+            "rules": json.loads(definition.rules_text),
+            "indexes": json.loads(definition.indexes_text),
+            "options": json.loads(definition.options_text),
+        }
+    )
+
+
+def texts(description: Description) -> dict[str, str]:
+    """Give the members of a stored definition that hold a description."""
+    return {
+        f"{name}_text": json.dumps(description.source[name], ensure_ascii=False, separators=(",", ":"))
+        for name in MEMBERS
+    }

@@ -1,0 +1,54 @@
+"""What a collection may choose beside its schema, rules and indexes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import DefinitionInvalid, Violation, suggestion
+from service.query.kinds import Kind
+
+ID_TYPES = {"objectid": Kind.OBJECT_ID, "uuid": Kind.UUID, "string": Kind.STRING, "integer": Kind.INTEGER}
+NAMES = ("id_type",)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A collection's options, checked.
+
+    `id_type`: the type of the ids. When it is chosen, clients may supply ids themselves; else ids are
+    ObjectIds that the service makes.
+    """
+
+    id_type: str | None = None
+
+    @property
+    def id_kind(self) -> Kind:
+        """Give the kind of value that an id is."""
+        return ID_TYPES[self.id_type or "objectid"]
+
+    @property
+    def may_supply_ids(self) -> bool:
+        """Tell whether a client may choose a new document's id."""
+        return self.id_type is not None
+
+
+def parse(options: Any) -> Options:
+    """Read the options of a definition; raises DefinitionInvalid with pointers below `/options`."""
+    if not isinstance(options, Mapping):
+        raise _invalid([Violation("the options are not an object", "type", pointer="/options")])
+    violations = [
+        Violation(f"`{name}` is not an option", "unknown", f"/options/{name}", hint=suggestion(name, NAMES))
+        for name in options
+        if name not in NAMES
+    ]
+    id_type = options.get("id_type")
+    if id_type is not None and id_type not in ID_TYPES:
+        detail = f"the id_type is not one of {', '.join(ID_TYPES)}"
+        violations.append(Violation(detail, "enum", pointer="/options/id_type"))
+    if violations:
+        raise _invalid(violations)
+    return Options(id_type=id_type)
+
+
+def _invalid(violations: list[Violation]) -> DefinitionInvalid:
+    return DefinitionInvalid(violations[0].detail, errors=violations)

@@ -1,0 +1,85 @@
+"""What a client sends as a document: legal names, no system fields, matching the schema."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from models.base import SYSTEM_FIELDS
+from service import schema as schemas
+from service.errors import DocumentInvalid, Failure, FieldNotWritable, Violation
+from service.registry import Collection
+
+SYSTEM_NAMES = frozenset({"id", *SYSTEM_FIELDS})
+
+
+def own_members(body: Any, present: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Give a body's own members, without the system fields, which may only repeat their present values.
+
+    `present` is the stored document as JSON, None for a new one, which has no system fields yet. Raises
+    DocumentInvalid for a body that is not an object or has an illegal name at any depth, FieldNotWritable
+    for a system field with another value.
+    """
+    if not isinstance(body, dict):
+        raise invalid([Violation("the document is not an object", "type", pointer="")])
+    changed = [
+        Violation(f"`{name}` is kept by the service", "system_field", pointer=f"/{name}")
+        for name in body.keys() & SYSTEM_NAMES
+        if present is None or body[name] != present.get(name)
+    ]
+    if changed:
+        raise refused(changed)
+    own = {name: value for name, value in body.items() if name not in SYSTEM_NAMES}
+    violations = list(_illegal_names(own))
+    if violations:
+        raise invalid(violations)
+    return own
+
+
+def check(collection: Collection, document: dict[str, Any]) -> None:
+    """Check own members against the schema; raises DocumentInvalid with every violation."""
+    violations = collection.description.schema.violations(document)
+    if not violations and schemas.has_validators(collection.model):
+        violations = schemas.model_violations(collection.model, document)
+    if violations:
+        raise invalid(violations)
+
+
+def invalid(violations: list[Violation]) -> DocumentInvalid:
+    """Make the failure that reports violations of the schema."""
+    return DocumentInvalid(_summary(violations, "are invalid"), errors=violations)
+
+
+def refused(violations: list[Violation]) -> Failure:
+    """Make the failure that reports fields which cannot be written."""
+    return FieldNotWritable(_summary(violations, "cannot be written"), errors=violations)
+
+
+def _summary(violations: list[Violation], said: str) -> str:
+    if len(violations) == 1:
+        return f"{violations[0].pointer or 'The document'}: {violations[0].detail}"
+    return f"{len(violations)} fields {said}"
+
+
+def _illegal_names(value: Any, pointer: str = "") -> Iterator[Violation]:
+    """Find names that have a meaning of their own; the depth was bounded by the reader of the JSON."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            if not name or name[0] in "_$" or "." in name or "\0" in name:
+                shown = name.replace("\0", "\\0")[:80]
+                yield Violation(
+                    f"`{shown}` cannot be the name of a field", "name", pointer=f"{pointer}/{escape(name)}"
+                )
+            if isinstance(member, dict | list):
+                yield from _illegal_names(member, f"{pointer}/{escape(name)}")
+    else:
+        for position, member in enumerate(value):
+            if isinstance(member, dict | list):
+                yield from _illegal_names(member, f"{pointer}/{position}")
+
+
+def escape(name: str) -> str:
+    """Write a name as a token of a JSON pointer (RFC 6901, 3).
+
+    >>> escape("a/b~c")
+    'a~1b~0c'
+    """
+    return name.replace("~", "~0").replace("/", "~1")

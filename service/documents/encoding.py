@@ -1,0 +1,71 @@
+"""Stored documents as JSON: BSON's types become plain JSON, `_id` becomes `id`."""
+
+from base64 import b64encode
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from bson import Decimal128, ObjectId
+from bson.regex import Regex
+from bson.timestamp import Timestamp
+
+from service.registry import Collection
+
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def document_bytes(collection: Collection, document: dict[str, Any]) -> bytes:
+    """Write `{"data": {…}}` for a stored document, without what may not be seen."""
+    return b'{"data":%b}' % dump(view(collection, document))
+
+
+def list_bytes(
+    collection: Collection, documents: Iterable[dict[str, Any]], page: int, limit: int, *, has_more: bool
+) -> bytes:
+    """Write a page of stored documents: `{"data": […], "page", "limit", "has_more"}`."""
+    return dump(
+        {
+            "data": [view(collection, document) for document in documents],
+            "page": page,
+            "limit": limit,
+            "has_more": has_more,
+        }
+    )
+
+
+def view(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
+    """Give the members of a stored document that clients see; may share parts with it."""
+    schema = collection.description.schema
+    visible = schema.dates_as_text(schema.visible(document))
+    return {("id" if name == "_id" else name): value for name, value in visible.items()}
+
+
+def as_json(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
+    """Give a stored document as a client would have it after parsing, hidden members included."""
+    schema = collection.description.schema
+    shown = schema.dates_as_text(document)
+    parsed: dict[str, Any] = orjson.loads(dump(shown))
+    parsed["id"] = parsed.pop("_id")
+    return parsed
+
+
+def dump(value: Any) -> bytes:
+    """Write stored values as compact JSON."""
+    return orjson.dumps(value, default=_plain, option=_OPTIONS)
+
+
+def _plain(value: Any) -> Any:
+    """Give the JSON form of a BSON value that JSON has no type for; never fails, whatever was imported."""
+    if isinstance(value, datetime):
+        utc = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+        return utc.isoformat(timespec="milliseconds") + "Z"
+    if isinstance(value, ObjectId | Decimal128):
+        return str(value)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, Regex):
+        return value.pattern
+    if isinstance(value, Timestamp):
+        return value.as_datetime()
+    return str(value)

@@ -1,0 +1,38 @@
+"""What MongoDB says of a refused write, in our words."""
+
+from typing import NoReturn
+
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError, WriteError
+
+from service.documents.body import escape
+from service.errors import BodyTooLarge, DocumentInvalid, Duplicate, Violation
+from service.registry import Collection
+
+UNINDEXABLE = {16755, 16756, 171, 17280, 17261, 17262}
+"""Codes of "cannot extract geo keys", "cannot index parallel arrays" and their kin."""
+
+
+def translate(collection: Collection, error: Exception) -> NoReturn:
+    """Raise our failure for a write that MongoDB refused, or the error itself when it is another matter."""
+    if isinstance(error, DuplicateKeyError):
+        raise _duplicate(error) from None
+    if isinstance(error, DocumentTooLarge):
+        raise BodyTooLarge("The document would be larger than MongoDB's 16 MB") from None
+    if isinstance(error, WriteError) and error.code in UNINDEXABLE:
+        raise DocumentInvalid(f"A value does not fit an index of `{collection.name}`") from None
+    if isinstance(error, OverflowError):
+        raise DocumentInvalid("A number is too large to be stored") from None
+    raise error
+
+
+def _duplicate(error: DuplicateKeyError) -> Duplicate:
+    paths = ["id" if path == "_id" else path for path in (error.details or {}).get("keyPattern", {})]
+    if not paths:
+        return Duplicate()
+    names = " and ".join(f"`{path}`" for path in paths)
+    detail = f"Another document has the same {names}"
+    violations = [
+        Violation("the value is taken", "unique", pointer="/" + "/".join(map(escape, path.split("."))))
+        for path in paths
+    ]
+    return Duplicate(detail, errors=violations)

@@ -1,0 +1,84 @@
+"""Ids: read from a path or a body, made for new documents."""
+
+from typing import Any
+from uuid import uuid4
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+
+from models.counter import Counter
+from service.errors import IdInvalid
+from service.query import kinds
+from service.query.kinds import Kind
+from service.registry import Collection
+
+MAXIMUM_ID_LENGTH = 200
+
+
+def parse(collection: Collection, text: str) -> Any:
+    """Turn the id in a path into the stored id; raises IdInvalid, saying what ids here look like."""
+    kind = collection.description.options.id_kind
+    try:
+        return _READERS[kind](text)
+    except ValueError as error:
+        raise IdInvalid(f"`{text[:80]}` is not an id of `{collection.name}`: {error}") from None
+
+
+def supplied(collection: Collection, value: Any) -> Any:
+    """Turn the id in a body into the stored id; raises IdInvalid."""
+    kind = collection.description.options.id_kind
+    expected = int if kind is Kind.INTEGER else str
+    if type(value) is not expected:
+        raise IdInvalid(f"The id of a document of `{collection.name}` is {_ARTICLES[kind]}")
+    return parse(collection, str(value))
+
+
+async def make(collection: Collection) -> Any:
+    """Give an id that no document of the collection has had."""
+    kind = collection.description.options.id_kind
+    if kind is Kind.INTEGER:
+        return await _next_integer(collection)
+    return uuid4() if kind is Kind.UUID else ObjectId() if kind is Kind.OBJECT_ID else str(ObjectId())
+
+
+async def _next_integer(collection: Collection) -> int:
+    """Count on from the last integer given out or, when documents came with larger ones, from the largest."""
+    counters = Counter.get_motor_collection()
+    last = await collection.documents.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+    largest = last["_id"] if last is not None and isinstance(last["_id"], int) else 0
+    counter = await counters.find_one_and_update(
+        {"_id": collection.name},
+        [{"$set": {"value": {"$add": [{"$max": ["$value", largest, 0]}, 1]}}}],
+        upsert=True,
+        return_document=ReturnDocument.AFTER,
+    )
+    return int(counter["value"])
+
+
+def _integer(text: str) -> int:
+    number = int(kinds.to_bson(Kind.INT64, text))
+    if abs(number) > kinds.MAXIMUM_SAFE_INTEGER:
+        raise ValueError("not within 53 bits")
+    return number
+
+
+def _string(text: str) -> str:
+    if not text or len(text) > MAXIMUM_ID_LENGTH:
+        raise ValueError(f"not 1 to {MAXIMUM_ID_LENGTH} characters long")
+    if "/" in text or not text.isprintable() or text in {".", ".."}:
+        raise ValueError("a `/` or an unprintable character is in it")
+    return text
+
+
+_READERS = {
+    Kind.OBJECT_ID: lambda text: kinds.to_bson(Kind.OBJECT_ID, text),
+    Kind.UUID: lambda text: kinds.to_bson(Kind.UUID, text),
+    Kind.INTEGER: _integer,
+    Kind.STRING: _string,
+}
+_ARTICLES = {
+    Kind.OBJECT_ID: "a string of 24 hexadecimal digits",
+    Kind.UUID: "a UUID as a string",
+    Kind.INTEGER: "an integer",
+    Kind.STRING: "a string",
+}

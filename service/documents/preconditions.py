@@ -1,0 +1,75 @@
+"""Versions as entity tags: `ETag`, `If-Match`, `If-None-Match` (RFC 9110, 8.8.3 and 13.1)."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import RequestInvalid, Stale
+
+_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*')
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What `If-Match` demands: one of these versions, or any at all when None (`*`)."""
+
+    versions: frozenset[str] | None
+
+    def check(self, document: dict[str, Any]) -> None:
+        """Raise Stale, with the present version, unless the document has an expected one."""
+        version = version_of(document)
+        if self.versions is not None and str(version) not in self.versions:
+            raise Stale(
+                f"The document is at version {version}",
+                hint="Read it again, apply your change to that, and send its ETag in If-Match.",
+                _version=version,
+            )
+
+
+def tag(document: dict[str, Any]) -> str:
+    """Give the strong entity tag of a stored document: its version.
+
+    >>> tag({"_version": 3})
+    '"3"'
+    """
+    return f'"{version_of(document)}"'
+
+
+def version_of(document: dict[str, Any]) -> int:
+    """Give a stored document's version; 0 for one that another program put there without."""
+    version: int = document.get("_version") or 0
+    return version
+
+
+def read_if_match(header: str | None) -> Expected | None:
+    """Read `If-Match`; weak tags never match (strong comparison). Raises RequestInvalid when malformed.
+
+    >>> read_if_match('"1", W/"2"')
+    Expected(versions=frozenset({'1'}))
+    """
+    if header is None:
+        return None
+    if header.strip() == "*":
+        return Expected(None)
+    return Expected(frozenset(opaque for weak, opaque in _tags("If-Match", header) if not weak))
+
+
+def is_known(header: str | None, entity_tag: str) -> bool:
+    """Tell whether `If-None-Match` names the tag (weak comparison): the client has this answer already.
+
+    >>> is_known('W/"1", "3"', '"3"'), is_known(None, '"3"'), is_known("*", '"3"')
+    (True, False, True)
+    """
+    if header is None:
+        return False
+    if header == entity_tag or header.strip() == "*":
+        return True
+    wanted = entity_tag.removeprefix("W/").strip('"')
+    return any(opaque == wanted for _, opaque in _tags("If-None-Match", header))
+
+
+def _tags(name: str, header: str) -> list[tuple[str, str]]:
+    matches = [_TAG.fullmatch(part) for part in header.split(",")]
+    if not all(matches):
+        raise RequestInvalid(f'{name} is not a list of entity tags such as "3"')
+    return [(match[1] or "", match[2]) for match in matches if match]

@@ -1,0 +1,201 @@
+"""Every collection that can be reached, and how definition changes come into force on every worker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+import structlog
+from beanie import Document, PydanticObjectId
+from bson import CodecOptions
+from bson.binary import UuidRepresentation
+from pymongo.errors import PyMongoError
+
+from models.definition import CollectionDefinition
+from service import schema as schemas
+from service.database import Database
+from service.definitions import description as descriptions
+from service.definitions.description import Description
+from service.errors import CollectionNotFound, DatabaseUnavailable, Failure
+from service.query.kinds import Kind
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.2, 5.0
+FAST_CODEC: "CodecOptions[dict[str, Any]]" = CodecOptions(
+    tz_aware=False, uuid_representation=UuidRepresentation.STANDARD
+)
+"""How the engine reads: datetimes without a zone, which are UTC and cheaper to build."""
+
+ID_CLASSES: dict[Kind, type] = {
+    Kind.OBJECT_ID: PydanticObjectId,
+    Kind.UUID: UUID,
+    Kind.STRING: str,
+    Kind.INTEGER: int,
+}
+
+log = structlog.get_logger("sheaf.registry")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collection:
+    """A named set of documents, the same whether a class or a runtime definition describes it.
+
+    `uid` and `version` tell one state of its definition from all others. `documents` is the driver's
+    collection, which reads plain dicts.
+    """
+
+    name: str
+    uid: str
+    version: int
+    source: Literal["code", "runtime"]
+    model: type[Document]
+    description: Description
+    documents: Any
+
+
+class Registry:
+    """The collections by name; each change replaces the whole table at once, so readers need no lock."""
+
+    def __init__(self, database: Database, models: Sequence[type[Document]]) -> None:
+        self.database = database
+        self._models = tuple(models)
+        self._collections: Mapping[str, Collection] = {}
+        self._is_loaded = asyncio.Event()
+
+    def get(self, name: str) -> Collection:
+        """Find a collection; raises CollectionNotFound, or DatabaseUnavailable before the first load."""
+        collection = self._collections.get(name)
+        if collection is not None:
+            return collection
+        if not self._is_loaded.is_set():
+            raise DatabaseUnavailable
+        raise CollectionNotFound
+
+    def all(self) -> list[Collection]:
+        """Give every collection by name; raises DatabaseUnavailable before the first load."""
+        if not self._is_loaded.is_set():
+            raise DatabaseUnavailable
+        return [collection for _, collection in sorted(self._collections.items())]
+
+    async def wait_until_loaded(self, timeout_s: float) -> bool:
+        """Wait for the first load; tells whether it came in time."""
+        try:
+            await asyncio.wait_for(self._is_loaded.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def apply(self, definition: CollectionDefinition) -> Collection:
+        """Put a definition into force here, unless it or a newer one already is; gives what is in force."""
+        present = self._collections.get(definition.id)
+        if present is not None and present.uid == definition.uid and present.version >= definition.version:
+            return present
+        collection = await self._compile(definition)
+        self._collections = {**self._collections, definition.id: collection}
+        return collection
+
+    def remove(self, name: str) -> None:
+        """Forget a runtime collection here."""
+        self._collections = {each: kept for each, kept in self._collections.items() if each != name}
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Keep the registry in step with the stored definitions until the context ends."""
+        task = asyncio.create_task(self._follow(), name="registry")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        """Load everything and follow changes; after any gap load everything again."""
+        retry_s = FIRST_RETRY_S
+        while True:
+            try:
+                await self.database.initialise(self._models)
+                definitions = CollectionDefinition.get_motor_collection()
+                async with definitions.watch(max_await_time_ms=1000) as changes:
+                    await changes.try_next()  # opens it first: nothing between load and follow is missed
+                    await self._load()
+                    retry_s = FIRST_RETRY_S
+                    async for change in changes:
+                        await self._refresh(change["documentKey"]["_id"])
+            except (PyMongoError, KeyError) as error:
+                log.warning("registry.reconnecting", reason=type(error).__name__, retry_s=retry_s)
+            except Exception:
+                log.exception("registry.failed", retry_s=retry_s)
+            await asyncio.sleep(retry_s)
+            retry_s = min(retry_s * 2, LAST_RETRY_S)
+
+    async def _load(self) -> None:
+        public = [model for model in self._models if not model.get_collection_name().startswith("_")]
+        loaded = {collection.name: collection for collection in map(_of_class, public)}
+        self._collections = {**self._collections, **loaded}
+        stored = await CollectionDefinition.find(CollectionDefinition.is_deleting == False).to_list()  # noqa: E712
+        for definition in stored:
+            await self._apply_stored(definition)
+        names = loaded.keys() | {definition.id for definition in stored}
+        self._collections = {name: kept for name, kept in self._collections.items() if name in names}
+        self._is_loaded.set()
+
+    async def _refresh(self, name: str) -> None:
+        """Bring one collection in step with what is stored now, whatever the change was."""
+        definition = await CollectionDefinition.get(name)
+        if definition is None or definition.is_deleting:
+            self.remove(name)
+        else:
+            await self._apply_stored(definition)
+
+    async def _apply_stored(self, definition: CollectionDefinition) -> None:
+        """Put a stored definition into force; one that cannot be read closes its own collection alone."""
+        present = self._collections.get(definition.id)
+        if present is not None and present.source == "code":
+            log.warning("registry.hidden_by_class", collection=definition.id)
+            return
+        try:
+            await self.apply(definition)
+        except Failure as error:
+            log.error("registry.unreadable", collection=definition.id, reason=str(error))  # noqa: TRY400
+            self.remove(definition.id)
+
+    async def _compile(self, definition: CollectionDefinition) -> Collection:
+        description = descriptions.stored(definition)
+        model = schemas.document_class(
+            definition.id,
+            f"{definition.uid}_{definition.version}",
+            description.schema,
+            ID_CLASSES[description.options.id_kind],
+        )
+        await self.database.initialise([model])
+        return _collection(model, description, name=definition.id, uid=definition.uid, version=definition.version, source="runtime")
+
+
+def _of_class(model: type[Document]) -> Collection:
+    """Make the collection of a code-first class; its version is fixed, for code changes with a restart."""
+    annotation = model.model_fields["id"].annotation
+    kinds = {"int": "integer", "str": "string", "UUID": "uuid"}
+    id_type = next((kind for name, kind in kinds.items() if name in str(annotation)), None)
+    description = descriptions.parse(
+        {
+            "schema": schemas.of_model(model),
+            "rules": getattr(model, "rules", {}),
+            "options": {"id_type": id_type} | getattr(model, "options", {}),
+        }
+    )
+    name = model.get_collection_name()
+    return _collection(model, description, name=name, uid="code", version=1, source="code")
+
+
+def _collection(
+    model: type[Document],
+    description: Description,
+    *,
+    name: str,
+    uid: str,
+    version: int,
+    source: Literal["code", "runtime"],
+) -> Collection:
+    documents = model.get_motor_collection().with_options(codec_options=FAST_CODEC)
+    return Collection(name, uid, version, source, model, description, documents)

@@ -1,0 +1,105 @@
+"""One private MongoDB for the whole run, one database per test, the app over ASGI with its lifespan open."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pymongo
+import pytest
+from asgi_lifespan import LifespanManager
+from bson import ObjectId
+from litestar import Litestar
+
+from models import Product
+from service import mongod
+from service import schema as schemas
+from service.app import create_app
+from service.settings import Settings, load
+
+SECRET = "a-secret-of-the-tests-and-of-nobody-else"
+GOODS_RULES = Product.rules
+
+Asker = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with mongod.start(tmp_path_factory.mktemp("mongodb")) as server:
+        yield server.uri
+
+
+@pytest.fixture
+def settings(mongodb_uri: str) -> Iterator[Settings]:
+    """Settings of one test; a test that needs others copies them with changes."""
+    name = f"test_{uuid4().hex[:12]}"
+    yield load(
+        _env_file=None,
+        environment="development",
+        mongodb_uri=mongodb_uri,
+        database=name,
+        jwt_secret=SECRET,
+        rate_limit="off",
+        log_level="error",
+    )
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:
+        client.drop_database(name)
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[Litestar]:
+    application = create_app(settings)
+    async with LifespanManager(application, startup_timeout=20, shutdown_timeout=20):
+        yield application
+
+
+@pytest.fixture
+async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    async with connect(app) as opened:
+        yield opened
+
+
+def connect(app: Litestar, address: str = "127.0.0.1") -> httpx.AsyncClient:
+    """Give a client that comes from an address."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 50000))
+    return httpx.AsyncClient(transport=transport, base_url="http://sheaf.test")
+
+
+@pytest.fixture
+def as_user(app: Litestar) -> Asker:
+    """Give a function from a name and roles to the headers of a request by that user; None is nobody."""
+    ids: dict[str, str] = {}
+
+    def headers(name: str | None, *roles: str) -> dict[str, str]:
+        if name is None:
+            return {}
+        user_id = ids.setdefault(name, str(ObjectId()))
+        return {"Authorization": f"Bearer {app.state.tokens.issue(user_id, roles)}"}
+
+    return headers
+
+
+@pytest.fixture
+def admin(as_user: Asker) -> dict[str, str]:
+    return as_user("root", "admin")
+
+
+@pytest.fixture
+def ann(as_user: Asker) -> dict[str, str]:
+    return as_user("ann")
+
+
+@pytest.fixture
+def bob(as_user: Asker) -> dict[str, str]:
+    return as_user("bob")
+
+
+@pytest.fixture(params=["code-first", "runtime"])
+async def goods(request: pytest.FixtureRequest, client: httpx.AsyncClient, admin: dict[str, str]) -> str:
+    """Give the path of a collection of products, described by a class and then by a stored definition."""
+    if request.param == "code-first":
+        return "/api/products"
+    definition = {"name": "goods", "schema": schemas.of_model(Product), "rules": GOODS_RULES}
+    answer = await client.post("/api/collections", json=definition, headers=admin)
+    assert answer.status_code == 201, answer.text
+    return "/api/goods"
