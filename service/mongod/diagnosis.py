@@ -22,6 +22,10 @@ CANNOT_RUN = (
     (r"loading shared libraries: ([^\s:]+)", "the library {0} is missing: install it (libcurl 4, OpenSSL 3)"),
     (r"Library not loaded: (\S+)", "the library {0} is missing: install it"),
     (r"version `([A-Z]+_[\d.]+)' not found", "it needs a newer system library ({0})"),
+    (
+        r"Unknown --setParameter|[Ii]llegal --setParameter|unrecognised option",
+        "MongoDB 5.0 or later is needed, and it knows too few options",
+    ),
     (r"No module named '([\w.]+)'", "the Python package {0} is missing: install it"),
 )
 CANNOT_START = (

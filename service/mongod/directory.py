@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,11 @@ class Home:
     def lock(self) -> Path:
         """The file whose lock the running server holds, containing the owner's process id."""
         return self.directory / "mongodb.lock"
+
+    @property
+    def port(self) -> Path:
+        """The file that remembers the port of the last start."""
+        return self.directory / "mongodb.port"
 
 
 def prepare(directory: Path, server: Server) -> Home:
@@ -100,6 +106,21 @@ def open_log(home: Home) -> int:
         return os.open(home.log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     except OSError as error:
         raise _not_usable(home.directory, error) from None
+
+
+def remembered_port(home: Home) -> int:
+    """Give the port that the last start used, so that tools find the server again; 0 if there is none."""
+    try:
+        port = int(home.port.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+    return port if 0 < port < 65536 else 0  # noqa: PLR2004 - ports have 16 bits
+
+
+def remember_port(home: Home, port: int) -> None:
+    """Keep the port for the next start, if the directory can still be written."""
+    with suppress(OSError):
+        home.port.write_text(str(port), encoding="ascii")
 
 
 def _wait_for(lock: int, home: Home) -> None:

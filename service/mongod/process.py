@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from service.errors import StartupFailure
 from service.mongod import diagnosis, leash, replica
-from service.mongod.directory import Home, claim, open_log, prepare
+from service.mongod.directory import Home, claim, open_log, prepare, remember_port, remembered_port
 from service.mongod.search import HOST, Server, find
 
 ATTEMPTS = 5
@@ -92,7 +92,7 @@ class PortTakenError(Exception):
     """Another process took the port between our finding it free and the server's listening."""
 
 
-def start(directory: Path, *, server: Server | None = None, timeout_s: float = 30.0) -> PrivateServer:
+def start(directory: Path, *, server: Server | None = None, timeout_s: float = 60.0) -> PrivateServer:
     """Start a server on the data directory, made if need be, and wait until it takes writes.
 
     Without `server` it is the one that `find` gives. Raises StartupFailure, one sentence, when there is none,
@@ -106,10 +106,12 @@ def start(directory: Path, *, server: Server | None = None, timeout_s: float = 3
     home = prepare(directory, server)
     lock = claim(home)
     deadline = time.monotonic() + timeout_s
+    preferred = remembered_port(home)
     try:
         for _ in range(ATTEMPTS):
             with suppress(PortTakenError):
-                return _launch(server, home, lock, deadline)
+                return _launch(server, home, lock, _free_port(preferred), deadline)
+            preferred = 0
     finally:
         os.close(lock)
     raise StartupFailure(
@@ -117,10 +119,7 @@ def start(directory: Path, *, server: Server | None = None, timeout_s: float = 3
     )
 
 
-def _launch(server: Server, home: Home, lock: int, deadline: float) -> PrivateServer:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port = int(listener.getsockname()[1])
+def _launch(server: Server, home: Home, lock: int, port: int, deadline: float) -> PrivateServer:
     process = _hold(server.command(home.data, port), home, lock)
     private = PrivateServer(server, port, _pid(process, server, home), process)
 
@@ -138,7 +137,19 @@ def _launch(server: Server, home: Home, lock: int, deadline: float) -> PrivateSe
     except BaseException:
         private.stop()
         raise
+    remember_port(home, port)
     return private
+
+
+def _free_port(preferred: int) -> int:
+    """Give the preferred port if nobody has it, else any free one."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, preferred))
+        except OSError:
+            listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
 
 
 def _hold(command: list[str], home: Home, lock: int) -> "subprocess.Popen[bytes]":
