@@ -32,7 +32,7 @@ from pathlib import Path
 from service import mongod
 private = mongod.start(Path(sys.argv[1]))
 if os.fork() == 0:
-    time.sleep(20)
+    time.sleep(8)
     os._exit(0)
 print(private.address, private._leash.pid, flush=True)
 time.sleep(60)

@@ -52,8 +52,10 @@ PROGRAMS_UNABLE = [
     ),
     (
         "#!/bin/sh\nexit 3\n",
-        "MongoDB ended while starting in {data}/mongodb (exit status 3); "
-        + "its log {data}/mongodb.log says why.",
+        (
+            "MongoDB ended while starting in {data}/mongodb (exit status 3);"
+            " its log {data}/mongodb.log says why."
+        ),
     ),
 ]
 
