@@ -1,0 +1,64 @@
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from service import errors
+from service.errors import Duplicate, Failure, Stale, Unavailable, Violation, catalogue
+
+ROOT = Path(__file__).parents[1]
+FAILURES = list(catalogue())
+
+
+def test_codes_are_unique_and_well_formed() -> None:
+    codes = [failure.code for failure in FAILURES]
+    assert len(set(codes)) == len(codes)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*(\.[a-z]+(_[a-z]+)*)?", code) for code in codes)
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.code)
+def test_every_failure_is_in_the_tree_with_its_code(failure: type[Failure]) -> None:
+    assert re.search(rf"─ {failure.__name__} .*\b{re.escape(failure.code)}\b", str(errors.__doc__))
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.code)
+def test_every_failure_is_documented(failure: type[Failure]) -> None:
+    page = (ROOT / "docs" / "errors.md").read_text()
+    row = f"| `{failure.code}` | {failure.status} | {failure.title} |"
+    assert row in page
+
+
+def test_every_failure_is_raised_somewhere() -> None:
+    used: set[str] = set()
+    for path in (ROOT / "service").rglob("*.py"):
+        if path.name != "errors.py":
+            tree = ast.parse(path.read_text())
+            used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert {failure.__name__ for failure in FAILURES} <= used
+
+
+def test_a_problem_says_all_that_is_known_and_nothing_else() -> None:
+    violation = Violation("the value is taken", "unique", pointer="/title")
+    failure = Duplicate("Another document has the same `title`", errors=[violation])
+    assert failure.problem(instance="/api/films", request_id="r1") == {
+        "type": "https://sheaf.dev/problems/document.duplicate",
+        "title": "A value that must be unique is taken",
+        "status": 409,
+        "code": "document.duplicate",
+        "detail": "Another document has the same `title`",
+        "instance": "/api/films",
+        "request_id": "r1",
+        "errors": [{"pointer": "/title", "code": "unique", "detail": "the value is taken"}],
+    }
+    assert Stale(_version=4).problem(instance="/", request_id="")["_version"] == 4
+
+
+def test_unavailable_says_when_to_try_again() -> None:
+    for failure in (each for each in FAILURES if issubclass(each, Unavailable)):
+        assert failure().headers == {"Retry-After": "2"}
+
+
+def test_a_flood_of_violations_is_cut() -> None:
+    many = [Violation("x", "y", pointer=f"/{number}") for number in range(1000)]
+    assert len(Duplicate(errors=many).errors) == errors.MAXIMUM_VIOLATIONS
