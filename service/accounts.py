@@ -15,6 +15,7 @@ from service.access import bodies
 from service.access.bodies import ProfileChange, Registration
 from service.access.passwords import Passwords
 from service.access.principals import ROLE_PATTERN
+from service.documents.preconditions import Expected
 from service.errors import (
     Busy,
     CredentialsWrong,
@@ -80,24 +81,22 @@ async def get(user_id: str) -> User:
     return user
 
 
-async def update_profile(user_id: str, change: ProfileChange, versions: Iterable[int] | None = None) -> User:
-    """Change what is given, and nothing when nothing is; raises DocumentNotFound.
-
-    With `versions`, only an account at one of them is changed: else Stale is raised, telling the present one.
-    """
+async def update_profile(user_id: str, change: ProfileChange, expected: Expected | None = None) -> User:
+    """Change what is given, if the account is at an expected version; raises DocumentNotFound, Stale."""
     wanted = _in_use(user_id)
-    if versions is not None:
-        wanted["_version"] = {"$in": list(versions)}
+    user = await get(user_id)
+    if expected is not None and expected.versions is not None:
+        expected.check({"_version": user.version})
+        wanted["_version"] = user.version
     changed = change.model_dump(include=change.model_fields_set)
-    if changed:
-        update = {"$set": {**changed, "_updated_at": utc_now()}, "$inc": {"_version": 1}}
-        user = await User.find_one(wanted).update(update, response_type=UpdateResponse.NEW_DOCUMENT)
-    else:
-        user = await User.find_one(wanted)
-    if isinstance(user, User):
+    if not changed:
         return user
+    update = {"$set": {**changed, "_updated_at": utc_now()}, "$inc": {"_version": 1}}
+    updated = await User.find_one(wanted).update(update, response_type=UpdateResponse.NEW_DOCUMENT)
+    if isinstance(updated, User):
+        return updated
     present = await get(user_id)
-    raise Stale("The account has changed since you read it", _version=present.version)
+    raise Stale("The account was changed at the same moment", _version=present.version)
 
 
 def view(user: User) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def _value_faults(value: Any, pointer: str) -> Iterator[Violation]:
 
 def _word_faults(word: Any, pointer: str) -> Iterator[Violation]:
     if isinstance(word, dict):
-        detail = "A rule is a word or a list of words; this version does not read rules written as objects"
+        detail = "A rule is a word or a list of words; rules written as objects are not read yet"
         yield Violation(detail, "type", pointer)
     elif not isinstance(word, str):
         yield Violation("A rule is a word such as `owner`, or a list of words", "type", pointer)

@@ -1,0 +1,81 @@
+"""Guards: whether a caller may use an endpoint at all, asked before its handler runs."""
+
+from typing import Any, cast
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from service.access.principals import ANONYMOUS, Principal
+from service.access.rules import Verb
+from service.errors import Failure, Forbidden, SignInRequired
+from service.registry import Registry
+
+IGNORES_TOKEN = "ignores_token"  # noqa: S105  # the name of a handler's option, not a secret
+"""Handlers with this option take a caller with a bad token for an anonymous one, as for signing in."""
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+# Litestar runs guards that are not coroutines in a thread, which costs more than all that they do.
+
+
+class TokenIsValid:
+    """Refuses a bad token on every endpoint, also where none is needed: silence would hide the mistake."""
+
+    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+        """Raise the failure of the request's token, if there was one and the handler does not ignore it."""
+        failure: Failure | None = connection.scope["state"].get("token_failure")
+        if failure is not None and not handler.opt.get(IGNORES_TOKEN):
+            raise failure
+
+
+class SignedIn:
+    """Lets signed-in callers pass."""
+
+    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+        """Raise SignInRequired, or the failure of the token that was sent."""
+        signed_in(connection)
+
+
+class HasRole:
+    """Lets callers with a role pass, and administrators."""
+
+    def __init__(self, role: str) -> None:
+        self._role = role
+
+    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+        """Raise Forbidden for other signed-in callers, SignInRequired for anonymous ones."""
+        principal = signed_in(connection)
+        if self._role not in principal.roles and not principal.is_admin:
+            raise Forbidden(f"This needs the role `{self._role}`")
+
+
+class MayAct:
+    """Lets callers pass whom the rules of the path's collection allow a verb, if only on some documents."""
+
+    def __init__(self, verb: Verb) -> None:
+        self._verb = verb
+
+    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+        """Raise CollectionNotFound, Forbidden, or SignInRequired when signing in might help."""
+        registry = cast("Registry", connection.app.state.registry)
+        collection = registry.get(connection.path_params["collection"])
+        if not collection.description.rules.decide(self._verb, principal(connection)).allowed:
+            signed_in(connection)
+            raise Forbidden(f"The rules of `{collection.name}` do not let you {self._verb} its documents")
+
+
+def principal(connection: Connection) -> Principal:
+    """Give who asks."""
+    found: Principal = connection.scope["state"].get("principal", ANONYMOUS)
+    return found
+
+
+def signed_in(connection: Connection) -> Principal:
+    """Give the signed-in user who asks; raises SignInRequired, or the failure of the token that was sent."""
+    failure: Failure | None = connection.scope["state"].get("token_failure")
+    if failure is not None:
+        raise failure
+    caller = principal(connection)
+    if not caller.is_signed_in:
+        raise SignInRequired
+    return caller

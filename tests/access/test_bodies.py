@@ -1,0 +1,118 @@
+from typing import Any
+
+import pytest
+
+from service.access import bodies
+from service.access.bodies import Credentials, Form, ProfileChange, Registration
+from service.errors import DocumentInvalid, Violation
+
+PASSWORD = "long enough"
+NOT_TEXT = "Input should be a valid string"
+
+
+def test_a_registration_is_read_and_its_address_normalised() -> None:
+    read = bodies.read(Registration, {"email": "Ada@EXAMPLE.com", "password": PASSWORD, "name": "Ada"})
+    assert read.model_dump() == {"email": "Ada@example.com", "password": PASSWORD, "name": "Ada"}
+
+
+def test_what_is_not_given_in_a_profile_change_is_told_from_null() -> None:
+    assert bodies.read(ProfileChange, {}).model_fields_set == set()
+    assert bodies.read(ProfileChange, {"name": None}).model_fields_set == {"name"}
+
+
+@pytest.mark.parametrize(
+    ("form", "body", "violations"),
+    [
+        (
+            Credentials,
+            {"email": {"$gt": ""}, "password": {"$gt": ""}},
+            [Violation(NOT_TEXT, "type", "/email"), Violation(NOT_TEXT, "type", "/password")],
+        ),
+        (
+            Credentials,
+            {},
+            [
+                Violation("`email` is required", "required", "/email"),
+                Violation("`password` is required", "required", "/password"),
+            ],
+        ),
+        (
+            Credentials,
+            {"email": ["a@x.io"], "password": 12345678},
+            [Violation(NOT_TEXT, "type", "/email"), Violation(NOT_TEXT, "type", "/password")],
+        ),
+        (
+            Credentials,
+            {"email": "a@x.io", "passwort": "x", "password": "x" * 129},
+            [
+                Violation("String should have at most 128 characters", "maxLength", "/password"),
+                Violation(
+                    "`passwort` cannot be given here",
+                    "additionalProperties",
+                    "/passwort",
+                    hint="Did you mean `password`?",
+                ),
+            ],
+        ),
+        (
+            Registration,
+            {"email": "a@x.io", "password": PASSWORD, "id": "1", "roles": ["admin"], "a/b": 1},
+            [
+                Violation("`id` cannot be given here", "additionalProperties", "/id"),
+                Violation("`roles` cannot be given here", "additionalProperties", "/roles"),
+                Violation("`a/b` cannot be given here", "additionalProperties", "/a~1b"),
+            ],
+        ),
+        (
+            Registration,
+            {"email": "nobody", "password": "short", "name": ""},
+            [
+                Violation("An email address must have an @-sign.", "format", "/email"),
+                Violation("String should have at least 8 characters", "minLength", "/password"),
+                Violation("String should have at least 1 character", "minLength", "/name"),
+            ],
+        ),
+        (
+            ProfileChange,
+            {"roles": ["admin"], "email_verified": True, "_version": 9},
+            [
+                Violation("`roles` cannot be given here", "additionalProperties", "/roles"),
+                Violation("`email_verified` cannot be given here", "additionalProperties", "/email_verified"),
+                Violation("`_version` cannot be given here", "additionalProperties", "/_version"),
+            ],
+        ),
+    ],
+)
+def test_every_fault_of_a_form_is_named(form: type[Form], body: Any, violations: list[Violation]) -> None:
+    with pytest.raises(DocumentInvalid) as caught:
+        bodies.read(form, body)
+    assert list(caught.value.errors) == violations
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 1, [{"email": "a@x.io"}]])
+def test_a_form_is_an_object(body: Any) -> None:
+    with pytest.raises(DocumentInvalid, match="The body must be a JSON object") as caught:
+        bodies.read(Credentials, body)
+    assert caught.value.errors == ()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "@",
+        "a@",
+        "@x.io",
+        "a@b",
+        "a@localhost",
+        "a b@x.io",
+        "Ada <a@x.io>",
+        "a@x.io\n",
+        "a@x.io,b@x.io",
+        "a@[127.0.0.1]",
+    ],
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(DocumentInvalid) as caught:
+        bodies.read(Registration, {"email": address, "password": PASSWORD})
+    assert [(each.pointer, each.code) for each in caught.value.errors] == [("/email", "format")]
