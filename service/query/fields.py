@@ -44,8 +44,13 @@ class Field:
 
 
 def _step(here: Field, name: str) -> Field | None:
-    if name in here.fields:
-        return here.fields[name]
-    if here.items is not None:
-        return here.items if name.isdecimal() else _step(here.items, name)
-    return here.others
+    """Take one step; where MongoDB would look in several places, a hidden one hides them all."""
+    own = here.fields.get(name, here.others)
+    if here.items is None:
+        return own
+    member = here.items.fields.get(name, here.items.others)  # of the array's elements, one level as MongoDB
+    inside = here.items if name.isdecimal() and name.isascii() else member
+    for place in (here.items, own, member):
+        if place is not None and place.write_only:
+            return place
+    return own or inside

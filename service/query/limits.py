@@ -1,0 +1,40 @@
+"""The limits of the query language: what is beyond them is refused before any database hears of it."""
+
+from types import MappingProxyType
+
+DEFAULT_LIMIT = 20
+MAXIMUM_LIMIT = 100
+MAXIMUM_SKIP = 10_000
+MAXIMUM_PARAMETERS = 200
+MAXIMUM_FILTER_BYTES = 32_768
+MAXIMUM_DEPTH = 10
+MAXIMUM_CONDITIONS = 100
+MAXIMUM_LIST_LENGTH = 1000
+MAXIMUM_TEXT_CHARACTERS = 1000
+MAXIMUM_PATH_NAMES = 32
+MAXIMUM_SORT_KEYS = 8
+MAXIMUM_SELECTED_FIELDS = 100
+
+MEANINGS = MappingProxyType(
+    {
+        "DEFAULT_LIMIT": "documents of a page when `limit` is not given",
+        "MAXIMUM_LIMIT": "documents of a page at the most",
+        "MAXIMUM_SKIP": "documents that pages before the asked one may hold, `(page - 1) * limit`",
+        "MAXIMUM_PARAMETERS": "query parameters of one request",
+        "MAXIMUM_FILTER_BYTES": "bytes of the JSON in `filter=`",
+        "MAXIMUM_DEPTH": "levels of `and`, `or`, `not`, `elem` and arrays within each other",
+        "MAXIMUM_CONDITIONS": "conditions of one request, each `and`, `or`, `not` counted too",
+        "MAXIMUM_LIST_LENGTH": "values of one list, such as that of `in`",
+        "MAXIMUM_TEXT_CHARACTERS": "characters of the text of `contains`, `icontains`, `startswith`",
+        "MAXIMUM_PATH_NAMES": "names of one dotted path",
+        "MAXIMUM_SORT_KEYS": "fields of `sort`",
+        "MAXIMUM_SELECTED_FIELDS": "fields of `fields`",
+    }
+)
+"""What each limit bounds, for the documentation."""
+
+
+def as_markdown() -> str:
+    """Give the table of limits for docs/queries.md."""
+    rows = [f"| `{name}` | {globals()[name]} | {meaning} |" for name, meaning in MEANINGS.items()]
+    return "\n".join(["| limit | value | what it bounds |", "|---|---|---|", *rows])

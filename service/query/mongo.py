@@ -1,0 +1,115 @@
+"""From the syntax tree to what MongoDB's driver takes: filters, sort keys, projections."""
+
+from typing import Any
+
+from service.query.lists import Selection, SortKey
+from service.query.operators import OPERATORS
+from service.query.tree import And, Compare, Elem, Node, Not, Or, Path, on_element
+
+Filter = dict[str, Any]
+
+
+def to_mongo(node: Node) -> Filter:
+    """Build the MongoDB filter of a tree; every value stands below an operator of the operator table.
+
+    ValueError for a path that no client can have named: empty, or with a name that begins with `$`.
+
+    >>> to_mongo(And((Compare(("price",), "gte", 1), Compare(("price",), "lt", 5))))
+    {'price': {'$gte': 1, '$lt': 5}}
+    >>> to_mongo(Compare(("id",), "ne", 7))
+    {'_id': {'$ne': 7}}
+    """
+    return _filter(node, is_top=True)
+
+
+def sort_keys(sort: tuple[SortKey, ...]) -> list[tuple[str, int]]:
+    """Give the driver's sort, which always ends in `_id`, in the last key's direction: one index serves it.
+
+    >>> sort_keys((SortKey(("price",), is_descending=True),))
+    [('price', -1), ('_id', -1)]
+    >>> sort_keys(())
+    [('_id', 1)]
+    """
+    keys: list[tuple[str, int]] = []
+    for key in sort:
+        keys.append((_name(key.path, is_top=True), -1 if key.is_descending else 1))
+        if keys[-1][0] == "_id":
+            return keys  # ids are unique: nothing after them changes the order
+    return [*keys, ("_id", keys[-1][1] if keys else 1)]
+
+
+def projection(selection: Selection | None) -> dict[str, int] | None:
+    """Give the driver's projection; the id always comes along. None selects everything.
+
+    >>> projection(Selection((("name",), ("address", "city"))))
+    {'_id': 1, 'name': 1, 'address.city': 1}
+    >>> projection(Selection((("description",),), is_exclusion=True))
+    {'description': 0}
+    """
+    if selection is None:
+        return None
+    names = [_name(path, is_top=True) for path in selection.paths]
+    if selection.is_exclusion:
+        return dict.fromkeys(names, 0)
+    return {"_id": 1} | dict.fromkeys(names, 1)
+
+
+def _filter(node: Node, *, is_top: bool) -> Filter:
+    match node:
+        case Compare(path, _, _) | Elem(path, _):
+            return {_name(path, is_top=is_top): _operator(node)}
+        case And(parts):
+            return _all([_filter(part, is_top=is_top) for part in parts])
+        case Or(()):
+            return {"_id": {"$in": []}}  # nothing is in it, whatever a document or an element holds
+        case Or(parts):
+            return {"$or": [_filter(part, is_top=is_top) for part in parts]}
+        case Not(part):
+            return {"$nor": [_filter(part, is_top=is_top)]}
+
+
+def _operator(node: Compare | Elem) -> Filter:
+    if isinstance(node, Elem):
+        return {"$elemMatch": _element(node.condition)}
+    row = OPERATORS[node.operator]
+    return {row.mongo: row.operand(node.value)}
+
+
+def _element(condition: Node) -> Filter:
+    """Build what `$elemMatch` takes; a second use of an operator goes below a double negation."""
+    element: Filter = {}
+    for part in reversed(on_element(condition)):
+        one = _operator(part)
+        element = one | ({"$not": {"$not": element}} if one.keys() & element.keys() else element)
+    return element or _filter(condition, is_top=False)
+
+
+def _all(filters: list[Filter]) -> Filter:
+    """And filters: side by side where their names or operators differ, else in `$and`."""
+    merged: Filter = {}
+    rest: list[Filter] = []
+    for each in filters:
+        if not merged.keys() & each.keys():
+            merged |= each
+        elif _can_join(merged, each):
+            ((name, operators),) = each.items()
+            merged[name] = merged[name] | operators
+        else:
+            rest.append(each)
+    return {"$and": [merged, *rest]} if rest else merged
+
+
+def _can_join(merged: Filter, one: Filter) -> bool:
+    if len(one) != 1:
+        return False
+    ((name, operators),) = one.items()
+    return not name.startswith("$") and not merged[name].keys() & operators.keys()
+
+
+def _name(path: Path, *, is_top: bool) -> str:
+    if is_top and path == ("id",):
+        return "_id"
+    name = ".".join(path)
+    if not name or "\0" in name or ("$" in name and any(part.startswith("$") for part in path)):
+        raise ValueError("not the path of a field")
+    return name

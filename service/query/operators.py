@@ -1,0 +1,162 @@
+"""The operator table: parser, MongoDB filter, in-memory match and documentation all read it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from service.query import patterns
+from service.query.kinds import Kind
+
+
+class Takes(StrEnum):
+    """What an operator's right side is, as the documentation calls it."""
+
+    VALUE = "a value"
+    TEXT = "text"
+    LIST = "a list of values"
+    FLAG = "`true` or `false`"
+    COUNT = "a whole number"
+    CONDITION = "an object of conditions"
+
+
+SCALARS = frozenset(Kind) - {Kind.OBJECT, Kind.ARRAY}
+ORDERED = SCALARS - {Kind.NULL, Kind.BOOLEAN, Kind.BINARY}
+ANYTHING = frozenset(Kind)
+
+
+def _same(operand: Any) -> Any:
+    return operand
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One row: the name, MongoDB's operator, what it takes, for which kinds, and its line of documentation.
+
+    `operand` turns a value into what MongoDB's operator takes. `any_of` names the operator that takes all
+    readings of a value at once (`or`: the readings are or-ed), for text that can be read in several ways.
+    """
+
+    name: str
+    mongo: str
+    takes: Takes
+    kinds: frozenset[Kind]
+    help: str
+    example: str
+    operand: Callable[[Any], Any] = _same
+    any_of: str = "or"
+
+    @property
+    def takes_null(self) -> bool:
+        """Tell whether null is a value for it, whatever the field's kinds."""
+        return Kind.NULL in self.kinds and self.takes in (Takes.VALUE, Takes.LIST)
+
+    @property
+    def takes_arrays(self) -> bool:
+        """Tell whether a whole array is a value for it."""
+        return Kind.ARRAY in self.kinds and self.takes in (Takes.VALUE, Takes.LIST)
+
+
+_COMPARABLE = SCALARS | {Kind.ARRAY}
+_TEXT = frozenset({Kind.STRING})
+_ARRAY = frozenset({Kind.ARRAY})
+
+_ROWS = (
+    Operator(
+        "eq",
+        "$eq",
+        Takes.VALUE,
+        _COMPARABLE,
+        "is the value; `null` is also a missing field",
+        "filter[name]=Desk",
+        any_of="in",
+    ),
+    Operator(
+        "ne",
+        "$ne",
+        Takes.VALUE,
+        _COMPARABLE,
+        "is not the value; a missing field is not",
+        "filter[name][ne]=Desk",
+        any_of="nin",
+    ),
+    Operator("gt", "$gt", Takes.VALUE, ORDERED, "is greater or later", "filter[price][gt]=10"),
+    Operator("gte", "$gte", Takes.VALUE, ORDERED, "is greater, later or equal", "filter[price][gte]=10"),
+    Operator("lt", "$lt", Takes.VALUE, ORDERED, "is less or earlier", "filter[price][lt]=99.5"),
+    Operator("lte", "$lte", Takes.VALUE, ORDERED, "is less, earlier or equal", "filter[price][lte]=99.5"),
+    Operator(
+        "in",
+        "$in",
+        Takes.LIST,
+        _COMPARABLE,
+        "is one of the values",
+        "filter[category][in]=books,games",
+        operand=list,
+    ),
+    Operator(
+        "nin",
+        "$nin",
+        Takes.LIST,
+        _COMPARABLE,
+        "is none of the values; a missing field is none",
+        "filter[category][nin]=books,games",
+        operand=list,
+    ),
+    Operator(
+        "exists", "$exists", Takes.FLAG, ANYTHING, "is there, be it `null`", "filter[category][exists]=true"
+    ),
+    Operator(
+        "contains",
+        "$regex",
+        Takes.TEXT,
+        _TEXT,
+        "holds the text, literally",
+        "filter[name][contains]=a*b",
+        operand=patterns.contains,
+    ),
+    Operator(
+        "icontains",
+        "$regex",
+        Takes.TEXT,
+        _TEXT,
+        "holds the text, whatever the letter case",
+        "filter[name][icontains]=desk",
+        operand=patterns.icontains,
+    ),
+    Operator(
+        "startswith",
+        "$regex",
+        Takes.TEXT,
+        _TEXT,
+        "begins with the text; can use an index",
+        "filter[name][startswith]=De",
+        operand=patterns.startswith,
+    ),
+    Operator(
+        "all",
+        "$all",
+        Takes.LIST,
+        _COMPARABLE,
+        "is an array with all of the values",
+        "filter[tags][all]=new,sale",
+        operand=list,
+    ),
+    Operator("size", "$size", Takes.COUNT, _ARRAY, "is an array of so many elements", "filter[tags][size]=2"),
+    Operator(
+        "elem",
+        "$elemMatch",
+        Takes.CONDITION,
+        _ARRAY,
+        "is an array of which one element fulfils all conditions",
+        'filter={"parts":{"elem":{"name":"leg","count":{"gte":4}}}}',
+    ),
+)
+
+OPERATORS: Mapping[str, Operator] = {row.name: row for row in _ROWS}
+"""Every operator by its name."""
+
+
+def as_markdown() -> str:
+    """Give the table of operators for docs/queries.md."""
+    rows = [f"| `{row.name}` | {row.help} | {row.takes} | `{row.example}` |" for row in _ROWS]
+    return "\n".join(["| operator | holds when the field | takes | example |", "|---|---|---|---|", *rows])

@@ -1,0 +1,92 @@
+"""The syntax tree of a filter: what clients' text, JSON filters and access rules all become."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Path: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """One operator of the operator table at one path; a list operator's value, and an array, is a tuple.
+
+    The path `("id",)` is the document's id. The empty path is, within an Elem, the array's element itself.
+    """
+
+    path: Path
+    operator: str
+    value: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Elem:
+    """At least one element of the array at the path fulfils the whole condition.
+
+    The condition's paths start at the element; or it is a Compare or Elem, or an And of them, with the empty
+    path.
+    """
+
+    path: Path
+    condition: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Every part holds; without parts, always."""
+
+    parts: "tuple[Node, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one part holds; without parts, never."""
+
+    parts: "tuple[Node, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: "Node"
+
+
+Node: TypeAlias = Compare | Elem | And | Or | Not
+
+EVERYTHING = And()
+"""The filter that every document matches."""
+
+NOTHING = Or()
+"""The filter that no document matches."""
+
+
+def all_of(parts: list[Node]) -> Node:
+    """Give the parts and-ed, without a wrapper around a single one.
+
+    >>> all_of([Compare(("price",), "gt", 1)])
+    Compare(path=('price',), operator='gt', value=1)
+    >>> all_of([]) == EVERYTHING
+    True
+    """
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def conjoin(first: Node | None, second: Node | None) -> Node | None:
+    """And two filters, of which None stands for no condition; None when there is none at all.
+
+    >>> conjoin(None, NOTHING) == NOTHING
+    True
+    >>> conjoin(EVERYTHING, None) is None
+    True
+    """
+    parts = [part for part in (first, second) if part is not None and part != EVERYTHING]
+    return all_of(parts) if parts else None
+
+
+def on_element(condition: Node) -> tuple[Compare | Elem, ...]:
+    """Give the parts of an Elem's condition that are on the element itself; none when it is on members."""
+    if isinstance(condition, And):
+        parts = [on_element(part) for part in condition.parts]
+        return tuple(each for part in parts for each in part) if all(parts) else ()
+    return (condition,) if isinstance(condition, Compare | Elem) and not condition.path else ()
