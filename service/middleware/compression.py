@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache
 
-import brotli
+import brotli  # type: ignore[import-untyped]  # it ships no types
 import zstandard
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
