@@ -91,9 +91,10 @@ def _through(array: list[Any], rest: Path, *, is_spread: bool) -> Iterator[Any]:
             continue
         if len(rest) == 1:
             yield element
-        elif isinstance(element, Mapping | list):
-            inner = _as_object(element) if isinstance(element, list) else element
-            yield from _values(inner, rest[1:], is_spread=is_spread)
+        elif isinstance(element, list):
+            yield from _through(element, rest[1:], is_spread=is_spread)
+        elif isinstance(element, Mapping):
+            yield from _values(element, rest[1:], is_spread=is_spread)
 
 
 def _as_object(array: list[Any]) -> dict[str, Any]:
