@@ -1,5 +1,6 @@
 """Every knob of the service, with its type, default and description."""
 
+import os
 import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -144,6 +145,18 @@ class Settings(BaseSettings):
                 f"{PREFIX}CORS_ORIGINS may not be `*` while {PREFIX}CORS_CREDENTIALS is on; list the origins"
             )
         return self
+
+    @property
+    def worker_count(self) -> int:
+        """Give the number of worker processes."""
+        return self.workers or os.cpu_count() or 1
+
+    @property
+    def effective_log_format(self) -> Literal["json", "console"]:
+        """Give the format of the logs, `auto` resolved."""
+        if self.log_format != "auto":
+            return self.log_format
+        return "json" if self.environment == "production" else "console"
 
     def shown(self) -> dict[str, str]:
         """Give every variable with its effective value, secrets masked, for people to read."""

@@ -1,0 +1,158 @@
+"""The application: the only place that wires the parts together, with the middleware in order."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.middleware import ASGIMiddleware
+
+from models import DOCUMENTS
+from service import database as databases
+from service import logs, problems
+from service.access.passwords import Passwords
+from service.access.tokens import Tokens
+from service.controllers.auth import AuthController
+from service.controllers.collections import CollectionsController
+from service.controllers.documents import DocumentsController
+from service.controllers.health import HealthController
+from service.controllers.profile import ProfileController
+from service.database import Database
+from service.drain import Drain
+from service.errors import StartupFailure
+from service.guards import TokenIsValid
+from service.middleware.body_limit import BodyLimit
+from service.middleware.caching import Caching
+from service.middleware.client_address import ClientAddress
+from service.middleware.compression import Compression
+from service.middleware.cors import Cors
+from service.middleware.draining import DrainingMiddleware
+from service.middleware.failures import Failures
+from service.middleware.principal import PrincipalMiddleware
+from service.middleware.rate_limit import RateLimit
+from service.middleware.request_id import RequestId
+from service.middleware.security_headers import SecurityHeaders
+from service.rates import SharedCounts
+from service.registry import Registry
+from service.settings import Settings, load
+
+log = structlog.get_logger("sheaf.app")
+
+
+def create() -> Litestar:
+    """Make the application of a worker process, from the environment; raises StartupFailure."""
+    settings = load()
+    logs.configure(settings.log_level, settings.effective_log_format)
+    return create_app(settings)
+
+
+def create_app(settings: Settings) -> Litestar:
+    """Make the application; it connects to MongoDB when its lifespan begins.
+
+    Raises StartupFailure when the settings lack the database or the secret.
+    """
+    database = _database(settings)
+    drain = Drain.of_process()
+    tokens = _tokens(settings)
+    registry = Registry(database, DOCUMENTS)
+    counts = SharedCounts(database.motor["_rate_limits"])
+    application = Litestar(
+        route_handlers=[
+            AuthController,
+            CollectionsController,
+            DocumentsController,
+            HealthController,
+            ProfileController,
+        ],
+        guards=[TokenIsValid()],
+        exception_handlers={Exception: problems.litestar_handler},
+        lifespan=[_lifespan(settings, database, registry)],
+        openapi_config=None,
+        logging_config=None,
+        state=State(
+            {
+                "database": database,
+                "drain": drain,
+                "registration_open": settings.registration == "open",
+                "registry": registry,
+                "tokens": tokens,
+            }
+        ),
+    )
+    for middleware in reversed(_pipeline(settings, drain, tokens, counts)):
+        application.asgi_handler = middleware(application.asgi_handler)
+    return application
+
+
+def _pipeline(
+    settings: Settings, drain: Drain, tokens: Tokens, counts: SharedCounts
+) -> list[ASGIMiddleware]:
+    """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
+    pipeline: list[ASGIMiddleware] = [
+        RequestId(),  # everything after it is logged and answered with the id
+        SecurityHeaders(),  # on every answer, whoever gives it
+        Cors(origins=settings.cors_origins, credentials=settings.cors_credentials),  # also on refusals
+        Compression(),
+        Caching(),  # knows the final status
+        Failures(),  # turns what is raised below it into answers
+        DrainingMiddleware(drain),
+        ClientAddress(trusted_proxies=settings.trusted_proxies),
+        BodyLimit(limit_bytes=settings.body_limit_bytes),  # before anything reads a body
+        PrincipalMiddleware(tokens),  # before the limits, which differ by who asks
+    ]
+    if settings.rate_limit == "on":
+        limits = RateLimit(
+            counts,
+            anonymous=settings.rate_limit_anonymous,
+            user=settings.rate_limit_user,
+            auth=settings.rate_limit_auth,
+            workers=settings.worker_count,
+        )
+        pipeline.append(limits)
+    return pipeline
+
+
+def _database(settings: Settings) -> Database:
+    if settings.mongodb_uri is None:
+        raise StartupFailure("MONGODB_URI is not set; name a MongoDB replica set, or run `sheaf dev`.")
+    return databases.connect(
+        settings.mongodb_uri.get_secret_value(),
+        settings.database,
+        pool_size=settings.pool_size,
+        selection_timeout_s=settings.database_timeout_s,
+        operation_timeout_s=settings.operation_timeout_s,
+    )
+
+
+def _tokens(settings: Settings) -> Tokens:
+    if settings.jwt_secret is None:
+        raise StartupFailure("SHEAF_JWT_SECRET is not set; without it nobody can sign in.")
+    return Tokens(
+        settings.jwt_secret.get_secret_value(),
+        [secret.get_secret_value() for secret in settings.jwt_previous_secrets],
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        settings.access_token_ttl_s,
+    )
+
+
+def _lifespan(
+    settings: Settings, database: Database, registry: Registry
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """Give what opens when the service starts and closes when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(application: Litestar) -> AsyncIterator[None]:
+        passwords = Passwords(settings.password_threads)
+        application.state.passwords = passwords
+        try:
+            async with registry.following():
+                if not await registry.wait_until_loaded(settings.database_timeout_s + 1):
+                    log.warning("app.started_without_database")
+                yield
+        finally:
+            passwords.close()
+            database.close()
+
+    return lifespan

@@ -1,0 +1,142 @@
+"""Two workers on one database: what is defined on one is in force on the other."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from asgi_lifespan import LifespanManager
+from litestar import Litestar
+
+from models import CollectionDefinition
+from service.app import create_app
+from service.settings import Settings
+from tests.conftest import connect
+
+BOUND_S = 1.0
+FILMS: dict[str, Any] = {
+    "name": "films",
+    "schema": {"type": "object", "properties": {"title": {"type": "string"}}},
+    "rules": {"read": "anyone", "write": "user"},
+}
+
+
+@pytest.fixture
+async def other(settings: Settings, app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a second worker."""
+    application = create_app(settings)
+    async with LifespanManager(application), connect(application) as client:
+        yield client
+
+
+async def within_bound(is_true: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + BOUND_S
+    while not await is_true():
+        assert time.monotonic() < deadline, f"not in force after {BOUND_S} s"
+        await asyncio.sleep(0.02)
+
+
+async def test_a_definition_is_in_force_on_every_worker_within_a_second(
+    client: httpx.AsyncClient, other: httpx.AsyncClient, admin: dict[str, str]
+) -> None:
+    async def status() -> int:
+        return (await other.get("/api/films")).status_code
+
+    async def is_open() -> bool:
+        return await status() == 200
+
+    async def is_closed() -> bool:
+        return await status() == 401
+
+    async def is_gone() -> bool:
+        return await status() == 404
+
+    assert await is_gone()
+    assert (await client.post("/api/collections", json=FILMS, headers=admin)).status_code == 201
+    await within_bound(is_open)
+    closed = {"rules": {"read": "user"}}
+    assert (await client.patch("/api/collections/films", json=closed, headers=admin)).status_code == 200
+    await within_bound(is_closed)
+    assert (await client.delete("/api/collections/films?confirm=films", headers=admin)).status_code == 200
+    await within_bound(is_gone)
+
+
+async def test_a_collection_made_anew_is_the_new_one_on_every_worker(
+    client: httpx.AsyncClient, other: httpx.AsyncClient, admin: dict[str, str]
+) -> None:
+    for rules in ({"read": "anyone"}, {"read": "nobody"}, {"read": "anyone"}, {"read": "user"}):
+        created = await client.post("/api/collections", json=FILMS | {"rules": rules}, headers=admin)
+        assert created.status_code == 201, created.text
+        expected = 200 if rules == {"read": "anyone"} else 401
+        assert (await client.get("/api/films")).status_code == expected
+
+        async def agrees(wanted: int = expected) -> bool:
+            return (await other.get("/api/films")).status_code == wanted
+
+        await within_bound(agrees)
+        if rules != {"read": "user"}:
+            await client.delete("/api/collections/films?confirm=films", headers=admin)
+
+
+async def test_two_workers_cannot_change_one_version_both(
+    client: httpx.AsyncClient, other: httpx.AsyncClient, admin: dict[str, str]
+) -> None:
+    await client.post("/api/collections", json=FILMS, headers=admin)
+
+    async def is_there() -> bool:
+        return (await other.get("/api/films")).status_code == 200
+
+    await within_bound(is_there)
+    changes = [{"rules": {"read": "user"}}, {"rules": {"read": "nobody"}}]
+    answers = await asyncio.gather(
+        *(
+            each.patch("/api/collections/films", json=change, headers=admin)
+            for each, change in zip((client, other), changes, strict=True)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) in ([200, 200], [200, 409])
+    stored = await CollectionDefinition.get("films")
+    assert stored is not None
+    assert stored.version == 1 + sum(answer.status_code == 200 for answer in answers)
+
+
+async def test_after_a_gap_everything_is_loaded_again(
+    client: httpx.AsyncClient, app: Litestar, admin: dict[str, str]
+) -> None:
+    await client.post("/api/collections", json=FILMS, headers=admin)
+    database = app.state.database.motor
+    operations = await database.client.admin.command("currentOp", {"$all": True})
+    cursors = [
+        each["cursor"]["cursorId"]
+        for each in operations["inprog"]
+        if each.get("ns") == f"{database.name}._collections" and "cursor" in each
+    ]
+    await database["_collections"].delete_one({"_id": "films"})
+    for cursor in cursors:
+        await database.command("killCursors", "_collections", cursors=[cursor])
+
+    async def is_gone() -> bool:
+        return (await client.get("/api/films")).status_code == 404
+
+    await within_bound(is_gone)
+
+
+async def test_a_definition_that_cannot_be_read_closes_its_own_collection_alone(
+    client: httpx.AsyncClient, settings: Settings, app: Litestar, admin: dict[str, str]
+) -> None:
+    await client.post("/api/collections", json=FILMS, headers=admin)
+    await client.post("/api/collections", json=FILMS | {"name": "books"}, headers=admin)
+    broken = {"$set": {"schema_text": '{"type": "nonsense"}'}, "$inc": {"_version": 1}}
+    await app.state.database.motor["_collections"].update_one({"_id": "films"}, broken)
+
+    async def is_gone() -> bool:
+        return (await client.get("/api/films")).status_code == 404
+
+    await within_bound(is_gone)
+    assert (await client.get("/api/books")).status_code == 200
+    anew = create_app(settings)
+    async with LifespanManager(anew), connect(anew) as fresh:
+        assert (await fresh.get("/api/films")).status_code == 404
+        assert (await fresh.get("/api/books")).status_code == 200

@@ -1,0 +1,185 @@
+"""What every answer has, whoever gives it: id, security headers, caching, a problem body for failures."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from asgi_lifespan import LifespanManager
+from litestar import Litestar
+
+from service.app import create_app
+from service.middleware.security_headers import HELMET_DEFAULTS
+from service.settings import Settings
+from tests.conftest import connect
+
+ANSWERS: list[tuple[str, str, dict[str, str], int, str | None]] = [
+    ("GET", "/api/health", {}, 200, None),
+    ("GET", "/api/products", {}, 200, None),
+    ("GET", "/nowhere", {}, 404, "route.not_found"),
+    ("GET", "/api/nowhere", {}, 404, "collection.not_found"),
+    ("GET", "/api/products/a/b/c", {}, 404, "route.not_found"),
+    ("TRACE", "/api/health", {}, 405, "method.not_allowed"),
+    ("DELETE", "/api/auth/login", {}, 405, "method.not_allowed"),
+    ("POST", "/api/products", {}, 401, "auth.required"),
+    ("GET", "/api/products", {"Authorization": "Bearer nonsense"}, 401, "auth.token_invalid"),
+    ("GET", "/api/products", {"Authorization": "Basic YTpi"}, 401, "auth.token_invalid"),
+    ("GET", "/api/products?limit=0", {}, 400, "parameter.invalid"),
+    ("GET", "/api/products?limt=5", {}, 400, "parameter.invalid"),
+    ("GET", "/api/products?where[x][$startsWith]=a", {}, 400, "parameter.invalid"),
+    ("GET", "/api/products?filter[name]=%FF", {}, 400, "request.invalid"),
+    ("POST", "/api/auth/login", {"Content-Length": "9999999999"}, 413, "body.too_large"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "status", "code"), ANSWERS)
+async def test_every_answer_is_complete(
+    client: httpx.AsyncClient, method: str, path: str, headers: dict[str, str], status: int, code: str | None
+) -> None:
+    answer = await client.request(method, path, headers=headers)
+    assert answer.status_code == status, answer.text
+    sent = {name.encode(): value.encode() for name, value in answer.headers.items()}
+    assert dict(HELMET_DEFAULTS).items() <= sent.items()
+    assert answer.headers["x-request-id"]
+    assert "cache-control" in answer.headers
+    assert "server" not in answer.headers
+    assert "x-powered-by" not in answer.headers
+    if code is not None:
+        problem = answer.json()
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (problem["status"], problem["code"]) == (status, code)
+        assert problem["request_id"] == answer.headers["x-request-id"]
+        assert problem["instance"] == path.partition("?")[0]
+        assert problem["type"].endswith(code)
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_request_id_of_the_client_is_kept(client: httpx.AsyncClient) -> None:
+    kept = await client.get("/api/health", headers={"X-Request-ID": "my-id.1"})
+    replaced = await client.get("/api/health", headers={"X-Request-ID": "a\tb"})
+    assert kept.headers["x-request-id"] == "my-id.1"
+    assert replaced.headers["x-request-id"] != "a\tb"
+
+
+async def test_an_authorised_answer_is_private_and_varies_by_who_asks(
+    client: httpx.AsyncClient, ann: dict[str, str]
+) -> None:
+    mine = await client.get("/api/products", headers=ann)
+    open_to_all = await client.get("/api/products")
+    assert mine.headers["cache-control"] == "private, no-cache"
+    assert open_to_all.headers["cache-control"] == "no-cache"
+    for answer in (mine, open_to_all):
+        assert "authorization" in answer.headers["vary"].lower()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("zstd, br, gzip", "zstd"), ("br", "br"), ("gzip", "gzip"), ("gzip;q=0", None), ("identity", None)],
+)
+async def test_long_answers_are_compressed(
+    client: httpx.AsyncClient, ann: dict[str, str], accepted: str, encoding: str | None
+) -> None:
+    product = {"name": "Mug", "price": 1, "description": "words and " * 150}
+    created = (await client.post("/api/products", json=product, headers=ann)).json()["data"]
+    answer = await client.get(f"/api/products/{created['id']}", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == encoding
+    assert answer.json()["data"] == created
+    assert "accept-encoding" in answer.headers["vary"].lower()
+    assert answer.headers["etag"] == '"1"'
+
+
+@pytest.mark.parametrize("headers", [{"X-HTTP-Method-Override": "DELETE"}, {"X-Method-Override": "DELETE"}])
+async def test_methods_cannot_be_overridden(
+    client: httpx.AsyncClient, ann: dict[str, str], headers: dict[str, str]
+) -> None:
+    product = {"name": "Mug", "price": 1}
+    created = (await client.post("/api/products", json=product, headers=ann)).json()["data"]
+    path = f"/api/products/{created['id']}"
+    assert (await client.get(path, headers=headers | ann)).status_code == 200
+    assert (await client.post(path, json={"_method": "DELETE"}, headers=headers | ann)).status_code == 405
+    assert (await client.get(f"{path}?_method=DELETE", headers=ann)).status_code == 400
+    assert (await client.get(path)).json()["data"] == created
+
+
+async def test_a_flood_of_probes_costs_one_ping(client: httpx.AsyncClient, app: Litestar) -> None:
+    async def pings() -> int:
+        status = await app.state.database.motor.command("serverStatus")
+        count: int = status["metrics"]["commands"]["ping"]["total"]
+        return count
+
+    await asyncio.sleep(1.1)
+    before = await pings()
+    answers = await asyncio.gather(*(client.get("/api/health/ready") for _ in range(300)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[0].json().keys() == {"status", "timestamp"}
+    assert await pings() - before <= 2
+
+
+# --- rate limits
+
+
+@pytest.fixture
+async def limited(settings: Settings) -> AsyncIterator[Litestar]:
+    strict = settings.model_copy(
+        update={
+            "rate_limit": "on",
+            "rate_limit_anonymous": "5/minute",
+            "rate_limit_user": "8/minute",
+            "rate_limit_auth": "3/minute",
+        }
+    )
+    application = create_app(strict)
+    async with LifespanManager(application, startup_timeout=20, shutdown_timeout=20):
+        yield application
+
+
+async def statuses(client: httpx.AsyncClient, number: int, path: str, **request: Any) -> list[int]:
+    method = "POST" if "json" in request else "GET"
+    return [(await client.request(method, path, **request)).status_code for _ in range(number)]
+
+
+async def test_a_flood_is_answered_429_with_when_to_come_back(limited: Litestar) -> None:
+    async with connect(limited) as client:
+        assert await statuses(client, 7, "/api/products") == [200] * 5 + [429] * 2
+        refused = await client.get("/api/products")
+        problem = refused.json()
+        assert problem["code"] == "rate.limited"
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert "ratelimit" in refused.headers
+        assert "ratelimit-policy" in refused.headers
+        assert await statuses(client, 3, "/nowhere") == [429] * 3
+        assert await statuses(client, 3, "/api/health") == [200] * 3
+    async with connect(limited, "203.0.113.9") as other:
+        assert await statuses(other, 1, "/api/products") == [200]
+
+
+async def test_signed_in_callers_have_a_limit_of_their_own(limited: Litestar) -> None:
+    headers = {"Authorization": f"Bearer {limited.state.tokens.issue('0' * 24, [])}"}
+    async with connect(limited) as client:
+        assert await statuses(client, 10, "/api/products", headers=headers) == [200] * 8 + [429] * 2
+        assert await statuses(client, 1, "/api/products") == [200]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+async def test_guessing_passwords_is_limited_whatever_address_is_claimed(limited: Litestar, header: str) -> None:
+    async with connect(limited) as client:
+        found = []
+        for number in range(6):
+            claimed = f"for=198.51.100.{number}" if header == "Forwarded" else f"198.51.100.{number}"
+            body = {"email": "ann@example.org", "password": "wrong-password"}
+            answer = await client.post("/api/auth/login", json=body, headers={header: claimed})
+            found.append(answer.status_code)
+        assert found == [401] * 3 + [429] * 3
+
+
+# --- errors within
+
+
+async def test_a_fault_of_ours_leaks_nothing(client: httpx.AsyncClient, app: Litestar) -> None:
+    app.state.registry = None  # whatever touches it now raises AttributeError
+    answer = await client.get("/api/products")
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (500, "internal")
+    assert problem.keys() == {"type", "title", "status", "code", "detail", "instance", "request_id"}
+    assert "NoneType" not in answer.text
