@@ -1,0 +1,36 @@
+"""The MongoDB that a command works with: the one that is set, or a private one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service import mongod, settings
+from service.errors import StartupFailure
+from service.settings import Settings
+
+
+@contextmanager
+def available(chosen: Settings) -> Iterator[Settings]:
+    """Give settings with MONGODB_URI, having started a private MongoDB for the time if none was set.
+
+    Its URI is put into the environment too, where workers read it. Raises StartupFailure in production, which
+    must bring its own.
+    """
+    if chosen.mongodb_uri is not None:
+        yield chosen
+        return
+    if chosen.environment == "production":
+        raise StartupFailure(
+            "MONGODB_URI must be set in production, to a replica set or Atlas;"
+            " `sheaf dev` brings a MongoDB of its own."
+        )
+    with mongod.start(chosen.data) as private:
+        export(mongodb_uri=private.uri)
+        yield settings.load()
+
+
+def export(**values: object) -> None:
+    """Put settings into the environment, unless they are None."""
+    for name, value in values.items():
+        if value is not None:
+            os.environ[settings.variable(name)] = str(value)

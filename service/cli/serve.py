@@ -1,0 +1,47 @@
+"""`sheaf serve`: the service in production, or in development without data of its own."""
+
+import click
+
+from service import logs, server, settings
+from service.cli import mongodb
+from service.settings import Settings
+
+APPLICATION = "service.app:create"
+PATIENCE_S = 2.0
+"""What starting takes beside the search for MongoDB."""
+
+
+@click.command
+@click.option("--host", help="Address to listen on (SHEAF_HOST).")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one (SHEAF_PORT).")
+@click.option("--workers", type=int, help="Worker processes; 0 means one per core (SHEAF_WORKERS).")
+def command(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the API until SIGTERM or Ctrl-C, then let requests in flight finish.
+
+    Prints `Listening on http://HOST:PORT` when it is ready.
+    """
+    mongodb.export(host=host, port=port, workers=workers)
+    chosen = settings.load()
+    configure_logs(chosen)
+    server.find(chosen.host, chosen.port)
+    with mongodb.available(chosen) as ready:
+        listen(ready)
+
+
+def configure_logs(chosen: Settings) -> None:
+    """Start the logs of this process as the settings say."""
+    logs.configure(chosen.log_level, logs.form_of(chosen.log_format, chosen.environment))
+
+
+def listen(chosen: Settings) -> None:
+    """Run the workers, say once where they listen, and come back when they have drained."""
+    server.run(
+        APPLICATION,
+        host=chosen.host,
+        port=chosen.port,
+        workers=chosen.workers,
+        drain_delay_s=chosen.drain_delay_s,
+        drain_timeout_s=chosen.drain_timeout_s,
+        patience_s=chosen.database_timeout_s + PATIENCE_S,
+        on_ready=lambda url: click.echo(f"Listening on {url}"),
+    )

@@ -1,0 +1,6 @@
+"""Runs the service: worker processes behind one address, their replacement, the drain."""
+
+from service.server.address import Address, find
+from service.server.supervisor import run
+
+__all__ = ["Address", "find", "run"]

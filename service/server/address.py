@@ -1,0 +1,63 @@
+"""The address to listen on: resolved and tried before anything starts."""
+
+import errno
+import socket
+from dataclasses import dataclass
+
+from service.errors import StartupFailure
+
+LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what the wildcards are reached by from here
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host as the user wrote it, the IP address it stands for, and a port."""
+
+    host: str
+    ip: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Give the base URL to show.
+
+        >>> Address("::1", "::1", 8000).url
+        'http://[::1]:8000'
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def reachable_ip(self) -> str:
+        """Give the IP address that reaches the service from this machine."""
+        return LOOPBACKS.get(self.ip, self.ip)
+
+
+def find(host: str, port: int) -> Address:
+    """Resolve a host name or address, and make sure that its port (0: any free one) can be listened on.
+
+    Tried without SO_REUSEPORT, which the workers use: with it a second service would start on the same port
+    and silently take half of the connections. Raises StartupFailure naming the setting to change.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):
+        raise StartupFailure(f"SHEAF_HOST is wrong: `{host}` is not an address or a known name.") from None
+    family, _, _, _, target = min(found, key=lambda one: one[0] != socket.AF_INET)
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(target)
+        except OSError as error:
+            raise StartupFailure(_reason(error, host, port)) from None
+        return Address(host, str(target[0]), trial.getsockname()[1])
+
+
+def _reason(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use; stop what uses it, or set SHEAF_PORT (0 takes a free one)."
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f"Port {port} needs rights that this user does not have; set SHEAF_PORT to 1024 or more."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"SHEAF_HOST is wrong: this machine does not have the address {host}."
+    return f"Cannot listen on {host}, port {port}: {error.strerror}; set SHEAF_HOST or SHEAF_PORT."

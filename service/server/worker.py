@@ -1,0 +1,116 @@
+"""What a worker process does before the application runs, and around its lifespan."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from ctypes import Array, c_int
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.queues import SimpleQueue
+from typing import Any, NoReturn
+
+import structlog
+
+from service.drain import Cells, Drain
+from service.errors import StartupFailure
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads the application in a new process, where it is sent whole: it holds only what can be shared."""
+
+    target: str
+    cells: Cells
+    starts: "Array[c_int]"
+    sentences: "SimpleQueue[str]"
+    drain_timeout_s: int
+
+    def __call__(self, slot: int) -> Application:
+        """Set this process up as the worker in `slot` and give its application.
+
+        A StartupFailure goes to the main process as its sentence, anything else to the log; both end this
+        process.
+        """
+        _leave_the_foreground()
+        threading.Thread(target=_end_with_parent, args=(self.drain_timeout_s,), daemon=True).start()
+        Drain.of_process().share(self.cells, slot)
+        module, _, factory = self.target.partition(":")
+        try:
+            application: Application = getattr(import_module(module), factory)()
+        except Exception as error:  # noqa: BLE001 - whatever it is, this process is over
+            self._give_up(error)
+
+        def watched(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
+            if scope["type"] == "lifespan":
+                return self._live(application, slot, scope, receive, send)
+            return application(scope, receive, send)
+
+        return watched
+
+    async def _live(
+        self,
+        application: Application,
+        slot: int,
+        scope: MutableMapping[str, Any],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Run the lifespan, noting that it is up; a failed start ends the process here, with its reason."""
+        reason: Exception = RuntimeError("the lifespan ended before the application was up")
+
+        async def note(message: Message) -> None:
+            nonlocal reason
+            if message["type"] == "lifespan.startup.failed":
+                reason = RuntimeError(message.get("message") or str(reason))
+                return
+            if message["type"] == "lifespan.startup.complete":
+                self.starts[slot] += 1
+            await send(message)
+
+        try:
+            await application(scope, receive, note)
+        except Exception as error:
+            if self.starts[slot]:
+                log.exception("shutdown_failed")
+                raise
+            reason = error
+        if not self.starts[slot]:
+            self._give_up(reason)
+
+    def _give_up(self, error: Exception) -> NoReturn:
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if isinstance(error, StartupFailure):
+            self.sentences.put(str(error))
+        else:
+            log.error("worker_failed", exc_info=error)
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _leave_the_foreground() -> None:
+    """Keep Ctrl-C, which a terminal sends to its whole foreground group, for the main process to act on."""
+    if sys.platform != "win32":
+        os.setpgid(0, 0)
+
+
+def _end_with_parent(drain_timeout_s: int) -> None:
+    """Stop when the main process is gone, however it went, so that no worker is left behind."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(drain_timeout_s)
+    os._exit(1)
