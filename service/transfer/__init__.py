@@ -1,0 +1,1 @@
+"""Files in and out: reading documents from JSON, NDJSON and CSV."""
