@@ -4,7 +4,9 @@ import asyncio
 import math
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -51,24 +53,26 @@ class SharedCounts(Storage):
     """Counts of fixed windows in one MongoDB collection, as a storage of the `limits` library.
 
     A key's window starts with its first request. Time is the database's own, so that the workers' clocks
-    do not matter. `collection` is an asynchronous driver's; what it raises, these methods raise.
+    do not matter. `collection` is called at the first use, after the service has connected, and gives an
+    asynchronous driver's collection; what that raises, these methods raise.
     """
 
     STORAGE_SCHEME = None
 
-    def __init__(self, collection: Any) -> None:
+    def __init__(self, collection: Callable[[], Any]) -> None:
         super().__init__()
+        self._collection = collection
+        self._has_index = False
+
+    @cached_property
+    def _counts(self) -> Any:
         # A count lost in a failover is harmless; waiting for the majority at each lease is not.
-        self._counts = collection.with_options(write_concern=WriteConcern(w=1))
+        return self._collection().with_options(write_concern=WriteConcern(w=1))
 
     @property
     def base_exceptions(self) -> type[Exception]:
         """Name what the store raises."""
         return PyMongoError
-
-    async def prepare(self) -> None:
-        """Have MongoDB delete windows that are over."""
-        await self._counts.create_index("expires_at", expireAfterSeconds=0)
 
     async def take(self, key: str, window_s: int, amount: int) -> Taken:
         """Add `amount` to the key's count in one atomic operation; a window that is over begins anew."""
@@ -78,6 +82,9 @@ class SharedCounts(Storage):
             "expires_at": {"$cond": [is_live, "$expires_at", {"$add": ["$$NOW", window_s * 1000]}]},
             "taken_at": "$$NOW",
         }
+        if not self._has_index:  # here and not at the start, when the database may be away
+            await self._counts.create_index("expires_at", expireAfterSeconds=0)
+            self._has_index = True
         for tries_left in reversed(range(UPSERT_TRIES)):
             try:
                 window = await self._counts.find_one_and_update(

@@ -1,0 +1,20 @@
+"""Loggers as structlog makes them by default, whatever a test before has configured and cached."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from service import problems, rates
+from service.middleware import request_id
+
+
+@pytest.fixture(autouse=True)
+def _default_loggers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    configured = structlog.get_config()
+    structlog.reset_defaults()
+    monkeypatch.setattr(request_id, "access_log", structlog.get_logger("sheaf.access"))
+    monkeypatch.setattr(problems, "error_log", structlog.get_logger("sheaf.errors"))
+    monkeypatch.setattr(rates, "log", structlog.get_logger("sheaf.rates"))
+    yield
+    structlog.configure(**configured)

@@ -1,0 +1,111 @@
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from litestar.types import Receive, Scope, Send
+
+from service.errors import BodyTooLarge, Failure, RequestInvalid
+from service.middleware.body_limit import BodyLimit
+from tests.middleware.apps import answering, client_of, echoing, raising, wrap
+
+TOO_LARGE = "The body may have at most 10 bytes."
+
+
+async def sent(app: Any, content: Any, **headers: str) -> bytes:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with client_of(app) as client:
+        return (await client.post("/api/films", content=content, headers=named)).content
+
+
+async def parts(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+@pytest.mark.parametrize("content", [b"", b"1234567890"])
+async def test_a_body_up_to_the_limit_arrives(content: bytes) -> None:
+    app = wrap(echoing(), BodyLimit(limit_bytes=10))
+    assert await sent(app, content) == content
+    assert await sent(app, parts(content[:4], content[4:])) == content
+
+
+async def test_a_longer_body_is_refused_unread() -> None:
+    app = wrap(raising(AssertionError("reached")), BodyLimit(limit_bytes=10))
+    with pytest.raises(BodyTooLarge) as refusal:
+        await sent(app, b"12345678901")
+    assert refusal.value.detail == TOO_LARGE
+
+
+async def test_a_longer_stream_is_refused_at_the_limit() -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield b"1234"
+
+    with pytest.raises(BodyTooLarge) as refusal:
+        await sent(wrap(echoing(), BodyLimit(limit_bytes=10)), endless())
+    assert (refusal.value.detail, taken) == (TOO_LARGE, 3)
+
+
+@pytest.mark.parametrize(
+    ("length", "kind", "detail"),
+    [
+        ("-1", RequestInvalid, "`Content-Length` must be a whole number of bytes."),
+        ("+1", RequestInvalid, "`Content-Length` must be a whole number of bytes."),
+        ("1_0", RequestInvalid, "`Content-Length` must be a whole number of bytes."),
+        ("1, 1", RequestInvalid, "`Content-Length` must be a whole number of bytes."),
+        ("", RequestInvalid, "`Content-Length` must be a whole number of bytes."),
+        ("0x1", RequestInvalid, "`Content-Length` must be a whole number of bytes."),
+        ("9" * 5000, BodyTooLarge, TOO_LARGE),
+    ],
+)
+async def test_an_odd_content_length_is_refused(length: str, kind: type[Failure], detail: str) -> None:
+    app = wrap(raising(AssertionError("reached")), BodyLimit(limit_bytes=10))
+    with pytest.raises(kind) as refusal:
+        await sent(app, b"1", content_length=length)
+    assert refusal.value.detail == detail
+
+
+async def received(*messages: Any, timeout_s: float = 5.0, pause_s: float = 0.0) -> list[Any]:
+    """Let an application receive until it has all messages."""
+    waiting, seen = list(messages), []
+
+    async def receive() -> Any:
+        await asyncio.sleep(pause_s)
+        return waiting.pop(0)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.extend([await receive() for _ in messages])
+        await answering()(scope, receive, send)
+
+    async def send(_message: Any) -> None:
+        pass
+
+    scope: Any = {"type": "http", "headers": []}
+    await BodyLimit(limit_bytes=10, timeout_s=timeout_s)(app)(scope, receive, send)
+    return seen
+
+
+FIRST = {"type": "http.request", "body": b"1", "more_body": True}
+LAST = {"type": "http.request", "body": b"2", "more_body": False}
+GONE = {"type": "http.disconnect"}
+
+
+async def test_a_body_that_trickles_is_refused_however_short_its_pauses() -> None:
+    with pytest.raises(RequestInvalid) as refusal:
+        await received(*[FIRST] * 9, timeout_s=0.1, pause_s=0.03)
+    assert refusal.value.detail == "The body did not arrive within 0.1 seconds; send it faster or in parts."
+
+
+async def test_waiting_for_the_client_to_leave_takes_as_long_as_it_takes() -> None:
+    assert await received(LAST, GONE, timeout_s=0.05, pause_s=0.04) == [LAST, GONE]
+
+
+async def test_a_body_that_is_cut_off_is_not_taken_for_whole() -> None:
+    with pytest.raises(RequestInvalid) as refusal:
+        await received(FIRST, GONE)
+    assert refusal.value.detail == "The connection closed before the body was complete."

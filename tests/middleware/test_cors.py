@@ -1,0 +1,99 @@
+import pytest
+
+from service.errors import StartupFailure
+from service.middleware.cors import Cors
+from tests.middleware.apps import answering, ask, get, raising, wrap
+
+ORIGIN = "https://app.example"
+EXPOSED = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
+PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+
+
+async def test_a_listed_origin_may_read_the_answer() -> None:
+    answer = await get(wrap(answering(), Cors(origins=[ORIGIN])), origin=ORIGIN)
+    assert dict(answer.headers) == {
+        "access-control-allow-origin": ORIGIN,
+        "access-control-expose-headers": EXPOSED,
+        "vary": "Origin",
+    }
+
+
+async def test_credentials_are_allowed_to_a_listed_origin_when_configured() -> None:
+    answer = await get(wrap(answering(), Cors(origins=[ORIGIN], credentials=True)), origin=ORIGIN)
+    assert dict(answer.headers) == {
+        "access-control-allow-origin": ORIGIN,
+        "access-control-allow-credentials": "true",
+        "access-control-expose-headers": EXPOSED,
+        "vary": "Origin",
+    }
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "http://app.example",
+        f"{ORIGIN}.evil.example",
+        f"{ORIGIN}:8443",
+        "",
+        "*",
+    ],
+)
+async def test_any_other_origin_gets_no_cors_headers(origin: str) -> None:
+    answer = await get(wrap(answering(b"{}"), Cors(origins=[ORIGIN])), origin=origin)
+    assert (answer.status_code, dict(answer.headers)) == (200, {"vary": "Origin"})
+
+
+async def test_a_request_without_an_origin_still_varies_by_it() -> None:
+    answer = await get(wrap(answering(headers=[(b"vary", b"Authorization")]), Cors(origins=[ORIGIN])))
+    assert dict(answer.headers) == {"vary": "Authorization, Origin"}
+
+
+async def test_any_origin_is_a_star_without_credentials() -> None:
+    answer = await get(wrap(answering(), Cors(origins=["*"])), origin=ORIGIN)
+    assert dict(answer.headers) == {
+        "access-control-allow-origin": "*",
+        "access-control-expose-headers": EXPOSED,
+    }
+
+
+def test_any_origin_with_credentials_is_refused() -> None:
+    with pytest.raises(StartupFailure, match="may not allow credentials"):
+        Cors(origins=["*"], credentials=True)
+
+
+async def test_a_preflight_of_a_listed_origin_is_answered_without_the_application() -> None:
+    app = wrap(raising(AssertionError("reached")), Cors(origins=[f"{ORIGIN}/"], max_age_s=60))
+    answer = await ask(app, "OPTIONS", origin=ORIGIN, access_control_request_method="PATCH")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert dict(answer.headers) == {
+        "access-control-allow-origin": ORIGIN,
+        "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
+        "access-control-allow-headers": (
+            "Accept, Authorization, Content-Type, Idempotency-Key, "
+            "If-Match, If-None-Match, Prefer, X-Request-ID"
+        ),
+        "access-control-max-age": "60",
+        "cache-control": "no-store",
+        "vary": PREFLIGHT_VARY,
+    }
+
+
+@pytest.mark.parametrize("origins", [[], [ORIGIN]])
+async def test_a_preflight_of_another_origin_allows_nothing(origins: list[str]) -> None:
+    app = wrap(raising(AssertionError("reached")), Cors(origins=origins))
+    answer = await ask(app, "OPTIONS", origin="https://evil.example", access_control_request_method="GET")
+    assert answer.status_code == 204
+    assert dict(answer.headers) == {"cache-control": "no-store", "vary": PREFLIGHT_VARY}
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": ORIGIN}, {"access_control_request_method": "GET"}])
+async def test_a_plain_options_request_reaches_the_application(headers: dict[str, str]) -> None:
+    answer = await ask(wrap(answering(b"mine"), Cors(origins=[ORIGIN])), "OPTIONS", **headers)
+    assert answer.content == b"mine"
+
+
+async def test_without_origins_nothing_is_added() -> None:
+    answer = await get(wrap(answering(), Cors(origins=())), origin=ORIGIN)
+    assert dict(answer.headers) == {}

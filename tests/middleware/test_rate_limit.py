@@ -1,0 +1,190 @@
+from collections.abc import AsyncIterator, Iterator
+from ipaddress import ip_network
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pymongo
+import pytest
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from service.access.principals import Principal
+from service.database import connect
+from service.middleware.client_address import ClientAddress
+from service.middleware.failures import Failures
+from service.middleware.rate_limit import RateLimit
+from service.middleware.request_id import RequestId
+from service.rates import SharedCounts
+from tests.middleware.apps import answering, client_of, wrap
+
+
+@pytest.fixture
+def database_name(mongodb_uri: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    yield name
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:
+        client.drop_database(name)
+
+
+@pytest.fixture
+async def counts(mongodb_uri: str, database_name: str) -> AsyncIterator[SharedCounts]:
+    database = connect(mongodb_uri, database_name, pool_size=20, selection_timeout_s=3, operation_timeout_s=5)
+    shared = SharedCounts(lambda: database.motor["_rate_limits"])
+    await shared.clear("nobody")  # opens the connection, so that no test waits for it
+    yield shared
+    database.close()
+
+
+@pytest.fixture
+def app(counts: SharedCounts) -> ASGIApp:
+    """Give an application whose anonymous, user and auth limits are 4, 6 and 2 requests."""
+    limit = RateLimit(counts, anonymous="4/15minutes", user="6/15minutes", auth="2/minute")
+    proxies = ClientAddress(trusted_proxies=[ip_network("10.0.0.0/8")])
+    return wrap(answering(b"{}"), RequestId(), proxies, Failures(), _SignedInByHeader(), limit)
+
+
+class _SignedInByHeader(RequestId):
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        name = next((value for key, value in scope["headers"] if key == b"x-user"), None)
+        if name is not None:
+            scope["state"]["principal"] = Principal("user", name.decode(), frozenset())
+        await next_app(scope, receive, send)
+
+
+async def ask(
+    app: ASGIApp,
+    times: int,
+    path: str = "/api/films",
+    *,
+    method: str = "GET",
+    address: str = "192.0.2.1",
+    **headers: str,
+) -> list[httpx.Response]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with client_of(app, address) as client:
+        return [await client.request(method, path, headers=named) for _ in range(times)]
+
+
+def statuses(answers: list[httpx.Response]) -> list[int]:
+    return [answer.status_code for answer in answers]
+
+
+async def test_each_answer_tells_the_limit_and_what_remains_of_it(app: ASGIApp) -> None:
+    answers = await ask(app, 4)
+    assert statuses(answers) == [200] * 4
+    assert [answer.headers["ratelimit"] for answer in answers] == [
+        f'"anonymous";r={remaining};t=900' for remaining in (3, 2, 1, 0)
+    ]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"anonymous";q=4;w=900'}
+
+
+async def test_a_request_too_many_is_a_problem_that_says_when_to_come_back(app: ASGIApp) -> None:
+    answer = (await ask(app, 5, x_request_id="r1"))[4]
+    assert answer.status_code == 429
+    assert answer.json() == {
+        "type": "https://sheaf.dev/problems/rate.limited",
+        "title": "Too many requests",
+        "status": 429,
+        "code": "rate.limited",
+        "detail": "You have used up your 4 requests per 15 minutes; try again in 15 minutes.",
+        "instance": "/api/films",
+        "request_id": "r1",
+    }
+    assert dict(answer.headers) == {
+        "content-type": "application/problem+json",
+        "content-length": str(len(answer.content)),
+        "cache-control": "no-store",
+        "retry-after": "900",
+        "ratelimit": '"anonymous";r=0;t=900',
+        "ratelimit-policy": '"anonymous";q=4;w=900',
+        "x-request-id": "r1",
+    }
+
+
+async def test_users_are_counted_apart_from_their_address_and_from_each_other(app: ASGIApp) -> None:
+    assert statuses(await ask(app, 5)) == [200] * 4 + [429]
+    ann = await ask(app, 7, x_user="ann")
+    assert statuses(ann) == [200] * 6 + [429]
+    assert ann[0].headers["ratelimit"] == '"user";r=5;t=900'
+    assert statuses(await ask(app, 1, x_user="bob")) == [200]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/auth/login", "/api//auth///login", "/api/auth/login/", "/api/%61uth/register"]
+)
+async def test_sign_in_has_a_limit_of_its_own_however_the_path_is_written(app: ASGIApp, path: str) -> None:
+    answers = await ask(app, 3, path, method="POST")
+    assert statuses(answers) == [200, 200, 429]
+    assert answers[0].headers["ratelimit"] == '"auth";r=1;t=60, "anonymous";r=3;t=900'
+    assert answers[0].headers["ratelimit-policy"] == '"auth";q=2;w=60, "anonymous";q=4;w=900'
+    assert answers[2].headers["retry-after"] == "60"
+    assert answers[2].json()["detail"] == (
+        "You have used up your 2 requests per minute; try again in 1 minute."
+    )
+
+
+async def test_a_signed_in_caller_has_the_same_limit_for_signing_in(app: ASGIApp) -> None:
+    assert statuses(await ask(app, 1, "/api/auth/login", method="POST")) == [200]
+    assert statuses(await ask(app, 2, "/api/auth/login", method="POST", x_user="ann")) == [200, 429]
+
+
+async def test_reading_under_auth_is_counted_as_any_request(app: ASGIApp) -> None:
+    assert statuses(await ask(app, 4, "/api/auth/sessions")) == [200] * 4
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/health/live", "/api/health/ready/"])
+async def test_health_checks_are_not_counted(app: ASGIApp, path: str) -> None:
+    answers = await ask(app, 9, path)
+    assert statuses(answers) == [200] * 9
+    assert not any("ratelimit" in answer.headers for answer in answers)
+
+
+@pytest.mark.parametrize("path", ["/api/healthy", "/api/health-checks", "/api/films/%2e%2e/health"])
+async def test_nothing_else_passes_as_a_health_check(app: ASGIApp, path: str) -> None:
+    assert "ratelimit" in (await ask(app, 1, path))[0].headers
+
+
+@pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded", "x_real_ip", "true_client_ip"])
+async def test_a_made_up_address_changes_nothing(app: ASGIApp, header: str) -> None:
+    found: list[int] = []
+    for number in range(6):
+        value = f"for=203.0.113.{number}" if header == "forwarded" else f"203.0.113.{number}"
+        found += statuses(await ask(app, 1, **{header: value}))
+    assert found == [200] * 4 + [429] * 2
+
+
+async def test_clients_behind_a_trusted_proxy_are_counted_apart(app: ASGIApp) -> None:
+    for number in range(3):
+        forwarded = f"198.51.100.{number}, 203.0.113.{number}"
+        answers = await ask(app, 5, address="10.0.0.1", x_forwarded_for=forwarded)
+        assert statuses(answers) == [200] * 4 + [429]
+
+
+async def test_what_a_client_writes_left_of_the_proxys_entry_changes_nothing(app: ASGIApp) -> None:
+    found: list[int] = []
+    for number in range(6):
+        forwarded = f"198.51.100.{number}, 203.0.113.5"
+        found += statuses(await ask(app, 1, address="10.0.0.1", x_forwarded_for=forwarded))
+    assert found == [200] * 4 + [429] * 2
+
+
+async def test_one_ipv6_network_is_one_client(app: ASGIApp) -> None:
+    found: list[int] = []
+    for number in range(6):
+        found += statuses(await ask(app, 1, address=f"2001:db8:0:7::{number}"))
+    assert found == [200] * 4 + [429] * 2
+    assert statuses(await ask(app, 1, address="2001:db8:0:8::1")) == [200]
+
+
+async def test_two_workers_share_one_count(counts: SharedCounts) -> None:
+    workers = [
+        wrap(
+            answering(),
+            RequestId(),
+            Failures(),
+            RateLimit(counts, anonymous="20/hour", user="9/hour", auth="9/hour", workers=2),
+        )
+        for _ in range(2)
+    ]
+    found = [status for _ in range(20) for worker in workers for status in statuses(await ask(worker, 1))]
+    assert (found.count(200), found.count(429)) == (20, 20)

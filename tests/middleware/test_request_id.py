@@ -1,0 +1,95 @@
+import re
+from typing import Any
+
+import pytest
+from litestar.types import Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from service.access.principals import Principal
+from service.middleware.client_address import ClientAddress
+from service.middleware.request_id import RequestId
+from tests.middleware.apps import answering, ask, get, raising, wrap
+
+MADE = re.compile(r"[0-9a-f]{20}")
+
+
+@pytest.mark.parametrize("given", ["a", "A-b_c.9", "x" * 64])
+async def test_a_harmless_id_of_the_client_is_kept(given: str) -> None:
+    answer = await get(wrap(answering(), RequestId()), x_request_id=given)
+    assert answer.headers.get_list("x-request-id") == [given]
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a;b", "<script>", "a\tb", '"'])
+async def test_any_other_id_is_replaced(given: str) -> None:
+    answer = await get(wrap(answering(), RequestId()), x_request_id=given)
+    assert MADE.fullmatch(answer.headers["x-request-id"])
+
+
+async def test_ids_differ() -> None:
+    app = wrap(answering(), RequestId())
+    assert len({(await get(app)).headers["x-request-id"] for _ in range(50)}) == 50
+
+
+async def test_the_application_sees_the_id() -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["state"]["request_id"])
+        await answering()(scope, receive, send)
+
+    answer = await get(wrap(app, RequestId()))
+    assert seen == [answer.headers["x-request-id"]]
+
+
+async def test_a_request_is_logged_in_one_line_without_its_query_or_headers() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["principal"] = Principal("user", "u1", frozenset())
+        await answering(b"12345", status=201)(scope, receive, send)
+
+    with capture_logs() as lines:
+        await ask(
+            wrap(app, RequestId(), ClientAddress()),
+            "POST",
+            "/api/films?token=secret",
+            authorization="Bearer secret",
+            x_request_id="r1",
+        )
+    duration_ms = lines[0].pop("duration_ms")
+    assert 0 <= duration_ms < 1000
+    assert lines == [
+        {
+            "event": "request",
+            "log_level": "info",
+            "method": "POST",
+            "path": "/api/films",
+            "status": 201,
+            "bytes": 5,
+            "client": "192.0.2.1",
+            "request_id": "r1",
+            "user": "u1",
+        }
+    ]
+
+
+async def test_a_path_cannot_forge_a_line_of_the_log() -> None:
+    with capture_logs() as lines:
+        await get(wrap(answering(), RequestId()), "/a%0ab")
+    assert lines[0]["path"] == r"/a\nb"
+
+
+async def test_a_request_without_an_answer_is_logged_as_aborted() -> None:
+    with capture_logs() as lines, pytest.raises(RuntimeError):
+        await get(wrap(raising(RuntimeError("gone")), RequestId()))
+    assert [line["status"] for line in lines] == [499]
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "websocket"])
+async def test_other_scopes_pass_untouched(kind: str) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, _receive: Receive, _send: Send) -> None:
+        seen.append(dict(scope))
+
+    scope: Any = {"type": kind}
+    await RequestId()(app)(scope, None, None)  # type: ignore[arg-type]  # neither is called
+    assert seen == [{"type": kind}]

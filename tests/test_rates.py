@@ -1,0 +1,215 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pymongo
+import pytest
+import structlog
+from limits import parse
+from limits.aio.strategies import FixedWindowRateLimiter
+from pymongo.errors import AutoReconnect
+from structlog.testing import capture_logs
+
+from service import rates
+from service.database import connect
+from service.rates import Limiter, SharedCounts, Taken
+
+
+class Watched(SharedCounts):
+    """Shared counts that tell how often they were asked, and that can be made to fail as a driver does."""
+
+    calls = 0
+    is_down = False
+    delay_s = 0.0
+
+    async def take(self, key: str, window_s: int, amount: int) -> Taken:
+        self.calls += 1
+        await asyncio.sleep(self.delay_s)
+        if self.is_down:
+            raise AutoReconnect("connection closed")
+        return await super().take(key, window_s, amount)
+
+
+@pytest.fixture
+def database_name(mongodb_uri: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    yield name
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:
+        client.drop_database(name)
+
+
+@pytest.fixture
+async def counts(mongodb_uri: str, database_name: str) -> AsyncIterator[Watched]:
+    database = connect(mongodb_uri, database_name, pool_size=20, selection_timeout_s=3, operation_timeout_s=5)
+    shared = Watched(lambda: database.motor["_rate_limits"])
+    await shared.clear("nobody")  # opens the connection, so that no test waits for it
+    yield shared
+    database.close()
+
+
+@pytest.fixture(autouse=True)
+def _default_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    configured = structlog.get_config()
+    structlog.reset_defaults()
+    monkeypatch.setattr(rates, "log", structlog.get_logger("sheaf.rates"))
+    yield
+    structlog.configure(**configured)
+
+
+async def admitted(limiter: Limiter, requests: int, key: str = "k") -> int:
+    verdicts = await asyncio.gather(*(limiter.spend(key) for _ in range(requests)))
+    return sum(verdict.is_admitted for verdict in verdicts)
+
+
+async def test_the_counts_serve_the_librarys_own_strategy(counts: Watched) -> None:
+    strategy = FixedWindowRateLimiter(counts)
+    rate = parse("2/minute")
+    assert [await strategy.hit(rate, "k") for _ in range(3)] == [True, True, False]
+    stats = await strategy.get_window_stats(rate, "k")
+    assert stats.remaining == 0
+    assert 55 < stats.reset_time - time.time() <= 61
+    await strategy.clear(rate, "k")
+    assert await strategy.test(rate, "k")
+    assert await counts.check()
+    assert await counts.incr("other", 60) == 1
+    assert await counts.reset() == 1
+    assert await counts.get("other") == 0
+
+
+async def test_no_count_is_lost_when_many_begin_a_window_at_once(counts: Watched) -> None:
+    for round_number in range(5):
+        key = f"k{round_number}"
+        sums = await asyncio.gather(*(counts.incr(key, 60, amount=2) for _ in range(20)))
+        assert sorted(sums) == list(range(2, 42, 2))
+
+
+@pytest.mark.parametrize("rate", ["100/15minutes", "1000/15minutes", "10/minute", "1/minute"])
+@pytest.mark.parametrize("workers", [1, 2, 4])
+async def test_workers_together_admit_the_limit_and_never_more(
+    counts: Watched, rate: str, workers: int
+) -> None:
+    limit = parse(rate).amount
+    limiters = [Limiter(parse(rate), counts, workers=workers) for _ in range(workers)]
+    total = sum(await asyncio.gather(*(admitted(limiter, limit) for limiter in limiters)))
+    assert 0.9 * limit <= total <= limit
+
+
+async def test_requests_one_after_another_are_told_what_remains(counts: Watched) -> None:
+    limiter = Limiter(parse("100/15minutes"), counts)
+    verdicts = [await limiter.spend("k") for _ in range(101)]
+    assert [verdict.remaining for verdict in verdicts] == [*range(99, -1, -1), 0]
+    assert [verdict.is_admitted for verdict in verdicts] == [True] * 100 + [False]
+    assert all(890 < verdict.reset_in_s <= 900 for verdict in verdicts)
+
+
+async def test_most_requests_do_not_ask_the_store(counts: Watched) -> None:
+    assert await admitted(Limiter(parse("1000/hour"), counts), 1) == 1
+    limiter = Limiter(parse("1000/hour"), counts)
+    for _ in range(900):
+        await limiter.spend("k")
+    assert counts.calls == 1 + 900 // 50
+
+
+async def test_requests_at_once_share_a_lease(counts: Watched) -> None:
+    assert await admitted(Limiter(parse("1000/hour"), counts), 800) == 800
+    assert counts.calls <= 3
+
+
+async def test_a_flood_over_the_limit_costs_no_calls(counts: Watched) -> None:
+    limiter = Limiter(parse("5/hour"), counts)
+    assert await admitted(limiter, 10) == 5
+    spent = counts.calls
+    assert await admitted(limiter, 1000) == 0
+    assert counts.calls == spent
+
+
+async def test_keys_and_limits_are_counted_apart(counts: Watched) -> None:
+    one, other = Limiter(parse("3/hour"), counts), Limiter(parse("4/hour"), counts)
+    assert await admitted(one, 9, "a") == 3
+    assert await admitted(one, 9, "b") == 3
+    assert await admitted(other, 9, "a") == 4
+
+
+async def test_a_window_begins_with_its_first_request_and_ends_in_time(counts: Watched) -> None:
+    limiters = [Limiter(parse("4/second"), counts, workers=2) for _ in range(2)]
+    began = time.monotonic()
+    assert sum([await admitted(limiter, 8) for limiter in limiters]) == 4
+    verdict = await limiters[0].spend("k")
+    assert not verdict.is_admitted
+    assert 0 < verdict.reset_in_s <= 1
+    await asyncio.sleep(began + 0.9 - time.monotonic())
+    assert await admitted(limiters[1], 1) == 0
+    await asyncio.sleep(0.2)
+    assert sum([await admitted(limiter, 8) for limiter in limiters]) == 4
+
+
+async def test_a_client_that_goes_away_takes_nobody_with_it(counts: Watched) -> None:
+    counts.delay_s = 0.05
+    limiter = Limiter(parse("10/hour"), counts)
+    waiting = [asyncio.create_task(limiter.spend("k")) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    for task in waiting[:2]:
+        task.cancel()
+    verdicts = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(verdict, asyncio.CancelledError) for verdict in verdicts] == [True] * 2 + [False] * 3
+    assert [verdict.is_admitted for verdict in verdicts if isinstance(verdict, rates.Verdict)] == [True] * 3
+    assert (limiter._leases, limiter._waiting) == ({}, {})
+
+
+async def test_a_worker_counts_alone_while_the_database_is_down() -> None:
+    database = connect(
+        "mongodb://127.0.0.1:9/", "nowhere", pool_size=1, selection_timeout_s=0.2, operation_timeout_s=1
+    )
+    limiter = Limiter(parse("20/hour"), SharedCounts(lambda: database.motor["_rate_limits"]))
+    began = time.monotonic()
+    with capture_logs() as lines:
+        assert await admitted(limiter, 50, "a") == 20
+        assert await admitted(limiter, 50, "b") == 20
+    database.close()
+    assert time.monotonic() - began < rates.STORE_TIMEOUT_S + 0.3
+    assert [(line["log_level"], line["event"]) for line in lines] == [
+        ("warning", "rate limits are counted by each worker alone")
+    ]
+
+
+async def test_a_store_that_hangs_holds_nobody_for_long(
+    counts: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "STORE_TIMEOUT_S", 0.05)
+    counts.delay_s = 30
+    async with asyncio.timeout(1):
+        assert await admitted(Limiter(parse("7/hour"), counts), 20) == 7
+
+
+async def test_what_was_counted_before_an_outage_still_counts(
+    counts: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "STORE_PAUSE_S", 0.05)
+    limiter = Limiter(parse("20/hour"), counts)
+    assert await admitted(limiter, 15) == 15
+    counts.is_down = True
+    with capture_logs() as lines:
+        assert await admitted(limiter, 15) == 5
+        counts.is_down = False
+        await asyncio.sleep(0.06)
+        assert await admitted(limiter, 5) == 0
+        assert await admitted(limiter, 5, "other") == 5
+    assert [line["event"] for line in lines] == [
+        "rate limits are counted by each worker alone",
+        "rate limits are shared by the workers again",
+    ]
+
+
+async def test_a_worker_forgets_the_least_recent_keys_and_stays_within_the_limit(
+    counts: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "TABLE_SIZE", 10)
+    limiter = Limiter(parse("3/hour"), counts)
+    totals = [0] * 30
+    for _ in range(5):
+        for number in range(30):
+            totals[number] += await admitted(limiter, 1, f"k{number}")
+    assert totals == [3] * 30
+    assert len(limiter._windows) == 10
