@@ -1,0 +1,209 @@
+"""Judge a schema before it is taken: valid 2020-12, self-contained, bounded, storable."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from service.errors import DefinitionInvalid, Violation
+from service.schema import references
+from service.schema.compile import compile as compile_schema
+from service.schema.pointers import escape, join
+from service.schema.sentences import snake_case
+from service.schema.subschemas import Subschemas, collect
+from service.schema.validators import DIALECT, META, build, pattern_fault
+
+MAXIMUM_BYTES = 64 * 1024
+MAXIMUM_DEPTH = 100
+MAXIMUM_SUBSCHEMAS = 2000
+MAXIMUM_PATTERNS = 100
+MAXIMUM_NAME_BYTES = 255
+
+_DIALECTS = (DIALECT, DIALECT + "#")
+_EMBEDDED = "urn:sheaf:schema"
+
+
+def check(schema: Any) -> None:
+    """Refuse a schema that Sheaf cannot keep: DefinitionInvalid, whose `errors` point into the schema.
+
+    It must be an object of JSON Schema 2020-12 whose root has `"type": "object"`, refer only to itself, be
+    bounded in size, depth and cost, have names that can be stored, patterns that run in linear time and
+    defaults that it accepts itself. Nothing is ever fetched.
+    """
+    faults = list(_unreadable(schema))
+    if not faults:
+        subschemas = collect(schema, MAXIMUM_SUBSCHEMAS + 1)
+        faults = list(_faults(schema, subschemas)) or list(_uncompilable(schema, subschemas))
+    if faults:
+        raise DefinitionInvalid(_summary(faults), errors=faults)
+
+
+def _summary(faults: list[Violation]) -> str:
+    if len(faults) == 1:
+        return f"The schema is invalid: {faults[0].detail}"
+    return f"The schema is invalid in {len(faults)} places"
+
+
+def _unreadable(schema: Any) -> Iterator[Violation]:
+    """Yield what makes it unsafe to look any closer."""
+    if not isinstance(schema, dict):
+        yield Violation("the schema must be a JSON object", "type", "")
+    elif _is_deeper(schema, MAXIMUM_DEPTH):
+        yield Violation(f"the schema is nested deeper than {MAXIMUM_DEPTH} levels", "too_deep", "")
+    elif len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > MAXIMUM_BYTES:
+        yield Violation(f"the schema is larger than {MAXIMUM_BYTES // 1024} KiB of JSON", "too_large", "")
+
+
+def _is_deeper(value: Any, maximum: int) -> bool:
+    level = [value]
+    for _ in range(maximum + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _faults(schema: dict[str, Any], subschemas: Subschemas) -> Iterator[Violation]:
+    if len(subschemas.schemas) > MAXIMUM_SUBSCHEMAS:
+        yield Violation(f"the schema has more than {MAXIMUM_SUBSCHEMAS} subschemas", "too_complex", "")
+        return
+    if schema.get("type") != "object":
+        detail = 'the root must say `"type": "object"`: documents are objects'
+        yield Violation(detail, "type", "/type" if "type" in schema else "")
+    yield from _foreign_dialects(subschemas)
+    yield from _meta_faults(schema)
+    yield from references.faults(subschemas)
+    yield from _pattern_faults(subschemas)
+    yield from _name_faults(subschemas)
+
+
+def _foreign_dialects(subschemas: Subschemas) -> Iterator[Violation]:
+    for pointer, schema in subschemas.schemas.items():
+        if isinstance(schema, dict) and schema.get("$schema", DIALECT) not in _DIALECTS:
+            yield Violation(f"`$schema` must be {DIALECT}, or be left out", "schema", pointer + "/$schema")
+
+
+def _meta_faults(schema: dict[str, Any]) -> Iterator[Violation]:
+    known: set[tuple[str, str]] = set()  # each vocabulary of the meta-schema says the same again
+    for error in META.iter_errors(schema):
+        pointer, keyword = (
+            join(error.instance_path),
+            str(error.instance_path[-1] if error.instance_path else ""),
+        )
+        if (pointer, error.kind.name) in known or error.kind.name == "format":
+            continue
+        known.add((pointer, error.kind.name))
+        detail = f"`{keyword[:80]}` has a value that JSON Schema does not allow there: {error.message[:120]}"
+        yield Violation(detail, snake_case(error.kind.name), pointer)
+
+
+def _pattern_faults(subschemas: Subschemas) -> Iterator[Violation]:
+    patterns = list(_patterns(subschemas))
+    if len(patterns) > MAXIMUM_PATTERNS:
+        yield Violation(f"the schema has more than {MAXIMUM_PATTERNS} patterns", "too_complex", "")
+        return
+    for pointer, pattern in patterns:
+        if (fault := pattern_fault(pattern)) is not None:
+            yield Violation(f"the pattern `{pattern[:80]}` {fault}", "pattern", pointer)
+
+
+def _patterns(subschemas: Subschemas) -> Iterator[tuple[str, str]]:
+    for pointer, schema in subschemas.schemas.items():
+        if isinstance(schema, dict):
+            if isinstance(pattern := schema.get("pattern"), str):
+                yield pointer + "/pattern", pattern
+            if isinstance(members := schema.get("patternProperties"), dict):
+                for name in members:
+                    yield f"{pointer}/patternProperties{escape(name)}", name
+
+
+def _name_faults(subschemas: Subschemas) -> Iterator[Violation]:
+    at_root = _root_place(subschemas)
+    for pointer, schema in subschemas.schemas.items():
+        for place, name in _names(schema):
+            if (detail := name_fault(name)) is not None:
+                yield Violation(detail, "name", pointer + place)
+            elif name == "id" and pointer in at_root:
+                detail = "`id` is the document's own id and is always there"
+                hint = "Leave it out; `id_type` in the options says what ids are"
+                yield Violation(detail, "name", pointer + place, hint=hint)
+
+
+def _names(schema: dict[str, Any] | bool) -> Iterator[tuple[str, str]]:
+    if not isinstance(schema, dict):
+        return
+    if isinstance(members := schema.get("properties"), dict):
+        for name in members:
+            yield f"/properties{escape(name)}", name
+    if isinstance(required := schema.get("required"), list):
+        for index, name in enumerate(required):
+            if isinstance(name, str) and name not in schema.get("properties", ()):
+                yield f"/required/{index}", name
+
+
+def name_fault(name: str) -> str | None:
+    """Say why a member cannot have this name, None when it can.
+
+    >>> name_fault("price") is None, name_fault("a.b")
+    (True, 'the name `a.b` contains a dot')
+    """
+    if not name:
+        return "a name may not be empty"
+    shown = f"the name `{name[:80]}`"
+    if name[0] in "_$":
+        return f"{shown} begins with `{name[0]}`, which is kept for the system"
+    if "." in name:
+        return f"{shown} contains a dot"
+    if "\0" in name:
+        return "a name may not contain NUL"
+    if len(name.encode(errors="replace")) > MAXIMUM_NAME_BYTES:
+        return f"{shown}… is longer than {MAXIMUM_NAME_BYTES} bytes"
+    return None
+
+
+def _root_place(subschemas: Subschemas) -> set[str]:
+    found: set[str] = set()
+    waiting = [""]
+    while waiting:
+        if (pointer := waiting.pop()) not in found:
+            found.add(pointer)
+            waiting.extend(subschemas.in_place(pointer))
+    return found
+
+
+def _uncompilable(schema: dict[str, Any], subschemas: Subschemas) -> Iterator[Violation]:
+    try:
+        build(schema)
+    except ValueError as error:
+        yield Violation(f"the schema cannot be compiled: {str(error).splitlines()[0][:120]}", "schema", "")
+        return
+    compile_schema(schema)
+    yield from _refused_defaults(schema, subschemas)
+
+
+def _refused_defaults(schema: dict[str, Any], subschemas: Subschemas) -> Iterator[Violation]:
+    defaults = {
+        pointer: part["default"]
+        for pointer, part in subschemas.schemas.items()
+        if isinstance(part, dict) and "default" in part
+    }
+    # One validator for all of them: the schema embedded, and a member for each default with its subschema.
+    judge = build(
+        {
+            "$defs": {"schema": {**schema, "$id": _EMBEDDED}},
+            "properties": {pointer: {"$ref": f"{_EMBEDDED}#{quote(pointer)}"} for pointer in defaults},
+        }
+    )
+    refused: set[str] = set()
+    for error in judge.iter_errors(defaults):
+        pointer = str(error.instance_path[0])
+        if pointer not in refused:
+            refused.add(pointer)
+            yield Violation(
+                "the default is not a value that its own schema accepts", "default", pointer + "/default"
+            )

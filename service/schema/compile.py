@@ -1,0 +1,135 @@
+"""Compile a checked schema, once per definition version, into all that the engine asks of it."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator
+
+from service.errors import Violation
+from service.query.fields import Field
+from service.query.kinds import Kind
+from service.schema import encoding, masks
+from service.schema.defaults import Defaults, complete, find_defaults
+from service.schema.explain import beyond_int64, explain
+from service.schema.places import build_tree, leading_to, reachable
+from service.schema.shapes import FORMAT_KINDS
+from service.schema.subschemas import Subschemas, collect
+from service.schema.validators import STORABLE, build
+
+_TEXT_OR_NULL = frozenset({Kind.STRING, Kind.NULL})
+_SYSTEM: dict[str, Field] = {
+    "_version": Field(frozenset({Kind.INTEGER}), read_only=True),
+    "_created_at": Field(frozenset({Kind.DATE_TIME}), read_only=True, has_formats=True),
+    "_updated_at": Field(frozenset({Kind.DATE_TIME}), read_only=True, has_formats=True),
+    "_owner": Field(_TEXT_OR_NULL, read_only=True),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schema:
+    """A collection's schema, ready: `source` as it was given, `root` with the system fields, for queries.
+
+    All methods take documents without side effects: they give the same object when nothing changes.
+    """
+
+    source: dict[str, Any]
+    root: Field
+    has_dates: bool
+    _body: Field
+    _subschemas: Subschemas
+    _validator: Draft202012Validator
+    _defaults: Defaults | None
+    _read_only: frozenset[Field]
+    _write_only: frozenset[Field]
+    _unwritable: frozenset[Field]
+    _dated: frozenset[Field]
+
+    def violations(self, document: dict[str, Any]) -> list[Violation]:
+        """Give every violation by a document as JSON without system fields; empty when it is valid."""
+        if not self._validator.is_valid(document):
+            return explain(self._validator, self._subschemas, self._body, document)
+        return [] if STORABLE.is_valid(document) else list(beyond_int64(document))
+
+    def with_defaults(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Give a new document with the schema's defaults for what it does not have."""
+        if self._defaults is None:
+            return document
+        completed: dict[str, Any] = complete(document, self._defaults)
+        return completed
+
+    def encode(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Turn a valid document into what is stored, by the schema's formats; system fields stay as they are.
+
+        Raises DocumentInvalid for a value that its format cannot store.
+        """
+        if not self._body.has_formats:
+            return document
+        encoded: dict[str, Any] = encoding.encode(document, self._body)
+        return encoded
+
+    def read_only_violations(
+        self, body: dict[str, Any], stored_json: dict[str, Any] | None
+    ) -> list[Violation]:
+        """Give the read-only members, system fields included, whose values are not the present document's.
+
+        `stored_json` is that document as JSON, None for a new one: then there may be none at all.
+        """
+        present = [] if stored_json is None else [stored_json]
+        return list(masks.read_only_violations(body, self.root, present, self._read_only))
+
+    def keep_unwritable(self, body: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:
+        """Give a replacing body with the read-only and write-only members that it leaves out.
+
+        As they are in `present`; both are JSON. The system fields are not added: the engine sets them itself.
+        """
+        if self._body not in self._unwritable:
+            return body
+        return masks.keep_unwritable(body, present, self._body, self._unwritable)
+
+    def visible(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Give a stored document without its write-only members."""
+        if self._body not in self._write_only:
+            return document
+        seen: dict[str, Any] = masks.visible(document, self._body, self._write_only)
+        return seen
+
+    def dates_as_text(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Give a stored document with `YYYY-MM-DD` where the schema says `date`: BSON knows only times."""
+        if not self.has_dates:
+            return document
+        told: dict[str, Any] = encoding.dates_as_text(document, self._body, self._dated)
+        return told
+
+
+def compile(schema: dict[str, Any], id_kind: Kind = Kind.OBJECT_ID) -> Schema:  # noqa: A001  # read as schema.compile
+    """Compile a schema that `check` accepts, for documents whose ids are of a kind."""
+    subschemas = collect(schema, maximum=sys.maxsize)
+    body = build_tree(subschemas)
+    identity = Field(frozenset({id_kind}), read_only=True, has_formats=id_kind in FORMAT_KINDS)
+    root = Field(
+        kinds=frozenset({Kind.OBJECT}),
+        fields={"id": identity, **body.fields, **_SYSTEM},
+        others=body.others,
+        has_formats=True,
+    )
+    fields = [*reachable(root), body]
+
+    def leading(claim: Callable[[Field], bool]) -> frozenset[Field]:
+        return leading_to(fields, claim)
+
+    dated = leading(encoding.is_date)
+    return Schema(
+        source=schema,
+        root=root,
+        has_dates=body in dated,
+        _body=body,
+        _subschemas=subschemas,
+        _validator=build(schema),
+        _defaults=find_defaults(subschemas),
+        _read_only=leading(lambda field: field.read_only),
+        _write_only=leading(lambda field: field.write_only),
+        _unwritable=leading(lambda field: field.read_only or field.write_only),
+        _dated=dated,
+    )

@@ -1,0 +1,102 @@
+"""JSON values as BSON values, where the schema's formats say so, and dates as text again."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from service.errors import DocumentInvalid, Violation
+from service.query.fields import Field
+from service.query.kinds import Kind, to_bson
+from service.schema.pointers import join
+from service.schema.sentences import shown
+
+_ORDER = (Kind.OBJECT_ID, Kind.UUID, Kind.DATE_TIME, Kind.DATE, Kind.INT64, Kind.DECIMAL, Kind.BINARY)
+"""In which order the formats of a field with several are tried; plain text comes last."""
+
+Path = tuple[str | int, ...]
+
+
+@lru_cache(maxsize=1024)
+def _tried(kinds: frozenset[Kind]) -> tuple[Kind, ...]:
+    return tuple(kind for kind in _ORDER if kind in kinds)
+
+
+def encode(value: Any, field: Field, path: Path = ()) -> Any:
+    """Turn a validated JSON value into what is stored; the same value when its field has no formats.
+
+    Raises DocumentInvalid for a value that no format of its field can store.
+    """
+    if isinstance(value, str):
+        return _encode_text(value, field, path)
+    if isinstance(value, dict):
+        return change_members(
+            value, field, _has_formats, lambda part, at, name: encode(part, at, (*path, name))
+        )
+    if isinstance(value, list) and field.items is not None and field.items.has_formats:
+        below = field.items
+        return [encode(part, below, (*path, index)) for index, part in enumerate(value)]
+    if Kind.INT64 in field.kinds and type(value) is int:
+        return to_bson(Kind.INT64, value)
+    return value
+
+
+def _has_formats(field: Field) -> bool:
+    return field.has_formats
+
+
+def _encode_text(text: str, field: Field, path: Path) -> Any:
+    reason = ""
+    for kind in _tried(field.kinds):
+        try:
+            return to_bson(kind, text)
+        except ValueError as error:
+            reason = str(error)
+    if reason and Kind.STRING not in field.kinds:
+        detail = f"{shown(text)} cannot be stored: {reason}"
+        violation = Violation(detail, "format", pointer=join(path))
+        raise DocumentInvalid(f"{violation.pointer}: {detail}", errors=[violation])
+    return text
+
+
+def change_members(
+    value: dict[str, Any],
+    field: Field,
+    is_concerned: Callable[[Field], bool],
+    change: Callable[[Any, Field, str], Any],
+) -> dict[str, Any]:
+    """Give an object with the concerned members changed; the same object when none changes."""
+    changed: dict[str, Any] | None = None
+    for name, part in value.items():
+        below = member(field, name)
+        if below is not None and is_concerned(below):
+            new = change(part, below, name)
+            if new is not part:
+                changed = dict(value) if changed is None else changed
+                changed[name] = new
+    return value if changed is None else changed
+
+
+def member(field: Field, name: str) -> Field | None:
+    """Give the Field of an object's member; a name that begins with `_` is the system's, never undeclared."""
+    found = field.fields.get(name)
+    return found if found is not None or name.startswith("_") else field.others
+
+
+def dates_as_text(value: Any, field: Field, dated: frozenset[Field]) -> Any:
+    """Give a stored value with `YYYY-MM-DD` for the times where Fields hold dates; `dated` lead to those."""
+    if isinstance(value, datetime):
+        return value.date().isoformat() if is_date(field) else value
+    if isinstance(value, dict):
+        return change_members(
+            value, field, dated.__contains__, lambda part, at, _: dates_as_text(part, at, dated)
+        )
+    if isinstance(value, list) and field.items in dated:
+        below = field.items
+        return [dates_as_text(part, below, dated) for part in value]
+    return value
+
+
+def is_date(field: Field) -> bool:
+    """Tell whether a stored time in a field is a whole day."""
+    return Kind.DATE in field.kinds and Kind.DATE_TIME not in field.kinds

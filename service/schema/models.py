@@ -1,0 +1,146 @@
+"""Code-first classes: their JSON Schema, and the validators of their own that no schema can say."""
+
+from collections.abc import Iterator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import orjson
+from beanie import Document
+from pydantic import ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import SchemaValidator, core_schema
+
+from models.base import Stored
+from service.errors import Violation
+from service.schema.pointers import join
+
+_NOT_OURS = frozenset({"id", "revision_id", *Stored.model_fields})
+_LIBRARIES = ("pydantic", "beanie", "bson")
+_TEXTS = ("decimal", "date", "datetime", "time", "timedelta")
+_BOUNDS = frozenset({"gt", "ge", "lt", "le", "multiple_of", "max_digits", "decimal_places", "now_op"})
+"""What pydantic demands of values that are text in JSON, whose schema has no keyword for it."""
+
+_JUDGES: WeakKeyDictionary[type[Document], SchemaValidator | None] = WeakKeyDictionary()
+
+
+class _Generator(GenerateJsonSchema):
+    """Writes pydantic's models in Sheaf's formats, closed to undeclared members, without what Beanie adds."""
+
+    _is_document = False
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        self._is_document = issubclass(schema["cls"], Document)
+        written = super().model_schema(schema)
+        is_open = schema["cls"].model_config.get("extra") == "allow"
+        return {"additionalProperties": is_open} | written
+
+    def model_fields_schema(self, schema: core_schema.ModelFieldsSchema) -> JsonSchemaValue:
+        if self._is_document:
+            self._is_document = False  # the models below have fields of their own, perhaps an `id`
+            own = {name: field for name, field in schema["fields"].items() if name not in _NOT_OURS}
+            schema = {**schema, "fields": own}
+        return super().model_fields_schema(schema)
+
+    def json_or_python_schema(self, schema: core_schema.JsonOrPythonSchema) -> JsonSchemaValue:
+        if str(schema.get("ref", "")).startswith("PydanticObjectId"):
+            return {"type": "string", "format": "objectid"}
+        return super().json_or_python_schema(schema)
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:  # noqa: ARG002  # bounds of a text
+        return {"type": "string", "format": "decimal"}
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        factory = schema.get("default_factory")
+        if factory in (list, dict):
+            schema = {**schema, "default": factory()}
+        return super().default_schema(schema)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # never: the name says it
+        return False
+
+
+def of_model(model: type[Document]) -> dict[str, Any]:
+    """Give the JSON Schema of a code-first class: what clients may send, without `id` and system fields.
+
+    Objects take no undeclared members unless their class has `extra="allow"`. Default factories other than
+    `list` and `dict` cannot be said in a schema: such a field is optional and stays absent.
+    """
+    written: dict[str, Any] = model.model_json_schema(
+        by_alias=True, schema_generator=_Generator, mode="validation"
+    )
+    return {"type": "object"} | written  # a class that contains itself is written as a bare reference
+
+
+def has_validators(model: type[Document]) -> bool:
+    """Tell whether a class, or a model or type within it, demands in Python what its schema cannot say."""
+    return _judge(model) is not None
+
+
+def model_violations(model: type[Document], document: dict[str, Any]) -> list[Violation]:
+    """Run a class's own validators on a body that its schema accepts, and give what they refuse.
+
+    They judge only: what they would change in the values is not taken over.
+    """
+    judge = _judge(model)
+    if judge is None:
+        return []
+    try:
+        judge.validate_json(orjson.dumps(document))
+    except ValidationError as error:
+        return [_violation(each["loc"], each["type"], each["msg"], document) for each in error.errors()]
+    return []
+
+
+def _judge(model: type[Document]) -> SchemaValidator | None:
+    """Give a validator that makes plain instances of a class, no database and no id, where it needs one."""
+    if model not in _JUDGES:
+        schema = model.__pydantic_core_schema__
+        is_needed = any(map(_says_more, _parts(schema)))
+        _JUDGES[model] = SchemaValidator(_plain(schema)) if is_needed else None
+    return _JUDGES[model]
+
+
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        yield schema
+    if isinstance(schema, dict | list | tuple):
+        for part in schema.values() if isinstance(schema, dict) else schema:
+            yield from _parts(part)
+
+
+def _says_more(part: dict[str, Any]) -> bool:
+    kind = part.get("type")
+    if isinstance(kind, str) and kind.startswith("function-") and isinstance(part.get("function"), dict):
+        module = str(getattr(part["function"]["function"], "__module__", ""))
+        return module.partition(".")[0] not in _LIBRARIES
+    return kind in _TEXTS and not _BOUNDS.isdisjoint(part)
+
+
+def _plain(part: Any) -> Any:
+    """Copy a core schema so that the class's `__init__`, Beanie's, is passed by, and its id not asked for."""
+    if isinstance(part, list):
+        return [_plain(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    copied = {name: _plain(value) for name, value in part.items()}
+    if part.get("type") == "model" and issubclass(part["cls"], Document):
+        copied["custom_init"] = False
+    if part.get("type") == "model-fields" and "id" in part["fields"] and "revision_id" in part["fields"]:
+        absent = core_schema.with_default_schema(core_schema.any_schema(), default=None)
+        copied["fields"]["id"] = {**copied["fields"]["id"], "schema": absent}
+    return copied
+
+
+def _violation(location: tuple[str | int, ...], kind: str, message: str, document: Any) -> Violation:
+    if kind == "missing":
+        return Violation(f"`{location[-1]}` is required", "required", pointer=join(location))
+    path: list[str | int] = []
+    for part in location:  # a location also names alternatives of a union, which are not in the document
+        is_there = (isinstance(document, dict) and part in document) or (
+            isinstance(document, list) and isinstance(part, int) and part < len(document)
+        )
+        if is_there:
+            path.append(part)
+            document = document[part]
+    detail = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return Violation(detail, "validator", pointer=join(path))

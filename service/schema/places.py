@@ -1,0 +1,98 @@
+"""The tree of Fields that a schema compiles to, and which of them lead to what must be treated specially."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from service.query.fields import Field
+from service.query.kinds import Kind
+from service.schema.shapes import FORMAT_KINDS, FREE, Place, Shapes
+from service.schema.subschemas import Subschemas
+
+
+def build_tree(subschemas: Subschemas) -> Field:
+    """Build the Field of the whole document; a recursive schema gives a cyclic tree.
+
+    Raises DefinitionInvalid when the schema's alternatives multiply beyond the limit.
+    """
+    builder = _Builder(subschemas)
+    root = builder.field(Place(""))
+    builder.finish()
+    return root
+
+
+class _Builder:
+    def __init__(self, subschemas: Subschemas) -> None:
+        self._shapes = Shapes(subschemas)
+        self._fields: dict[Place, Field] = {}
+        self._waiting: list[Place] = []
+
+    def field(self, place: Place) -> Field:
+        """Give the Field of a place, which `finish` fills in."""
+        if place not in self._fields:
+            shape = self._shapes.of(place)
+            self._fields[place] = Field(
+                kinds=shape.kinds, fields={}, read_only=shape.read_only, write_only=shape.write_only
+            )
+            self._waiting.append(place)
+        return self._fields[place]
+
+    def finish(self) -> None:
+        """Fill in what is below each Field, and whether formats are."""
+        while self._waiting:
+            self._fill(self._waiting.pop())
+        for field in leading_to(self._fields.values(), lambda field: bool(field.kinds & FORMAT_KINDS)):
+            _set(field, "has_formats", value=True)
+
+    def _fill(self, place: Place) -> None:
+        field, shape = self._fields[place], self._shapes.of(place)
+        if shape.takes(Kind.OBJECT):
+            for name, part in shape.members.items():
+                if self._shapes.of(part).kinds:  # a member that may have no value is none
+                    field.fields[name] = self.field(part)  # type: ignore[index]  # a dict until all are joined
+            if shape.rest is not None:
+                _set(field, "others", self.field(shape.rest))
+            elif not shape.members and not shape.is_closed:
+                _set(field, "others", self.field(FREE))
+        if shape.takes(Kind.ARRAY):
+            _set(field, "items", self.field(shape.items or FREE))
+
+
+def _set(field: Field, name: str, value: Field | bool) -> None:
+    # Fields are frozen for everybody else; one that contains itself can only be closed after it exists.
+    object.__setattr__(field, name, value)
+
+
+def parts(field: Field) -> Iterator[Field]:
+    """Give the Fields directly below one."""
+    yield from field.fields.values()
+    if field.others is not None:
+        yield field.others
+    if field.items is not None:
+        yield field.items
+
+
+def reachable(root: Field) -> list[Field]:
+    """Give a Field and all below it, each once."""
+    found: dict[Field, None] = {}
+    waiting = [root]
+    while waiting:
+        if (field := waiting.pop()) not in found:
+            found[field] = None
+            waiting.extend(parts(field))
+    return list(found)
+
+
+def leading_to(fields: Iterable[Field], claim: Callable[[Field], bool]) -> frozenset[Field]:
+    """Give those of all these Fields that meet a claim or have one below that does."""
+    above: dict[Field, list[Field]] = {}
+    found: set[Field] = set()
+    waiting: list[Field] = []
+    for field in fields:
+        for part in parts(field):
+            above.setdefault(part, []).append(field)
+        if claim(field):
+            waiting.append(field)
+    while waiting:
+        if (field := waiting.pop()) not in found:
+            found.add(field)
+            waiting.extend(above.get(field, ()))
+    return frozenset(found)

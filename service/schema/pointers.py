@@ -1,0 +1,21 @@
+"""JSON pointers (RFC 6901): how a place in a document or a schema is written."""
+
+from collections.abc import Iterable
+
+
+def escape(part: str | int) -> str:
+    """Give one step of a pointer, with its leading slash.
+
+    >>> escape("a/b~c")
+    '/a~1b~0c'
+    """
+    return "/" + str(part).replace("~", "~0").replace("/", "~1")
+
+
+def join(parts: Iterable[str | int]) -> str:
+    """Give the pointer to a place; the empty text is the whole document.
+
+    >>> join(["tags", 0])
+    '/tags/0'
+    """
+    return "".join(map(escape, parts))

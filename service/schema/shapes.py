@@ -1,0 +1,273 @@
+"""What a value at one place may be: the keywords of every subschema that judges it, brought together."""
+
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+from service.errors import DefinitionInvalid, Violation
+from service.query.kinds import FORMATS, Kind
+from service.schema.subschemas import Subschemas
+
+MAXIMUM_MERGES = 20_000
+
+JSON_KINDS = frozenset(
+    {Kind.NULL, Kind.BOOLEAN, Kind.INTEGER, Kind.NUMBER, Kind.STRING, Kind.OBJECT, Kind.ARRAY}
+)
+FORMAT_KINDS = frozenset(FORMATS.values())
+_WIDER: dict[Kind, frozenset[Kind]] = {
+    Kind.INTEGER: frozenset({Kind.NUMBER}),
+    Kind.INT64: frozenset({Kind.STRING, Kind.INTEGER, Kind.NUMBER}),
+} | {kind: frozenset({Kind.STRING}) for kind in FORMAT_KINDS - {Kind.INT64}}
+"""The kinds whose values include those of a narrower kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where values are judged: by one subschema (`pointer`), or by all or any of other places together."""
+
+    pointer: str | None = None
+    all_of: tuple["Place", ...] = ()
+    any_of: tuple["Place", ...] = ()
+
+
+FREE = Place()
+"""A place that no subschema judges."""
+
+UNSAID = Place(pointer="?")
+"""What an alternative leaves open: never narrower than its neighbours say, and without formats."""
+
+
+def both(*places: Place) -> Place:
+    """Give the place that all of these judge."""
+    parts = (part for place in places for part in (place.all_of or (place,)) if part != FREE)
+    flat = tuple(dict.fromkeys(parts))
+    return Place(all_of=flat) if len(flat) > 1 else next(iter(flat), FREE)
+
+
+def either(*places: Place) -> Place:
+    """Give the place that one of these judges, not known which."""
+    flat = tuple(dict.fromkeys(part for place in places for part in (place.any_of or (place,))))
+    return Place(any_of=flat) if len(flat) > 1 else flat[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a value may be: its kinds, its declared members, the rest of them, what an array holds.
+
+    `rest` and `items` are None where nothing is said, `is_closed` where other members are refused, `is_loose`
+    where alternatives leave room for what none of them says.
+    """
+
+    kinds: frozenset[Kind] = JSON_KINDS
+    members: dict[str, Place] = field(default_factory=dict)
+    rest: Place | None = None
+    items: Place | None = None
+    is_closed: bool = False
+    is_loose: bool = False
+    read_only: bool = False
+    write_only: bool = False
+
+    def takes(self, kind: Kind) -> bool:
+        """Tell whether a value may be of a kind."""
+        return kind in self.kinds
+
+
+class Shapes:
+    """Shapes by place, each computed once; DefinitionInvalid when alternatives multiply beyond the limit."""
+
+    def __init__(self, subschemas: Subschemas) -> None:
+        self._subschemas = subschemas
+        self._known: dict[Place, Shape] = {FREE: Shape(), UNSAID: Shape(frozenset(), is_loose=True)}
+        self._merges = 0
+
+    def of(self, place: Place) -> Shape:
+        """Give the shape of values at a place; references must not run in circles there."""
+        if (known := self._known.get(place)) is not None:
+            return known
+        if place.all_of:
+            shape = reduce(self._meet, map(self.of, place.all_of))
+        elif place.any_of:
+            shape = reduce(self._join, map(self.of, place.any_of))
+        else:
+            shape = self._of_subschema(place.pointer or "")
+        self._known[place] = shape
+        return shape
+
+    def _of_subschema(self, pointer: str) -> Shape:
+        schema = self._subschemas.schemas[pointer]
+        if isinstance(schema, bool):
+            return Shape() if schema else Shape(frozenset(), is_closed=True)
+        groups: dict[str, list[Place]] = {}
+        members: dict[str, Place] = {}
+        for step in self._subschemas.steps[pointer]:
+            if step.keyword == "properties":
+                members[str(step.name)] = Place(step.target)
+            else:
+                groups.setdefault(step.keyword, []).append(Place(step.target))
+        shape = Shape(
+            kinds=_kinds(schema),
+            members=members,
+            rest=_rest(schema, groups),
+            items=_items(schema, groups),
+            is_closed=_is_closed(schema),
+            read_only=schema.get("readOnly") is True,
+            write_only=schema.get("writeOnly") is True,
+        )
+        return reduce(self._meet, map(self.of, _in_place(groups)), shape)
+
+    def _meet(self, one: Shape, other: Shape) -> Shape:
+        """Bring two shapes together that must both hold."""
+        self._count(len(one.members) + len(other.members))
+        members = {}
+        for name in one.members | other.members:
+            parts = (one.members.get(name, one.rest), other.members.get(name, other.rest))
+            members[name] = both(*(part for part in parts if part is not None))
+        rests = [part for part in (one.rest, other.rest) if part is not None]
+        items = [part for part in (one.items, other.items) if part is not None]
+        is_closed = one.is_closed or other.is_closed
+        return Shape(
+            kinds=_narrowed(_open(one), _open(other)),
+            members=members,
+            rest=both(*rests) if rests and not is_closed else None,
+            items=both(*items) if items else None,
+            is_closed=is_closed,
+            is_loose=one.is_loose and other.is_loose,
+            read_only=one.read_only or other.read_only,
+            write_only=one.write_only or other.write_only,
+        )
+
+    def _join(self, one: Shape, other: Shape) -> Shape:
+        """Bring two shapes together of which one holds, not known which."""
+        self._count(len(one.members) + len(other.members))
+        kinds = one.kinds | other.kinds
+        is_loose = one.is_loose or other.is_loose
+        if is_loose and kinds & FORMAT_KINDS:
+            kinds |= {Kind.STRING}
+        rests = [part for part in (one.rest, other.rest) if part is not None]
+        return Shape(
+            kinds=kinds,
+            members={name: _joined(name, one, other) for name in one.members | other.members},
+            rest=either(*rests) if rests else None,
+            items=_joined_items(one, other),
+            is_closed=_refuses_members(one) and _refuses_members(other),
+            is_loose=is_loose,
+            read_only=one.read_only or other.read_only,
+            write_only=one.write_only or other.write_only,
+        )
+
+    def _count(self, members: int) -> None:
+        self._merges += 1 + members
+        if self._merges > MAXIMUM_MERGES:
+            detail = "the schema's alternatives multiply to more places than Sheaf follows: simplify"
+            raise DefinitionInvalid(detail, errors=[Violation(detail, "too_complex", "")])
+
+
+def _kinds(schema: dict[str, Any]) -> frozenset[Kind]:
+    if "type" in schema:
+        names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        kinds = frozenset(Kind(name) for name in names)
+    elif "const" in schema:
+        kinds = frozenset({kind_of(schema["const"])})
+    elif "enum" in schema:
+        kinds = frozenset(map(kind_of, schema["enum"]))
+    else:
+        kinds = JSON_KINDS
+    chosen = FORMATS.get(str(schema.get("format")))
+    if chosen is Kind.INT64 and kinds & {Kind.STRING, Kind.INTEGER}:
+        return kinds - {Kind.STRING, Kind.INTEGER} | {chosen}
+    if chosen is not None and Kind.STRING in kinds:
+        return kinds - {Kind.STRING} | {chosen}
+    return kinds
+
+
+def kind_of(value: Any) -> Kind:
+    """Give the kind of a JSON value.
+
+    >>> kind_of(True), kind_of([1])
+    (<Kind.BOOLEAN: 'boolean'>, <Kind.ARRAY: 'array'>)
+    """
+    kinds = {bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER, str: Kind.STRING}
+    return kinds.get(type(value), Kind.NULL if value is None else _container(value))
+
+
+def _container(value: Any) -> Kind:
+    return Kind.OBJECT if isinstance(value, dict) else Kind.ARRAY
+
+
+def _narrowed(one: frozenset[Kind], other: frozenset[Kind]) -> frozenset[Kind]:
+    def within(kinds: frozenset[Kind], bounds: frozenset[Kind]) -> set[Kind]:
+        return {kind for kind in kinds if kind in bounds or _WIDER.get(kind, frozenset()) & bounds}
+
+    return frozenset(within(one, other) | within(other, one))
+
+
+def _open(shape: Shape) -> frozenset[Kind]:
+    return shape.kinds | JSON_KINDS if shape.is_loose else shape.kinds
+
+
+def _refuses_members(shape: Shape) -> bool:
+    return shape.is_closed or not (shape.takes(Kind.OBJECT) or shape.is_loose)
+
+
+def _joined(name: str, one: Shape, other: Shape) -> Place:
+    parts = []
+    for shape in (one, other):
+        if (part := shape.members.get(name, shape.rest)) is not None:
+            parts.append(part)
+        elif not _refuses_members(shape):
+            parts.append(UNSAID)
+    return either(*parts)
+
+
+def _joined_items(one: Shape, other: Shape) -> Place | None:
+    if one.items is None and other.items is None:
+        return None
+    parts = [
+        shape.items or UNSAID
+        for shape in (one, other)
+        if shape.items is not None or shape.takes(Kind.ARRAY) or shape.is_loose
+    ]
+    return either(*parts)
+
+
+def _rest(schema: dict[str, Any], groups: dict[str, list[Place]]) -> Place | None:
+    patterns = groups.get("patternProperties", [])
+    for keyword in ("additionalProperties", "unevaluatedProperties"):
+        if keyword in groups and schema[keyword] is not False:
+            return either(*patterns, FREE if schema[keyword] is True else groups[keyword][0])
+    if not patterns:
+        return None
+    return either(*patterns) if _forbids_others(schema) else either(*patterns, UNSAID)
+
+
+def _is_closed(schema: dict[str, Any]) -> bool:
+    return _forbids_others(schema) and not schema.get("patternProperties")
+
+
+def _forbids_others(schema: dict[str, Any]) -> bool:
+    return False in (schema.get("additionalProperties"), schema.get("unevaluatedProperties"))
+
+
+def _items(schema: dict[str, Any], groups: dict[str, list[Place]]) -> Place | None:
+    parts = groups.get("prefixItems", [])
+    keyword = "items" if "items" in schema else "unevaluatedItems"
+    if keyword in schema:
+        said = schema[keyword]
+        parts = [*parts, *(groups[keyword] if isinstance(said, dict) else [FREE] if said else [])]
+    elif parts:
+        parts = [*parts, UNSAID]
+    items = either(*parts) if parts else None
+    if "contains" in groups:
+        return both(items or FREE, either(groups["contains"][0], FREE))
+    return items
+
+
+def _in_place(groups: dict[str, list[Place]]) -> list[Place]:
+    """Give the places that judge the same value: each of them must hold."""
+    places = [place for keyword in ("$ref", "$dynamicRef", "allOf") for place in groups.get(keyword, [])]
+    places += [either(*groups[keyword]) for keyword in ("anyOf", "oneOf") if groups.get(keyword)]
+    places += [either(place, FREE) for place in groups.get("dependentSchemas", [])]
+    branches = [place for keyword in ("then", "else") for place in groups.get(keyword, [])]
+    if branches and "if" in groups:
+        places.append(either(*branches) if len(branches) > 1 else either(*branches, FREE))
+    return places

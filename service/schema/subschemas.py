@@ -1,0 +1,110 @@
+"""Every subschema of a JSON Schema by its pointer, and which of them judge the same value or its parts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from urllib.parse import unquote
+
+from service.schema.pointers import escape
+
+IN_PLACE = frozenset(
+    {"not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas", "$ref", "$dynamicRef"}
+)
+"""Keywords whose subschemas judge the very value that the schema judges."""
+
+REFERENCES = ("$ref", "$dynamicRef")
+_ANCHORS = ("$anchor", "$dynamicAnchor")
+_SINGLE = (
+    "not", "if", "then", "else", "additionalProperties", "unevaluatedProperties", "propertyNames",
+    "items", "unevaluatedItems", "contains", "contentSchema",
+)  # fmt: skip
+_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
+_INERT = frozenset({"$defs", "definitions", "contentSchema"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A way from one subschema to another: the keyword, a member's name or position, the target's pointer."""
+
+    keyword: str
+    name: str | int | None
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subschemas:
+    """The subschemas of one schema: `schemas` and their `steps` by pointer, references that lead nowhere."""
+
+    schemas: dict[str, dict[str, Any] | bool]
+    steps: dict[str, tuple[Step, ...]]
+    unresolved: tuple[tuple[str, str], ...]
+
+    def in_place(self, pointer: str) -> Iterator[str]:
+        """Give the pointers of the subschemas that judge the same value as this one."""
+        return (step.target for step in self.steps[pointer] if step.keyword in IN_PLACE)
+
+
+def collect(schema: dict[str, Any], maximum: int) -> Subschemas:
+    """Find the subschemas of a schema of bounded depth, at most `maximum` of them, and join its references.
+
+    >>> sorted(collect({"properties": {"a": {"$ref": "#/$defs/b"}}, "$defs": {"b": True}}, 9).schemas)
+    ['', '/$defs/b', '/properties/a']
+    """
+    schemas: dict[str, dict[str, Any] | bool] = {}
+    steps: dict[str, list[Step]] = {}
+    waiting: list[tuple[str, dict[str, Any] | bool]] = [("", schema)]
+    while waiting and len(schemas) < maximum:
+        pointer, here = waiting.pop()
+        schemas[pointer] = here
+        below = _subschemas_in(pointer, here, maximum) if isinstance(here, dict) else []
+        steps[pointer] = [step for step, _ in below if step.keyword not in _INERT]
+        waiting.extend((step.target, child) for step, child in reversed(below))
+    unresolved = tuple(_join_references(schemas, steps))
+    return Subschemas(schemas, {pointer: tuple(ways) for pointer, ways in steps.items()}, unresolved)
+
+
+def _subschemas_in(
+    pointer: str, schema: dict[str, Any], maximum: int
+) -> list[tuple[Step, dict[str, Any] | bool]]:
+    children = ((step, child) for step, child in _children(pointer, schema) if isinstance(child, dict | bool))
+    return list(islice(children, maximum))
+
+
+def _children(pointer: str, schema: dict[str, Any]) -> Iterator[tuple[Step, Any]]:
+    def step(keyword: str, name: str | int | None = None) -> Step:
+        below = "" if name is None else escape(name)
+        return Step(keyword, name, f"{pointer}{escape(keyword)}{below}")
+
+    for keyword in _SINGLE:
+        yield step(keyword), schema.get(keyword)
+    for keyword in _LISTS:
+        if isinstance(children := schema.get(keyword), list):
+            yield from ((step(keyword, index), child) for index, child in enumerate(children))
+    for keyword in _MAPS:
+        if isinstance(members := schema.get(keyword), dict):
+            yield from ((step(keyword, name), child) for name, child in members.items())
+
+
+def _join_references(
+    schemas: dict[str, dict[str, Any] | bool], steps: dict[str, list[Step]]
+) -> Iterator[tuple[str, str]]:
+    anchors = {
+        schema[keyword]: pointer
+        for pointer, schema in schemas.items()
+        if isinstance(schema, dict)
+        for keyword in _ANCHORS
+        if isinstance(schema.get(keyword), str)
+    }
+    for pointer, schema in schemas.items():
+        for keyword in REFERENCES:
+            reference = schema.get(keyword) if isinstance(schema, dict) else None
+            if not isinstance(reference, str):
+                continue
+            fragment = unquote(reference[1:]) if reference.startswith("#") else None
+            target = fragment if fragment in schemas else anchors.get(fragment)
+            if target is None:
+                yield pointer, keyword
+            else:
+                steps[pointer].append(Step(keyword, None, target))
