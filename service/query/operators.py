@@ -25,8 +25,9 @@ ORDERED = SCALARS - {Kind.NULL, Kind.BOOLEAN, Kind.BINARY}
 ANYTHING = frozenset(Kind)
 
 
-def _same(operand: Any) -> Any:
-    return operand
+def _plain(operand: Any) -> Any:
+    """Turn the tree's tuples into lists."""
+    return [_plain(part) for part in operand] if isinstance(operand, tuple) else operand
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Operator:
     kinds: frozenset[Kind]
     help: str
     example: str
-    operand: Callable[[Any], Any] = _same
+    operand: Callable[[Any], Any] = _plain
     any_of: str = "or"
 
     @property
@@ -91,7 +92,6 @@ _ROWS = (
         _COMPARABLE,
         "is one of the values",
         "filter[category][in]=books,games",
-        operand=list,
     ),
     Operator(
         "nin",
@@ -100,7 +100,6 @@ _ROWS = (
         _COMPARABLE,
         "is none of the values; a missing field is none",
         "filter[category][nin]=books,games",
-        operand=list,
     ),
     Operator(
         "exists", "$exists", Takes.FLAG, ANYTHING, "is there, be it `null`", "filter[category][exists]=true"
@@ -139,7 +138,6 @@ _ROWS = (
         _COMPARABLE,
         "is an array with all of the values",
         "filter[tags][all]=new,sale",
-        operand=list,
     ),
     Operator("size", "$size", Takes.COUNT, _ARRAY, "is an array of so many elements", "filter[tags][size]=2"),
     Operator(
