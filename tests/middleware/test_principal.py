@@ -8,7 +8,7 @@ from service.access.tokens import Tokens
 from service.errors import TokenInvalid
 from service.middleware.principal import PrincipalMiddleware
 
-TOKENS = Tokens("a secret for tests that is long enough", (), issuer="sheaf", audience="sheaf", ttl_s=60)
+TOKENS = Tokens("a secret for tests that is long enough", (), issuer="sheaf", audience="sheaf", ttl_s=3600)
 TOKEN = TOKENS.issue("ann", ["editor"])
 ANN = Principal("user", "ann", frozenset({"editor"}))
 

@@ -1,0 +1,22 @@
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.scenarios.identity import ANN, LOGIN, REGISTER, SignUp
+
+
+@pytest.fixture
+def sign_up(client: httpx.AsyncClient) -> SignUp:
+    """Give a function that registers somebody and signs them in: their user and their headers."""
+
+    async def sign_up(**changes: str) -> dict[str, Any]:
+        body = ANN | changes
+        registered = await client.post(REGISTER, json=body)
+        assert registered.status_code == 201, registered.text
+        answer = await client.post(LOGIN, json={"email": body["email"], "password": body["password"]})
+        assert answer.status_code == 200, answer.text
+        data = answer.json()["data"]
+        return {"user": data["user"], "headers": {"Authorization": f"Bearer {data['access_token']}"}}
+
+    return sign_up

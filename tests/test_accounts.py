@@ -1,0 +1,120 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from argon2 import PasswordHasher
+
+from models.user import User
+from service import accounts
+from service import database as databases
+from service.access.bodies import ProfileChange
+from service.access.passwords import Passwords
+from service.documents.preconditions import Expected
+from service.errors import Busy, CredentialsWrong, DocumentInvalid, DocumentNotFound, Duplicate, Stale
+from service.settings import Settings
+
+EMAIL, PASSWORD = "Root@example.com", "correct horse"
+
+
+@pytest.fixture
+async def passwords(settings: Settings) -> AsyncIterator[Passwords]:
+    """Give what hashes passwords, with a database for the accounts."""
+    assert settings.mongodb_uri is not None
+    database = databases.connect(
+        settings.mongodb_uri.get_secret_value(),
+        settings.database,
+        pool_size=20,
+        selection_timeout_s=5,
+        operation_timeout_s=5,
+    )
+    await database.initialise([User])
+    passwords = Passwords(threads=2)
+    yield passwords
+    passwords.close()
+    database.close()
+
+
+async def test_whoever_has_an_account_can_sign_in_with_its_address_in_any_case(passwords: Passwords) -> None:
+    made = await accounts.create_user(passwords, EMAIL, PASSWORD, ["editor", "admin", "editor"], "Root")
+    user = await accounts.sign_in(passwords, "root@EXAMPLE.COM", PASSWORD)
+    assert accounts.view(user) == {
+        "id": str(made.id),
+        "email": "Root@example.com",
+        "name": "Root",
+        "roles": ["admin", "editor"],
+        "_version": 1,
+        "_created_at": made.created_at,
+        "_updated_at": made.created_at,
+    }
+
+
+@pytest.mark.parametrize(("email", "password"), [(EMAIL, "wrong"), ("a@x.io", PASSWORD), ("root", PASSWORD)])
+async def test_wrong_credentials_say_only_that(passwords: Passwords, email: str, password: str) -> None:
+    await accounts.create_user(passwords, EMAIL, PASSWORD)
+    with pytest.raises(CredentialsWrong) as caught:
+        await accounts.sign_in(passwords, email, password)
+    assert caught.value.detail == "The e-mail address or the password is wrong"
+
+
+async def test_a_disabled_account_can_neither_sign_in_nor_be_read_nor_changed(passwords: Passwords) -> None:
+    user_id = str((await accounts.create_user(passwords, EMAIL, PASSWORD)).id)
+    await User.find_all().update({"$set": {"is_disabled": True}})
+    with pytest.raises(CredentialsWrong):
+        await accounts.sign_in(passwords, EMAIL, PASSWORD)
+    with pytest.raises(DocumentNotFound):
+        await accounts.get(user_id)
+    with pytest.raises(DocumentNotFound):
+        await accounts.update_profile(user_id, ProfileChange(name="Ghost"))
+
+
+@pytest.mark.parametrize("user_id", ["", "1", "64b64b64b64b64b64b64b64b", "$where"])
+async def test_no_account_is_found_under_an_id_that_none_has(passwords: Passwords, user_id: str) -> None:
+    await accounts.create_user(passwords, EMAIL, PASSWORD)
+    with pytest.raises(DocumentNotFound):
+        await accounts.get(user_id)
+
+
+@pytest.mark.parametrize("role", ["", "Admin", "role:admin", "a b", "$x", "x" * 64])
+async def test_a_role_has_a_plain_name(passwords: Passwords, role: str) -> None:
+    with pytest.raises(DocumentInvalid) as caught:
+        await accounts.create_user(passwords, EMAIL, PASSWORD, [role])
+    assert [each.pointer for each in caught.value.errors] == ["/roles"]
+    assert await User.count() == 0
+
+
+@pytest.mark.parametrize("twin", ["root@example.com", "ROOT@EXAMPLE.COM", "\uff52oot@example.com"])
+async def test_an_address_has_one_account_however_it_is_spelt(passwords: Passwords, twin: str) -> None:
+    await accounts.create_user(passwords, EMAIL, PASSWORD)
+    with pytest.raises(Duplicate) as caught:
+        await accounts.register(passwords, twin, PASSWORD)
+    assert [each.pointer for each in caught.value.errors] == ["/email"]
+    assert await User.count() == 1
+
+
+async def test_a_change_needs_an_expected_version(passwords: Passwords) -> None:
+    user_id = str((await accounts.create_user(passwords, EMAIL, PASSWORD)).id)
+    changed = await accounts.update_profile(user_id, ProfileChange(name="A"), Expected(frozenset({"1", "x"})))
+    assert (changed.name, changed.version) == ("A", 2)
+    with pytest.raises(Stale) as caught:
+        await accounts.update_profile(user_id, ProfileChange(name="B"), Expected(frozenset({"1"})))
+    assert caught.value.extra == {"_version": 2}
+    assert (await accounts.update_profile(user_id, ProfileChange(name=None), Expected(None))).name is None
+
+
+async def test_signing_in_renews_a_hash_of_another_cost(passwords: Passwords) -> None:
+    user_id = str((await accounts.create_user(passwords, EMAIL, PASSWORD)).id)
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    await User.find_all().update({"$set": {"password_hash": weak}})
+    await accounts.sign_in(passwords, EMAIL, PASSWORD)
+    renewed = (await accounts.get(user_id)).password_hash
+    assert renewed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    await accounts.sign_in(passwords, EMAIL, PASSWORD)
+    assert (await accounts.get(user_id)).password_hash == renewed
+
+
+async def test_a_flood_of_sign_ins_is_turned_away_before_it_takes_the_memory(passwords: Passwords) -> None:
+    outcomes = await asyncio.gather(
+        *(accounts.sign_in(passwords, f"{number}@example.com", PASSWORD) for number in range(200)),
+        return_exceptions=True,
+    )
+    assert {type(outcome) for outcome in outcomes} == {Busy, CredentialsWrong}
