@@ -4,9 +4,7 @@ import asyncio
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import structlog
@@ -53,21 +51,16 @@ class SharedCounts(Storage):
     """Counts of fixed windows in one MongoDB collection, as a storage of the `limits` library.
 
     A key's window starts with its first request. Time is the database's own, so that the workers' clocks
-    do not matter. `collection` is called at the first use, after the service has connected, and gives an
-    asynchronous driver's collection; what that raises, these methods raise.
+    do not matter. `collection` is an asynchronous driver's; what it raises, these methods raise.
     """
 
     STORAGE_SCHEME = None
 
-    def __init__(self, collection: Callable[[], Any]) -> None:
+    def __init__(self, collection: Any) -> None:
         super().__init__()
-        self._collection = collection
-        self._has_index = False
-
-    @cached_property
-    def _counts(self) -> Any:
         # A count lost in a failover is harmless; waiting for the majority at each lease is not.
-        return self._collection().with_options(write_concern=WriteConcern(w=1))
+        self._counts = collection.with_options(write_concern=WriteConcern(w=1))
+        self._has_index = False
 
     @property
     def base_exceptions(self) -> type[Exception]:

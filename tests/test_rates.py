@@ -43,7 +43,7 @@ def database_name(mongodb_uri: str) -> Iterator[str]:
 @pytest.fixture
 async def counts(mongodb_uri: str, database_name: str) -> AsyncIterator[Watched]:
     database = connect(mongodb_uri, database_name, pool_size=20, selection_timeout_s=3, operation_timeout_s=5)
-    shared = Watched(lambda: database.motor["_rate_limits"])
+    shared = Watched(database.motor["_rate_limits"])
     await shared.clear("nobody")  # opens the connection, so that no test waits for it
     yield shared
     database.close()
@@ -162,7 +162,7 @@ async def test_a_worker_counts_alone_while_the_database_is_down() -> None:
     database = connect(
         "mongodb://127.0.0.1:9/", "nowhere", pool_size=1, selection_timeout_s=0.2, operation_timeout_s=1
     )
-    limiter = Limiter(parse("20/hour"), SharedCounts(lambda: database.motor["_rate_limits"]))
+    limiter = Limiter(parse("20/hour"), SharedCounts(database.motor["_rate_limits"]))
     began = time.monotonic()
     with capture_logs() as lines:
         assert await admitted(limiter, 50, "a") == 20

@@ -29,7 +29,7 @@ def database_name(mongodb_uri: str) -> Iterator[str]:
 @pytest.fixture
 async def counts(mongodb_uri: str, database_name: str) -> AsyncIterator[SharedCounts]:
     database = connect(mongodb_uri, database_name, pool_size=20, selection_timeout_s=3, operation_timeout_s=5)
-    shared = SharedCounts(lambda: database.motor["_rate_limits"])
+    shared = SharedCounts(database.motor["_rate_limits"])
     await shared.clear("nobody")  # opens the connection, so that no test waits for it
     yield shared
     database.close()
