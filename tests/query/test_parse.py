@@ -397,7 +397,7 @@ def test_a_query_that_would_cost_much_is_refused_quickly(parameter: tuple[str, s
     """A13, A14."""
     start = perf_counter()
     failure = refused(parameter)
-    assert perf_counter() - start < 0.2
+    assert perf_counter() - start < 1.0
     assert failure.status == 400
     assert len(json.dumps(failure.problem(instance="/", request_id="1"))) < 40_000
 

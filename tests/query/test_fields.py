@@ -1,0 +1,38 @@
+"""Finding fields by dotted path, and not finding the hidden ones."""
+
+import pytest
+
+from service.query.fields import Field
+from service.query.kinds import Kind
+from tests.query.shop import ANYTHING, SECRET, SHOP, an_array, an_object, of
+
+BOTH = Field(
+    kinds=frozenset({Kind.OBJECT, Kind.ARRAY}),
+    fields={"open": of(Kind.STRING), "mixed": of(Kind.STRING)},
+    items=an_object(mixed=SECRET),
+)
+ROOT = an_object(both=BOTH, rows=an_array(an_object(**{"0": SECRET, "name": of(Kind.STRING)})), free=ANYTHING)
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "kinds"),
+    [
+        (SHOP, "address.city", {Kind.STRING}),
+        (SHOP, "parts.count", {Kind.INTEGER}),
+        (SHOP, "parts.0.count", {Kind.INTEGER}),
+        (SHOP, "matrix.0.1", {Kind.NUMBER}),
+        (ROOT, "both.open", {Kind.STRING}),
+        (ROOT, "rows.1.name", {Kind.STRING}),
+        (ROOT, "free.a.0.b.c", ANYTHING.kinds),
+    ],
+)
+def test_a_field_is_found_through_objects_and_arrays(root: Field, path: str, kinds: set[Kind]) -> None:
+    field = root.resolve(tuple(path.split(".")))
+    assert field is not None
+    assert field.kinds == kinds
+
+
+@pytest.mark.parametrize("path", ["both.mixed", "rows.0", "rows.0.0", "both.other", "rows.\u0660"])
+def test_where_mongodb_would_look_at_a_hidden_field_there_is_none(path: str) -> None:
+    """A8."""
+    assert ROOT.resolve(tuple(path.split("."))) is None
