@@ -22,17 +22,6 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+@")
 Form = Literal["json", "console"]
 
 
-def form_of(log_format: Literal["auto", "json", "console"], environment: str) -> Form:
-    """Give what `auto` means: JSON lines in production, lines for people elsewhere.
-
-    >>> form_of("auto", "production"), form_of("auto", "development"), form_of("json", "development")
-    ('json', 'console', 'json')
-    """
-    if log_format == "auto":
-        return "json" if environment == "production" else "console"
-    return log_format
-
-
 def configure(level: str, form: Form) -> None:
     """Send every log of at least `level` (debug, info, warning, error) to standard error as `form`.
 
@@ -50,7 +39,7 @@ def configure(level: str, form: Form) -> None:
     handler = logging.StreamHandler(StandardError())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name],
+            foreign_pre_chain=_shared(),
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
     )
@@ -62,8 +51,8 @@ def configure(level: str, form: Form) -> None:
 class StandardError:
     """Writes to whatever `sys.stderr` is at the time, a line at once."""
 
-    def __init__(self, *_: Any) -> None:
-        pass
+    def __init__(self, name: str | None = None, *_: Any) -> None:
+        self.name = name
 
     def write(self, text: str) -> None:
         """Write text as it is."""
@@ -85,23 +74,31 @@ def _shared() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        _add_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
 
 
 def _final(form: Form) -> list[Processor]:
-    if form == "console":
-        plain = structlog.dev.plain_traceback  # the coloured ones print local variables, secrets among them
-        return [
-            mask_secrets,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),
-        ]
-    return [
-        structlog.processors.format_exc_info,
-        mask_secrets,
-        structlog.processors.JSONRenderer(serializer=_json),
-    ]
+    # Tracebacks become text before the masking, and plain: the coloured ones print local variables too.
+    return [structlog.processors.format_exc_info, mask_secrets, _renderer(form)]
+
+
+def _renderer(form: Form) -> Processor:
+    if form == "json":
+        return structlog.processors.JSONRenderer(serializer=_json)
+    plain = structlog.dev.plain_traceback
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+
+
+def _add_name(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the logger: ours was given its name as it was made, a library's has one."""
+    record = event.get("_record")
+    name = record.name if record is not None else getattr(logger, "name", None)
+    if name:
+        event["logger"] = name
+    return event
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

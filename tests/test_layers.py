@@ -17,7 +17,7 @@ PARTS: list[set[str]] = [
     {"database", "definitions", "registry", "documents", "accounts", "transfer", "rates"},
     {"problems", "guards", "middleware", "controllers"},
     {"app"},
-    {"server", "worker", "readiness", "cli"},
+    {"server", "cli"},
 ]
 """Parts of `service/`, each of which may import those above its own line, and those on it."""
 

@@ -22,15 +22,15 @@ def command(host: str | None, port: int | None, workers: int | None) -> None:
     """
     mongodb.export(host=host, port=port, workers=workers)
     chosen = settings.load()
-    configure_logs(chosen)
     server.find(chosen.host, chosen.port)
+    configure_logs(chosen)
     with mongodb.available(chosen) as ready:
         listen(ready)
 
 
 def configure_logs(chosen: Settings) -> None:
     """Start the logs of this process as the settings say."""
-    logs.configure(chosen.log_level, logs.form_of(chosen.log_format, chosen.environment))
+    logs.configure(chosen.log_level, chosen.effective_log_format)
 
 
 def listen(chosen: Settings) -> None:
@@ -39,7 +39,7 @@ def listen(chosen: Settings) -> None:
         APPLICATION,
         host=chosen.host,
         port=chosen.port,
-        workers=chosen.workers,
+        workers=chosen.worker_count,
         drain_delay_s=chosen.drain_delay_s,
         drain_timeout_s=chosen.drain_timeout_s,
         patience_s=chosen.database_timeout_s + PATIENCE_S,

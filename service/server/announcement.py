@@ -11,7 +11,7 @@ from service.server.address import Address
 READY = "/api/health/ready"
 EAGER_S, PATIENT_S = 0.05, 0.5
 
-log = structlog.get_logger()
+log = structlog.get_logger("sheaf.server")
 
 
 def announce(
@@ -35,7 +35,7 @@ def announce(
         if not is_patient and time.monotonic() - began > patience_s:
             is_patient = True
             log.warning(
-                "not_ready", waited_s=patience_s, hint="Is MongoDB reachable? It is tried again and again."
+                "not ready", waited_s=patience_s, hint="Is MongoDB reachable? It is tried again and again."
             )
         time.sleep(PATIENT_S if is_patient else EAGER_S)
 

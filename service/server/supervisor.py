@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import os
 import signal
 import threading
 import time
@@ -43,7 +42,7 @@ THROUGH_OUR_LOGS = {
 }
 """Granian's logging without its own handlers."""
 
-log = structlog.get_logger()
+log = structlog.get_logger("sheaf.server")
 
 
 def run(
@@ -59,13 +58,13 @@ def run(
 ) -> None:
     """Serve the ASGI factory `target` ("module:function") until SIGTERM, SIGINT or SIGHUP, then drain.
 
-    `port` 0 takes a free one, `workers` 0 means one per core. `on_ready` is called once, with the URL, when
+    `port` 0 takes a free one. `on_ready` is called once, with the URL, when
     all workers run and readiness is 200; if that takes longer than `patience_s` it is logged. A second signal
     cuts off what is in flight and raises SystemExit. Raises StartupFailure when the service cannot start or
     cannot go on.
     """
     address = find(host, port)
-    server = Server(target, address, workers or os.cpu_count() or 1, drain_delay_s, drain_timeout_s)
+    server = Server(target, address, workers, drain_delay_s, drain_timeout_s)
     threading.Thread(
         target=announce,
         args=(address,),
@@ -177,7 +176,7 @@ class Server(MPServer):
         elif self.failed_starts >= FAILED_STARTS:
             self.failure = f"Workers failed to start {FAILED_STARTS} times in a row; the log above says why."
         else:
-            log.error("workers_died", replaced=len(dead))
+            log.error("workers died", replaced=len(dead))
             self._respawn_workers(dead, spawn_target, target_loader)
 
     def _drain(self) -> None:
@@ -189,7 +188,7 @@ class Server(MPServer):
         deadline = time.monotonic() + self.drain_timeout_s
         self._wait(lambda: not self._in_flight() or time.monotonic() >= deadline)
         if requests := self._in_flight():
-            log.warning("drain_cut_off", requests=requests, after_s=self.drain_timeout_s)
+            log.warning("requests cut off", requests=requests, after_s=self.drain_timeout_s)
         self.workers_kill_timeout = max(1, round(deadline - time.monotonic()))
 
     def _in_flight(self) -> int:

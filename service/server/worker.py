@@ -23,7 +23,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-log = structlog.get_logger()
+log = structlog.get_logger("sheaf.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Loader:
             await application(scope, receive, note)
         except Exception as error:
             if self.starts[slot]:
-                log.exception("shutdown_failed")
+                log.exception("shutdown failed")
                 raise
             reason = error
         if not self.starts[slot]:
@@ -94,7 +94,7 @@ class Loader:
         if isinstance(error, StartupFailure):
             self.sentences.put(str(error))
         else:
-            log.error("worker_failed", exc_info=error)
+            log.error("worker failed", exc_info=error)
         sys.stderr.flush()
         os._exit(1)
 

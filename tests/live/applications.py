@@ -1,0 +1,77 @@
+"""Small ASGI applications that the live tests serve, so that slowness and failure are theirs to choose."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from service import logs
+from service.drain import Drain
+from service.errors import Failure, StartupFailure
+from service.middleware.draining import DrainingMiddleware
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+async def answer(send: Send, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+    pairs = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": text.encode()})
+
+
+def patient() -> Any:
+    """Answer its process id, on `/slow` after a second, on `/endless` never; health as Sheaf's."""
+    logs.configure("info", "json")
+    drain = Drain.of_process()
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await live(receive, send)
+        elif scope["path"] == "/api/health/ready":
+            await answer(send, HTTPStatus.SERVICE_UNAVAILABLE if drain.is_draining else HTTPStatus.OK, "")
+        else:
+            await asyncio.sleep({"/slow": 1.0, "/endless": 600.0}.get(scope["path"], 0.0))
+            await answer(send, HTTPStatus.OK, str(os.getpid()))
+
+    middle = DrainingMiddleware(drain)(inner)
+
+    async def outer(scope: Any, receive: Receive, send: Send) -> None:
+        try:
+            await middle(scope, receive, send)  # type: ignore[arg-type]  # Litestar's scope is a narrower type
+        except Failure as failure:
+            await answer(send, failure.status, failure.code, failure.headers)
+
+    return outer
+
+
+async def live(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def unset() -> NoReturn:
+    """Fail as settings do."""
+    raise StartupFailure("SHEAF_JWT_SECRET must be set.")
+
+
+def broken() -> NoReturn:
+    """Fail as a bug does."""
+    logs.configure("info", "json")
+    raise ZeroDivisionError("a bug")
+
+
+def unlivable() -> Any:
+    """Fail in its lifespan, the way that Litestar reports it."""
+    logs.configure("info", "json")
+
+    async def application(_scope: Any, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "Traceback …"})
+        raise StartupFailure("The database is too old.")
+
+    return application

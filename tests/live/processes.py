@@ -1,0 +1,77 @@
+"""Services as processes of their own: started, asked, stopped, never left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service, and what it has logged."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    errors: IO[str]
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    def code(self) -> int:
+        """Wait for the end and give the exit code."""
+        return self.process.wait(DEADLINE_S)
+
+    def logged(self) -> str:
+        self.errors.seek(0)
+        return self.errors.read()
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Give an environment with these settings and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SHEAF_", "MONGODB_"))}
+    return kept | {"PYTHONPATH": str(ROOT)} | variables
+
+
+@contextmanager
+def running(*command: str, variables: Mapping[str, str] | None = None) -> Iterator[Service]:
+    """Start a Python command and wait for its line `Listening on URL`, its first; kill it afterwards."""
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, *command],
+            env=environment(**(variables or {})),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=tempfile.gettempdir(),
+        )
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            service = Service(process, line.removeprefix("Listening on ").rstrip("\n"), errors)
+            assert line.startswith("Listening on http://"), service.logged()
+            yield service
+        finally:
+            process.kill()
+            process.communicate(timeout=DEADLINE_S)
+
+
+def finished(*command: str, variables: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run a Python command to its end."""
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, *command],
+        env=environment(**(variables or {})),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+        cwd=tempfile.gettempdir(),
+    )

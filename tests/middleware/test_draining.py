@@ -1,0 +1,87 @@
+import asyncio
+from typing import Any
+
+import pytest
+from litestar.types import Receive, Scope, Send
+
+from service.drain import Drain
+from service.errors import Draining
+from service.middleware.draining import DrainingMiddleware
+from tests.middleware.apps import answering, get, raising, wrap
+
+
+@pytest.fixture
+def drain() -> Drain:
+    return Drain()
+
+
+async def test_an_open_service_answers_and_keeps_connections(drain: Drain) -> None:
+    answer = await get(wrap(answering(), DrainingMiddleware(drain)))
+    assert (answer.status_code, answer.headers.get("connection")) == (200, None)
+
+
+async def test_a_service_that_leaves_answers_and_closes_connections(drain: Drain) -> None:
+    drain.leave()
+    answer = await get(wrap(answering(), DrainingMiddleware(drain)))
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
+async def test_a_closed_service_refuses_work_and_says_when_to_come_again(drain: Drain) -> None:
+    drain.close()
+    with pytest.raises(Draining) as refusal:
+        await get(wrap(raising(AssertionError("reached")), DrainingMiddleware(drain)))
+    assert refusal.value.headers == {"Retry-After": "2", "Connection": "close"}
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/health/live", "/api/health/ready"])
+async def test_a_closed_service_still_answers_probes(drain: Drain, path: str) -> None:
+    drain.close()
+    assert (await get(wrap(answering(), DrainingMiddleware(drain)), path)).status_code == 200
+
+
+async def test_a_collection_named_like_health_is_not_a_probe(drain: Drain) -> None:
+    drain.close()
+    with pytest.raises(Draining):
+        await get(wrap(answering(), DrainingMiddleware(drain)), "/api/healthy")
+
+
+async def test_requests_are_in_flight_until_they_end_however_they_end(drain: Drain) -> None:
+    gate = asyncio.Event()
+
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        await gate.wait()
+        await (answering() if scope["path"] == "/good" else raising(ValueError()))(scope, receive, send)
+
+    app = wrap(waiting, DrainingMiddleware(drain))
+    tasks = [asyncio.create_task(get(app, path)) for path in ("/good", "/bad", "/cancelled", "/api/health")]
+    await asyncio.sleep(0.05)
+    assert drain.in_flight == 3
+    tasks[2].cancel()
+    gate.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert drain.in_flight == 0
+
+
+async def test_other_kinds_of_connection_pass_through(drain: Drain) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(scope["type"])
+
+    nothing: Any = None
+    lifespan: Any = {"type": "lifespan"}
+    drain.close()
+    await DrainingMiddleware(drain)(app)(lifespan, nothing, nothing)
+    assert seen == ["lifespan"]
+
+
+def test_workers_see_one_stage_and_count_apart() -> None:
+    cells = [0, 7, 0]
+    first, second = Drain(), Drain()
+    first.share(cells, 0)
+    second.share(cells, 1)
+    first.began()
+    second.began()
+    second.began()
+    first.leave()
+    assert (cells, second.in_flight, second.is_draining, second.is_closed) == ([1, 1, 2], 3, True, False)
