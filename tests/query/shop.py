@@ -1,5 +1,9 @@
 """The fields of a collection that has a bit of everything, for the tests of the query language."""
 
+import pytest
+
+from service.errors import ParameterInvalid
+from service.query import parse_list
 from service.query.fields import Field
 from service.query.kinds import Kind
 
@@ -74,3 +78,9 @@ SHOP = an_object(
     ),
     **{"or": of(Kind.INTEGER), "not": of(Kind.INTEGER)},
 )
+
+
+def refused(*parameters: tuple[str, str]) -> ParameterInvalid:
+    with pytest.raises(ParameterInvalid) as caught:
+        parse_list(parameters, SHOP)
+    return caught.value

@@ -1,0 +1,115 @@
+"""Attacks by query parameters: hidden fields, names that are none, queries that would cost much."""
+
+import json
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from service.errors import ParameterInvalid
+from service.query import (
+    parse_list,
+)
+from service.query.kinds import Kind
+from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_PARAMETERS
+from tests.query.shop import SHOP, an_array, an_object, of, refused, without_hidden
+
+SHOP_WITHOUT_HIDDEN = without_hidden(SHOP)
+
+
+@pytest.mark.parametrize(
+    "hidden", ["secret", "address.secret", "parts.secret", "parts.0.secret", "note.secret", "vault.key"]
+)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda name: (f"filter[{name}]", "x"),
+        lambda name: (f"filter[{name}][exists]", "true"),
+        lambda name: ("filter", json.dumps({"or": [{"and": [{name: {"exists": True}}]}]})),
+        lambda name: ("filter", json.dumps({"not": {name: 1}})),
+        lambda name: ("sort", name),
+        lambda name: ("fields", name),
+        lambda name: ("fields", "-" + name),
+        lambda name: (name, "x"),
+    ],
+)
+def test_a_hidden_field_is_refused_exactly_as_one_that_does_not_exist(hidden: str, ask: Any) -> None:
+    """A7, A8, A9."""
+    bodies = []
+    for fields in (SHOP, SHOP_WITHOUT_HIDDEN):
+        with pytest.raises(ParameterInvalid) as caught:
+            parse_list([ask(hidden)], fields)
+        bodies.append(caught.value.problem(instance="/api/shop", request_id="1"))
+    assert bodies[0] == bodies[1]
+    assert bodies[0]["errors"][0]["code"] in {"unknown_field", "unknown_parameter"}
+
+
+NO_NAMES = [
+    "$where",
+    "a.$where",
+    "extra.$gt",
+    "extra.a\0b",
+    "\0",
+    "",
+    ".",
+    "extra.",
+    ".extra",
+    "extra..a",
+    "_id",
+    "_class",
+    "__class__.__init__",
+    ".".join(["extra"] * 33),
+]
+
+
+@pytest.mark.parametrize("path", NO_NAMES)
+def test_what_is_no_name_of_a_field_is_an_unknown_field(path: str) -> None:
+    """A3, A4, A40."""
+    assert refused((f"filter[{path}]", "1")).errors[0].code == "unknown_field"
+    assert refused(("sort", path)).errors[0].code == "unknown_field"
+    assert (
+        refused(("filter", json.dumps({"or": [{path: {"exists": True}}]}))).errors[0].code == "unknown_field"
+    )
+
+
+def test_the_elements_of_a_hidden_list_cannot_be_compared() -> None:
+    hidden = an_object(keys=an_array(of(Kind.STRING, write_only=True)))
+    for name, text in (("filter[keys]", "x"), ("filter[keys.0]", "x"), ("filter[keys][contains]", "x"),
+                       ("filter", '{"keys":{"elem":{"eq":"x"}}}'), ("sort", "keys")):  # fmt: skip
+        with pytest.raises(ParameterInvalid):
+            parse_list([(name, text)], hidden)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        ("filter", '{"or":[' * 5000 + "{}" + "]}" * 5000),
+        ("filter", '{"or":[' * 3000 + "{}" + "]}" * 3000),
+        ("filter", '{"not":' * 50 + '{"price":1}' + "}" * 50),
+        ("filter", "[" * 32_000),
+        ("filter", '{"price":{"in":[' + ",".join(["1"] * 10_000) + "]}}"),
+        ("filter", '{"or":[' + ",".join(['{"price":1}'] * (MAXIMUM_CONDITIONS + 1)) + "]}"),
+        ("filter", '{"price":' + "9" * 30_000 + "}"),
+        ("filter", "{" + ",".join(f'"prise{n}":1' for n in range(1000)) + "}"),
+        ("filter[price][in]", ",".join(["1"] * 10_000)),
+        ("filter[name][icontains]", "(a+)+" * 10_000),
+        ("filter[" + "a." * 30_000 + "a]", "1"),
+        ("filter[" + "prise" * 10_000 + "]", "1"),
+        ("sort", "-name," * 10_000),
+    ],
+    ids=lambda parameter: f"{parameter[0][:20]} {parameter[1][:20]}",
+)
+def test_a_query_that_would_cost_much_is_refused_quickly(parameter: tuple[str, str]) -> None:
+    """A13, A14."""
+    start = perf_counter()
+    failure = refused(parameter)
+    assert perf_counter() - start < 1.0
+    assert failure.status == 400
+    assert len(json.dumps(failure.problem(instance="/", request_id="1"))) < 40_000
+
+
+def test_many_parameters_are_refused() -> None:
+    failure = refused(*[("filter[price]", "1")] * (MAXIMUM_CONDITIONS + 1))
+    assert failure.detail == "a query may have 100 conditions at the most"
+    failure = refused(*[("x", "1")] * (MAXIMUM_PARAMETERS + 1))
+    assert failure.detail == "a request may have 200 parameters at the most"
