@@ -21,8 +21,8 @@ class RateLimit(ASGIMiddleware):
     """Count requests per signed-in user, else per client address, and POSTs to `/api/auth/…` per address too.
 
     Rates are written as in the `limits` library, such as `100/15minutes`. Raises RateLimited with
-    `Retry-After`. Every response tells `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-
-    headers-10). Health checks are not counted: their answers are cached.
+    `Retry-After`. Every response tells `RateLimit` and `RateLimit-Policy`
+    (draft-ietf-httpapi-ratelimit-headers-09). Health checks are not counted: their answers are cached.
     """
 
     scopes = (ScopeType.HTTP,)
