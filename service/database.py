@@ -41,6 +41,10 @@ class Database:
                 self._pinged_at = time.monotonic()
             return self._is_reachable
 
+    async def operation_time(self) -> Any:
+        """Give the database's logical time, from which a change stream can start."""
+        return (await self.motor.command("ping"))["operationTime"]
+
     async def initialise(self, documents: Sequence[type[Document]]) -> None:
         """Bind document classes to this database and create their indexes."""
         with pymongo.timeout(BUILD_TIMEOUT_S):

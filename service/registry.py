@@ -115,11 +115,12 @@ class Registry:
         while True:
             try:
                 await self.database.initialise(self._models)
+                started_at = await self.database.operation_time()
+                await self._load()
+                retry_s = FIRST_RETRY_S
                 definitions = CollectionDefinition.get_motor_collection()
-                async with definitions.watch(max_await_time_ms=1000) as changes:
-                    await changes.try_next()  # opens it first: nothing between load and follow is missed
-                    await self._load()
-                    retry_s = FIRST_RETRY_S
+                # From before the load on, so that nothing between load and follow is missed.
+                async with definitions.watch(start_at_operation_time=started_at) as changes:
                     async for change in changes:
                         await self._refresh(change["documentKey"]["_id"])
             except (PyMongoError, KeyError) as error:

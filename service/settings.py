@@ -126,10 +126,11 @@ class Settings(BaseSettings):
             raise ValueError('must be a rate such as "100/15minutes"') from None
         return value
 
-    @field_validator("jwt_secret")
+    @field_validator("jwt_secret", "jwt_previous_secrets")
     @classmethod
-    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value().encode()) < MINIMUM_SECRET_BYTES:
+    def _is_long_enough(cls, value: SecretStr | Secrets | None) -> SecretStr | Secrets | None:
+        secrets = value if isinstance(value, tuple) else () if value is None else (value,)
+        if any(len(secret.get_secret_value().encode()) < MINIMUM_SECRET_BYTES for secret in secrets):
             raise ValueError(f"must have at least {MINIMUM_SECRET_BYTES} bytes")
         return value
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
@@ -66,11 +66,15 @@ def date_time(text: str) -> datetime:
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     milliseconds = int((match[7] or "0").ljust(3, "0")[:3])
     leap = second == 60  # noqa: PLR2004  # RFC 3339 allows leap seconds; BSON counts without them
-    zone = "+00:00" if match[8] in "Zz" else match[8]
-    offset = datetime.strptime(zone, "%z").tzinfo
-    local = datetime(year, month, day, hour, minute, 59 if leap else second, milliseconds * 1000, offset)
+    local = datetime(year, month, day, hour, minute, 59 if leap else second, milliseconds * 1000, UTC)
+    if match[8] in "Zz":
+        return local
+    hours, minutes = int(match[8][1:3]), int(match[8][4:6])
+    if hours > 23 or minutes > 59:  # noqa: PLR2004  # a day has 24 hours, an hour 60 minutes
+        raise ValueError("not an RFC 3339 date-time")
+    offset = timedelta(hours=hours, minutes=minutes)
     try:
-        return local.astimezone(UTC)
+        return local + offset if match[8][0] == "-" else local - offset
     except OverflowError:
         raise ValueError("not a date-time that can be stored") from None
 

@@ -1,1 +1,0 @@
-from service.strict_json import parse  # noqa

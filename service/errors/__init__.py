@@ -1,0 +1,134 @@
+"""The tree of failures: what each means, its HTTP status, its stable public code.
+
+    Failure
+    ├── Malformed                 400
+    │   ├── RequestInvalid            request.invalid        the request line, headers or body framing
+    │   ├── JsonInvalid               json.invalid           the body is not strict JSON
+    │   ├── ParameterInvalid          parameter.invalid      a query parameter, filter or sort
+    │   ├── DocumentInvalid           document.invalid       the document does not match its schema
+    │   ├── FieldNotWritable          field.not_writable     a system or read-only field with a new value
+    │   ├── IdInvalid                 id.invalid             an id that the collection cannot have
+    │   ├── PatchInvalid              patch.invalid          a patch that cannot be applied
+    │   └── DefinitionInvalid         definition.invalid     a collection's schema, rules, indexes or options
+    ├── Unauthenticated           401
+    │   ├── SignInRequired            auth.required
+    │   ├── TokenInvalid              auth.token_invalid
+    │   └── CredentialsWrong          auth.credentials_wrong
+    ├── Forbidden                 403 access.denied
+    ├── NotFound                  404
+    │   ├── RouteNotFound             route.not_found
+    │   ├── CollectionNotFound        collection.not_found
+    │   └── DocumentNotFound          document.not_found     absent, or hidden by a rule
+    ├── MethodNotAllowed          405 method.not_allowed
+    ├── Conflict                  409
+    │   ├── Duplicate                 document.duplicate     a unique field's value is taken
+    │   ├── CollectionExists          collection.exists
+    │   ├── CollectionChanged         collection.changed     someone else changed the definition first
+    │   ├── Contention                document.contention    every retry met another writer
+    │   └── RegistrationClosed        registration.closed
+    ├── Stale                     412 document.stale         If-Match names another version
+    ├── BodyTooLarge              413 body.too_large
+    ├── MediaTypeUnsupported      415 media_type.unsupported
+    ├── RateLimited               429 rate.limited
+    ├── Internal                  500 internal
+    └── Unavailable               503
+        ├── DatabaseUnavailable       database.unavailable
+        ├── Busy                      service.busy
+        └── Draining                  service.draining
+
+    StartupFailure                    not HTTP: the service cannot start; one sentence for the terminal
+
+A code is public: once released it is never renamed and never reused. Pure Python; imports nothing of ours.
+"""
+
+from service.errors.base import (
+    MAXIMUM_VIOLATIONS,
+    PROBLEM_MEDIA_TYPE,
+    TYPE_PREFIX,
+    Failure,
+    StartupFailure,
+    Violation,
+    catalogue,
+    suggestion,
+)
+from service.errors.http import (
+    BodyTooLarge,
+    Busy,
+    CollectionChanged,
+    CollectionExists,
+    CollectionNotFound,
+    Conflict,
+    Contention,
+    CredentialsWrong,
+    DatabaseUnavailable,
+    DefinitionInvalid,
+    DocumentInvalid,
+    DocumentNotFound,
+    Draining,
+    Duplicate,
+    FieldNotWritable,
+    Forbidden,
+    IdInvalid,
+    Internal,
+    JsonInvalid,
+    Malformed,
+    MediaTypeUnsupported,
+    MethodNotAllowed,
+    NotFound,
+    ParameterInvalid,
+    PatchInvalid,
+    RateLimited,
+    RegistrationClosed,
+    RequestInvalid,
+    RouteNotFound,
+    SignInRequired,
+    Stale,
+    TokenInvalid,
+    Unauthenticated,
+    Unavailable,
+)
+
+__all__ = [
+    "MAXIMUM_VIOLATIONS",
+    "PROBLEM_MEDIA_TYPE",
+    "TYPE_PREFIX",
+    "BodyTooLarge",
+    "Busy",
+    "CollectionChanged",
+    "CollectionExists",
+    "CollectionNotFound",
+    "Conflict",
+    "Contention",
+    "CredentialsWrong",
+    "DatabaseUnavailable",
+    "DefinitionInvalid",
+    "DocumentInvalid",
+    "DocumentNotFound",
+    "Draining",
+    "Duplicate",
+    "Failure",
+    "FieldNotWritable",
+    "Forbidden",
+    "IdInvalid",
+    "Internal",
+    "JsonInvalid",
+    "Malformed",
+    "MediaTypeUnsupported",
+    "MethodNotAllowed",
+    "NotFound",
+    "ParameterInvalid",
+    "PatchInvalid",
+    "RateLimited",
+    "RegistrationClosed",
+    "RequestInvalid",
+    "RouteNotFound",
+    "SignInRequired",
+    "Stale",
+    "StartupFailure",
+    "TokenInvalid",
+    "Unauthenticated",
+    "Unavailable",
+    "Violation",
+    "catalogue",
+    "suggestion",
+]

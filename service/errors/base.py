@@ -1,0 +1,101 @@
+"""What every failure is: a status, a stable code, data for its problem body."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "https://sheaf.dev/problems/"
+MAXIMUM_VIOLATIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field or parameter at fault: where (an RFC 6901 pointer, or a name), a code, a sentence."""
+
+    detail: str
+    code: str
+    pointer: str | None = None
+    parameter: str | None = None
+    hint: str | None = None
+
+    def as_json(self) -> dict[str, str]:
+        """Give the entry of a problem body's `errors`, without what is not known."""
+        pairs = (
+            ("pointer", self.pointer),
+            ("parameter", self.parameter),
+            ("code", self.code),
+            ("detail", self.detail),
+            ("hint", self.hint),
+        )
+        return {name: value for name, value in pairs if value is not None}
+
+
+class Failure(Exception):
+    """An operational failure that the client is told of; `extra` members join the problem body."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        hint: str | None = None,
+        errors: Iterable[Violation] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        self.detail = detail or self.title
+        self.hint = hint
+        self.errors = tuple(errors)[:MAXIMUM_VIOLATIONS]
+        self.headers = dict(headers or {})
+        self.extra = extra
+        super().__init__(self.detail)
+
+    def problem(self, *, instance: str, request_id: str) -> dict[str, Any]:
+        """Give the RFC 9457 body for this failure at `instance` (the request's path)."""
+        body: dict[str, Any] = {
+            "type": TYPE_PREFIX + self.code,
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "instance": instance,
+            "request_id": request_id,
+        }
+        if self.hint is not None:
+            body["hint"] = self.hint
+        if self.errors:
+            body["errors"] = [error.as_json() for error in self.errors]
+        return body | self.extra
+
+
+class StartupFailure(Exception):
+    """The service cannot start: one sentence that says what is wrong and what to do."""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str | None:
+    """Give "Did you mean `x`?" for the known word nearest to an unknown one, if any is near.
+
+    >>> suggestion("prise", ["price", "name"])
+    'Did you mean `price`?'
+    >>> suggestion("zzz", ["price"]) is None
+    True
+    """
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"Did you mean `{near[0]}`?" if near else None
+
+
+def catalogue() -> Iterator[type[Failure]]:
+    """Give every failure that a client can meet, in the order of the tree above."""
+
+    def below(parent: type[Failure]) -> Iterator[type[Failure]]:
+        for child in parent.__subclasses__():
+            if "code" in vars(child):
+                yield child
+            yield from below(child)
+
+    yield from below(Failure)
