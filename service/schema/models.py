@@ -142,5 +142,5 @@ def _violation(location: tuple[str | int, ...], kind: str, message: str, documen
         if is_there:
             path.append(part)
             document = document[part]
-    detail = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    detail = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").partition("\n")[0]
     return Violation(detail, "validator", pointer=join(path))

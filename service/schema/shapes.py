@@ -198,7 +198,9 @@ def _narrowed(one: frozenset[Kind], other: frozenset[Kind]) -> frozenset[Kind]:
     def within(kinds: frozenset[Kind], bounds: frozenset[Kind]) -> set[Kind]:
         return {kind for kind in kinds if kind in bounds or _WIDER.get(kind, frozenset()) & bounds}
 
-    return frozenset(within(one, other) | within(other, one))
+    kinds = frozenset(within(one, other) | within(other, one))
+    is_implied = Kind.NUMBER in kinds and not (Kind.INTEGER in one and Kind.INTEGER in other)
+    return kinds - {Kind.INTEGER} if is_implied else kinds
 
 
 def _open(shape: Shape) -> frozenset[Kind]:

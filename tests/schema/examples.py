@@ -1,0 +1,112 @@
+"""One broken document for every code that a violation of a schema can have."""
+
+from typing import Any
+
+A = "/a"
+
+# code: the schema of the member `a`, or of the whole with `type`; the document; pointer, detail and hint.
+EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str, str | None]] = {
+    "type": ({"type": "string"}, {"a": 1}, A, "1 is not a string", None),
+    "const": ({"const": "x"}, {"a": "y"}, A, '"y" is not "x", the only value allowed', None),
+    "enum": ({"enum": ["x", 1]}, {"a": "y"}, A, '"y" is not one of "x", 1', None),
+    "minimum": ({"minimum": 0}, {"a": -1}, A, "-1 is less than the minimum of 0", None),
+    "maximum": ({"maximum": 0.5}, {"a": 1}, A, "1 is greater than the maximum of 0.5", None),
+    "exclusive_minimum": ({"exclusiveMinimum": 0}, {"a": 0}, A, "0 is not greater than 0", None),
+    "exclusive_maximum": ({"exclusiveMaximum": 0}, {"a": 0}, A, "0 is not less than 0", None),
+    "multiple_of": ({"multipleOf": 5}, {"a": 7}, A, "7 is not a multiple of 5", None),
+    "min_length": ({"minLength": 1}, {"a": ""}, A, '"" is shorter than 1 character', None),
+    "max_length": ({"maxLength": 2}, {"a": "xyz"}, A, '"xyz" is longer than 2 characters', None),
+    "pattern": ({"pattern": "^[a-z]+$"}, {"a": "X"}, A, '"X" does not match the pattern ^[a-z]+$', None),
+    "format": ({"format": "email"}, {"a": "x"}, A, '"x" is not of the format email', None),
+    "min_items": ({"minItems": 2}, {"a": [1]}, A, "the array has fewer than 2 elements", None),
+    "max_items": ({"maxItems": 1}, {"a": [1, 2]}, A, "the array has more than 1 element", None),
+    "unique_items": ({"uniqueItems": True}, {"a": [1, 1]}, A, "the array has the same element twice", None),
+    "contains": (
+        {"contains": {"const": 1}},
+        {"a": [2]},
+        A,
+        "the array has no element of the kind that it must contain",
+        None,
+    ),
+    "min_contains": (
+        {"contains": {"const": 1}, "minContains": 2},
+        {"a": [1]},
+        A,
+        "the array has too few elements of the kind that it must contain",
+        None,
+    ),
+    "max_contains": (
+        {"contains": {"const": 1}, "maxContains": 1},
+        {"a": [1, 1]},
+        A,
+        "the array has too many elements of the kind that it must contain",
+        None,
+    ),
+    "unevaluated_items": (
+        {"prefixItems": [True], "unevaluatedItems": False},
+        {"a": [1, 2]},
+        A,
+        "the array has more elements than are allowed",
+        None,
+    ),
+    "min_properties": ({"minProperties": 1}, {"a": {}}, A, "the object has fewer than 1 field", None),
+    "max_properties": ({"maxProperties": 0}, {"a": {"b": 1}}, A, "the object has more than 0 fields", None),
+    "required": ({"required": ["b/c"]}, {"a": {}}, "/a/b~1c", "`b/c` is required", None),
+    "dependent_required": (
+        {"dependentRequired": {"b": ["c"]}},
+        {"a": {"b": 1}},
+        "/a/c",
+        "`c` is required beside the other fields",
+        None,
+    ),
+    "property_names": (
+        {"propertyNames": {"maxLength": 2}},
+        {"a": {"long": 1}},
+        "/a/long",
+        'the name "long" is not allowed here',
+        None,
+    ),
+    "additional_properties": (
+        {"properties": {"price": True}, "additionalProperties": False},
+        {"a": {"prise": 1}},
+        "/a/prise",
+        "`prise` is not a field of the schema",
+        "Did you mean `price`?",
+    ),
+    "unevaluated_properties": (
+        {"allOf": [{"properties": {"price": True}}], "unevaluatedProperties": False},
+        {"a": {"prise": 1}},
+        "/a/prise",
+        "`prise` is not a field of the schema",
+        "Did you mean `price`?",
+    ),
+    "not": ({"not": {"type": "string"}}, {"a": "x"}, A, '"x" is of a kind that is not allowed here', None),
+    "any_of": (
+        {"anyOf": [{"minimum": 5}, {"multipleOf": 2}]},
+        {"a": 1},
+        A,
+        "1 fits none of the alternatives",
+        None,
+    ),
+    "one_of": (
+        {"oneOf": [{"minimum": 5}, {"multipleOf": 2}]},
+        {"a": 6},
+        A,
+        "6 fits none of the alternatives, or more than one",
+        None,
+    ),
+    "false_schema": (
+        {"items": False},
+        {"a": [1]},
+        "/a/0",
+        "1 is not allowed: there can be no value here",
+        None,
+    ),
+    "int64_range": (
+        {"type": "integer"},
+        {"a": 2**63},
+        A,
+        "the integer is beyond 64 bits, which is all that can be stored",
+        "Send it as text, in a field of the format `decimal`",
+    ),
+}

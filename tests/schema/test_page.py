@@ -1,0 +1,77 @@
+"""docs/schemas.md tells of every format, limit and code, and its own example holds."""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.query.kinds import FORMATS, to_bson
+from service.schema import check
+from service.schema import compile as compile_schema
+from tests.schema.examples import EXAMPLES
+
+PAGE = (Path(__file__).parents[2] / "docs" / "schemas.md").read_text()
+ROWS = [
+    [cell.strip(" `") for cell in line.strip("|").split("|")]
+    for line in PAGE.splitlines()
+    if line.startswith("| `")
+]
+
+
+def limits() -> dict[str, int]:
+    """Read the limits from the modules that keep them; some functions share a module's name."""
+    modules = (
+        importlib.import_module(f"service.schema.{name}") for name in ("references", "shapes", "validators")
+    )
+    found = {name: value for module in modules for name, value in vars(module).items()}
+    found |= check.__globals__
+    return {name: value for name, value in found.items() if name.startswith("MAXIMUM_") and name in PAGE}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("MAXIMUM_BYTES", "MAXIMUM_DEPTH", "MAXIMUM_SUBSCHEMAS", "MAXIMUM_PATTERNS", "MAXIMUM_NAME_BYTES"),
+        *("MAXIMUM_PATTERN_BYTES", "MAXIMUM_EVALUATIONS", "MAXIMUM_CHAIN", "MAXIMUM_MERGES"),
+    ],
+)
+def test_the_page_has_every_limit_as_it_is(name: str) -> None:
+    assert [row[1] for row in ROWS if row[0] == name] == [str(limits()[name])]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_page_says_what_each_format_is_stored_as(name: str) -> None:
+    [row] = [row for row in ROWS if row[0] == name]
+    example = row[1].split('"')[1]
+
+    assert type(to_bson(FORMATS[name], example)).__name__ == row[2]
+    assert (
+        compile_schema({"type": "object", "properties": {"a": {"format": name}}}).violations({"a": example})
+        == []
+    )
+
+
+def test_the_page_has_every_code_with_its_sentence() -> None:
+    told = {row[0]: row[1] for row in ROWS}
+
+    assert {code: told.get(code) for code in EXAMPLES} == {
+        code: row[3].strip(" `") for code, row in EXAMPLES.items()
+    }
+    assert {"read_only", "validator", "schema"} <= told.keys()
+
+
+def test_the_example_is_a_schema_that_sheaf_takes() -> None:
+    example: dict[str, Any] = json.loads(PAGE.split("```json\n")[1].split("```")[0])
+    check(example)
+    schema = compile_schema(example)
+    document = schema.with_defaults({"title": "Alien", "released": "1979-05-25", "access_code": "x"})
+
+    assert schema.violations(document) == []
+    assert schema.visible(schema.dates_as_text(schema.encode(document))) == {
+        "title": "Alien",
+        "released": "1979-05-25",
+        "genres": [],
+        "views": 0,
+    }
