@@ -42,26 +42,37 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @contextmanager
+def started(
+    *command: str, variables: Mapping[str, str] | None = None, errors: IO[str] | int = subprocess.DEVNULL
+) -> "Iterator[subprocess.Popen[str]]":
+    """Start a Python command, in a directory without a `.env`; kill it afterwards."""
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, *command],
+        env=environment(**(variables or {})),
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        cwd=tempfile.gettempdir(),
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=DEADLINE_S)
+
+
+@contextmanager
 def running(*command: str, variables: Mapping[str, str] | None = None) -> Iterator[Service]:
-    """Start a Python command and wait for its line `Listening on URL`, its first; kill it afterwards."""
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, *command],
-            env=environment(**(variables or {})),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            cwd=tempfile.gettempdir(),
-        )
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            service = Service(process, line.removeprefix("Listening on ").rstrip("\n"), errors)
-            assert line.startswith("Listening on http://"), service.logged()
-            yield service
-        finally:
-            process.kill()
-            process.communicate(timeout=DEADLINE_S)
+    """Start a service and wait for its line `Listening on URL`, its first."""
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        started(*command, variables=variables, errors=errors) as process,
+    ):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        service = Service(process, line.removeprefix("Listening on ").rstrip("\n"), errors)
+        assert line.startswith("Listening on http://"), service.logged()
+        yield service
 
 
 def finished(*command: str, variables: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":

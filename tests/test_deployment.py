@@ -1,0 +1,144 @@
+"""What the image, the composition and the hooks promise, read from their files."""
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.settings import Settings, variable
+
+ROOT = Path(__file__).parents[1]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+FINAL_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
+SECRET_LIKE = re.compile(r"password|secret|token|key", re.IGNORECASE)
+
+
+def test_the_composition_is_the_database_and_the_service() -> None:
+    assert set(SERVICES) == {"mongodb", "api"}
+    assert SERVICES["mongodb"]["image"] == "mongo:8"
+    assert SERVICES["api"]["build"] == "."
+
+
+def test_no_secret_has_a_value_of_ours() -> None:
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            assert not SECRET_LIKE.search(name) or str(value).startswith(f"${{{name}:?"), name
+    assert "MONGO_INITDB_ROOT_PASSWORD" not in (ROOT / "docker-compose.yml").read_text()
+    assert not re.search(r"^ENV.*(SECRET|PASSWORD|TOKEN)", DOCKERFILE, re.MULTILINE)
+
+
+def test_the_service_waits_until_the_database_takes_writes() -> None:
+    assert SERVICES["api"]["depends_on"] == {"mongodb": {"condition": "service_healthy"}}
+    command = " ".join(SERVICES["mongodb"]["command"])
+    check = SERVICES["mongodb"]["healthcheck"]["test"][-1]
+    name = re.search(r"--replSet (\S+)", command)
+    assert name is not None
+    assert f"_id: '{name[1]}'" in check
+    assert "isWritablePrimary" in check
+    assert SERVICES["api"]["environment"]["MONGODB_URI"].endswith(f"replicaSet={name[1]}")
+
+
+def test_the_database_is_out_of_reach() -> None:
+    assert "ports" not in SERVICES["mongodb"]
+    assert SERVICES["mongodb"]["networks"] == ["database"]
+    assert COMPOSE["networks"]["database"] == {"internal": True}
+
+
+def test_the_service_is_published_to_this_machine_only_unless_told_otherwise() -> None:
+    assert SERVICES["api"]["ports"] == ["${PUBLISH:-127.0.0.1:8000}:8000"]
+
+
+def test_documents_outlive_the_containers() -> None:
+    volumes = dict(volume.split(":") for volume in SERVICES["mongodb"]["volumes"])
+    assert volumes["documents"] == "/data/db"
+    assert set(volumes) == set(COMPOSE["volumes"])
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
+def test_containers_have_no_more_rights_than_they_need(service: dict[str, Any]) -> None:
+    assert service["cap_drop"] == ["ALL"]
+    assert service["read_only"] is True
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "unless-stopped"
+    assert not {"privileged", "cap_add", "network_mode", "pid"} & set(service)
+
+
+def test_several_workers_serve_in_production() -> None:
+    environment = SERVICES["api"]["environment"]
+    assert environment["SHEAF_ENVIRONMENT"] == "production"
+    assert environment["SHEAF_WORKERS"] == "${SHEAF_WORKERS:-4}"
+
+
+def test_the_composition_sets_only_what_exists() -> None:
+    known = {variable(name) for name in Settings.model_fields}
+    assert set(SERVICES["api"]["environment"]) <= known
+    assert set(re.findall(r"SHEAF_[A-Z_]+", DOCKERFILE)) <= known
+
+
+def test_a_container_gets_the_time_to_drain() -> None:
+    patience_s = int(SERVICES["api"]["stop_grace_period"].removesuffix("s"))
+    fields = Settings.model_fields
+    assert patience_s > fields["drain_timeout_s"].default + fields["drain_delay_s"].default
+
+
+def test_the_image_runs_the_service_without_root() -> None:
+    stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert stages == ["python:3.13-slim"] * 2
+    assert re.findall(r"^USER (\S+)", FINAL_STAGE, re.MULTILINE) == ["10001:10001"]
+    assert 'CMD ["sheaf", "serve"]' in FINAL_STAGE
+    assert "SHEAF_HOST=0.0.0.0" in FINAL_STAGE
+    assert FINAL_STAGE.index("USER ") < FINAL_STAGE.index("CMD [")
+
+
+def test_the_image_knows_whether_it_is_ready() -> None:
+    check = re.search(r'HEALTHCHECK [^\n]*\\\n  CMD \["python", "-c", "([^"]+)"\]', FINAL_STAGE)
+    assert check is not None
+    compile(check[1], "Dockerfile", "exec")
+    assert "/api/health/ready" in check[1]
+
+
+def test_the_image_has_exactly_the_locked_dependencies() -> None:
+    assert "--require-hashes --requirement requirements/production.txt" in DOCKERFILE
+    assert "development.txt" not in DOCKERFILE
+    locked = (ROOT / "requirements/production.txt").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    left_out = [*project["optional-dependencies"]["embedded"], "pytest", "ruff", "mypy"]
+    for requirement in left_out:
+        name = re.split(r"[^A-Za-z0-9-]", requirement)[0]
+        assert not re.search(rf"^{name}==", locked, re.MULTILINE), name
+    assert all("--hash=" in block for block in re.split(r"\n(?=\w)", locked)[1:] if "==" in block)
+
+
+def test_what_the_image_is_built_from_is_in_its_context() -> None:
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = set(re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE))
+    sources = {source for line in copied for source in line.split()}
+    assert sources == kept
+    assert all((ROOT / source).exists() for source in sources)
+
+
+def test_hooks_fetch_nothing_and_run_the_locked_tools() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repository["repo"] for repository in config["repos"]] == ["local"]
+    hooks = config["repos"][0]["hooks"]
+    assert [hook["entry"] for hook in hooks] == [
+        ".venv/bin/ruff format",
+        ".venv/bin/ruff check",
+        ".venv/bin/mypy",
+    ]
+    assert {hook["language"] for hook in hooks} == {"system"}
+
+
+@pytest.mark.parametrize(
+    "script", sorted([*(ROOT / "scripts").iterdir(), ROOT / ".ci/run"]), ids=lambda path: path.name
+)
+def test_scripts_are_valid_and_can_be_run(script: Path) -> None:
+    subprocess.run(["bash", "-n", script], check=True)  # noqa: S603, S607 - our own script
+    assert os.access(script, os.X_OK) or script.name == "setup"
