@@ -7,5 +7,7 @@ from models.definition import CollectionDefinition
 from models.product import Product
 from models.user import User
 
+__all__ = ["DOCUMENTS", "CollectionDefinition", "Counter", "Product", "User"]
+
 DOCUMENTS: tuple[type[Document], ...] = (CollectionDefinition, Counter, Product, User)
 """Every code-first document. Those whose collection does not start with `_` are served under `/api/`."""

@@ -22,8 +22,11 @@ PING_TTL_S = 1.0
 class Database:
     """A Motor client bound to one database; safe to share by everything on one event loop."""
 
-    def __init__(self, client: "AsyncIOMotorClient[dict[str, Any]]", name: str) -> None:
+    def __init__(
+        self, client: "AsyncIOMotorClient[dict[str, Any]]", name: str, operation_timeout_s: float
+    ) -> None:
         self.client = client
+        self.operation_timeout_s = operation_timeout_s
         self.motor: AsyncIOMotorDatabase[dict[str, Any]] = client[name]
         self._ping = asyncio.Lock()
         self._pinged_at = float("-inf")
@@ -78,4 +81,4 @@ def connect(
         )
     except (ConfigurationError, InvalidURI, ValueError) as error:
         raise StartupFailure(f"MONGODB_URI is wrong: {error}.") from None
-    return Database(client, name)
+    return Database(client, name, operation_timeout_s)

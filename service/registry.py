@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import structlog
@@ -22,6 +22,9 @@ from service.errors import CollectionNotFound, DatabaseUnavailable, Failure
 from service.query.kinds import Kind
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.2, 5.0
+GRACE_S = 0.5
+"""What a client waits beyond the timeout of one database operation before it is told of it."""
+
 FAST_CODEC: "CodecOptions[dict[str, Any]]" = CodecOptions(
     tz_aware=False, uuid_representation=UuidRepresentation.STANDARD
 )
@@ -42,7 +45,7 @@ class Collection:
     """A named set of documents, the same whether a class or a runtime definition describes it.
 
     `uid` and `version` tell one state of its definition from all others. `documents` is the driver's
-    collection, which reads plain dicts.
+    collection, which reads plain dicts; `deadline_s` is how long one operation may keep a client waiting.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Collection:
     model: type[Document]
     description: Description
     documents: Any
+    deadline_s: float
 
 
 class Registry:
@@ -60,6 +64,7 @@ class Registry:
     def __init__(self, database: Database, models: Sequence[type[Document]]) -> None:
         self.database = database
         self._models = tuple(models)
+        self._deadline_s = database.operation_timeout_s + GRACE_S
         self._collections: Mapping[str, Collection] = {}
         self._is_loaded = asyncio.Event()
 
@@ -114,8 +119,8 @@ class Registry:
         retry_s = FIRST_RETRY_S
         while True:
             try:
-                await self.database.initialise(self._models)
                 started_at = await self.database.operation_time()
+                await self.database.initialise(self._models)
                 await self._load()
                 retry_s = FIRST_RETRY_S
                 definitions = CollectionDefinition.get_motor_collection()
@@ -132,7 +137,7 @@ class Registry:
 
     async def _load(self) -> None:
         public = [model for model in self._models if not model.get_collection_name().startswith("_")]
-        loaded = {collection.name: collection for collection in map(_of_class, public)}
+        loaded = {collection.name: collection for collection in map(self._of_class, public)}
         self._collections = {**self._collections, **loaded}
         stored = await CollectionDefinition.find(CollectionDefinition.is_deleting == False).to_list()  # noqa: E712
         for definition in stored:
@@ -157,7 +162,7 @@ class Registry:
             return
         try:
             await self.apply(definition)
-        except Failure as error:
+        except (Failure, ValueError) as error:
             log.error("registry.unreadable", collection=definition.id, reason=str(error))  # noqa: TRY400
             self.remove(definition.id)
 
@@ -170,33 +175,41 @@ class Registry:
             ID_CLASSES[description.options.id_kind],
         )
         await self.database.initialise([model])
-        return _collection(model, description, name=definition.id, uid=definition.uid, version=definition.version, source="runtime")
+        return Collection(
+            name=definition.id,
+            uid=definition.uid,
+            version=definition.version,
+            source="runtime",
+            model=model,
+            description=description,
+            documents=_plain_documents(model),
+            deadline_s=self._deadline_s,
+        )
+
+    def _of_class(self, model: type[Document]) -> Collection:
+        """Make the collection of a code-first class; its version is fixed: code changes with a restart."""
+        annotation = model.model_fields["id"].annotation
+        classes = {annotation, *get_args(annotation)}
+        id_kind = next(kind for kind, id_class in ID_CLASSES.items() if id_class in classes)
+        id_type = {} if id_kind is Kind.OBJECT_ID else {"id_type": id_kind.value}
+        description = descriptions.parse(
+            {
+                "schema": schemas.of_model(model),
+                "rules": getattr(model, "rules", {}),
+                "options": id_type | getattr(model, "options", {}),
+            }
+        )
+        return Collection(
+            name=model.get_collection_name(),
+            uid="code",
+            version=1,
+            source="code",
+            model=model,
+            description=description,
+            documents=_plain_documents(model),
+            deadline_s=self._deadline_s,
+        )
 
 
-def _of_class(model: type[Document]) -> Collection:
-    """Make the collection of a code-first class; its version is fixed, for code changes with a restart."""
-    annotation = model.model_fields["id"].annotation
-    kinds = {"int": "integer", "str": "string", "UUID": "uuid"}
-    id_type = next((kind for name, kind in kinds.items() if name in str(annotation)), None)
-    description = descriptions.parse(
-        {
-            "schema": schemas.of_model(model),
-            "rules": getattr(model, "rules", {}),
-            "options": {"id_type": id_type} | getattr(model, "options", {}),
-        }
-    )
-    name = model.get_collection_name()
-    return _collection(model, description, name=name, uid="code", version=1, source="code")
-
-
-def _collection(
-    model: type[Document],
-    description: Description,
-    *,
-    name: str,
-    uid: str,
-    version: int,
-    source: Literal["code", "runtime"],
-) -> Collection:
-    documents = model.get_motor_collection().with_options(codec_options=FAST_CODEC)
-    return Collection(name, uid, version, source, model, description, documents)
+def _plain_documents(model: type[Document]) -> Any:
+    return model.get_motor_collection().with_options(codec_options=FAST_CODEC)

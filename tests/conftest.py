@@ -1,7 +1,7 @@
 """One private MongoDB for the whole run, one database per test, the app over ASGI with its lifespan open."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
@@ -49,7 +49,7 @@ def settings(mongodb_uri: str) -> Iterator[Settings]:
 @pytest.fixture
 async def app(settings: Settings) -> AsyncIterator[Litestar]:
     application = create_app(settings)
-    async with LifespanManager(application, startup_timeout=20, shutdown_timeout=20):
+    async with opened(application):
         yield application
 
 
@@ -59,9 +59,14 @@ async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
+def opened(app: Litestar) -> LifespanManager:
+    """Give a context in which the application's lifespan is open, in a task of its own."""
+    return LifespanManager(cast("Any", app), startup_timeout=20, shutdown_timeout=20)
+
+
 def connect(app: Litestar, address: str = "127.0.0.1") -> httpx.AsyncClient:
     """Give a client that comes from an address."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 50000))
+    transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False, client=(address, 50000))
     return httpx.AsyncClient(transport=transport, base_url="http://sheaf.test")
 
 

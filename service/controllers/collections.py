@@ -5,7 +5,6 @@ from typing import Any
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.params import FromPath
 
-
 from service.controllers.requests import (
     JSON,
     MERGE_PATCH,
@@ -13,7 +12,6 @@ from service.controllers.requests import (
     json_of,
     json_response,
     only_parameters,
-    principal_of,
     tagged_response,
 )
 from service.definitions import change
@@ -26,7 +24,7 @@ from service.errors import (
     PatchInvalid,
     Violation,
 )
-from service.guards import HasRole
+from service.guards import HasRole, principal
 from service.registry import Collection
 
 
@@ -49,7 +47,7 @@ class CollectionsController(Controller):
         only_parameters(request)
         body = _object(await json_of(request))
         registry = request.app.state.registry
-        collection = await change.create(registry, body, principal_of(request).id)
+        collection = await change.create(registry, body, principal(request).id)
         return await _answer(collection, status_code=201, Location=f"/api/collections/{collection.name}")
 
     @get("/{name:str}")

@@ -16,11 +16,10 @@ from service.controllers.requests import (
     json_response,
     only_parameters,
     parameters_of,
-    principal_of,
     tagged_response,
 )
 from service.documents import encoding, ids, preconditions, reading, writing
-from service.guards import MayAct
+from service.guards import MayAct, principal
 from service.query import ListQuery, parse_list
 from service.registry import Collection
 
@@ -35,7 +34,7 @@ class DocumentsController(Controller):
         """Give one page of documents: `filter`, `sort`, `page`, `limit`, `fields`."""
         found = _collection(request, collection)
         query = parse_list(parameters_of(request), found.description.schema.root)
-        documents, has_more = await reading.find(found, principal_of(request), query)
+        documents, has_more = await reading.find(found, principal(request), query)
         content = encoding.list_bytes(found, documents, query.page, query.limit, has_more=has_more)
         entity_tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
         return tagged_response(request, content, entity_tag, Link=_links(request, query, has_more=has_more))
@@ -45,7 +44,7 @@ class DocumentsController(Controller):
         """Create one document."""
         found = _collection(request, collection)
         only_parameters(request)
-        document = await writing.create(found, principal_of(request), await json_of(request))
+        document = await writing.create(found, principal(request), await json_of(request))
         location = f"/api/{found.name}/{quote(str(document['_id']), safe='')}"
         return _answer(found, document, status_code=201, Location=location)
 
@@ -56,7 +55,7 @@ class DocumentsController(Controller):
         """Give one document."""
         found = _collection(request, collection)
         only_parameters(request)
-        document = await reading.get(found, principal_of(request), ids.parse(found, document_id))
+        document = await reading.get(found, principal(request), ids.parse(found, document_id))
         content = encoding.document_bytes(found, document)
         return tagged_response(request, content, preconditions.tag(document))
 
@@ -69,7 +68,7 @@ class DocumentsController(Controller):
         only_parameters(request)
         document = await writing.replace(
             found,
-            principal_of(request),
+            principal(request),
             ids.parse(found, document_id),
             await json_of(request),
             preconditions.read_if_match(request.headers.get("if-match")),
@@ -85,7 +84,7 @@ class DocumentsController(Controller):
         only_parameters(request)
         document = await writing.merge(
             found,
-            principal_of(request),
+            principal(request),
             ids.parse(found, document_id),
             await json_of(request, (MERGE_PATCH, JSON)),
             preconditions.read_if_match(request.headers.get("if-match")),
@@ -101,7 +100,7 @@ class DocumentsController(Controller):
         only_parameters(request)
         await writing.delete(
             found,
-            principal_of(request),
+            principal(request),
             ids.parse(found, document_id),
             preconditions.read_if_match(request.headers.get("if-match")),
         )

@@ -1,18 +1,19 @@
 """Whether the service lives and can work."""
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from litestar import Controller, Request, get
 
 from service.errors import DatabaseUnavailable, Draining
+from service.guards import IGNORES_TOKEN
 
 
 class HealthController(Controller):
     """Probes: never limited, never authenticated, one ping of the database for any number of callers."""
 
     path = "/api/health"
-    opt: ClassVar[dict[str, Any]] = {"ignores_token": True}
+    opt = {IGNORES_TOKEN: True}
 
     @get("/")
     async def check_health(self, request: Request[Any, Any, Any]) -> dict[str, str]:

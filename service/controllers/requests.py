@@ -8,7 +8,6 @@ from litestar import Request, Response
 from litestar.enums import HttpMethod
 
 from service import strict_json
-from service.access.principals import Principal
 from service.documents import preconditions
 from service.errors import (
     JsonInvalid,
@@ -26,12 +25,6 @@ MAXIMUM_PARAMETERS = 100
 AnyRequest = Request[Any, Any, Any]
 
 
-def principal_of(request: AnyRequest) -> Principal:
-    """Give who asks."""
-    principal: Principal = request.scope["state"]["principal"]
-    return principal
-
-
 def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:
     """Give the query's parameters in order, percent-decoded; raises RequestInvalid."""
     try:
@@ -44,7 +37,7 @@ def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:
 
 
 def only_parameters(request: AnyRequest, known: Iterable[str] = ()) -> dict[str, str]:
-    """Give the query's parameters, each of which must be a known one and there once; else ParameterInvalid."""
+    """Give the parameters, each a known one that is there once; raises ParameterInvalid."""
     if not request.scope["query_string"]:
         return {}
     pairs = parameters_of(request)

@@ -46,7 +46,7 @@ async def create(registry: Registry, body: dict[str, Any], owner: str | None) ->
 async def replace(registry: Registry, collection: Collection, body: dict[str, Any]) -> Collection:
     """Replace the description of a runtime collection, which must be the stored one still.
 
-    Raises DefinitionInvalid, Duplicate, CollectionChanged when somebody else was first; nothing is changed then.
+    Raises DefinitionInvalid, Duplicate, CollectionChanged when somebody else was first; nothing changes then.
     """
     description = descriptions.parse(body)
     _refuse_other_id_type(collection, description)
@@ -70,8 +70,8 @@ async def replace(registry: Registry, collection: Collection, body: dict[str, An
 async def delete(registry: Registry, name: str) -> int:
     """Delete a runtime collection with all its documents; gives how many they were.
 
-    The definition is marked first and removed last, so that a deletion cut off in the middle is finished by the
-    next deletion or creation of that name, and its documents are never served again.
+    The definition is marked first and removed last, so that a deletion cut off in the middle is finished by
+    the next deletion or creation of that name, and its documents are never served again.
     """
     definitions = CollectionDefinition.get_motor_collection()
     marked = await definitions.update_one({"_id": name}, {"$set": {"is_deleting": True}})

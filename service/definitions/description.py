@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from models.definition import CollectionDefinition
@@ -68,7 +68,11 @@ def _compile_schema(schema: Any, options: Options) -> Schema:
     if schema is None:
         missing = Violation("a definition has a schema", "required", pointer="/schema")
         raise DefinitionInvalid(missing.detail, errors=[missing])
-    schemas.check(schema)
+    try:
+        schemas.check(schema)
+    except DefinitionInvalid as error:
+        below = [replace(each, pointer=f"/schema{each.pointer or ''}") for each in error.errors]
+        raise DefinitionInvalid(error.detail, errors=below) from None
     return schemas.compile(schema, options.id_kind)
 
 

@@ -2,13 +2,19 @@
 
 from typing import Any
 
+from pymongo.errors import OperationFailure
+
 from service.access.principals import Principal
-from service.errors import DocumentNotFound, Forbidden, SignInRequired
+from service.access.rules import Verb
+from service.documents.deadline import bounded
+from service.errors import DocumentNotFound, Forbidden, ParameterInvalid, SignInRequired, Violation
 from service.query import ListQuery, Node, conjoin, projection, sort_keys, to_mongo
 from service.registry import Collection
 
+BAD_VALUE = 2
 
-def permit(collection: Collection, principal: Principal, verb: str) -> Node | None:
+
+def permit(collection: Collection, principal: Principal, verb: Verb) -> Node | None:
     """Give the filter that the rule for a verb lays on this caller, None for no narrowing.
 
     Raises SignInRequired or Forbidden when the caller may not do it to any document. Every path to a document
@@ -28,6 +34,7 @@ def selector(document_id: Any, where: Node | None) -> dict[str, Any]:
     return by_id if where is None else {"$and": [by_id, to_mongo(where)]}
 
 
+@bounded
 async def get(collection: Collection, principal: Principal, document_id: Any) -> dict[str, Any]:
     """Read one stored document; raises DocumentNotFound when it is absent or hidden by the rule."""
     where = permit(collection, principal, "get")
@@ -37,6 +44,7 @@ async def get(collection: Collection, principal: Principal, document_id: Any) ->
     return document
 
 
+@bounded
 async def find(
     collection: Collection, principal: Principal, query: ListQuery
 ) -> tuple[list[dict[str, Any]], bool]:
@@ -50,5 +58,12 @@ async def find(
         limit=query.limit + 1,
         batch_size=query.limit + 1,
     )
-    documents = await cursor.to_list(query.limit + 1)
+    try:
+        documents = await cursor.to_list(query.limit + 1)
+    except OperationFailure as error:
+        if error.code == BAD_VALUE:  # the one thing in a parsed query that only the documents can make wrong
+            detail = "two of the fields to sort by hold arrays in one document"
+            violation = Violation(detail, "parallel_arrays", parameter="sort")
+            raise ParameterInvalid(detail, errors=[violation]) from None
+        raise
     return documents[: query.limit], len(documents) > query.limit

@@ -10,6 +10,7 @@ from models.base import SYSTEM_FIELDS, utc_now
 from service.access.principals import Principal
 from service.documents import body as bodies
 from service.documents import encoding, failures, ids, patches
+from service.documents.deadline import bounded
 from service.documents.preconditions import Expected, version_of
 from service.documents.reading import permit, selector
 from service.errors import Contention, DocumentNotFound, PatchInvalid
@@ -23,6 +24,7 @@ Change = Callable[[dict[str, Any]], Any]
 """From a document as JSON to the body that shall replace it."""
 
 
+@bounded
 async def create(collection: Collection, principal: Principal, body: Any) -> dict[str, Any]:
     """Create a document from a client's JSON; gives it as stored.
 
@@ -43,6 +45,7 @@ async def create(collection: Collection, principal: Principal, body: Any) -> dic
     return await _insert(collection, principal, schema.encode(document), supplied_id)
 
 
+@bounded
 async def replace(
     collection: Collection, principal: Principal, document_id: Any, body: Any, expected: Expected | None
 ) -> dict[str, Any]:
@@ -59,6 +62,7 @@ async def replace(
     return await _change(collection, principal, document_id, expected, replaced)
 
 
+@bounded
 async def merge(
     collection: Collection, principal: Principal, document_id: Any, patch: Any, expected: Expected | None
 ) -> dict[str, Any]:
@@ -69,9 +73,15 @@ async def merge(
     """
     if not isinstance(patch, dict):
         raise PatchInvalid("A merge patch for a document is an object")
-    return await _change(collection, principal, document_id, expected, lambda now: patches.merge(now, patch))
+    named = {name: value for name, value in patch.items() if name in bodies.SYSTEM_NAMES}
+
+    def merged(now: dict[str, Any]) -> Any:
+        return {**patches.merge(now, patch), **named}  # a null for a system field is a value to refuse
+
+    return await _change(collection, principal, document_id, expected, merged)
 
 
+@bounded
 async def delete(
     collection: Collection, principal: Principal, document_id: Any, expected: Expected | None
 ) -> None:

@@ -7,13 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from asgi_lifespan import LifespanManager
 from litestar import Litestar
 
 from models import CollectionDefinition
 from service.app import create_app
 from service.settings import Settings
-from tests.conftest import connect
+from tests.conftest import connect, opened
 
 BOUND_S = 1.0
 FILMS: dict[str, Any] = {
@@ -27,7 +26,7 @@ FILMS: dict[str, Any] = {
 async def other(settings: Settings, app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a second worker."""
     application = create_app(settings)
-    async with LifespanManager(application), connect(application) as client:
+    async with opened(application), connect(application) as client:
         yield client
 
 
@@ -137,6 +136,6 @@ async def test_a_definition_that_cannot_be_read_closes_its_own_collection_alone(
     await within_bound(is_gone)
     assert (await client.get("/api/books")).status_code == 200
     anew = create_app(settings)
-    async with LifespanManager(anew), connect(anew) as fresh:
+    async with opened(anew), connect(anew) as fresh:
         assert (await fresh.get("/api/films")).status_code == 404
         assert (await fresh.get("/api/books")).status_code == 200

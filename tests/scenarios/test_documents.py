@@ -384,3 +384,15 @@ async def test_rules_decide_who_may_do_what(
     assert answer.status_code == status
     if status >= 400:
         assert (await client.get(goods)).json()["data"] == [mug]
+
+
+async def test_sorting_by_two_arrays_is_a_clear_refusal(
+    client: httpx.AsyncClient, admin: dict[str, str]
+) -> None:
+    arrays = {"type": "array", "items": {"type": "integer"}}
+    body = {"name": "pairs", "schema": {"type": "object", "properties": {"a": arrays, "b": arrays}}}
+    await client.post("/api/collections", json=body, headers=admin)
+    assert (await client.get("/api/pairs?sort=a,b", headers=admin)).status_code == 200
+    await client.post("/api/pairs", json={"a": [1, 2], "b": [3, 4]}, headers=admin)
+    answer = await client.get("/api/pairs?sort=a,b", headers=admin)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "parallel_arrays")

@@ -6,13 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
-from asgi_lifespan import LifespanManager
 from litestar import Litestar
 
 from service.app import create_app
 from service.middleware.security_headers import HELMET_DEFAULTS
 from service.settings import Settings
-from tests.conftest import connect
+from tests.conftest import connect, opened
 
 ANSWERS: list[tuple[str, str, dict[str, str], int, str | None]] = [
     ("GET", "/api/health", {}, 200, None),
@@ -130,7 +129,7 @@ async def limited(settings: Settings) -> AsyncIterator[Litestar]:
         }
     )
     application = create_app(strict)
-    async with LifespanManager(application, startup_timeout=20, shutdown_timeout=20):
+    async with opened(application):
         yield application
 
 
@@ -162,7 +161,9 @@ async def test_signed_in_callers_have_a_limit_of_their_own(limited: Litestar) ->
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
-async def test_guessing_passwords_is_limited_whatever_address_is_claimed(limited: Litestar, header: str) -> None:
+async def test_guessing_passwords_is_limited_whatever_address_is_claimed(
+    limited: Litestar, header: str
+) -> None:
     async with connect(limited) as client:
         found = []
         for number in range(6):
