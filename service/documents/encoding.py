@@ -37,14 +37,14 @@ def list_bytes(
 def view(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
     """Give the members of a stored document that clients see; may share parts with it."""
     schema = collection.description.schema
-    visible = schema.dates_as_text(schema.visible(document))
+    visible = schema.with_text_forms(schema.visible(document))
     return {("id" if name == "_id" else name): value for name, value in visible.items()}
 
 
 def as_json(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
     """Give a stored document as a client would have it after parsing, hidden members included."""
     schema = collection.description.schema
-    shown = schema.dates_as_text(document)
+    shown = schema.with_text_forms(document)
     parsed: dict[str, Any] = orjson.loads(dump(shown))
     parsed["id"] = parsed.pop("_id")
     return parsed

@@ -31,6 +31,15 @@ async def create(collection: Collection, principal: Principal, body: Any) -> dic
     Raises DocumentInvalid, FieldNotWritable, IdInvalid, Duplicate.
     """
     permit(collection, principal, "create")
+    supplied_id, document = compose(collection, body)
+    return await _insert(collection, principal, document, supplied_id)
+
+
+def compose(collection: Collection, body: Any) -> tuple[Any, dict[str, Any]]:
+    """Give the id that a new document brings, None without one, and its own members as they are stored.
+
+    Raises DocumentInvalid, FieldNotWritable, IdInvalid.
+    """
     supplied_id = None
     if collection.description.options.may_supply_ids and isinstance(body, dict) and "id" in body:
         supplied_id = ids.supplied(collection, body["id"])
@@ -42,7 +51,13 @@ async def create(collection: Collection, principal: Principal, body: Any) -> dic
         raise bodies.refused(violations)
     document = schema.with_defaults(document)
     bodies.check(collection, document)
-    return await _insert(collection, principal, schema.encode(document), supplied_id)
+    return supplied_id, schema.encode(document)
+
+
+def system_fields(principal: Principal) -> dict[str, Any]:
+    """Give the system fields of a document that is created now."""
+    now = utc_now().replace(tzinfo=None)
+    return {"_version": 1, "_created_at": now, "_updated_at": now, "_owner": principal.id}
 
 
 @bounded
@@ -104,8 +119,7 @@ async def delete(
 async def _insert(
     collection: Collection, principal: Principal, document: dict[str, Any], supplied_id: Any
 ) -> dict[str, Any]:
-    now = utc_now().replace(tzinfo=None)
-    system = {"_version": 1, "_created_at": now, "_updated_at": now, "_owner": principal.id}
+    system = system_fields(principal)
     for attempt in range(ATTEMPTS):
         made_id = await ids.make(collection) if supplied_id is None else supplied_id
         stored = {"_id": made_id, **document, **system}
@@ -158,6 +172,7 @@ def _changed(collection: Collection, present: dict[str, Any], change: Change) ->
     present_json = encoding.as_json(collection, present)
     document = bodies.own_members(change(present_json), present_json)
     violations = schema.read_only_violations(document, present_json)
+    violations += schema.read_only_removals(document, present_json)
     if violations:
         raise bodies.refused(violations)
     bodies.check(collection, document)

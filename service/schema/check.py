@@ -137,12 +137,12 @@ def _name_faults(subschemas: Subschemas) -> Iterator[Violation]:
 def _names(schema: dict[str, Any] | bool) -> Iterator[tuple[str, str]]:
     if not isinstance(schema, dict):
         return
-    if isinstance(members := schema.get("properties"), dict):
-        for name in members:
-            yield f"/properties{escape(name)}", name
+    members = declared if isinstance(declared := schema.get("properties"), dict) else {}
+    for name in members:
+        yield f"/properties{escape(name)}", name
     if isinstance(required := schema.get("required"), list):
         for index, name in enumerate(required):
-            if isinstance(name, str) and name not in schema.get("properties", ()):
+            if isinstance(name, str) and name not in members:
                 yield f"/required/{index}", name
 
 
@@ -187,23 +187,21 @@ def _uncompilable(schema: dict[str, Any], subschemas: Subschemas) -> Iterator[Vi
 
 
 def _refused_defaults(schema: dict[str, Any], subschemas: Subschemas) -> Iterator[Violation]:
-    defaults = {
-        pointer: part["default"]
+    defaults = [
+        (pointer, part["default"])
         for pointer, part in subschemas.schemas.items()
         if isinstance(part, dict) and "default" in part
-    }
-    # One validator for all of them: the schema embedded, and a member for each default with its subschema.
+    ]
+    if not defaults:
+        return
+    # One validator for all of them: the schema embedded, and a place for each default with its subschema.
     judge = build(
         {
             "$defs": {"schema": {**schema, "$id": _EMBEDDED}},
-            "properties": {pointer: {"$ref": f"{_EMBEDDED}#{quote(pointer)}"} for pointer in defaults},
+            "prefixItems": [{"$ref": f"{_EMBEDDED}#{quote(pointer)}"} for pointer, _ in defaults],
         }
     )
-    refused: set[str] = set()
-    for error in judge.iter_errors(defaults):
-        pointer = str(error.instance_path[0])
-        if pointer not in refused:
-            refused.add(pointer)
-            yield Violation(
-                "the default is not a value that its own schema accepts", "default", pointer + "/default"
-            )
+    refused = {int(error.instance_path[0]) for error in judge.iter_errors([value for _, value in defaults])}
+    for index in sorted(refused):
+        detail = "the default is not a value that its own schema accepts"
+        yield Violation(detail, "default", defaults[index][0] + "/default")

@@ -36,7 +36,7 @@ class Schema:
 
     source: dict[str, Any]
     root: Field
-    has_dates: bool
+    has_text_forms: bool
     _body: Field
     _subschemas: Subschemas
     _validator: Draft202012Validator
@@ -44,7 +44,7 @@ class Schema:
     _read_only: frozenset[Field]
     _write_only: frozenset[Field]
     _unwritable: frozenset[Field]
-    _dated: frozenset[Field]
+    _told: frozenset[Field]
 
     def violations(self, document: dict[str, Any]) -> list[Violation]:
         """Give every violation by a document as JSON without system fields; empty when it is valid."""
@@ -79,6 +79,12 @@ class Schema:
         present = [] if stored_json is None else [stored_json]
         return list(masks.read_only_violations(body, self.root, present, self._read_only))
 
+    def read_only_removals(self, body: dict[str, Any], stored_json: dict[str, Any]) -> list[Violation]:
+        """Give the read-only members of the present document that a changed one lacks; both are JSON."""
+        if self._body not in self._read_only:
+            return []
+        return list(masks.read_only_removals(body, self._body, stored_json, self._read_only))
+
     def keep_unwritable(self, body: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:
         """Give a replacing body with the read-only and write-only members that it leaves out.
 
@@ -95,11 +101,11 @@ class Schema:
         seen: dict[str, Any] = masks.visible(document, self._body, self._write_only)
         return seen
 
-    def dates_as_text(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Give a stored document with `YYYY-MM-DD` where the schema says `date`: BSON knows only times."""
-        if not self.has_dates:
+    def with_text_forms(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Give a stored document with text where only the schema knows it: days, and long `int64`s."""
+        if not self.has_text_forms:
             return document
-        told: dict[str, Any] = encoding.dates_as_text(document, self._body, self._dated)
+        told: dict[str, Any] = encoding.with_text_forms(document, self._body, self._told)
         return told
 
 
@@ -119,11 +125,11 @@ def compile(schema: dict[str, Any], id_kind: Kind = Kind.OBJECT_ID) -> Schema:  
     def leading(claim: Callable[[Field], bool]) -> frozenset[Field]:
         return leading_to(fields, claim)
 
-    dated = leading(encoding.is_date)
+    told = leading(encoding.is_told)
     return Schema(
         source=schema,
         root=root,
-        has_dates=body in dated,
+        has_text_forms=body in told,
         _body=body,
         _subschemas=subschemas,
         _validator=build(schema),
@@ -131,5 +137,5 @@ def compile(schema: dict[str, Any], id_kind: Kind = Kind.OBJECT_ID) -> Schema:  
         _read_only=leading(lambda field: field.read_only),
         _write_only=leading(lambda field: field.write_only),
         _unwritable=leading(lambda field: field.read_only or field.write_only),
-        _dated=dated,
+        _told=told,
     )

@@ -1,4 +1,4 @@
-"""JSON values as BSON values, where the schema's formats say so, and dates as text again."""
+"""JSON values as BSON values, where the schema's formats say so, and some as text again."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 
 from service.errors import DocumentInvalid, Violation
 from service.query.fields import Field
-from service.query.kinds import Kind, to_bson
+from service.query.kinds import MAXIMUM_SAFE_INTEGER, Kind, to_bson
 from service.schema.pointers import join
 from service.schema.sentences import shown
 
@@ -83,20 +83,29 @@ def member(field: Field, name: str) -> Field | None:
     return found if found is not None or name.startswith("_") else field.others
 
 
-def dates_as_text(value: Any, field: Field, dated: frozenset[Field]) -> Any:
-    """Give a stored value with `YYYY-MM-DD` for the times where Fields hold dates; `dated` lead to those."""
+def with_text_forms(value: Any, field: Field, told: frozenset[Field]) -> Any:
+    """Give a stored value with text where its Field says so; `told` are the Fields that lead to such.
+
+    `YYYY-MM-DD` for a time that is a day, digits for an `int64` that a double would round.
+    """
     if isinstance(value, datetime):
-        return value.date().isoformat() if is_date(field) else value
+        return value.date().isoformat() if _is_day(field) else value
     if isinstance(value, dict):
         return change_members(
-            value, field, dated.__contains__, lambda part, at, _: dates_as_text(part, at, dated)
+            value, field, told.__contains__, lambda part, at, _: with_text_forms(part, at, told)
         )
-    if isinstance(value, list) and field.items in dated:
+    if isinstance(value, list) and field.items in told:
         below = field.items
-        return [dates_as_text(part, below, dated) for part in value]
+        return [with_text_forms(part, below, told) for part in value]
+    if isinstance(value, int) and Kind.INT64 in field.kinds and abs(value) > MAXIMUM_SAFE_INTEGER:
+        return str(value)
     return value
 
 
-def is_date(field: Field) -> bool:
-    """Tell whether a stored time in a field is a whole day."""
+def is_told(field: Field) -> bool:
+    """Tell whether a stored value of a field may have a text that only the field knows of."""
+    return _is_day(field) or Kind.INT64 in field.kinds
+
+
+def _is_day(field: Field) -> bool:
     return Kind.DATE in field.kinds and Kind.DATE_TIME not in field.kinds

@@ -62,6 +62,21 @@ def read_only_violations(
             yield from read_only_violations(part, field.items, before, guarded, f"{pointer}/{index}")
 
 
+def read_only_removals(
+    value: dict[str, Any], field: Field, present: dict[str, Any], guarded: frozenset[Field], pointer: str = ""
+) -> Iterator[Violation]:
+    """Give the read-only members that are there at present and not in the value, through objects of both."""
+    for name, before in present.items():
+        below = member(field, name)
+        if below is None or below not in guarded:
+            continue
+        if name not in value:
+            if below.read_only:
+                yield Violation(f"`{name[:80]}` is read-only", "read_only", pointer=pointer + escape(name))
+        elif isinstance(before, dict) and isinstance(value[name], dict):
+            yield from read_only_removals(value[name], below, before, guarded, pointer + escape(name))
+
+
 def is_same(one: Any, other: Any) -> bool:
     """Tell whether two JSON values are equal; unlike in Python, `true` is not 1.
 

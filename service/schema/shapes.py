@@ -1,6 +1,6 @@
 """What a value at one place may be: the keywords of every subschema that judges it, brought together."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -113,7 +113,8 @@ class Shapes:
             read_only=schema.get("readOnly") is True,
             write_only=schema.get("writeOnly") is True,
         )
-        return reduce(self._meet, map(self.of, _in_place(groups)), shape)
+        merged = reduce(self._meet, map(self.of, _in_place(groups)), shape)
+        return _with_unevaluated(merged, schema, groups)
 
     def _meet(self, one: Shape, other: Shape) -> Shape:
         """Bring two shapes together that must both hold."""
@@ -143,11 +144,10 @@ class Shapes:
         is_loose = one.is_loose or other.is_loose
         if is_loose and kinds & FORMAT_KINDS:
             kinds |= {Kind.STRING}
-        rests = [part for part in (one.rest, other.rest) if part is not None]
         return Shape(
             kinds=kinds,
             members={name: _joined(name, one, other) for name in one.members | other.members},
-            rest=either(*rests) if rests else None,
+            rest=_joined_rest(one, other),
             items=_joined_items(one, other),
             is_closed=_refuses_members(one) and _refuses_members(other),
             is_loose=is_loose,
@@ -221,6 +221,13 @@ def _joined(name: str, one: Shape, other: Shape) -> Place:
     return either(*parts)
 
 
+def _joined_rest(one: Shape, other: Shape) -> Place | None:
+    if one.rest is None and other.rest is None:
+        return None
+    shapes = [shape for shape in (one, other) if shape.rest is not None or not _refuses_members(shape)]
+    return either(*(shape.rest or UNSAID for shape in shapes))
+
+
 def _joined_items(one: Shape, other: Shape) -> Place | None:
     if one.items is None and other.items is None:
         return None
@@ -234,28 +241,37 @@ def _joined_items(one: Shape, other: Shape) -> Place | None:
 
 def _rest(schema: dict[str, Any], groups: dict[str, list[Place]]) -> Place | None:
     patterns = groups.get("patternProperties", [])
-    for keyword in ("additionalProperties", "unevaluatedProperties"):
-        if keyword in groups and schema[keyword] is not False:
-            return either(*patterns, FREE if schema[keyword] is True else groups[keyword][0])
-    if not patterns:
-        return None
-    return either(*patterns) if _forbids_others(schema) else either(*patterns, UNSAID)
+    additional = schema.get("additionalProperties")
+    if additional is None:
+        return either(*patterns, UNSAID) if patterns else None
+    if additional is False:
+        return either(*patterns) if patterns else None
+    return either(*patterns, FREE if additional is True else groups["additionalProperties"][0])
 
 
 def _is_closed(schema: dict[str, Any]) -> bool:
-    return _forbids_others(schema) and not schema.get("patternProperties")
+    return schema.get("additionalProperties") is False and not schema.get("patternProperties")
 
 
-def _forbids_others(schema: dict[str, Any]) -> bool:
-    return False in (schema.get("additionalProperties"), schema.get("unevaluatedProperties"))
+def _with_unevaluated(shape: Shape, schema: dict[str, Any], groups: dict[str, list[Place]]) -> Shape:
+    """Add what is said of the members and elements that no other keyword in place has judged."""
+    if "unevaluatedProperties" in groups and not shape.is_closed:
+        said = groups["unevaluatedProperties"]
+        if schema["unevaluatedProperties"] is False:
+            shape = replace(shape, is_closed=shape.rest is None)
+        else:
+            shape = replace(shape, rest=either(*said if shape.rest is None else (shape.rest, *said)))
+    if schema.get("unevaluatedItems") not in (None, False):
+        said = groups["unevaluatedItems"]
+        shape = replace(shape, items=either(*said if shape.items is None else (shape.items, *said)))
+    return shape
 
 
 def _items(schema: dict[str, Any], groups: dict[str, list[Place]]) -> Place | None:
     parts = groups.get("prefixItems", [])
-    keyword = "items" if "items" in schema else "unevaluatedItems"
-    if keyword in schema:
-        said = schema[keyword]
-        parts = [*parts, *(groups[keyword] if isinstance(said, dict) else [FREE] if said else [])]
+    if "items" in schema:
+        said = schema["items"]
+        parts = [*parts, *(groups["items"] if isinstance(said, dict) else [FREE] if said else [])]
     elif parts:
         parts = [*parts, UNSAID]
     items = either(*parts) if parts else None

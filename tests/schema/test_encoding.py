@@ -136,8 +136,8 @@ def test_dates_are_told_as_days_and_times_stay_times() -> None:
     }
     before = copy.deepcopy(stored)
 
-    assert schema.has_dates
-    assert schema.dates_as_text(stored) == {
+    assert schema.has_text_forms
+    assert schema.with_text_forms(stored) == {
         "_id": 1,
         "_created_at": NOON,
         "day": "2026-11-22",
@@ -154,5 +154,13 @@ def test_a_schema_without_dates_tells_the_same_object() -> None:
     schema = schema_with(TIME)
     stored = {"a": DAY}
 
-    assert not schema.has_dates
-    assert schema.dates_as_text(stored) is stored
+    assert not schema.has_text_forms
+    assert schema.with_text_forms(stored) is stored
+
+
+def test_an_int64_is_told_as_text_where_a_double_would_round_it() -> None:
+    schema = schema_with({"type": ["integer", "string"], "format": "int64"})
+
+    assert schema.has_text_forms
+    for stored, told in ((2**53 - 1, 2**53 - 1), (2**53, str(2**53)), (-(2**63), str(-(2**63)))):
+        assert schema.with_text_forms({"a": stored}) == {"a": told}

@@ -169,3 +169,20 @@ def test_a_replacement_keeps_what_the_client_could_not_write_or_see() -> None:
     assert schema.keep_unwritable(body, present) == {"secret": "new", "score": 1, "below": {"secret": "b"}}
     assert body == {"secret": "new", "below": {}}
     assert schema_with(name={}).keep_unwritable(body, present) is body
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        (PRESENT, []),
+        ({"name": "n"}, ["/score", "/whole"]),
+        (PRESENT | {"below": {"name": "b"}}, ["/below/score"]),
+        (PRESENT | {"rows": []}, []),
+        (PRESENT | {"counts": {}}, ["/counts/a"]),
+    ],
+)
+def test_a_read_only_member_cannot_be_taken_away(body: dict[str, Any], pointers: list[str]) -> None:
+    violations = GUARDED.read_only_removals(body, PRESENT)
+
+    assert sorted(str(violation.pointer) for violation in violations) == sorted(pointers)
+    assert {violation.code for violation in violations} <= {"read_only"}

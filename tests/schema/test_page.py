@@ -69,7 +69,7 @@ def test_the_example_is_a_schema_that_sheaf_takes() -> None:
     document = schema.with_defaults({"title": "Alien", "released": "1979-05-25", "access_code": "x"})
 
     assert schema.violations(document) == []
-    assert schema.visible(schema.dates_as_text(schema.encode(document))) == {
+    assert schema.visible(schema.with_text_forms(schema.encode(document))) == {
         "title": "Alien",
         "released": "1979-05-25",
         "genres": [],
