@@ -4,10 +4,11 @@ from beanie import Document
 
 from models.counter import Counter
 from models.definition import CollectionDefinition
+from models.file_import import FileImport
 from models.product import Product
 from models.user import User
 
-__all__ = ["DOCUMENTS", "CollectionDefinition", "Counter", "Product", "User"]
+__all__ = ["DOCUMENTS", "CollectionDefinition", "Counter", "FileImport", "Product", "User"]
 
-DOCUMENTS: tuple[type[Document], ...] = (CollectionDefinition, Counter, Product, User)
+DOCUMENTS: tuple[type[Document], ...] = (CollectionDefinition, Counter, FileImport, Product, User)
 """Every code-first document. Those whose collection does not start with `_` are served under `/api/`."""

@@ -169,13 +169,20 @@ class Settings(BaseSettings):
         return {variable(name): _masked(getattr(self, name)) for name in type(self).model_fields}
 
 
-def load(**overrides: Any) -> Settings:
-    """Read the settings; overrides win over the environment.
+class Development(Settings):
+    """The settings with the defaults of `sheaf dev`."""
+
+    environment: Literal["development", "production"] = "development"
+    rate_limit: Literal["on", "off"] = "off"
+
+
+def load(kind: type[Settings] = Settings, /, **overrides: Any) -> Settings:
+    """Read the settings, with the defaults of a kind; overrides win over the environment.
 
     Raises StartupFailure, one sentence naming the variable, when a value is wrong.
     """
     try:
-        return Settings(**overrides)
+        return kind(**overrides)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         problem = first["msg"].removeprefix("Value error, ")

@@ -35,3 +35,6 @@ class Principal:
 
 
 ANONYMOUS = Principal(kind="anonymous", id=None, roles=frozenset())
+
+OPERATOR = Principal(kind="user", id=None, roles=frozenset({ADMIN}))
+"""Whoever runs commands on the service's own machine: an administrator, but no account."""

@@ -1,5 +1,7 @@
 """`sheaf serve`: the service in production, or in development without data of its own."""
 
+from collections.abc import Callable
+
 import click
 
 from service import logs, server, settings
@@ -33,8 +35,13 @@ def configure_logs(chosen: Settings) -> None:
     logs.configure(chosen.log_level, chosen.effective_log_format)
 
 
-def listen(chosen: Settings) -> None:
-    """Run the workers, say once where they listen, and come back when they have drained."""
+def listen(chosen: Settings, then: Callable[[str], None] = lambda _: None) -> None:
+    """Run the workers, say once where they listen, then call `then` with the URL; come back when drained."""
+
+    def announce(url: str) -> None:
+        click.echo(f"Listening on {url}")
+        then(url)
+
     server.run(
         APPLICATION,
         host=chosen.host,
@@ -43,5 +50,5 @@ def listen(chosen: Settings) -> None:
         drain_delay_s=chosen.drain_delay_s,
         drain_timeout_s=chosen.drain_timeout_s,
         patience_s=chosen.database_timeout_s + PATIENCE_S,
-        on_ready=lambda url: click.echo(f"Listening on {url}"),
+        on_ready=announce,
     )

@@ -7,8 +7,9 @@ from typing import Any
 import bson
 import pymongo
 from bson import ObjectId
+from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import BulkWriteError, DuplicateKeyError, InvalidDocument, WriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteError
 
 from service.access.principals import Principal
 from service.documents import failures, writing
@@ -147,7 +148,7 @@ class _Batch:
 
 def _reason(failure: Failure) -> str:
     """Say in one clause what is wrong with a document: the first violation, with its place."""
-    if not failure.errors or failure.errors[0].pointer in failure.detail:
+    if not failure.errors:
         return failure.detail
     first = failure.errors[0]
     return f"{first.pointer or 'the document'}: {first.detail}"

@@ -1,0 +1,142 @@
+"""What `sheaf dev` does in the database before it serves: the collections, the seed, the administrator."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import click
+from bson import ObjectId
+from pymongo.errors import PyMongoError
+
+from models import DOCUMENTS
+from models.product import Product
+from models.user import ADMIN, User
+from service import accounts, database
+from service.access.passwords import Passwords
+from service.access.principals import ANONYMOUS, OPERATOR
+from service.access.rules import VERBS
+from service.cli.dev import progress, report
+from service.cli.dev.seed import PRODUCTS
+from service.cli.user import UNREACHABLE
+from service.database import Database
+from service.documents import body as bodies
+from service.documents import encoding, loading, reading
+from service.errors import DatabaseUnavailable, Duplicate, StartupFailure
+from service.query import ListQuery
+from service.registry import Collection, Registry
+from service.settings import Settings
+from service.transfer import imports
+from service.transfer.imports import Described
+
+ADMIN_EMAIL = "admin@example.com"
+CUT_OFF = "MongoDB stopped answering; look why, and start again: what is there already stays."
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A collection as the banner shows it; `example` is the JSON that would create its first document."""
+
+    name: str
+    count: int
+    is_open: bool
+    example: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What there is to serve, that of the files first, and the administrator's password if it is new."""
+
+    shelves: tuple[Shelf, ...]
+    admin_password: str | None
+
+
+def prepare(chosen: Settings, sources: Sequence[Described], *, reset: bool, seed: bool) -> Prepared:
+    """Make collections of the sources, or a seed where there are none; raises StartupFailure and Failure.
+
+    Says on standard error what became of each. Nothing of it, no connection either, outlives the call.
+    """
+    return asyncio.run(_prepare(chosen, sources, reset=reset, seed=seed))
+
+
+async def _prepare(chosen: Settings, sources: Sequence[Described], *, reset: bool, seed: bool) -> Prepared:
+    connection = _connect(chosen)
+    try:
+        if not await connection.is_reachable():  # asked first, because building indexes may take its time
+            raise StartupFailure(UNREACHABLE)
+        registry = Registry(connection, DOCUMENTS)
+        async with registry.following():
+            if not await registry.wait_until_loaded(database.BUILD_TIMEOUT_S):
+                raise StartupFailure(UNREACHABLE)
+            names = [described.source.name for described in sources] or [Product.get_collection_name()]
+            if reset:
+                for name in names:
+                    await imports.reset(registry, name)
+            await _import(registry, sources)
+            if seed and not sources:
+                await _seed(registry.get(Product.get_collection_name()))
+            shelves = await _shelves(registry, names)
+        return Prepared(shelves, await _new_admin())
+    except (PyMongoError, DatabaseUnavailable):
+        raise StartupFailure(CUT_OFF) from None
+    finally:
+        connection.close()
+
+
+def _connect(chosen: Settings) -> Database:
+    if chosen.mongodb_uri is None:
+        raise StartupFailure("MONGODB_URI must be set.")
+    return database.connect(
+        chosen.mongodb_uri.get_secret_value(),
+        chosen.database,
+        pool_size=chosen.pool_size,
+        selection_timeout_s=chosen.database_timeout_s,
+        operation_timeout_s=chosen.operation_timeout_s,
+    )
+
+
+async def _import(registry: Registry, sources: Sequence[Described]) -> None:
+    for described in sources:
+        with progress.shown() as read:
+            outcome = await imports.bring(registry, described, read(described.source))
+        for sentence in report.sentences(outcome):
+            click.echo(sentence, err=True)
+
+
+async def _seed(products: Collection) -> None:
+    if await products.documents.find_one({}, {"_id": 1}) is None:
+        await loading.load(products, OPERATOR, PRODUCTS, ObjectId().binary[: loading.PREFIX_BYTES])
+
+
+async def _shelves(registry: Registry, names: Sequence[str]) -> tuple[Shelf, ...]:
+    """Describe the collections of these names, then the others that hold anything."""
+    shelves = [await _shelf(registry.get(name)) for name in names]
+    others = [await _shelf(collection) for collection in registry.all() if collection.name not in names]
+    return (*shelves, *(shelf for shelf in others if shelf.count))
+
+
+async def _shelf(collection: Collection) -> Shelf:
+    rules = collection.description.rules
+    is_open = all(rules.decide(verb, ANONYMOUS).allowed for verb in VERBS)
+    found, _ = await reading.find(collection, OPERATOR, ListQuery(limit=1))
+    example = None
+    for document in found:
+        seen = encoding.view(collection, document)
+        example = encoding.dump({name: seen[name] for name in seen if name not in bodies.SYSTEM_NAMES})
+    return Shelf(collection.name, await imports.count(collection), is_open, example)
+
+
+async def _new_admin() -> str | None:
+    """Make an administrator if there is none; gives the password, None when there is nothing to tell."""
+    if await User.find_one({"roles": ADMIN}) is not None:
+        return None
+    password = secrets.token_urlsafe(18)
+    passwords = Passwords(threads=1)
+    try:
+        with suppress(Duplicate):  # somebody registered the address before
+            await accounts.create_user(passwords, ADMIN_EMAIL, password, [ADMIN])
+            return password
+    finally:
+        passwords.close()
+    return None
