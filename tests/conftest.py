@@ -1,5 +1,6 @@
 """One private MongoDB for the whole run, one database per test, the app over ASGI with its lifespan open."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, cast
 from uuid import uuid4
@@ -21,6 +22,9 @@ SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 GOODS_RULES = Product.rules
 
 Asker = Callable[..., dict[str, str]]
+
+for variable in [name for name in os.environ if name.startswith("SHEAF_") or name == "MONGODB_URI"]:
+    del os.environ[variable]  # whoever runs the tests may have settings of their own
 
 
 @pytest.fixture(scope="session")
