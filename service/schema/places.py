@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.schema.shapes import FORMAT_KINDS, FREE, Place, Shapes
+from service.schema.combinations import FREE, Place
+from service.schema.shapes import FORMAT_KINDS, Shapes
 from service.schema.subschemas import Subschemas
 
 

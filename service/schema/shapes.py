@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
-from service.errors import DefinitionInvalid, Violation
 from service.query.kinds import FORMATS, Kind
+from service.schema.combinations import FREE, UNSAID, Place, both, either, too_complex
 from service.schema.subschemas import Subschemas
 
 MAXIMUM_MERGES = 20_000
@@ -19,35 +19,6 @@ _WIDER: dict[Kind, frozenset[Kind]] = {
     Kind.INT64: frozenset({Kind.STRING, Kind.INTEGER, Kind.NUMBER}),
 } | {kind: frozenset({Kind.STRING}) for kind in FORMAT_KINDS - {Kind.INT64}}
 """The kinds whose values include those of a narrower kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where values are judged: by one subschema (`pointer`), or by all or any of other places together."""
-
-    pointer: str | None = None
-    all_of: tuple["Place", ...] = ()
-    any_of: tuple["Place", ...] = ()
-
-
-FREE = Place()
-"""A place that no subschema judges."""
-
-UNSAID = Place(pointer="?")
-"""What an alternative leaves open: never narrower than its neighbours say, and without formats."""
-
-
-def both(*places: Place) -> Place:
-    """Give the place that all of these judge."""
-    parts = (part for place in places for part in (place.all_of or (place,)) if part != FREE)
-    flat = tuple(dict.fromkeys(parts))
-    return Place(all_of=flat) if len(flat) > 1 else next(iter(flat), FREE)
-
-
-def either(*places: Place) -> Place:
-    """Give the place that one of these judges, not known which."""
-    flat = tuple(dict.fromkeys(part for place in places for part in (place.any_of or (place,))))
-    return Place(any_of=flat) if len(flat) > 1 else flat[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +129,7 @@ class Shapes:
     def _count(self, members: int) -> None:
         self._merges += 1 + members
         if self._merges > MAXIMUM_MERGES:
-            detail = "the schema's alternatives multiply to more places than Sheaf follows: simplify"
-            raise DefinitionInvalid(detail, errors=[Violation(detail, "too_complex", "")])
+            raise too_complex()
 
 
 def _kinds(schema: dict[str, Any]) -> frozenset[Kind]:

@@ -68,6 +68,11 @@ REFUSED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     ),
     "a type that is none": (with_field({"type": "text"}), [("/properties/a/type", "any_of")]),
     "a keyword of the wrong type": (with_field({"minimum": "3"}), [("/properties/a/minimum", "type")]),
+    "required names beside what are no fields": (
+        {"type": "object", "properties": True, "required": ["a"]},
+        [("/properties", "type")],
+    ),
+    "a default of the whole": ({"type": "object", "default": []}, [("/default", "default")]),
     "several faults at once": (
         with_field({"maxLength": -1}, required="a"),
         [("/properties/a/maxLength", "minimum"), ("/required", "type")],

@@ -1,8 +1,10 @@
+import time
 from typing import Any
 
 import pytest
 
 from models.product import Product
+from service.errors import DefinitionInvalid
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.schema import compile as compile_schema
@@ -228,3 +230,48 @@ def test_annotations_reach_a_field_through_references_and_alternatives() -> None
         "d": (True, False),
         "e": (False, False),
     }
+
+
+def test_a_recursive_schema_refined_by_alternatives_comes_to_an_end() -> None:
+    node = {
+        "type": "object",
+        "properties": {"next": {"$ref": "#/$defs/node"}, "at": TIME},
+        "anyOf": [{"properties": {"next": {"$ref": "#/$defs/node"}}}, {"required": ["at"]}],
+        "if": {"required": ["at"]},
+        "then": {"properties": {"next": {"properties": {"at": TIME}}}},
+    }
+    root = compiled({"properties": {"a": {"$ref": "#/$defs/node"}}, "$defs": {"node": node}})
+    found = root.resolve(("a", *["next"] * 30, "at"))
+
+    assert found is not None
+    assert found.kinds == {Kind.DATE_TIME}
+
+
+def test_alternatives_that_multiply_without_end_are_refused_in_no_time() -> None:
+    names = range(12)
+    parts = {
+        f"n{one}": {
+            "properties": {
+                f"p{other}": {
+                    "allOf": [
+                        {"$ref": f"#/$defs/n{(one * other + 1) % 12}"},
+                        {
+                            "anyOf": [
+                                {"$ref": f"#/$defs/n{(one + other) % 12}"},
+                                {"$ref": f"#/$defs/n{other}"},
+                            ]
+                        },
+                    ]
+                }
+                for other in range(6)
+            }
+        }
+        for one in names
+    }
+    began = time.perf_counter()
+
+    with pytest.raises(DefinitionInvalid) as raised:
+        compiled({"properties": {"a": {"$ref": "#/$defs/n0"}}, "$defs": parts})
+
+    assert [violation.code for violation in raised.value.errors] == ["too_complex"]
+    assert time.perf_counter() - began < 2

@@ -58,6 +58,9 @@ def schema_with(member: Any, **more: Any) -> Schema:
             {"made_at": NOON_TEXT, "by": "me"},
             {"made_at": NOON, "by": "me"},
         ),
+        ({"anyOf": [{"additionalProperties": TIME}, True]}, {"x": "soon"}, {"x": "soon"}),
+        ({"allOf": [{"properties": {"b": True}}], "unevaluatedProperties": TIME}, {"b": "x"}, {"b": "x"}),
+        ({"anyOf": [{"unevaluatedItems": TIME}, {"maxItems": 1}]}, ["soon"], ["soon"]),
         ({"$ref": "#/$defs/moment"}, {"at": NOON_TEXT}, {"at": NOON}),
     ],
 )

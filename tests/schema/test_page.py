@@ -23,7 +23,8 @@ ROWS = [
 def limits() -> dict[str, int]:
     """Read the limits from the modules that keep them; some functions share a module's name."""
     modules = (
-        importlib.import_module(f"service.schema.{name}") for name in ("references", "shapes", "validators")
+        importlib.import_module(f"service.schema.{name}")
+        for name in ("combinations", "references", "shapes", "validators")
     )
     found = {name: value for module in modules for name, value in vars(module).items()}
     found |= check.__globals__
@@ -34,7 +35,13 @@ def limits() -> dict[str, int]:
     "name",
     [
         *("MAXIMUM_BYTES", "MAXIMUM_DEPTH", "MAXIMUM_SUBSCHEMAS", "MAXIMUM_PATTERNS", "MAXIMUM_NAME_BYTES"),
-        *("MAXIMUM_PATTERN_BYTES", "MAXIMUM_EVALUATIONS", "MAXIMUM_CHAIN", "MAXIMUM_MERGES"),
+        *(
+            "MAXIMUM_PATTERN_BYTES",
+            "MAXIMUM_EVALUATIONS",
+            "MAXIMUM_CHAIN",
+            "MAXIMUM_MERGES",
+            "MAXIMUM_PLACE_SIZE",
+        ),
     ],
 )
 def test_the_page_has_every_limit_as_it_is(name: str) -> None:
