@@ -1,4 +1,4 @@
-"""Commands run in this process put settings into the environment, for workers; each test takes them out again."""
+"""Commands run in this process put settings into the environment, for workers; each test takes them out."""
 
 import os
 from collections.abc import Iterator
