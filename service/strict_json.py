@@ -1,6 +1,7 @@
 """JSON as RFC 8259 means it, without what its readers disagree on."""
 
 import json
+from collections import Counter
 from typing import Any, NoReturn
 
 from service.errors import JsonInvalid
@@ -15,8 +16,7 @@ class _Refused(ValueError):
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        (twice, _) = Counter(name for name, _ in pairs).most_common(1)[0]
         raise _Refused(f"the member {json.dumps(twice[:80])} appears twice in one object")
     return members
 

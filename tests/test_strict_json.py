@@ -1,6 +1,8 @@
 import json
 from typing import Any
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +54,11 @@ def test_a_hundred_levels_are_read() -> None:
 
 def test_paired_surrogates_are_one_character() -> None:
     assert strict_json.parse(b'"\\ud83d\\ude00"') == "😀"
+
+
+def test_a_duplicate_among_very_many_members_is_found_quickly() -> None:
+    members = b",".join(b'"%x":1' % number for number in range(60_000))
+    began_s = perf_counter()
+    with pytest.raises(JsonInvalid, match='"ea5f" appears twice'):
+        strict_json.parse(b'{%b,"ea5f":2}' % members)
+    assert perf_counter() - began_s < 2
