@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from service.access.passwords import MAXIMUM_CHARACTERS, MINIMUM_CHARACTERS
-from service.errors import DocumentInvalid, Violation, suggestion
+from service.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Violation, suggestion
 
 MAXIMUM_EMAIL_CHARACTERS = 320
 MAXIMUM_NAME_CHARACTERS = 200
@@ -80,7 +80,7 @@ def read(form: type[AnyForm], value: Any) -> AnyForm:
         found = error.errors(include_url=False, include_context=False, include_input=False)
     if not isinstance(value, dict):
         raise DocumentInvalid("The body must be a JSON object")
-    violations = [_violation(form, each) for each in found]
+    violations = [_violation(form, each) for each in found[:MAXIMUM_VIOLATIONS]]
     number = len(violations)
     detail = "1 field is invalid" if number == 1 else f"{number} fields are invalid"
     raise DocumentInvalid(detail, errors=violations)

@@ -116,3 +116,9 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(DocumentInvalid) as caught:
         bodies.read(Registration, {"email": address, "password": PASSWORD})
     assert [(each.pointer, each.code) for each in caught.value.errors] == [("/email", "format")]
+
+
+def test_of_very_many_faults_the_first_hundred_are_named_and_all_counted() -> None:
+    with pytest.raises(DocumentInvalid) as caught:
+        bodies.read(Credentials, {f"emai{number}": 1 for number in range(5000)})
+    assert (len(caught.value.errors), caught.value.detail) == (100, "5002 fields are invalid")
