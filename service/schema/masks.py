@@ -1,6 +1,6 @@
 """What clients may not write (`readOnly`) and may not see (`writeOnly`), at any depth."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 from service.errors import Violation
@@ -39,27 +39,69 @@ def _visible_members(value: dict[str, Any], field: Field, hidden: frozenset[Fiel
 
 
 def read_only_violations(
-    value: Any, field: Field, present: list[Any], guarded: frozenset[Field], pointer: str = ""
+    value: Any, field: Field, present: list[Any], guarded: frozenset[Field]
 ) -> Iterator[Violation]:
     """Give the read-only members whose value is none of those that stand at the same place at present.
 
     `guarded` are the Fields that lead to read-only ones. An array's elements have no names, so that a member
     within one may have the value that it has in any of the present elements.
     """
+    yield from _read_only_violations(value, field, _Place(present), guarded, "")
+
+
+def _read_only_violations(
+    value: Any, field: Field, place: "_Place", guarded: frozenset[Field], pointer: str
+) -> Iterator[Violation]:
     if isinstance(value, dict):
         for name, part in value.items():
             below = member(field, name)
             if below is None or below not in guarded:
                 continue
-            before = [each[name] for each in present if isinstance(each, dict) and name in each]
             if not below.read_only:
-                yield from read_only_violations(part, below, before, guarded, pointer + escape(name))
-            elif not any(is_same(part, each) for each in before):
+                at_name = pointer + escape(name)
+                yield from _read_only_violations(part, below, place.member(name), guarded, at_name)
+            elif not place.member(name).holds(part):
                 yield Violation(f"`{name[:80]}` is read-only", "read_only", pointer=pointer + escape(name))
     elif isinstance(value, list) and field.items in guarded:
-        before = [element for each in present if isinstance(each, list) for element in each]
         for index, part in enumerate(value):
-            yield from read_only_violations(part, field.items, before, guarded, f"{pointer}/{index}")
+            yield from _read_only_violations(
+                part, field.items, place.elements(), guarded, f"{pointer}/{index}"
+            )
+
+
+class _Place:
+    """What stands at one place of a document at present, in all elements of the arrays above it.
+
+    Each place is looked at once, however many elements of the new document ask for it.
+    """
+
+    __slots__ = ("_below", "_identities", "_values")
+
+    def __init__(self, values: list[Any]) -> None:
+        self._values = values
+        self._below: dict[str | None, _Place] = {}
+        self._identities: set[Hashable] | None = None
+
+    def member(self, name: str) -> "_Place":
+        """Give the place of a member."""
+        if name not in self._below:
+            found = [each[name] for each in self._values if isinstance(each, dict) and name in each]
+            self._below[name] = _Place(found)
+        return self._below[name]
+
+    def elements(self) -> "_Place":
+        """Give the place of the elements of arrays."""
+        if None not in self._below:
+            self._below[None] = _Place(
+                [each for array in self._values if isinstance(array, list) for each in array]
+            )
+        return self._below[None]
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether the value stands here."""
+        if self._identities is None:
+            self._identities = {identity(each) for each in self._values}
+        return identity(value) in self._identities
 
 
 def read_only_removals(
@@ -77,17 +119,17 @@ def read_only_removals(
             yield from read_only_removals(value[name], below, before, guarded, pointer + escape(name))
 
 
-def is_same(one: Any, other: Any) -> bool:
-    """Tell whether two JSON values are equal; unlike in Python, `true` is not 1.
+def identity(value: Any) -> Hashable:
+    """Give what is equal for equal JSON values and for no others; unlike in Python, `true` is not 1.
 
-    >>> is_same(1, 1.0), is_same(True, 1), is_same([{"a": 0}], [{"a": False}])
+    >>> identity(1) == identity(1.0), identity(True) == identity(1), identity([0]) == identity([False])
     (True, False, False)
     """
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(is_same(part, other[name]) for name, part in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(is_same, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    if isinstance(value, dict):
+        return frozenset((name, identity(part)) for name, part in value.items())
+    if isinstance(value, list):
+        return tuple(map(identity, value))
+    return (bool, value) if isinstance(value, bool) else value
 
 
 def keep_unwritable(
