@@ -5,7 +5,7 @@ import binascii
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -113,7 +113,7 @@ def _decimal(text: str) -> Decimal128:
     try:
         stored = Decimal128(text)
         exact = stored.to_decimal() == Decimal(text)
-    except (InvalidOperation, ValueError):
+    except (ArithmeticError, ValueError):
         exact = False
     if not exact:
         raise ValueError("not a decimal of at most 34 digits")

@@ -70,7 +70,7 @@ SEMANTICS: list[tuple[Any, list[Any], list[Any]]] = [
     ({"format": "regex"}, ["^a$"], ["("]),
     ({"format": "objectid"}, ["0" * 24, 1], ["0" * 23, "x" * 24]),
     ({"format": "int64"}, ["-9223372036854775808", 5], ["9223372036854775808", "1.0"]),
-    ({"format": "decimal"}, ["-12.50", "1e3"], ["1,5", "x"]),
+    ({"format": "decimal"}, ["-12.50", "1e3"], ["1,5", "x", "1e6145", "1e-9999"]),
     ({"format": "binary"}, ["aGk=", ""], ["?", "a"]),
     ({"format": "colour"}, ["anything"], []),
 ]
