@@ -16,6 +16,10 @@ ID_BYTES = 10
 PATH_LIMIT = 512
 """Characters of a path that are logged."""
 
+PROBED = "/api/health"
+"""Probes that are answered well are logged as `debug`: they come every few seconds and say nothing."""
+
+STATUS_OK = 200
 STATUS_ABORTED = 499
 """Logged for a request that ended without an answer, for its client had gone."""
 
@@ -63,7 +67,9 @@ def _log(scope: Scope, request_id: str, status: int, sent_bytes: int, duration_s
     user = getattr(state.get("principal"), "id", None)
     who = {} if user is None else {"user": user}
     client = scope.get("client")
-    access_log.info(
+    is_probe = scope["path"].startswith(PROBED) and status == STATUS_OK
+    write = access_log.debug if is_probe else access_log.info
+    write(
         "request",
         method=scope.get("method"),
         path=_printable(scope["path"]),
