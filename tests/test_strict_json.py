@@ -1,7 +1,6 @@
 import json
-from typing import Any
-
 from time import perf_counter
+from typing import Any
 
 import pytest
 from hypothesis import given

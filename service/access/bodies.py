@@ -81,7 +81,7 @@ def read(form: type[AnyForm], value: Any) -> AnyForm:
     if not isinstance(value, dict):
         raise DocumentInvalid("The body must be a JSON object")
     violations = [_violation(form, each) for each in found[:MAXIMUM_VIOLATIONS]]
-    number = len(violations)
+    number = len(found)
     detail = "1 field is invalid" if number == 1 else f"{number} fields are invalid"
     raise DocumentInvalid(detail, errors=violations)
 
