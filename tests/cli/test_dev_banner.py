@@ -1,0 +1,104 @@
+"""What `sheaf dev` tells when it listens."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service import settings
+from service.cli.dev.banner import banner
+from service.cli.dev.preparation import Prepared, Shelf
+from service.settings import Development, Settings
+
+URL = "http://127.0.0.1:8000"
+PRIVATE = "mongodb://127.0.0.1:27017/?replicaSet=sheaf&w=majority"
+PASSWORD = "0123456789"
+PRODUCTS = Shelf("products", 0, is_open=False, example=None)
+FILM = b"""{"title":"It's Alien","year":1979}"""
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Settings:
+    return settings.load(Development, _env_file=None, mongodb_uri=PRIVATE, data=tmp_path)
+
+
+def shown(ready: Settings, *shelves: Shelf, password: str | None = None, has_own_mongodb: bool = True) -> str:
+    return banner(URL, ready, Prepared(shelves, password), has_own_mongodb=has_own_mongodb)
+
+
+def test_the_first_start(ready: Settings) -> None:
+    films = Shelf("films", 12, is_open=True, example=FILM)
+    json_body = "-H 'Content-Type: application/json' -d"
+    account = json.dumps({"email": "admin@example.com", "password": PASSWORD}, separators=(",", ":"))
+    assert (
+        shown(ready, films, PRODUCTS, password=PASSWORD)
+        == f"""
+Collections:
+  films     12 documents  {URL}/api/films
+  products   0 documents  {URL}/api/products
+
+Anyone may read and write these collections: films.
+Rate limits are off; SHEAF_RATE_LIMIT=on turns them on.
+Data is kept in {ready.data}.
+
+Try:
+  curl '{URL}/api/films?limit=3'
+  curl -G {URL}/api/films --data-urlencode 'filter={{"title":"It'"'"'s Alien"}}'
+  curl -X POST {URL}/api/films {json_body} {shlex.quote(FILM.decode())}
+
+Sign in as admin@example.com with password {PASSWORD} (shown only now):
+  curl {URL}/api/auth/login {json_body} '{account}'
+"""
+    )
+
+
+def test_a_later_start_with_limits_and_nothing_to_try(ready: Settings) -> None:
+    limited = ready.model_copy(update={"rate_limit": "on"})
+    assert (
+        shown(limited, PRODUCTS, has_own_mongodb=False)
+        == f"""
+Collections:
+  products  0 documents  {URL}/api/products
+
+Rate limits are on: 100/15minutes for each address, 1000/15minutes for each user.
+Data is kept in mongodb://127.0.0.1:27017/, database `sheaf`.
+
+Try:
+  curl '{URL}/api/products?limit=3'
+
+The accounts of earlier starts are there still. To make another administrator:
+  SHEAF_ENVIRONMENT=development sheaf user create EMAIL --admin --generate
+"""
+    )
+
+
+def test_another_administrator_is_made_in_the_private_mongodb_while_it_runs(ready: Settings) -> None:
+    assert shown(ready, PRODUCTS).splitlines()[-1] == (
+        f"  SHEAF_ENVIRONMENT=development MONGODB_URI='{PRIVATE}' sheaf user create EMAIL --admin --generate"
+    )
+
+
+@pytest.mark.parametrize(
+    ("example", "condition"),
+    [
+        ({"a": None, "b": [1], "c": {"d": 1}}, None),
+        ({"a": 1, "b": "x" * 50}, '{"a":1}'),
+        ({"or": "x", "a": "two\nlines", "b": True}, '{"b":true}'),
+        ({"a": 1, "b": "text"}, '{"b":"text"}'),
+    ],
+)
+def test_the_filter_finds_the_first_document(
+    ready: Settings, example: dict[str, Any], condition: str | None
+) -> None:
+    told = shown(ready, Shelf("films", 1, is_open=False, example=json.dumps(example).encode()))
+    found = re.search(r"--data-urlencode 'filter=(.*)'", told)
+    assert (found and found[1]) == condition
+
+
+def test_a_document_that_is_long_or_may_not_be_written_is_not_offered(ready: Settings) -> None:
+    long = json.dumps({"text": "x" * 1000}).encode()
+    assert "POST" not in shown(ready, Shelf("films", 1, is_open=True, example=long))
+    assert "POST" not in shown(ready, Shelf("films", 1, is_open=False, example=FILM))
