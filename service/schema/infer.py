@@ -169,7 +169,12 @@ class _Place:
         """Give the keywords for the objects that have been seen here."""
         if self.depth and self._is_map():
             return {"additionalProperties": self.all_members().schema()}
-        required = [name for name, place in self.members.items() if place.count == self.objects]
+        # What may be null may be left out too: files often write a member only because it is a column.
+        required = [
+            name
+            for name, place in self.members.items()
+            if place.count == self.objects and "null" not in place.types
+        ]
         return {
             "properties": {name: place.schema(name) for name, place in self.members.items()},
             **({"required": required} if required else {}),

@@ -93,3 +93,19 @@ async def test_other_scopes_pass_untouched(kind: str) -> None:
     scope: Any = {"type": kind}
     await RequestId()(app)(scope, None, None)  # type: ignore[arg-type]  # neither is called
     assert seen == [{"type": kind}]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "level"),
+    [
+        ("/api/health/ready", 200, "debug"),
+        ("/api/health/ready", 503, "info"),
+        ("/api/products", 200, "info"),
+    ],
+)
+async def test_only_probes_that_are_answered_well_are_logged_quietly(
+    path: str, status: int, level: str
+) -> None:
+    with capture_logs() as lines:
+        await ask(wrap(answering(status=status), RequestId()), "GET", path)
+    assert [line["log_level"] for line in lines] == [level]

@@ -39,7 +39,7 @@ def infer_values(*values: Any, name: str = "value") -> Any:
 
 
 def record(required: int | None = None, /, **members: Any) -> dict[str, Any]:
-    names = list(members)[:required]
+    names = [name for name, each in members.items() if "null" not in each.get("type", ["null"])][:required]
     return {
         "type": "object",
         "properties": members,
