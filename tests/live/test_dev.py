@@ -1,0 +1,256 @@
+"""`sheaf dev` itself, in processes of its own: real files in, an API out, and the same again."""
+
+import json
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pymongo
+import pytest
+
+from tests.live.processes import DEADLINE_S, Service, running, started
+from tests.transfer.vega import vega
+
+DEV = ("-c", "from service.cli import main; main()", "dev", "--port", "0", "--workers", "1")
+REAL = {
+    "airports.csv": 3376,
+    "burtin.json": 16,
+    "cars.json": 406,
+    "la-riots.csv": 63,
+    "seattle-weather.csv": 1461,
+    "us-employment.csv": 120,
+}
+BLOG = {
+    "posts": [{"id": 1, "title": "json-server"}, {"id": 2, "title": "sheaf"}],
+    "comments": [{"id": "a", "body": "first", "postId": 1}],
+    "profile": {"name": "Ann"},
+}
+PASSWORD = re.compile(r"Sign in as (\S+) with password (\S+) \(shown only now\):")
+LAST_LINE = re.compile(r"  curl \S+/api/auth/login |  SHEAF_ENVIRONMENT=development ")
+
+
+@dataclass(frozen=True, slots=True)
+class Dev:
+    """A running `sheaf dev`, its client, and what it has told."""
+
+    service: Service
+    client: httpx.Client
+    banner: str
+
+    def told(self) -> list[str]:
+        """Give what was said of the imports."""
+        return [line for line in self.service.logged().splitlines() if not line.startswith("20")]
+
+    def total(self, name: str) -> int:
+        return sum(1 for _ in self.every(name))
+
+    def every(self, name: str) -> Iterator[dict[str, Any]]:
+        for page in range(1, 101):
+            answer = self.client.get(f"/api/{name}", params={"page": page, "limit": 100}).json()
+            yield from answer["data"]
+            if not answer["has_more"]:
+                return
+
+
+@contextmanager
+def dev(*arguments: str | Path, data: Path) -> Iterator[Dev]:
+    with running(*DEV, "--data", str(data), *map(str, arguments)) as service:
+        assert service.process.stdout is not None
+        lines: list[str] = []
+        while not lines or not LAST_LINE.match(lines[-1]):
+            lines.append(service.process.stdout.readline())
+        with httpx.Client(base_url=service.url, timeout=DEADLINE_S) as client:
+            yield Dev(service, client, "".join(lines))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    directory = tmp_path_factory.mktemp("files")
+    (directory / "db.json").write_text(json.dumps(BLOG))
+    lines = "".join(json.dumps({"number": number, "odd": number % 2 == 1}) + "\n" for number in range(1, 31))
+    (directory / "Lines of 2024.ndjson").write_text(lines)
+    (directory / "zips.csv").write_text("id;zip;price\n7;00501;1.5\n9;10001;\n")
+    return [*map(vega, REAL), *sorted(directory.iterdir())]
+
+
+@pytest.fixture(scope="module")
+def first(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """Give one start with all files, which the tests share."""
+    with dev(*files, data=tmp_path_factory.mktemp("first") / "data") as opened:
+        yield opened
+
+
+def test_it_is_ready_when_it_says_so(first: Dev) -> None:
+    ready = first.client.get("/api/health/ready")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+    assert "ratelimit" not in ready.headers
+    assert "\nRate limits are off; SHEAF_RATE_LIMIT=on turns them on.\n" in first.banner
+
+
+def test_every_file_is_a_collection_with_all_of_its_documents(first: Dev) -> None:
+    counts = {name.partition(".")[0]: count for name, count in REAL.items()}
+    counts |= {"lines-of-2024": 30, "posts": 2, "comments": 1, "my-profile": 1, "zips": 2}
+    assert {name: first.total(name) for name in counts} == counts
+    shown = re.findall(r"^  (\S+) +(\d+) documents?  (\S+)$", first.banner, re.MULTILINE)
+    assert {name: (int(count), url) for name, count, url in shown} == {
+        name: (count, f"{first.service.url}/api/{name}") for name, count in counts.items()
+    }
+    everybody = re.search(
+        r"^Anyone may read and write these collections: (.*)\.$", first.banner, re.MULTILINE
+    )
+    assert everybody is not None
+    assert set(everybody[1].split(", ")) == set(counts)
+    told = first.told()
+    assert "airports: 3376 documents imported." in told
+    assert "  `profile` is a word of the API itself: the collection is `my-profile`." in told
+
+
+def test_documents_are_as_in_the_file_and_in_its_order(first: Dev) -> None:
+    cars = [
+        {name: value for name, value in car.items() if name != "id" and name[0] != "_"}
+        for car in first.every("cars")
+    ]
+    assert cars == json.loads(vega("cars.json").read_text())
+
+
+def test_filters_know_the_types_that_were_inferred(first: Dev) -> None:
+    found = first.client.get("/api/cars", params={"filter[Horsepower][gte]": "220", "limit": "100"})
+    strong = [car for car in json.loads(vega("cars.json").read_text()) if (car["Horsepower"] or 0) >= 220]
+    assert [car["Name"] for car in found.json()["data"]] == [car["Name"] for car in strong]
+    warm = first.client.get("/api/seattle-weather", params={"filter": '{"temp_max":{"gt":35}}'}).json()
+    assert [day["temp_max"] for day in warm["data"]] == [35.6]
+
+
+def test_ids_in_the_file_are_the_ids_in_the_api(first: Dev) -> None:
+    assert first.client.get("/api/posts/2").json()["data"]["title"] == "sheaf"
+    assert first.client.get("/api/comments/a").json()["data"]["postId"] == 1
+    assert first.client.get("/api/zips/7").json()["data"]["zip"] == "00501"
+    made = first.client.post("/api/posts", json={"title": "next"})
+    assert (made.status_code, made.json()["data"]["id"]) == (201, 3)
+    assert first.client.delete("/api/posts/3").status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"number": "one", "odd": True}, "/number"),
+        ({"number": 1}, "/odd"),
+        ({"number": 1, "odd": True, "x": 1}, "/x"),
+    ],
+)
+def test_what_does_not_fit_the_inferred_schema_is_refused(
+    first: Dev, body: dict[str, Any], pointer: str
+) -> None:
+    answer = first.client.post("/api/lines-of-2024", json=body)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (400, "document.invalid")
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+
+
+def test_the_administrator_of_the_banner_may_sign_in(first: Dev) -> None:
+    told = PASSWORD.search(first.banner)
+    assert told is not None
+    answer = first.client.post("/api/auth/login", json={"email": told[1], "password": told[2]})
+    assert answer.status_code == 200
+    token = {"Authorization": f"Bearer {answer.json()['data']['access_token']}"}
+    assert first.client.get("/api/collections/cars", headers=token).status_code == 200
+    assert first.client.get("/api/collections/cars").status_code == 401
+
+
+def test_starting_again_serves_the_same_and_imports_nothing_twice(tmp_path: Path) -> None:
+    data, films = tmp_path / "data", tmp_path / "films.json"
+    films.write_text(json.dumps([{"title": f"Film {number}"} for number in range(10)]))
+    with dev(films, data=data) as one:
+        told = PASSWORD.search(one.banner)
+        assert told is not None
+        account = {"email": told[1], "password": told[2]}
+        token = one.client.post("/api/auth/login", json=account).json()["data"]["access_token"]
+        gone, kept, *_ = one.every("films")
+        assert one.client.delete(f"/api/films/{gone['id']}").status_code == 204
+        assert one.client.post("/api/films", json={"title": "Mine"}).status_code == 201
+        one.service.signal()
+        assert one.service.code() == 0
+    with dev(films, data=data) as two:
+        assert "films: imported before; 10 in the file, 10 there now (--reset starts over)." in two.told()
+        assert [film["title"] for film in two.every("films")] == [
+            *(f"Film {number}" for number in range(1, 10)),
+            "Mine",
+        ]
+        assert two.client.get(f"/api/films/{kept['id']}").json()["data"] == kept
+        assert PASSWORD.search(two.banner) is None
+        assert two.client.post("/api/auth/login", json=account).status_code == 200
+        mine = two.client.get("/api/profile", headers={"Authorization": f"Bearer {token}"})
+        assert mine.status_code == 200  # the secret is the same
+        two.service.signal(signal.SIGINT)
+        assert two.service.code() == 0
+    with dev(films, "--reset", data=data) as three:
+        assert [film["title"] for film in three.every("films")] == [f"Film {number}" for number in range(10)]
+        assert three.client.post("/api/auth/login", json=account).status_code == 200
+
+
+def test_without_a_file_there_are_the_products_of_the_seed(tmp_path: Path) -> None:
+    with dev(data=tmp_path / "data") as opened:
+        products = list(opened.every("products"))
+        assert (len(products), products[0]["name"], products[0]["_owner"]) == (12, "Laptop", None)
+        assert "Anyone may" not in opened.banner
+        assert opened.client.post("/api/products", json={"name": "Mug", "price": 5}).status_code == 401
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    path = tmp_path / "many.ndjson"
+    with path.open("w") as file:
+        file.writelines(f'{{"number": {number}, "text": "{"x" * 200}"}}\n' for number in range(30_000))
+    return path
+
+
+def until_importing(data: Path) -> int:
+    """Wait until the first documents of `many` are there; gives the port of the private MongoDB."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        try:
+            port = int((data / "mongodb.port").read_text())
+        except (OSError, ValueError):
+            time.sleep(0.02)
+            continue
+        with pymongo.MongoClient[dict[str, Any]]("127.0.0.1", port, directConnection=True) as client:
+            while time.monotonic() < deadline:
+                if client["sheaf"]["many"].estimated_document_count():
+                    return port
+    raise AssertionError("nothing was imported")
+
+
+def test_an_import_that_was_cut_off_is_completed_by_the_next_start(many: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    arguments = (*DEV, "--data", str(data), str(many))
+    for number, code in (
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ):
+        with started(*arguments, "--reset") as process:
+            port = until_importing(data)
+            process.send_signal(number)
+            assert process.wait(DEADLINE_S) == code
+            assert process.stdout is not None
+            assert process.stdout.read() == ""
+        if number != signal.SIGKILL:
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port))
+    with dev(many, data=data) as opened:
+        (told,) = [line for line in opened.told() if line.startswith("many: ")]
+        counts = re.fullmatch(
+            r"many: (\d+) documents imported, (\d+) there already: the import that was cut off is complete\.",
+            told,
+        )
+        assert counts is not None
+        assert (int(counts[1]) > 0, int(counts[2]) > 0) == (True, True)
+        assert int(counts[1]) + int(counts[2]) == 30_000
+        assert "  many  30000 documents  " in opened.banner
