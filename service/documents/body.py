@@ -1,14 +1,17 @@
 """What a client sends as a document: legal names, no system fields, matching the schema."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from models.base import SYSTEM_FIELDS
 from service import schema as schemas
-from service.errors import DocumentInvalid, Failure, FieldNotWritable, Violation
+from service.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Failure, FieldNotWritable, Violation
 from service.registry import Collection
+from service.schema.check import MAXIMUM_NAME_BYTES
 
 SYSTEM_NAMES = frozenset({"id", *SYSTEM_FIELDS})
+SURELY_SHORT_CHARACTERS = MAXIMUM_NAME_BYTES // 4
 
 
 def own_members(body: Any, present: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -28,7 +31,7 @@ def own_members(body: Any, present: Mapping[str, Any] | None) -> dict[str, Any]:
     if changed:
         raise refused(changed)
     own = {name: value for name, value in body.items() if name not in SYSTEM_NAMES}
-    violations = list(_illegal_names(own))
+    violations = list(islice(_illegal_names(own), MAXIMUM_VIOLATIONS))
     if violations:
         raise invalid(violations)
     return own
@@ -60,9 +63,16 @@ def _summary(violations: list[Violation], said: str) -> str:
 
 
 def _illegal_names(value: Any, pointer: str = "") -> Iterator[Violation]:
-    """Find names that have a meaning of their own; the depth was bounded by the reader of the JSON."""
+    """Find names that have a meaning of their own, or are so long that pointers with them would be a burden.
+
+    The depth was bounded by the reader of the JSON.
+    """
     if isinstance(value, dict):
         for name, member in value.items():
+            if _is_long(name):
+                detail = f"`{name[:80]}`… is a name of more than {MAXIMUM_NAME_BYTES} bytes"
+                yield Violation(detail, "name", pointer=pointer)
+                continue
             if not name or name[0] in "_$" or "." in name or "\0" in name:
                 shown = name.replace("\0", "\\0")[:80]
                 yield Violation(
@@ -74,6 +84,10 @@ def _illegal_names(value: Any, pointer: str = "") -> Iterator[Violation]:
         for position, member in enumerate(value):
             if isinstance(member, dict | list):
                 yield from _illegal_names(member, f"{pointer}/{position}")
+
+
+def _is_long(name: str) -> bool:
+    return len(name) > SURELY_SHORT_CHARACTERS and len(name.encode()) > MAXIMUM_NAME_BYTES
 
 
 def escape(name: str) -> str:

@@ -1,0 +1,114 @@
+"""A service under siege: started once for a whole module of attacks, for none of them may change anything."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import httpx
+import pymongo
+import pytest
+import pytest_asyncio
+from bson import ObjectId
+
+from models import Product
+from service import schema as schemas
+from service.app import create_app
+from service.settings import load
+from tests.conftest import GOODS_RULES, SECRET, connect, opened
+
+MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen", "tags": ["blue"]}
+VAULT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "secret": {"type": "string", "writeOnly": True},
+        "parts": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"key": {"type": "string", "writeOnly": True}}},
+        },
+    },
+}
+FREE: dict[str, Any] = {"type": "object"}
+RULES = {"read": "anyone", "write": "user"}
+
+
+class Place(NamedTuple):
+    """A collection under attack: its path, and Ann's mug in it."""
+
+    path: str
+    mug: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Siege:
+    """What an attack needs: a client, who may do what, the collections, and what the database holds.
+
+    Beside `places` there are `/api/free`, whose documents may have any form, and `/api/vault`, with hidden
+    fields.
+    """
+
+    client: httpx.AsyncClient
+    database: "pymongo.database.Database[dict[str, Any]]"
+    people: dict[str | None, dict[str, str]]
+    places: dict[str, Place]
+
+    def stored(self) -> dict[str, list[Any]]:
+        """Read all documents and indexes of all collections, without the service."""
+        names = sorted(set(self.database.list_collection_names()) - {"_rate_limits"})
+        return {
+            name: [*self.database[name].find().sort("_id"), self.database[name].index_information()]
+            for name in names
+        }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def siege(mongodb_uri: str) -> AsyncIterator[Siege]:
+    settings = load(
+        _env_file=None,
+        environment="development",
+        mongodb_uri=mongodb_uri,
+        database=f"test_{uuid4().hex[:12]}",
+        jwt_secret=SECRET,
+        rate_limit="off",
+        log_level="error",
+    )
+    app = create_app(settings)
+
+    def signed_in(*roles: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {app.state.tokens.issue(str(ObjectId()), roles)}"}
+
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
+        async with opened(app), connect(app) as client:
+            people = {None: {}, "ann": signed_in(), "bob": signed_in(), "admin": signed_in("admin")}
+            under_siege = Siege(client, mongodb[settings.database], people, {})
+            await furnish(under_siege)
+            yield under_siege
+        mongodb.drop_database(settings.database)
+
+
+async def furnish(siege: Siege) -> None:
+    """Make the collections, and Ann's documents in them."""
+    for name, schema, rules in (
+        ("goods", schemas.of_model(Product), GOODS_RULES),
+        ("vault", VAULT, RULES),
+        ("free", FREE, RULES),
+    ):
+        body = {"name": name, "schema": schema, "rules": rules}
+        await made(siege, "/api/collections", body, "admin")
+    for described, path in (("code-first", "/api/products"), ("runtime", "/api/goods")):
+        siege.places[described] = Place(path, await made(siege, path, MUG, "ann"))
+    await made(siege, "/api/vault", {"name": "Box", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "ann")
+
+
+async def made(siege: Siege, path: str, body: Any, who: str) -> dict[str, Any]:
+    answer = await siege.client.post(path, json=body, headers=siege.people[who])
+    assert answer.status_code == 201, answer.text
+    created: dict[str, Any] = answer.json()["data"]
+    return created
+
+
+@pytest.fixture(params=["code-first", "runtime"])
+def place(request: pytest.FixtureRequest, siege: Siege) -> Place:
+    """Give a collection described by a class, and one described by a stored definition."""
+    return siege.places[request.param]
