@@ -10,6 +10,7 @@ from service.errors import DefinitionInvalid, ParameterInvalid, Violation, sugge
 from service.query import parse_filter, to_mongo
 from service.query.fields import Field
 from service.query.kinds import Kind
+from service.query.paths import find
 
 MAXIMUM_INDEXES = 32
 MAXIMUM_FIELDS = 16
@@ -116,7 +117,7 @@ class _Reader:
             self._refuse("the name of a field is not a string", "type", member)
             return ""
         path = name.removeprefix("-") if member == "fields" else name
-        if self._root.resolve(tuple(path.split("."))) is None:
+        if find(self._root, path) is None:
             self._refuse(
                 f"`{path[:80]}` is not a field", "unknown_field", member, suggestion(path, self._root.names())
             )
