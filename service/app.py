@@ -27,6 +27,7 @@ from service.middleware.caching import Caching
 from service.middleware.client_address import ClientAddress
 from service.middleware.compression import Compression
 from service.middleware.cors import Cors
+from service.middleware.deadline import Deadline
 from service.middleware.draining import DrainingMiddleware
 from service.middleware.failures import Failures
 from service.middleware.principal import PrincipalMiddleware
@@ -36,6 +37,9 @@ from service.middleware.security_headers import SecurityHeaders
 from service.rates import SharedCounts
 from service.registry import Registry
 from service.settings import Settings, load
+
+GRACE_S = 0.2
+"""What a client waits beyond the timeout of one database operation before it is told of it."""
 
 log = structlog.get_logger("sheaf.app")
 
@@ -85,9 +89,7 @@ def create_app(settings: Settings) -> Litestar:
     return application
 
 
-def _pipeline(
-    settings: Settings, drain: Drain, tokens: Tokens, counts: SharedCounts
-) -> list[ASGIMiddleware]:
+def _pipeline(settings: Settings, drain: Drain, tokens: Tokens, counts: SharedCounts) -> list[ASGIMiddleware]:
     """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
     pipeline: list[ASGIMiddleware] = [
         RequestId(),  # everything after it is logged and answered with the id
@@ -110,6 +112,7 @@ def _pipeline(
             workers=settings.worker_count,
         )
         pipeline.append(limits)
+    pipeline.append(Deadline(timeout_s=settings.operation_timeout_s + GRACE_S))
     return pipeline
 
 

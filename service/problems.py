@@ -9,7 +9,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import Scope
-from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WaitQueueTimeoutError
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError
 
 from service.errors import (
     PROBLEM_MEDIA_TYPE,
@@ -114,8 +114,6 @@ def _encoded(problem: dict[str, Any]) -> bytes:
 
 
 def _from_mongodb(error: PyMongoError) -> Failure:
-    if isinstance(error, WaitQueueTimeoutError):
-        return Busy()
     if error.timeout or isinstance(error, ConnectionFailure | ExecutionTimeout):
         return DatabaseUnavailable()
     return Internal()

@@ -18,12 +18,12 @@ from service import schema as schemas
 from service.database import Database
 from service.definitions import description as descriptions
 from service.definitions.description import Description
+from service.documents.joining import JoinedReads
 from service.errors import CollectionNotFound, DatabaseUnavailable, Failure
 from service.query.kinds import Kind
 
-FIRST_RETRY_S, LAST_RETRY_S = 0.2, 5.0
-GRACE_S = 0.5
-"""What a client waits beyond the timeout of one database operation before it is told of it."""
+FIRST_RETRY_S, LAST_RETRY_S = 0.2, 1.0
+"""Between tries to follow; one that finds no database takes the timeout of an operation anyway."""
 
 FAST_CODEC: "CodecOptions[dict[str, Any]]" = CodecOptions(
     tz_aware=False, uuid_representation=UuidRepresentation.STANDARD
@@ -45,7 +45,7 @@ class Collection:
     """A named set of documents, the same whether a class or a runtime definition describes it.
 
     `uid` and `version` tell one state of its definition from all others. `documents` is the driver's
-    collection, which reads plain dicts; `deadline_s` is how long one operation may keep a client waiting.
+    collection, which reads plain dicts; `joined_reads` reads them by id, many at once.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Collection:
     model: type[Document]
     description: Description
     documents: Any
-    deadline_s: float
+    joined_reads: JoinedReads
 
 
 class Registry:
@@ -64,7 +64,6 @@ class Registry:
     def __init__(self, database: Database, models: Sequence[type[Document]]) -> None:
         self.database = database
         self._models = tuple(models)
-        self._deadline_s = database.operation_timeout_s + GRACE_S
         self._collections: Mapping[str, Collection] = {}
         self._is_loaded = asyncio.Event()
 
@@ -123,12 +122,11 @@ class Registry:
                 await self.database.initialise(self._models)
                 await self._load()
                 retry_s = FIRST_RETRY_S
-                definitions = CollectionDefinition.get_motor_collection()
                 # From before the load on, so that nothing between load and follow is missed.
-                async with definitions.watch(start_at_operation_time=started_at) as changes:
+                async with _stored_definitions().watch(start_at_operation_time=started_at) as changes:
                     async for change in changes:
                         await self._refresh(change["documentKey"]["_id"])
-            except (PyMongoError, KeyError) as error:
+            except (PyMongoError, DatabaseUnavailable, KeyError) as error:
                 log.warning("registry.reconnecting", reason=type(error).__name__, retry_s=retry_s)
             except Exception:
                 log.exception("registry.failed", retry_s=retry_s)
@@ -139,32 +137,41 @@ class Registry:
         public = [model for model in self._models if not model.get_collection_name().startswith("_")]
         loaded = {collection.name: collection for collection in map(self._of_class, public)}
         self._collections = {**self._collections, **loaded}
-        stored = await CollectionDefinition.find(CollectionDefinition.is_deleting == False).to_list()  # noqa: E712
+        stored = await _stored_definitions().find({"is_deleting": {"$ne": True}}).to_list(None)
         for definition in stored:
             await self._apply_stored(definition)
-        names = loaded.keys() | {definition.id for definition in stored}
+        names = loaded.keys() | {str(definition["_id"]) for definition in stored}
         self._collections = {name: kept for name, kept in self._collections.items() if name in names}
         self._is_loaded.set()
 
-    async def _refresh(self, name: str) -> None:
+    async def _refresh(self, name: Any) -> None:
         """Bring one collection in step with what is stored now, whatever the change was."""
-        definition = await CollectionDefinition.get(name)
-        if definition is None or definition.is_deleting:
-            self.remove(name)
+        stored = await _stored_definitions().find_one({"_id": name, "is_deleting": {"$ne": True}})
+        if stored is None:
+            self.remove(str(name))
         else:
-            await self._apply_stored(definition)
+            await self._apply_stored(stored)
 
-    async def _apply_stored(self, definition: CollectionDefinition) -> None:
-        """Put a stored definition into force; one that cannot be read closes its own collection alone."""
-        present = self._collections.get(definition.id)
+    async def _apply_stored(self, stored: Mapping[str, Any]) -> None:
+        """Put a stored definition into force; one that cannot be read closes its own collection alone.
+
+        Somebody else may have written it, so it can be anything, and fail in any way.
+        """
+        name = str(stored["_id"])
+        present = self._collections.get(name)
         if present is not None and present.source == "code":
-            log.warning("registry.hidden_by_class", collection=definition.id)
+            log.warning("registry.hidden_by_class", collection=name)
             return
         try:
-            await self.apply(definition)
+            await self.apply(CollectionDefinition.model_validate(stored))
+        except (PyMongoError, DatabaseUnavailable):
+            raise
         except (Failure, ValueError) as error:
-            log.error("registry.unreadable", collection=definition.id, reason=str(error))  # noqa: TRY400
-            self.remove(definition.id)
+            log.error("registry.unreadable", collection=name, reason=str(error))  # noqa: TRY400
+            self.remove(name)
+        except Exception:
+            log.exception("registry.unreadable", collection=name)
+            self.remove(name)
 
     async def _compile(self, definition: CollectionDefinition) -> Collection:
         description = descriptions.stored(definition)
@@ -182,8 +189,8 @@ class Registry:
             source="runtime",
             model=model,
             description=description,
-            documents=_plain_documents(model),
-            deadline_s=self._deadline_s,
+            documents=(documents := _plain_documents(model)),
+            joined_reads=JoinedReads(documents),
         )
 
     def _of_class(self, model: type[Document]) -> Collection:
@@ -206,9 +213,13 @@ class Registry:
             source="code",
             model=model,
             description=description,
-            documents=_plain_documents(model),
-            deadline_s=self._deadline_s,
+            documents=(documents := _plain_documents(model)),
+            joined_reads=JoinedReads(documents),
         )
+
+
+def _stored_definitions() -> Any:
+    return CollectionDefinition.get_motor_collection()
 
 
 def _plain_documents(model: type[Document]) -> Any:

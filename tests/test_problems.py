@@ -175,7 +175,7 @@ async def test_a_refused_head_request_has_no_body(client: httpx.AsyncClient) -> 
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (WaitQueueTimeoutError("full"), Busy),
+        (WaitQueueTimeoutError("no connection could be made"), DatabaseUnavailable),
         (AutoReconnect("gone"), DatabaseUnavailable),
         (ServerSelectionTimeoutError("none"), DatabaseUnavailable),
         (NetworkTimeout("slow"), DatabaseUnavailable),

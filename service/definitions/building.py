@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pymongo
 import structlog
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
-from service.database import BUILD_TIMEOUT_S
 from service.definitions.indexes import Index
 from service.errors import DefinitionInvalid, Duplicate, Failure, Violation
 
@@ -17,7 +15,7 @@ log = structlog.get_logger("sheaf.indexes")
 
 
 async def build(documents: Any, wanted: Sequence[Index], present: Sequence[Index]) -> None:
-    """Create what is wanted and not present; on failure leave what was there before.
+    """Create what is wanted and not present, however long it takes; on failure leave what was there before.
 
     Raises Duplicate when the documents already break a unique index, DefinitionInvalid when MongoDB refuses.
     """
@@ -63,8 +61,7 @@ def _are_rivals(one: Index, other: Index) -> bool:
 
 
 async def _create(documents: Any, index: Index) -> None:
-    with pymongo.timeout(BUILD_TIMEOUT_S):
-        await documents.create_index(list(index.keys), name=index.name, **index.options)
+    await documents.create_index(list(index.keys), name=index.name, **index.options)
 
 
 async def _drop(documents: Any, indexes: Sequence[Index]) -> None:

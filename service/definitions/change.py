@@ -3,12 +3,10 @@
 from typing import Any
 from uuid import uuid4
 
-import pymongo
 from pymongo.errors import DuplicateKeyError
 
 from models.base import utc_now
 from models.definition import CollectionDefinition
-from service.database import BUILD_TIMEOUT_S
 from service.definitions import building, names
 from service.definitions import description as descriptions
 from service.definitions.description import Description
@@ -35,7 +33,7 @@ async def create(registry: Registry, body: dict[str, Any], owner: str | None) ->
     definition = CollectionDefinition(
         id=name, uid=uuid4().hex, owner=owner, **descriptions.texts(description)
     )
-    await building.build(documents, description.indexes, [])
+    await registry.database.patiently(lambda: building.build(documents, description.indexes, []))
     try:
         await definition.insert()
     except DuplicateKeyError:
@@ -52,7 +50,7 @@ async def replace(registry: Registry, collection: Collection, body: dict[str, An
     _refuse_other_id_type(collection, description)
     documents = registry.database.motor[collection.name]
     present = collection.description.indexes
-    await building.build(documents, description.indexes, present)
+    await registry.database.patiently(lambda: building.build(documents, description.indexes, present))
     changed = await CollectionDefinition.get_motor_collection().update_one(
         {"_id": collection.name, "uid": collection.uid, "_version": collection.version, "is_deleting": False},
         {
@@ -79,9 +77,8 @@ async def delete(registry: Registry, name: str) -> int:
         raise CollectionNotFound
     registry.remove(name)
     documents = registry.database.motor[name]
-    with pymongo.timeout(BUILD_TIMEOUT_S):
-        count = int(await documents.estimated_document_count())
-        await documents.drop()
+    count = int(await documents.estimated_document_count())
+    await registry.database.patiently(documents.drop)
     await definitions.delete_one({"_id": name, "is_deleting": True})
     await registry.database.motor["_counters"].delete_one({"_id": name})
     return count

@@ -10,7 +10,6 @@ from models.base import SYSTEM_FIELDS, utc_now
 from service.access.principals import Principal
 from service.documents import body as bodies
 from service.documents import encoding, failures, ids, patches
-from service.documents.deadline import bounded
 from service.documents.preconditions import Expected, version_of
 from service.documents.reading import permit, selector
 from service.errors import Contention, DocumentNotFound, PatchInvalid
@@ -24,7 +23,6 @@ Change = Callable[[dict[str, Any]], Any]
 """From a document as JSON to the body that shall replace it."""
 
 
-@bounded
 async def create(collection: Collection, principal: Principal, body: Any) -> dict[str, Any]:
     """Create a document from a client's JSON; gives it as stored.
 
@@ -60,7 +58,6 @@ def system_fields(principal: Principal) -> dict[str, Any]:
     return {"_version": 1, "_created_at": now, "_updated_at": now, "_owner": principal.id}
 
 
-@bounded
 async def replace(
     collection: Collection, principal: Principal, document_id: Any, body: Any, expected: Expected | None
 ) -> dict[str, Any]:
@@ -77,7 +74,6 @@ async def replace(
     return await _change(collection, principal, document_id, expected, replaced)
 
 
-@bounded
 async def merge(
     collection: Collection, principal: Principal, document_id: Any, patch: Any, expected: Expected | None
 ) -> dict[str, Any]:
@@ -96,7 +92,6 @@ async def merge(
     return await _change(collection, principal, document_id, expected, merged)
 
 
-@bounded
 async def delete(
     collection: Collection, principal: Principal, document_id: Any, expected: Expected | None
 ) -> None:

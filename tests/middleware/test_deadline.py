@@ -1,0 +1,89 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+
+import pytest
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from service import deadline
+from service.errors import DatabaseUnavailable
+from service.middleware.deadline import Deadline
+from tests.middleware.apps import answering, client_of, echoing, get, wrap
+
+TIMEOUT_S = 0.1
+LONGER_S = 0.4
+
+
+def slow(*, is_lifted: bool = False, has_begun: bool = False, then_s: float = 0.0) -> ASGIApp:
+    """Give an application that takes too long, before or after its answer has begun."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if has_begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        with deadline.lifted() if is_lifted else nullcontext():
+            await asyncio.sleep(LONGER_S)
+        await asyncio.sleep(then_s)
+        if has_begun:
+            await send({"type": "http.response.body", "body": b"late", "more_body": False})
+        else:
+            await answering(b"late")(scope, receive, send)
+
+    return app
+
+
+async def test_an_answer_that_does_not_begin_in_time_is_given_up() -> None:
+    began_s = asyncio.get_running_loop().time()
+    with pytest.raises(DatabaseUnavailable):
+        await get(wrap(slow(), Deadline(timeout_s=TIMEOUT_S)))
+    assert asyncio.get_running_loop().time() - began_s < LONGER_S
+
+
+@pytest.mark.parametrize("app", [slow(is_lifted=True), slow(has_begun=True)], ids=["lifted", "begun"])
+async def test_long_operations_and_answers_that_have_begun_take_their_time(app: ASGIApp) -> None:
+    answer = await get(wrap(app, Deadline(timeout_s=TIMEOUT_S)))
+    assert (answer.status_code, answer.content) == (200, b"late")
+
+
+async def test_after_a_long_operation_the_clock_starts_anew() -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await get(wrap(slow(is_lifted=True, then_s=LONGER_S), Deadline(timeout_s=TIMEOUT_S)))
+
+
+async def test_the_time_that_a_body_takes_to_arrive_does_not_count() -> None:
+    async def dribble() -> AsyncIterator[bytes]:
+        for part in (b"one ", b"two"):
+            await asyncio.sleep(LONGER_S / 2)
+            yield part
+
+    async with client_of(wrap(echoing(), Deadline(timeout_s=TIMEOUT_S))) as client:
+        answer = await client.post("/api/films", content=dribble())
+    assert (answer.status_code, answer.content) == (200, b"one two")
+
+
+async def test_a_timeout_of_the_application_itself_stays_what_it_is() -> None:
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise TimeoutError("of its own")
+
+    with pytest.raises(TimeoutError, match="of its own"):
+        await get(wrap(app, Deadline(timeout_s=TIMEOUT_S)))
+
+
+async def test_what_outlives_its_request_is_not_bound_by_its_clock() -> None:
+    tasks: list[asyncio.Task[None]] = []
+
+    async def linger() -> None:
+        await asyncio.sleep(LONGER_S)
+        with deadline.lifted():
+            await asyncio.sleep(0)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        tasks.append(asyncio.create_task(linger()))
+        await answering()(scope, receive, send)
+
+    assert (await get(wrap(app, Deadline(timeout_s=TIMEOUT_S)))).status_code == 200
+    await tasks[0]
+
+
+async def test_without_a_request_there_is_nothing_to_lift() -> None:
+    with deadline.lifted():
+        await asyncio.sleep(0)
