@@ -10,14 +10,18 @@ from service.settings import Settings
 
 
 @contextmanager
-def available(chosen: Settings) -> Iterator[Settings]:
+def available(chosen: Settings, *, shared: bool = False) -> Iterator[Settings]:
     """Give settings with MONGODB_URI, having started a private MongoDB for the time if none was set.
 
-    Its URI is put into the environment too, where workers read it. Raises StartupFailure in production, which
-    must bring its own.
+    With `shared`, one that `sheaf dev` already runs on the data directory will do. Its URI is put into the
+    environment too, where workers read it. Raises StartupFailure in production, which must bring its own.
     """
     if chosen.mongodb_uri is not None:
         yield chosen
+        return
+    if shared and (uri := mongod.running(chosen.data)):
+        export(mongodb_uri=uri)
+        yield settings.load(type(chosen))
         return
     if chosen.environment == "production":
         raise StartupFailure(
@@ -26,7 +30,7 @@ def available(chosen: Settings) -> Iterator[Settings]:
         )
     with mongod.start(chosen.data) as private:
         export(mongodb_uri=private.uri)
-        yield settings.load()
+        yield settings.load(type(chosen))
 
 
 def export(**values: object) -> None:

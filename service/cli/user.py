@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import sys
+from pathlib import Path
 
 import click
 from pymongo.errors import PyMongoError
@@ -12,7 +13,7 @@ from service import accounts, database, settings
 from service.access.passwords import Passwords
 from service.cli import mongodb
 from service.errors import StartupFailure
-from service.settings import Settings
+from service.settings import Development, Settings
 
 UNREACHABLE = "MongoDB cannot be reached; check that MONGODB_URI is right and that it runs."
 
@@ -28,15 +29,29 @@ def command() -> None:
 @click.option("--role", "roles", multiple=True, help="Give a role; may be repeated.")
 @click.option("--name", help="The user's name.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="The data directory of `sheaf dev` (SHEAF_DATA)."
+)
 @click.option("--generate", is_flag=True, help="Make a random password and print it, once.")
 def create(
-    email: str, *, admin: bool, roles: tuple[str, ...], name: str | None, password_stdin: bool, generate: bool
+    email: str,
+    *,
+    admin: bool,
+    roles: tuple[str, ...],
+    name: str | None,
+    password_stdin: bool,
+    data: Path | None,
+    generate: bool,
 ) -> None:
-    """Create an account; asks for its password unless told where to take it from."""
-    chosen = settings.load()
+    """Create an account; asks for its password unless told where to take it from.
+
+    In the MongoDB of MONGODB_URI or, where that is not set, in the one that `sheaf dev` runs.
+    """
+    mongodb.export(data=data)
+    chosen = settings.load(Development)
     password = _password(from_stdin=password_stdin, generated=generate)
     granted = {*roles, ADMIN} if admin else set(roles)
-    with mongodb.available(chosen) as ready:
+    with mongodb.available(chosen, shared=True) as ready:
         user = asyncio.run(_create(ready, email, password, granted, name))
     roles_text = ", ".join(user.roles) or "none"
     click.echo(f"Created {user.email} (roles: {roles_text}).")

@@ -117,6 +117,21 @@ def remembered_port(home: Home) -> int:
     return port if 0 < port < 65536 else 0  # noqa: PLR2004 - ports have 16 bits
 
 
+def is_claimed(home: Home) -> bool:
+    """Tell whether a server runs on the directory at this moment."""
+    try:
+        lock = os.open(home.lock, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def remember_port(home: Home, port: int) -> None:
     """Keep the port for the next start, if the directory can still be written."""
     with suppress(OSError):

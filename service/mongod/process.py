@@ -17,12 +17,27 @@ from pymongo.errors import PyMongoError
 
 from service.errors import StartupFailure
 from service.mongod import diagnosis, leash, replica
-from service.mongod.directory import Home, claim, open_log, prepare, remember_port, remembered_port
+from service.mongod.directory import (
+    Home,
+    claim,
+    is_claimed,
+    open_log,
+    prepare,
+    remember_port,
+    remembered_port,
+)
 from service.mongod.search import HOST, Server, find
 
 ATTEMPTS = 5
 POLL_INTERVAL_S = 0.01
 CLIENT_TIMEOUT_MS = 2000
+
+
+def running(directory: Path) -> str | None:
+    """Give the URI of the private server that another process runs on a directory, None if none does."""
+    home = Home(directory.absolute())
+    port = remembered_port(home)
+    return f"mongodb://{HOST}:{port}/?directConnection=true&w=majority" if port and is_claimed(home) else None
 
 
 class PrivateServer:

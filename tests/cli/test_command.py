@@ -9,7 +9,7 @@ import pymongo
 import pytest
 from click.testing import CliRunner, Result
 
-from service import settings
+from service import mongod, settings
 from service.cli import COMMANDS, main
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
@@ -195,3 +195,17 @@ def test_a_wrong_account_is_refused(store: dict[str, str], email: str, password:
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"sheaf: {sentence}")
     assert ended.stderr.count("\n") == 1
+
+
+def test_an_account_is_made_in_the_private_mongodb_whether_it_runs_or_not(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    with mongod.start(home):
+        made = run("user", "create", "ann@example.com", "--generate", "--admin", data=str(home))
+        assert (made.exit_code, made.stderr) == (0, "")
+    assert mongod.running(home) is None
+    made = run("user", "create", "bob@example.com", "--generate", "--data", str(home))
+    assert (made.exit_code, made.stderr) == (0, "")
+    again = run("user", "create", "ann@example.com", "--generate", "--data", str(home))
+    assert again.stderr == "sheaf: An account with this e-mail address exists already\n"

@@ -70,14 +70,15 @@ Try:
   curl '{URL}/api/products?limit=3'
 
 The accounts of earlier starts are there still. To make another administrator:
-  SHEAF_ENVIRONMENT=development sheaf user create EMAIL --admin --generate
+  sheaf user create EMAIL --admin --generate
 """
     )
 
 
 def test_another_administrator_is_made_in_the_private_mongodb_while_it_runs(ready: Settings) -> None:
-    assert shown(ready, PRODUCTS).splitlines()[-1] == (
-        f"  SHEAF_ENVIRONMENT=development MONGODB_URI='{PRIVATE}' sheaf user create EMAIL --admin --generate"
+    elsewhere = ready.model_copy(update={"data": Path("my data")})
+    assert shown(elsewhere, PRODUCTS).splitlines()[-1] == (
+        "  sheaf user create EMAIL --admin --generate --data 'my data'"
     )
 
 

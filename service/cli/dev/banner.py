@@ -92,8 +92,7 @@ def _administrator(url: str, chosen: Settings, prepared: Prepared, *, has_own_mo
         yield f"Sign in as {ADMIN_EMAIL} with password {password} (shown only now):"
         yield f"  curl {url}/api/auth/login {JSON_TYPE} -d {shlex.quote(body)}"
         return
-    where = ""
-    if has_own_mongodb and chosen.mongodb_uri is not None:
-        where = f" MONGODB_URI={shlex.quote(chosen.mongodb_uri.get_secret_value())}"
+    is_default = chosen.data == type(chosen).model_fields["data"].default
+    where = "" if is_default or not has_own_mongodb else f" --data {shlex.quote(str(chosen.data))}"
     yield "The accounts of earlier starts are there still. To make another administrator:"
-    yield f"  SHEAF_ENVIRONMENT=development{where} sheaf user create EMAIL --admin --generate"
+    yield f"  sheaf user create EMAIL --admin --generate{where}"
