@@ -205,7 +205,7 @@ def test_an_account_is_made_in_the_private_mongodb_whether_it_runs_or_not(
         made = run("user", "create", "ann@example.com", "--generate", "--admin", data=str(home))
         assert (made.exit_code, made.stderr) == (0, "")
     assert mongod.running(home) is None
-    made = run("user", "create", "bob@example.com", "--generate", "--data", str(home))
+    made = run("user", "create", "bob@example.com", "--generate", "--data", str(home), mongodb_uri="")
     assert (made.exit_code, made.stderr) == (0, "")
-    again = run("user", "create", "ann@example.com", "--generate", "--data", str(home))
+    again = run("user", "create", "ann@example.com", "--generate", "--data", str(home), mongodb_uri="")
     assert again.stderr == "sheaf: An account with this e-mail address exists already\n"
