@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from pymongo.errors import DocumentTooLarge, DuplicateKeyError, WriteError
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure
 
 from service.documents.body import escape
 from service.errors import BodyTooLarge, DocumentInvalid, Duplicate, Violation
@@ -11,14 +11,18 @@ from service.registry import Collection
 UNINDEXABLE = {16755, 16756, 171, 17280, 17261, 17262}
 """Codes of "cannot extract geo keys", "cannot index parallel arrays" and their kin."""
 
+TOO_LARGE = {10334, 17419, 17420}
+"""Codes of a document beyond the 16 MB, as it is or as an update would make it."""
+
 
 def translate(collection: Collection, error: Exception) -> NoReturn:
     """Raise our failure for a write that MongoDB refused, or the error itself when it is another matter."""
     if isinstance(error, DuplicateKeyError):
         raise _duplicate(error) from None
-    if isinstance(error, DocumentTooLarge):
+    code = error.code if isinstance(error, OperationFailure) else None
+    if isinstance(error, DocumentTooLarge) or code in TOO_LARGE:
         raise BodyTooLarge("The document would be larger than MongoDB's 16 MB") from None
-    if isinstance(error, WriteError) and error.code in UNINDEXABLE:
+    if code in UNINDEXABLE:
         raise DocumentInvalid(f"A value does not fit an index of `{collection.name}`") from None
     if isinstance(error, OverflowError):
         raise DocumentInvalid("A number is too large to be stored") from None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from bson.errors import BSONError
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
@@ -124,7 +125,7 @@ async def _insert(
             is_ours = supplied_id is None and list((error.details or {}).get("keyPattern", {})) == ["_id"]
             if not is_ours or attempt == ATTEMPTS - 1:
                 failures.translate(collection, error)
-        except (PyMongoError, OverflowError) as error:
+        except (PyMongoError, BSONError, OverflowError) as error:
             failures.translate(collection, error)
         else:
             return stored
@@ -154,7 +155,7 @@ async def _change(
                 changed,
                 return_document=ReturnDocument.AFTER,
             )
-        except (PyMongoError, OverflowError) as error:
+        except (PyMongoError, BSONError, OverflowError) as error:
             failures.translate(collection, error)
         if written is not None:
             return written
