@@ -88,7 +88,8 @@ class CollectionsController(Controller):
                 errors=[Violation("the name is not repeated", "required", parameter="confirm")],
             )
         preconditions_of(request, collection)
-        deleted = await change.delete(request.app.state.registry, name)
+        version = collection.version if "if-match" in request.headers else None
+        deleted = await change.delete(request.app.state.registry, name, version)
         return json_response(dump({"data": {"name": name, "documents_deleted": deleted}}))
 
 

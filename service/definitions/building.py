@@ -15,44 +15,39 @@ log = structlog.get_logger("sheaf.indexes")
 
 
 async def build(documents: Any, wanted: Sequence[Index], present: Sequence[Index]) -> None:
-    """Create what is wanted and not present, however long it takes; on failure leave what was there before.
+    """Create what is wanted and not present, however long it takes; what fails leaves a part behind.
 
     Raises Duplicate when the documents already break a unique index, DefinitionInvalid when MongoDB refuses.
     """
     present_names = {index.name for index in present}
-    created: list[Index] = []
-    replaced: list[Index] = []
-    try:
-        for position, index in enumerate(wanted):
-            if index.name not in present_names:
-                replaced += await _build_one(documents, index, position, present)
-                created.append(index)
-    except Exception:
-        await _undo(documents, created, replaced)
-        raise
+    for position, index in enumerate(wanted):
+        if index.name not in present_names:
+            await _build_one(documents, index, position, present)
 
 
-async def drop_unwanted(documents: Any, wanted: Sequence[Index], present: Sequence[Index]) -> None:
-    """Drop what is present and no longer wanted; a failure is logged, for nothing depends on it."""
+async def settle(documents: Any, wanted: Sequence[Index], others: Sequence[Index]) -> None:
+    """Leave those of the other indexes that are wanted, and all that are wanted; a failure is logged."""
     names = {index.name for index in wanted}
-    await _drop(documents, [index for index in present if index.name not in names])
+    await _drop(documents, [index for index in others if index.name not in names])
+    for index in wanted:
+        try:
+            await _create(documents, index)
+        except PyMongoError as error:
+            log.warning("index.not_restored", index=index.name, reason=type(error).__name__)
 
 
-async def _build_one(documents: Any, index: Index, position: int, present: Sequence[Index]) -> list[Index]:
-    """Create one index; gives the present ones that had to go first, for MongoDB allows one of the kind."""
+async def _build_one(documents: Any, index: Index, position: int, present: Sequence[Index]) -> None:
+    """Create one index, without the present ones that have to go first: MongoDB allows one of the kind."""
     try:
         try:
             await _create(documents, index)
         except OperationFailure as error:
             if error.code not in {OPTIONS_CONFLICT, KEYS_CONFLICT}:
                 raise
-            rivals = [each for each in present if _are_rivals(each, index)]
-            await _drop(documents, rivals)
+            await _drop(documents, [each for each in present if _are_rivals(each, index)])
             await _create(documents, index)
-            return rivals
     except OperationFailure as error:
         raise _translate(error, index, position) from None
-    return []
 
 
 def _are_rivals(one: Index, other: Index) -> bool:
@@ -70,15 +65,6 @@ async def _drop(documents: Any, indexes: Sequence[Index]) -> None:
             await documents.drop_index(index.name)
         except PyMongoError as error:
             log.warning("index.not_dropped", index=index.name, reason=type(error).__name__)
-
-
-async def _undo(documents: Any, created: Sequence[Index], replaced: Sequence[Index]) -> None:
-    await _drop(documents, created)
-    for index in replaced:
-        try:
-            await _create(documents, index)
-        except PyMongoError as error:
-            log.warning("index.not_restored", index=index.name, reason=type(error).__name__)
 
 
 def _translate(error: OperationFailure, index: Index, position: int) -> Failure:

@@ -1,15 +1,21 @@
 """Creating, replacing and deleting runtime collections: checked wholly first, then all or nothing."""
 
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from pymongo.errors import DuplicateKeyError
 
 from models.base import utc_now
+from models.counter import Counter
 from models.definition import CollectionDefinition
 from service.definitions import building, names
 from service.definitions import description as descriptions
 from service.definitions.description import Description
+from service.definitions.indexes import Index
 from service.errors import (
     CollectionChanged,
     CollectionExists,
@@ -18,6 +24,15 @@ from service.errors import (
     Violation,
 )
 from service.registry import Collection, Registry
+
+CUT_OFF_S = 60.0
+"""After how long a deletion that has not come to its end counts as cut off."""
+
+STRAY_S = 1.5
+"""How long after a deletion a write may still arrive, from a worker that has not heard of it yet."""
+
+STRAY = timedelta(seconds=10)
+"""How far from a deletion such a write may be dated, by another worker's clock."""
 
 
 async def create(registry: Registry, body: dict[str, Any], owner: str | None) -> Collection:
@@ -28,16 +43,24 @@ async def create(registry: Registry, body: dict[str, Any], owner: str | None) ->
     """
     name = names.check(body.get("name"))
     description = descriptions.parse({member: part for member, part in body.items() if member != "name"})
-    await _refuse_taken(registry, name)
+    if any(collection.name == name for collection in registry.all()):
+        raise _exists(name)
+    deleted = await _deleted(registry, name)
     documents = registry.database.motor[name]
+    if await documents.find_one({}, {"_id": 1}) is not None:
+        raise CollectionExists(
+            f"The database holds documents under `{name}` that no definition describes",
+            hint="Choose another name, or move those documents away first.",
+        )
     definition = CollectionDefinition(
         id=name, uid=uuid4().hex, owner=owner, **descriptions.texts(description)
     )
-    await registry.database.patiently(lambda: building.build(documents, description.indexes, []))
     try:
-        await definition.insert()
-    except DuplicateKeyError:
-        raise CollectionExists(f"There is a collection `{name}` already") from None
+        await registry.database.patiently(lambda: building.build(documents, description.indexes, []))
+        await _store(definition, deleted)
+    except Exception:
+        await _settle(registry, name, description.indexes)
+        raise
     return await registry.apply(definition)
 
 
@@ -50,37 +73,33 @@ async def replace(registry: Registry, collection: Collection, body: dict[str, An
     _refuse_other_id_type(collection, description)
     documents = registry.database.motor[collection.name]
     present = collection.description.indexes
-    await registry.database.patiently(lambda: building.build(documents, description.indexes, present))
-    changed = await CollectionDefinition.get_motor_collection().update_one(
-        {"_id": collection.name, "uid": collection.uid, "_version": collection.version, "is_deleting": False},
-        {
-            "$set": {**descriptions.texts(description), "_updated_at": utc_now()},
-            "$inc": {"_version": 1},
-        },
-    )
-    if changed.modified_count == 0:
-        await building.drop_unwanted(documents, present, description.indexes)
-        raise CollectionChanged
-    await building.drop_unwanted(documents, description.indexes, present)
+    try:
+        await registry.database.patiently(lambda: building.build(documents, description.indexes, present))
+        await _restate(collection, description)
+    except Exception:
+        await _settle(registry, collection.name, description.indexes)
+        raise
+    await _settle(registry, collection.name, present)
     return await registry.apply(await stored(collection.name))
 
 
-async def delete(registry: Registry, name: str) -> int:
+async def delete(registry: Registry, name: str, version: int | None = None) -> int:
     """Delete a runtime collection with all its documents; gives how many they were.
 
-    The definition is marked first and removed last, so that a deletion cut off in the middle is finished by
-    the next deletion or creation of that name, and its documents are never served again.
+    Raises CollectionNotFound, and CollectionChanged when it is not the one known here any more, or not at the
+    given version. The definition is marked first, so that a deletion cut off in the middle is finished by the
+    next creation of that name, and its documents are never served again.
     """
-    definitions = CollectionDefinition.get_motor_collection()
-    marked = await definitions.update_one({"_id": name}, {"$set": {"is_deleting": True}})
+    collection = registry.get(name)
+    marked = await CollectionDefinition.get_motor_collection().update_one(
+        _unchanged(collection, version), {"$set": {"is_deleting": True, "_updated_at": utc_now()}}
+    )
     if marked.matched_count == 0:
-        raise CollectionNotFound
+        await stored(name)
+        raise CollectionChanged
     registry.remove(name)
-    documents = registry.database.motor[name]
-    count = int(await documents.estimated_document_count())
-    await registry.database.patiently(documents.drop)
-    await definitions.delete_one({"_id": name, "is_deleting": True})
-    await registry.database.motor["_counters"].delete_one({"_id": name})
+    count = int(await collection.documents.estimated_document_count())
+    await _empty(registry, name, collection.uid)
     return count
 
 
@@ -97,17 +116,87 @@ async def count(collection: Collection) -> int:
     return int(await collection.documents.estimated_document_count())
 
 
-async def _refuse_taken(registry: Registry, name: str) -> None:
-    if any(collection.name == name for collection in registry.all()):
-        raise CollectionExists(f"There is a collection `{name}` already")
-    left_over = await CollectionDefinition.get(name)
-    if left_over is not None and left_over.is_deleting:
-        await delete(registry, name)
-    elif left_over is None and await registry.database.motor[name].find_one({}, {"_id": 1}) is not None:
-        raise CollectionExists(
-            f"The database holds documents under `{name}` that no definition describes",
-            hint="Choose another name, or move those documents away first.",
+def _exists(name: str) -> CollectionExists:
+    return CollectionExists(f"There is a collection `{name}` already")
+
+
+def _unchanged(collection: Collection, version: int | None) -> dict[str, Any]:
+    """Give the filter of a stored definition that is still the one known here, at a given version if any."""
+    same = {"_id": collection.name, "uid": collection.uid, "is_deleting": False}
+    return same if version is None else same | {"_version": version}
+
+
+async def _deleted(registry: Registry, name: str) -> CollectionDefinition | None:
+    """Give the mark that a deleted collection left under a name, None for a new name.
+
+    What was being written while it was deleted is swept away before. Raises CollectionExists.
+    """
+    present = await CollectionDefinition.get(name)
+    if present is None:
+        return None
+    if not present.is_deleting:
+        raise _exists(name)
+    if present.deleted_at is None:
+        if (utc_now() - present.updated_at).total_seconds() < CUT_OFF_S:
+            raise CollectionExists(f"`{name}` is being deleted at this moment; try again when it is gone")
+        await _empty(registry, name, present.uid)
+    deleted_at = present.deleted_at or utc_now()
+    await asyncio.sleep(STRAY_S - (utc_now() - deleted_at).total_seconds())
+    around = {"$gte": deleted_at - STRAY, "$lte": deleted_at + STRAY}
+    await registry.database.motor[name].delete_many({"_created_at": around})
+    return present
+
+
+async def _empty(registry: Registry, name: str, uid: str) -> None:
+    """Drop the documents of a collection marked as being deleted, and mark it as deleted."""
+    await registry.database.patiently(registry.database.motor[name].drop)
+    await Counter.get_motor_collection().delete_one({"_id": name})
+    await CollectionDefinition.get_motor_collection().update_one(
+        {"_id": name, "uid": uid, "is_deleting": True}, {"$set": {"deleted_at": utc_now()}}
+    )
+
+
+async def _store(definition: CollectionDefinition, deleted: CollectionDefinition | None) -> None:
+    """Store a new definition, in place of a deleted one's mark if there is one; raises CollectionExists."""
+    if deleted is None:
+        try:
+            await definition.insert()
+        except DuplicateKeyError:
+            raise _exists(definition.id) from None
+        return
+    mark = CollectionDefinition.find_one({"_id": deleted.id, "uid": deleted.uid, "is_deleting": True})
+    stored_in_place = await mark.replace_one(definition)
+    if stored_in_place is None or stored_in_place.matched_count == 0:
+        raise _exists(definition.id)
+
+
+async def _restate(collection: Collection, description: Description) -> None:
+    """Store another description of a collection; raises CollectionChanged when somebody else was first."""
+    changed = await CollectionDefinition.get_motor_collection().update_one(
+        _unchanged(collection, collection.version),
+        {"$set": {**descriptions.texts(description), "_updated_at": utc_now()}, "$inc": {"_version": 1}},
+    )
+    if changed.modified_count == 0:
+        raise CollectionChanged
+
+
+async def _settle(registry: Registry, name: str, others: Sequence[Index]) -> None:
+    """Have all indexes that the stored definition wants, and drop those of the others that it does not.
+
+    Again when it changes meanwhile: somebody else's change may have taken an index of ours for its own.
+    """
+    settled: tuple[str, int] | None = None
+    while True:
+        definition = await CollectionDefinition.get(name)
+        is_there = definition is not None and not definition.is_deleting
+        state = (definition.uid, definition.version) if definition is not None and is_there else ("", 0)
+        if state == settled:
+            return
+        wanted = descriptions.stored(definition).indexes if definition is not None and is_there else ()
+        await registry.database.patiently(
+            partial(building.settle, registry.database.motor[name], wanted, others)
         )
+        settled = state
 
 
 def _refuse_other_id_type(collection: Collection, description: Description) -> None:
