@@ -13,12 +13,15 @@ from service.documents import body as bodies
 from service.documents import encoding, failures, ids, patches
 from service.documents.preconditions import Expected, version_of
 from service.documents.reading import permit, selector
+from service.documents.turns import Turns
 from service.errors import Contention, DocumentNotFound, PatchInvalid
 from service.query import Compare, Node, conjoin
 from service.registry import Collection
 
 ATTEMPTS = 32
 """How often a change is tried again on the newest version before the client is told of the contention."""
+
+_turns = Turns()
 
 Change = Callable[[dict[str, Any]], Any]
 """From a document as JSON to the body that shall replace it."""
@@ -139,11 +142,23 @@ async def _change(
     expected: Expected | None,
     change: Change,
 ) -> dict[str, Any]:
+    """Change a document when it is this request's turn among those of this worker."""
+    where = permit(collection, principal, "update")
+    async with _turns.of((collection.name, document_id)):
+        return await _change_now(collection, document_id, where, expected, change)
+
+
+async def _change_now(
+    collection: Collection,
+    document_id: Any,
+    where: Node | None,
+    expected: Expected | None,
+    change: Change,
+) -> dict[str, Any]:
     """Read, change, validate, and write back if nobody else wrote meanwhile; else again from the newest.
 
     The rule is part of the read and of the write.
     """
-    where = permit(collection, principal, "update")
     for _ in range(ATTEMPTS):
         present = await _present(collection, document_id, where)
         if expected is not None:
