@@ -13,6 +13,13 @@ LENGTH_DIGITS = 18
 """Digits of `Content-Length` that are read; more are beyond every limit."""
 
 
+PIECE_BYTES = 64
+"""What the pieces of a body have at least on average, once there are MAXIMUM_SMALL_PIECES of them."""
+
+MAXIMUM_SMALL_PIECES = 1000
+"""Each piece costs some 50 µs whatever its size, so that a body in single bytes would cost a minute."""
+
+
 class BodyLimit(ASGIMiddleware):
     """Refuse a body of more than `limit_bytes`, or one that keeps us waiting more than `timeout_s` in all.
 
@@ -44,13 +51,22 @@ class BodyLimit(ASGIMiddleware):
 class _Bounded:
     """One request's `receive`, counting the bytes and the seconds of its body."""
 
-    __slots__ = ("_is_whole", "_limit_bytes", "_receive", "_received_bytes", "_remaining_s", "_timeout_s")
+    __slots__ = (
+        "_is_whole",
+        "_limit_bytes",
+        "_pieces",
+        "_receive",
+        "_received_bytes",
+        "_remaining_s",
+        "_timeout_s",
+    )
 
     def __init__(self, receive: Receive, limit_bytes: int, timeout_s: float) -> None:
         self._receive = receive
         self._limit_bytes = limit_bytes
         self._timeout_s = self._remaining_s = timeout_s
         self._received_bytes = 0
+        self._pieces = 0
         self._is_whole = False
 
     async def __call__(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
@@ -65,6 +81,9 @@ class _Bounded:
             self._is_whole = not message.get("more_body", False)
             if self._received_bytes > self._limit_bytes:
                 raise _too_large(self._limit_bytes)
+            self._pieces += 1
+            if self._pieces > MAXIMUM_SMALL_PIECES + self._received_bytes // PIECE_BYTES:
+                raise RequestInvalid("The body came in too many small pieces; send it in larger ones.")
         return message
 
     async def _next_within_time(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:

@@ -51,6 +51,24 @@ async def test_a_longer_stream_is_refused_at_the_limit() -> None:
     assert (refusal.value.detail, taken) == (TOO_LARGE, 3)
 
 
+async def test_a_body_in_single_bytes_is_refused_before_it_has_cost_much() -> None:
+    taken = 0
+
+    async def bytes_apart() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(100_000):
+            taken += 1
+            yield b" "
+
+    with pytest.raises(RequestInvalid, match="too many small pieces"):
+        await sent(wrap(echoing(), BodyLimit(limit_bytes=200_000)), bytes_apart())
+    assert taken < 1100
+    assert (
+        len(await sent(wrap(echoing(), BodyLimit(limit_bytes=200_000)), parts(*[b"x" * 64] * 3000)))
+        == 192_000
+    )
+
+
 @pytest.mark.parametrize(
     ("length", "kind", "detail"),
     [
