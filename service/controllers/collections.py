@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from litestar import Controller, Response, delete, get, patch, post, put
+from litestar import Controller, Response, delete, patch, post, put, route
+from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from service.controllers.requests import (
@@ -34,7 +35,7 @@ class CollectionsController(Controller):
     path = "/api/collections"
     guards = [HasRole("admin")]
 
-    @get("/")
+    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
     async def list_collections(self, request: AnyRequest) -> Response[bytes]:
         """Give every definition with its number of documents."""
         only_parameters(request)
@@ -50,7 +51,7 @@ class CollectionsController(Controller):
         collection = await change.create(registry, body, principal(request).id)
         return await _answer(collection, status_code=201, Location=f"/api/collections/{collection.name}")
 
-    @get("/{name:str}")
+    @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
     async def get_collection(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
         """Give one definition."""
         only_parameters(request)
@@ -110,7 +111,7 @@ def _changeable(request: AnyRequest, name: str) -> Collection:
     if collection.source == "code":
         raise MethodNotAllowed(
             f"`{name}` is described by a class in `models/`, which only code can change",
-            headers={"Allow": "GET"},
+            headers={"Allow": "GET, HEAD"},
         )
     return collection
 

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 from litestar import Controller, Response, delete, patch, post, put, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
+from litestar.utils import normalize_path
 
 from service.controllers.requests import (
     JSON,
@@ -121,10 +122,11 @@ def _answer(
 
 def _links(request: AnyRequest, query: ListQuery, *, has_more: bool) -> str:
     """Give the `Link` header (RFC 8288) with the pages around this one, relative to the API's root."""
+    path = normalize_path(request.scope["path"])  # `//api/films` would name another host
     others = [(name, value) for name, value in parameters_of(request) if name != "page"]
 
     def link(page: int, relation: str) -> str:
-        return f'<{request.scope["path"]}?{urlencode([*others, ("page", str(page))])}>; rel="{relation}"'
+        return f'<{path}?{urlencode([*others, ("page", str(page))])}>; rel="{relation}"'
 
     links = [link(1, "first")]
     if query.page > 1:

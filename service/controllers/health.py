@@ -3,10 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from litestar import Controller, Request, get
+from litestar import Controller, Request, route
+from litestar.enums import HttpMethod
 
 from service.errors import DatabaseUnavailable, Draining
 from service.guards import IGNORES_TOKEN
+
+READING = [HttpMethod.GET, HttpMethod.HEAD]
 
 
 class HealthController(Controller):
@@ -15,17 +18,17 @@ class HealthController(Controller):
     path = "/api/health"
     opt = {IGNORES_TOKEN: True}
 
-    @get("/")
+    @route("/", http_method=READING)
     async def check_health(self, request: Request[Any, Any, Any]) -> dict[str, str]:
         """Answer what `/ready` answers, for people and simple monitors."""
         return await _ready(request)
 
-    @get("/live")
+    @route("/live", http_method=READING)
     async def check_liveness(self) -> dict[str, str]:
         """Answer as long as the process can answer at all."""
         return _ok()
 
-    @get("/ready")
+    @route("/ready", http_method=READING)
     async def check_readiness(self, request: Request[Any, Any, Any]) -> dict[str, str]:
         """Answer 200 when new work is welcome: not draining, definitions loaded, database reachable."""
         return await _ready(request)

@@ -101,7 +101,7 @@ async def furnish(siege: Siege) -> None:
     await made(siege, "/api/vault", {"name": "Box", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "ann")
 
 
-async def made(siege: Siege, path: str, body: Any, who: str) -> dict[str, Any]:
+async def made(siege: Siege, path: str, body: Any, who: str | None) -> dict[str, Any]:
     answer = await siege.client.post(path, json=body, headers=siege.people[who])
     assert answer.status_code == 201, answer.text
     created: dict[str, Any] = answer.json()["data"]
