@@ -92,12 +92,19 @@ class Registry:
 
     async def apply(self, definition: CollectionDefinition) -> Collection:
         """Put a definition into force here, unless it or a newer one already is; gives what is in force."""
-        present = self._collections.get(definition.id)
-        if present is not None and present.uid == definition.uid and present.version >= definition.version:
-            return present
-        collection = await self._compile(definition)
-        self._collections = {**self._collections, definition.id: collection}
+        collection = self._in_force(definition)
+        if collection is None:
+            compiled = await self._compile(definition)
+            collection = self._in_force(definition) or compiled  # another change may have been quicker
+            self._collections = {**self._collections, definition.id: collection}
         return collection
+
+    def _in_force(self, definition: CollectionDefinition) -> Collection | None:
+        """Give what is in force of a definition, if it is this version or a newer one."""
+        present = self._collections.get(definition.id)
+        if present is None or present.uid != definition.uid or present.version < definition.version:
+            return None
+        return present
 
     def remove(self, name: str) -> None:
         """Forget a runtime collection here."""

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import pymongo
-
 from models.counter import Counter
 from models.file_import import FileImport
 from service.access.principals import OPERATOR
-from service.database import BUILD_TIMEOUT_S
 from service.definitions import change, names
 from service.definitions import description as descriptions
 from service.documents import loading
@@ -24,6 +21,7 @@ from service.transfer.sources import Source
 
 OPEN_RULES = {"read": "anyone", "write": "anyone"}
 TIMESTAMP_BYTES = 4
+MAXIMUM_RENAMES_TOLD = 10
 
 Circumstance = Literal["new", "cut off", "changed", "unchanged"]
 """What an import meets: nothing of it, a part of it, an earlier state of the file, or all of it."""
@@ -83,7 +81,7 @@ async def bring(registry: Registry, described: Described, documents: Iterable[di
     except CollectionNotFound:
         collection = await change.create(registry, described.definition, OPERATOR.id)
     remembered, circumstance = await _remembered(collection, described)
-    loaded, notes = Loaded(), source.notes
+    loaded, notes = Loaded(), (*source.notes, *_renamed(source))
     if circumstance != "unchanged":
         await remembered.save()
         if source.id_type is not None and not collection.description.options.may_supply_ids:
@@ -92,7 +90,7 @@ async def bring(registry: Registry, described: Described, documents: Iterable[di
         loaded = await loading.load(collection, OPERATOR, documents, _id_prefix(remembered))
         remembered.is_finished = True
         await remembered.save()
-    present = await count(collection)
+    present = await count(registry, collection)
     return Outcome(collection, circumstance, loaded, source.count, present, notes)
 
 
@@ -105,16 +103,14 @@ async def reset(registry: Registry, name: str) -> None:
     if collection.source == "runtime":
         await change.delete(registry, name)
     else:
-        with pymongo.timeout(BUILD_TIMEOUT_S):
-            await collection.documents.delete_many({})
+        await registry.database.patiently(lambda: collection.documents.delete_many({}))
         await Counter.get_motor_collection().delete_one({"_id": name})
     await FileImport.get_motor_collection().delete_one({"_id": name})
 
 
-async def count(collection: Collection) -> int:
+async def count(registry: Registry, collection: Collection) -> int:
     """Count the documents of a collection one by one: the books of MongoDB may be wrong after a crash."""
-    with pymongo.timeout(BUILD_TIMEOUT_S):
-        return int(await collection.documents.count_documents({}))
+    return int(await registry.database.patiently(lambda: collection.documents.count_documents({})))
 
 
 def _definition(source: Source) -> dict[str, Any]:
@@ -152,6 +148,14 @@ def _id_prefix(remembered: FileImport) -> bytes:
     seconds = int(remembered.created_at.timestamp()).to_bytes(TIMESTAMP_BYTES)
     which = f"{remembered.id}/{remembered.uid}".encode()
     return seconds + hashlib.blake2b(which, digest_size=loading.PREFIX_BYTES - TIMESTAMP_BYTES).digest()
+
+
+def _renamed(source: Source) -> Iterator[str]:
+    changes = [f"`{name}` is `{stored}`" for name, stored in source.renames.items()]
+    if changes:
+        more = f", and {len(changes) - MAXIMUM_RENAMES_TOLD} more" * (len(changes) > MAXIMUM_RENAMES_TOLD)
+        told = ", ".join(changes[:MAXIMUM_RENAMES_TOLD])
+        yield f"Members whose names cannot be stored have new ones: {told}{more}."
 
 
 def _without_ids(documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -31,7 +31,8 @@ from service.transfer import imports
 from service.transfer.imports import Described
 
 ADMIN_EMAIL = "admin@example.com"
-CUT_OFF = "MongoDB stopped answering; look why, and start again: what is there already stays."
+WAIT_S = 1.0
+CUT_OFF = "MongoDB stopped answering; start again, and an import goes on from where it ended."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,7 @@ async def _prepare(chosen: Settings, sources: Sequence[Described], *, reset: boo
             raise StartupFailure(UNREACHABLE)
         registry = Registry(connection, DOCUMENTS)
         async with registry.following():
-            if not await registry.wait_until_loaded(database.BUILD_TIMEOUT_S):
-                raise StartupFailure(UNREACHABLE)
+            await _until_loaded(registry)
             names = [described.source.name for described in sources] or [Product.get_collection_name()]
             if reset:
                 for name in names:
@@ -96,6 +96,13 @@ def _connect(chosen: Settings) -> Database:
     )
 
 
+async def _until_loaded(registry: Registry) -> None:
+    """Wait for the registry, however long its indexes take to build; raises StartupFailure."""
+    while not await registry.wait_until_loaded(WAIT_S):
+        if not await registry.database.is_reachable():
+            raise StartupFailure(UNREACHABLE)
+
+
 async def _import(registry: Registry, sources: Sequence[Described]) -> None:
     for described in sources:
         with progress.shown() as read:
@@ -111,12 +118,14 @@ async def _seed(products: Collection) -> None:
 
 async def _shelves(registry: Registry, names: Sequence[str]) -> tuple[Shelf, ...]:
     """Describe the collections of these names, then the others that hold anything."""
-    shelves = [await _shelf(registry.get(name)) for name in names]
-    others = [await _shelf(collection) for collection in registry.all() if collection.name not in names]
+    shelves = [await _shelf(registry, registry.get(name)) for name in names]
+    others = [
+        await _shelf(registry, collection) for collection in registry.all() if collection.name not in names
+    ]
     return (*shelves, *(shelf for shelf in others if shelf.count))
 
 
-async def _shelf(collection: Collection) -> Shelf:
+async def _shelf(registry: Registry, collection: Collection) -> Shelf:
     rules = collection.description.rules
     is_open = all(rules.decide(verb, ANONYMOUS).allowed for verb in VERBS)
     found, _ = await reading.find(collection, OPERATOR, ListQuery(limit=1))
@@ -124,7 +133,7 @@ async def _shelf(collection: Collection) -> Shelf:
     for document in found:
         seen = encoding.view(collection, document)
         example = encoding.dump({name: seen[name] for name in seen if name not in bodies.SYSTEM_NAMES})
-    return Shelf(collection.name, await imports.count(collection), is_open, example)
+    return Shelf(collection.name, await imports.count(registry, collection), is_open, example)
 
 
 async def _new_admin() -> str | None:
