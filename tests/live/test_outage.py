@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -216,28 +215,29 @@ async def test_a_write_in_flight_at_the_end_of_the_service_is_answered(
 
 
 async def test_a_service_that_starts_before_its_database_is_ready_as_soon_as_that_is(
-    tmp_path: Path, unused_tcp_port: int
+    mongodb: Database, unused_tcp_port: int
 ) -> None:
-    with database(tmp_path) as mongodb:
-        await asyncio.to_thread(mongodb.stop)
-        url = f"http://127.0.0.1:{unused_tcp_port}"
-        early: dict[str, Any] = {"SHEAF_PORT": str(unused_tcp_port), "SHEAF_DATABASE_TIMEOUT_S": "0.2"}
-        with started(*SHEAF, variables=variables(mongodb.uri) | early) as process:
-            async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    early: dict[str, Any] = {"SHEAF_PORT": str(unused_tcp_port), "SHEAF_DATABASE_TIMEOUT_S": "0.2"}
+    mongodb.kill()
+    with started(*SHEAF, variables=variables(mongodb.uri) | early) as process:
+        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
 
-                async def is_live() -> bool:
-                    try:
-                        return (await http.get("/api/health/live")).is_success
-                    except httpx.TransportError:
-                        await asyncio.sleep(0.02)
-                        return False
+            async def is_live() -> bool:
+                try:
+                    return (await http.get("/api/health/live")).is_success
+                except httpx.TransportError:
+                    await asyncio.sleep(0.02)
+                    return False
 
+            try:
                 await until(is_live, 10)
                 for path in ("/api/health/ready", "/api/products"):
                     assert_unavailable(await http.get(path))
+            finally:
                 await asyncio.to_thread(mongodb.start)
-                assert process.stdout is not None
-                line = asyncio.to_thread(process.stdout.readline)
-                assert await asyncio.wait_for(line, RECOVERED_S) == f"Listening on {url}\n"
-                assert (await http.get("/api/health/ready")).is_success
-                assert (await http.get("/api/products")).is_success
+            assert process.stdout is not None
+            line = asyncio.to_thread(process.stdout.readline)
+            assert await asyncio.wait_for(line, RECOVERED_S) == f"Listening on {url}\n"
+            assert (await http.get("/api/health/ready")).is_success
+            assert (await http.get("/api/products")).is_success
