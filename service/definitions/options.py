@@ -42,7 +42,7 @@ def parse(options: Any) -> Options:
         if name not in NAMES
     ]
     id_type = options.get("id_type")
-    if id_type is not None and id_type not in ID_TYPES:
+    if id_type is not None and not (isinstance(id_type, str) and id_type in ID_TYPES):
         detail = f"the id_type is not one of {', '.join(ID_TYPES)}"
         violations.append(Violation(detail, "enum", pointer="/options/id_type"))
     if violations:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from service.errors import DefinitionInvalid, Violation
 from service.schema import references
 from service.schema.compile import compile as compile_schema
+from service.schema.explain import beyond_int64
 from service.schema.pointers import escape, join
 from service.schema.sentences import snake_case
 from service.schema.subschemas import Subschemas, collect
@@ -52,6 +54,8 @@ def _unreadable(schema: Any) -> Iterator[Violation]:
         yield Violation(f"the schema is nested deeper than {MAXIMUM_DEPTH} levels", "too_deep", "")
     elif len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > MAXIMUM_BYTES:
         yield Violation(f"the schema is larger than {MAXIMUM_BYTES // 1024} KiB of JSON", "too_large", "")
+    else:
+        yield from (replace(each, hint=None) for each in beyond_int64(schema))
 
 
 def _is_deeper(value: Any, maximum: int) -> bool:

@@ -51,6 +51,8 @@ SCHEMAS: list[Any] = [
     pytest.param(below({"allOf": [{"type": "string"}] * 3000}), id="A44-many"),
     pytest.param(below({"enum": list(range(60_000))}), id="A44-long-enum"),
     pytest.param(below({"description": "x" * 900_000}), id="A44-large"),
+    pytest.param(below({"maximum": 2**70}), id="A44-number-beyond-64-bits"),
+    pytest.param({"type": "object", "examples": [2**64]}, id="A44-example-beyond-64-bits"),
     pytest.param(below({"maxLength": -1}), id="A44-negative-length"),
     pytest.param(below({"maxLength": "9" * 400}), id="A44-length-as-text"),
     pytest.param(below({"pattern": "(a+)+$(?=b)"}), id="A12-look-around"),
@@ -127,3 +129,27 @@ async def test_a_bad_index_is_refused_without_a_word_of_the_driver(siege: Siege,
     now = siege.stored()
     now.pop("hostile", None)  # MongoDB keeps an empty collection of what an index could not be built on
     assert now == before
+
+
+NO_ID_TYPES: list[Any] = [[], {}, 1, 0, True, "INTEGER"]
+MISTYPED: dict[str, list[Any]] = {
+    "options": [*({"id_type": each} for each in NO_ID_TYPES), [], "x", 1, None],
+    "rules": [[], "anyone", None, {"read": None}, {"read": [[]]}, {"read": {}}],
+    "indexes": [{}, None, [None], [[]], [{"fields": [[]]}], [{"geo": {}}]],
+    "name": [{}, [], None, 1, "", "a" * 64, "a\n", "users", "-a", "\u0430bc"],
+    "__class__": [{}],
+    "schema": [None, [], True, "object"],
+}
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [pytest.param(name, each, id=f"A4-{name}-{each}") for name in MISTYPED for each in MISTYPED[name]],
+)
+async def test_a_part_of_another_type_is_refused_where_it_is(siege: Siege, member: str, value: Any) -> None:
+    before = siege.stored()
+    body = {"name": "hostile", "schema": {"type": "object"}, member: value}
+    answer = await siege.client.post("/api/collections", json=body, headers=siege.people["admin"])
+    assert (answer.status_code, answer.json()["code"]) == (400, "definition.invalid"), answer.text
+    assert answer.json()["errors"][0]["pointer"].startswith(f"/{member}")
+    assert siege.stored() == before
