@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     )
     pool_size: int = Field(50, ge=1, le=1000, description="MongoDB connections per worker at the most.")
     database_timeout_s: float = Field(
-        3.0, gt=0, le=60, description="Seconds to find a usable MongoDB server before answering 503."
+        3.0, gt=0, le=60, description="Seconds that a start waits for MongoDB; then the service starts all the same and answers 503."
     )
     operation_timeout_s: float = Field(
         4.0, gt=0, le=300, description="Seconds that one MongoDB operation may take, retries included."

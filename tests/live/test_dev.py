@@ -33,7 +33,7 @@ BLOG = {
     "profile": {"name": "Ann"},
 }
 PASSWORD = re.compile(r"Sign in as (\S+) with password (\S+) \(shown only now\):")
-LAST_LINE = re.compile(r"  curl \S+/api/auth/login |  SHEAF_ENVIRONMENT=development ")
+LAST_LINE = re.compile(r"  curl \S+/api/auth/login |  sheaf user create ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ def dev(*arguments: str | Path, data: Path) -> Iterator[Dev]:
         lines: list[str] = []
         while not lines or not LAST_LINE.match(lines[-1]):
             lines.append(service.process.stdout.readline())
+            assert lines[-1], "it ended without its last line"
         with httpx.Client(base_url=service.url, timeout=DEADLINE_S) as client:
             yield Dev(service, client, "".join(lines))
 
