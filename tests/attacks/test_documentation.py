@@ -1,0 +1,38 @@
+"""docs/attacks.md names every attack that is tried here, and only tests that exist."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/attacks.md").read_text()
+ROWS = {
+    cells[1].strip(): cells for cells in (line.split("|") for line in PAGE.splitlines() if line[:3] == "| A")
+}
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    assert NAMED
+    for path, name in NAMED:
+        tree = ast.parse((ROOT / path).read_text())
+        functions = {
+            node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        assert name in functions, f"{path}::{name}"
+
+
+def test_every_row_says_all_and_names_a_test() -> None:
+    for attack, cells in ROWS.items():
+        assert all(cell.strip() for cell in cells[1:-1]), attack
+        assert "::test_" in cells[5], attack
+
+
+def test_every_attack_that_is_tried_is_on_the_page() -> None:
+    tried: set[str] = set()
+    for path in (ROOT / "tests/attacks").glob("test_*.py"):
+        text = path.read_text()
+        tried |= {attack.upper() for attack in re.findall(r"def test_(a\d+)_", text)}
+        tried |= set(re.findall(r"\"(A\d+)-", text))
+    assert tried <= ROWS.keys()
+    assert len(ROWS) == PAGE.count("\n| A")
