@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> Litestar:
 
     Raises StartupFailure when the settings lack the database or the secret.
     """
-    database = _database(settings)
+    database = databases.connect(**settings.connection)
     drain = Drain.of_process()
     tokens = _tokens(settings)
     registry = Registry(database, DOCUMENTS)
@@ -114,18 +114,6 @@ def _pipeline(settings: Settings, drain: Drain, tokens: Tokens, counts: SharedCo
         pipeline.append(limits)
     pipeline.append(Deadline(timeout_s=settings.operation_timeout_s + GRACE_S))
     return pipeline
-
-
-def _database(settings: Settings) -> Database:
-    if settings.mongodb_uri is None:
-        raise StartupFailure("MONGODB_URI is not set; name a MongoDB replica set, or run `sheaf dev`.")
-    return databases.connect(
-        settings.mongodb_uri.get_secret_value(),
-        settings.database,
-        pool_size=settings.pool_size,
-        selection_timeout_s=settings.database_timeout_s,
-        operation_timeout_s=settings.operation_timeout_s,
-    )
 
 
 def _tokens(settings: Settings) -> Tokens:

@@ -68,7 +68,10 @@ class Settings(BaseSettings):
     )
     pool_size: int = Field(50, ge=1, le=1000, description="MongoDB connections per worker at the most.")
     database_timeout_s: float = Field(
-        3.0, gt=0, le=60, description="Seconds that a start waits for MongoDB; then the service starts all the same and answers 503."
+        3.0,
+        gt=0,
+        le=60,
+        description="Seconds that a start waits for MongoDB; then it goes on and answers 503.",
     )
     operation_timeout_s: float = Field(
         4.0, gt=0, le=300, description="Seconds that one MongoDB operation may take, retries included."
@@ -151,6 +154,19 @@ class Settings(BaseSettings):
                 f"{PREFIX}CORS_ORIGINS may not be `*` while {PREFIX}CORS_CREDENTIALS is on; list the origins"
             )
         return self
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """Give the arguments of `database.connect`; raises StartupFailure without a MONGODB_URI."""
+        if self.mongodb_uri is None:
+            raise StartupFailure("MONGODB_URI is not set; name a MongoDB replica set, or run `sheaf dev`.")
+        return {
+            "uri": self.mongodb_uri.get_secret_value(),
+            "name": self.database,
+            "pool_size": self.pool_size,
+            "selection_timeout_s": self.database_timeout_s,
+            "operation_timeout_s": self.operation_timeout_s,
+        }
 
     @property
     def worker_count(self) -> int:

@@ -75,16 +75,8 @@ def _password(*, from_stdin: bool, generated: bool) -> str:
 
 
 async def _create(chosen: Settings, email: str, password: str, roles: set[str], name: str | None) -> User:
-    if chosen.mongodb_uri is None:
-        raise StartupFailure("MONGODB_URI must be set.")
     passwords = Passwords(threads=1)
-    connection = database.connect(
-        chosen.mongodb_uri.get_secret_value(),
-        chosen.database,
-        pool_size=1,
-        selection_timeout_s=chosen.database_timeout_s,
-        operation_timeout_s=chosen.operation_timeout_s,
-    )
+    connection = database.connect(**chosen.connection)
     try:
         if not await connection.is_reachable():  # asked first, because building indexes may take its time
             raise StartupFailure(UNREACHABLE)

@@ -20,7 +20,6 @@ from service.access.rules import VERBS
 from service.cli.dev import progress, report
 from service.cli.dev.seed import PRODUCTS
 from service.cli.user import UNREACHABLE
-from service.database import Database
 from service.documents import body as bodies
 from service.documents import encoding, loading, reading
 from service.errors import DatabaseUnavailable, Duplicate, StartupFailure
@@ -62,7 +61,7 @@ def prepare(chosen: Settings, sources: Sequence[Described], *, reset: bool, seed
 
 
 async def _prepare(chosen: Settings, sources: Sequence[Described], *, reset: bool, seed: bool) -> Prepared:
-    connection = _connect(chosen)
+    connection = database.connect(**chosen.connection)
     try:
         if not await connection.is_reachable():  # asked first, because building indexes may take its time
             raise StartupFailure(UNREACHABLE)
@@ -82,18 +81,6 @@ async def _prepare(chosen: Settings, sources: Sequence[Described], *, reset: boo
         raise StartupFailure(CUT_OFF) from None
     finally:
         connection.close()
-
-
-def _connect(chosen: Settings) -> Database:
-    if chosen.mongodb_uri is None:
-        raise StartupFailure("MONGODB_URI must be set.")
-    return database.connect(
-        chosen.mongodb_uri.get_secret_value(),
-        chosen.database,
-        pool_size=chosen.pool_size,
-        selection_timeout_s=chosen.database_timeout_s,
-        operation_timeout_s=chosen.operation_timeout_s,
-    )
 
 
 async def _until_loaded(registry: Registry) -> None:
