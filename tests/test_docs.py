@@ -1,0 +1,78 @@
+"""The pages say what is there: links, commands, paths, decisions."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.app import create_app
+from service.cli import COMMANDS
+from service.definitions.names import NAME, RESERVED
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DECISIONS = sorted(ROOT.glob("docs/decisions/*.md"))
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+PATH = re.compile(r"`(?:[A-Z/]+ )?(/api[^`\s?]*)")
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = LINK.findall(page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_page_can_be_found_from_the_readme() -> None:
+    linked = {(ROOT / target).resolve() for target in LINK.findall((ROOT / "README.md").read_text())}
+    assert {page for page in ROOT.glob("docs/*.md") if page not in linked} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_commands_exist(page: Path) -> None:
+    text = page.read_text()
+    assert {name for name in re.findall(r"`sheaf ([a-z]+)", text) if name not in COMMANDS} == set()
+    scripts = set(re.findall(r"scripts/([a-z]+)", text))
+    assert {name for name in scripts if not (ROOT / "scripts" / name).exists()} == set()
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=named)
+def test_a_decision_has_its_parts_and_names_what_keeps_it(page: Path) -> None:
+    text = page.read_text()
+    assert text.startswith(f"# {page.name[:4]} ")
+    for part in ("Context", "Decision", "Consequences", "Alternatives", "Kept by"):
+        assert f"**{part}" in text
+    kept_by = re.findall(r"`((?:tests|scripts)/[^`]+)`", text.split("**Kept by")[1])
+    assert kept_by
+    for place in kept_by:
+        path, _, test = place.partition("::")
+        assert (ROOT / path).exists(), place
+        assert not test or f"def {test}(" in (ROOT / path).read_text(), place
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    assert [page.name[:4] for page in DECISIONS] == [f"{n + 1:04}" for n in range(len(DECISIONS))]
+
+
+def routes(settings: Settings) -> Iterator[str]:
+    for route in create_app(settings).routes:
+        yield re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path).replace("{document_id}", "{id}")
+
+
+async def test_the_page_of_the_api_has_every_path(settings: Settings) -> None:
+    text = (ROOT / "docs" / "api.md").read_text()
+    table = text.split("## Paths")[1].split("## Documents")[0]
+    told = {path.rstrip("/") for path in PATH.findall(table)}
+    assert {path for path in routes(settings) if path.startswith("/api")} == told
+
+
+def test_the_page_of_the_api_has_the_names_of_collections() -> None:
+    text = (ROOT / "docs" / "api.md").read_text()
+    assert f"`^{NAME.pattern}$`" in text
+    sentence = text.split("Reserved are: ")[1].split(".")[0]
+    assert set(re.findall(r"`([a-z]+)`", sentence)) == RESERVED
