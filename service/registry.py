@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from service.database import Database
 from service.definitions import description as descriptions
 from service.definitions.description import Description
 from service.documents.joining import JoinedReads
+from service.documents.turns import Turns
 from service.errors import CollectionNotFound, DatabaseUnavailable, Failure
 from service.query.kinds import Kind
 
@@ -45,7 +46,8 @@ class Collection:
     """A named set of documents, the same whether a class or a runtime definition describes it.
 
     `uid` and `version` tell one state of its definition from all others. `documents` is the driver's
-    collection, which reads plain dicts; `joined_reads` reads them by id, many at once.
+    collection, which reads plain dicts; `joined_reads` reads them by id, many at once; in
+    `turns` those who change one document on this worker wait for each other.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Collection:
     description: Description
     documents: Any
     joined_reads: JoinedReads
+    turns: Turns = field(default_factory=Turns)
 
 
 class Registry:

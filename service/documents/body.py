@@ -9,6 +9,7 @@ from service import schema as schemas
 from service.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Failure, FieldNotWritable, Violation
 from service.registry import Collection
 from service.schema.check import MAXIMUM_NAME_BYTES
+from service.schema.pointers import escape
 
 SYSTEM_NAMES = frozenset({"id", *SYSTEM_FIELDS})
 SURELY_SHORT_CHARACTERS = MAXIMUM_NAME_BYTES // 4
@@ -76,24 +77,15 @@ def _illegal_names(value: Any, pointer: str = "") -> Iterator[Violation]:
             if not name or name[0] in "_$" or "." in name or "\0" in name:
                 shown = name.replace("\0", "\\0")[:80]
                 yield Violation(
-                    f"`{shown}` cannot be the name of a field", "name", pointer=f"{pointer}/{escape(name)}"
+                    f"`{shown}` cannot be the name of a field", "name", pointer=pointer + escape(name)
                 )
             if isinstance(member, dict | list):
-                yield from _illegal_names(member, f"{pointer}/{escape(name)}")
+                yield from _illegal_names(member, pointer + escape(name))
     else:
         for position, member in enumerate(value):
             if isinstance(member, dict | list):
-                yield from _illegal_names(member, f"{pointer}/{position}")
+                yield from _illegal_names(member, pointer + escape(position))
 
 
 def _is_long(name: str) -> bool:
     return len(name) > SURELY_SHORT_CHARACTERS and len(name.encode()) > MAXIMUM_NAME_BYTES
-
-
-def escape(name: str) -> str:
-    """Write a name as a token of a JSON pointer (RFC 6901, 3).
-
-    >>> escape("a/b~c")
-    'a~1b~0c'
-    """
-    return name.replace("~", "~0").replace("/", "~1")

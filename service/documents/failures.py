@@ -4,9 +4,9 @@ from typing import NoReturn
 
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure
 
-from service.documents.body import escape
 from service.errors import BodyTooLarge, DocumentInvalid, Duplicate, Violation
 from service.registry import Collection
+from service.schema.pointers import join
 
 UNINDEXABLE = {16755, 16756, 171, 17280, 17261, 17262}
 """Codes of "cannot extract geo keys", "cannot index parallel arrays" and their kin."""
@@ -35,8 +35,5 @@ def _duplicate(error: DuplicateKeyError) -> Duplicate:
         return Duplicate()
     names = " and ".join(f"`{path}`" for path in paths)
     detail = f"Another document has the same {names}"
-    violations = [
-        Violation("the value is taken", "unique", pointer="/" + "/".join(map(escape, path.split("."))))
-        for path in paths
-    ]
+    violations = [Violation("the value is taken", "unique", pointer=join(path.split("."))) for path in paths]
     return Duplicate(detail, errors=violations)

@@ -13,15 +13,12 @@ from service.documents import body as bodies
 from service.documents import encoding, failures, ids, patches
 from service.documents.preconditions import Expected, version_of
 from service.documents.reading import permit, selector
-from service.documents.turns import Turns
 from service.errors import Contention, DocumentNotFound, PatchInvalid
 from service.query import Compare, Node, conjoin
 from service.registry import Collection
 
 ATTEMPTS = 32
 """How often a change is tried again on the newest version before the client is told of the contention."""
-
-_turns = Turns()
 
 Change = Callable[[dict[str, Any]], Any]
 """From a document as JSON to the body that shall replace it."""
@@ -144,7 +141,7 @@ async def _change(
 ) -> dict[str, Any]:
     """Change a document when it is this request's turn among those of this worker."""
     where = permit(collection, principal, "update")
-    async with _turns.of((collection.name, document_id)):
+    async with collection.turns.of(document_id):
         return await _change_now(collection, document_id, where, expected, change)
 
 
