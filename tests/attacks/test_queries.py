@@ -132,7 +132,9 @@ async def test_a39_what_is_hidden_is_in_no_answer(siege: Siege) -> None:
         await client.patch(path, json={"name": "Case"}, headers=ann),
         await client.put(path, json={"name": "Case", "secret": "s3cret"}, headers=ann),
         await client.post("/api/vault", json={"name": 1, "secret": "s3cret"}, headers=ann),
-        await client.post("/api/vault", json={"secret": ["s3cret"], "parts": [{"key": 8675309.25}]}, headers=ann),
+        await client.post(
+            "/api/vault", json={"secret": ["s3cret"], "parts": [{"key": 8675309.25}]}, headers=ann
+        ),
     ]
     assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200, 400, 400]
     for secret in ("s3cret", "k3y", "8675309"):
