@@ -59,7 +59,7 @@ async def create(registry: Registry, body: dict[str, Any], owner: str | None) ->
     try:
         await registry.database.patiently(lambda: building.build(documents, description.indexes, []))
         await _store(definition, deleted)
-    except Exception:
+    except BaseException:  # a client that leaves cancels, and leaves no index behind either
         await _settle(registry, name, description.indexes)
         raise
     return await registry.apply(definition)
@@ -77,7 +77,7 @@ async def replace(registry: Registry, collection: Collection, body: dict[str, An
     try:
         await registry.database.patiently(lambda: building.build(documents, description.indexes, present))
         await _restate(collection, description)
-    except Exception:
+    except BaseException:  # a client that leaves cancels, and leaves no index behind either
         await _settle(registry, collection.name, description.indexes)
         raise
     await _settle(registry, collection.name, present)
