@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         description="Seconds that a start waits for MongoDB; then it goes on and answers 503.",
     )
     operation_timeout_s: float = Field(
-        4.0, gt=0, le=300, description="Seconds that one MongoDB operation may take, retries included."
+        3.0, gt=0, le=300, description="Seconds that one MongoDB operation may take, retries included."
     )
 
     # --- identity
