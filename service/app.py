@@ -59,7 +59,7 @@ def create_app(settings: Settings) -> Litestar:
     database = databases.connect(**settings.connection)
     drain = Drain.of_process()
     tokens = _tokens(settings)
-    registry = Registry(database, DOCUMENTS)
+    registry = Registry(database, DOCUMENTS, document_limit_bytes=settings.body_limit_bytes)
     counts = SharedCounts(database.motor["_rate_limits"])
     application = Litestar(
         route_handlers=[

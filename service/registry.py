@@ -58,14 +58,18 @@ class Collection:
     description: Description
     documents: Any
     joined_reads: JoinedReads
+    document_limit_bytes: int
     turns: Turns = field(default_factory=Turns)
 
 
 class Registry:
     """The collections by name; each change replaces the whole table at once, so readers need no lock."""
 
-    def __init__(self, database: Database, models: Sequence[type[Document]]) -> None:
+    def __init__(
+        self, database: Database, models: Sequence[type[Document]], *, document_limit_bytes: int
+    ) -> None:
         self.database = database
+        self._document_limit_bytes = document_limit_bytes
         self._models = tuple(models)
         self._collections: Mapping[str, Collection] = {}
         self._is_loaded = asyncio.Event()
@@ -201,6 +205,7 @@ class Registry:
             description=description,
             documents=(documents := _plain_documents(model)),
             joined_reads=JoinedReads(documents),
+            document_limit_bytes=self._document_limit_bytes,
         )
 
     def _of_class(self, model: type[Document]) -> Collection:
@@ -225,6 +230,7 @@ class Registry:
             description=description,
             documents=(documents := _plain_documents(model)),
             joined_reads=JoinedReads(documents),
+            document_limit_bytes=self._document_limit_bytes,
         )
 
 

@@ -22,7 +22,11 @@ from service.controllers.requests import (
 from service.documents import encoding, ids, preconditions, reading, writing
 from service.guards import MayAct, principal
 from service.query import ListQuery, parse_list
+from service.query.limits import MAXIMUM_SKIP
 from service.registry import Collection
+
+MAXIMUM_LINKED_BYTES = 2000
+"""Queries up to this length are repeated in the links to other pages."""
 
 
 class DocumentsController(Controller):
@@ -38,7 +42,7 @@ class DocumentsController(Controller):
         documents, has_more = await reading.find(found, principal(request), query)
         content = encoding.list_bytes(found, documents, query.page, query.limit, has_more=has_more)
         entity_tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
-        return tagged_response(request, content, entity_tag, Link=_links(request, query, has_more=has_more))
+        return tagged_response(request, content, entity_tag, **_links(request, query, has_more=has_more))
 
     @post("/", guards=[MayAct("create")])
     async def create_document(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
@@ -120,8 +124,13 @@ def _answer(
     return json_response(content, status_code=status_code, headers=headers)
 
 
-def _links(request: AnyRequest, query: ListQuery, *, has_more: bool) -> str:
-    """Give the `Link` header (RFC 8288) with the pages around this one, relative to the API's root."""
+def _links(request: AnyRequest, query: ListQuery, *, has_more: bool) -> dict[str, str]:
+    """Give the `Link` header (RFC 8288) with the pages around this one, relative to the API's root.
+
+    None at all for a query so long that proxies would refuse the header.
+    """
+    if len(request.scope["query_string"]) > MAXIMUM_LINKED_BYTES:
+        return {}
     path = normalize_path(request.scope["path"])  # `//api/films` would name another host
     others = [(name, value) for name, value in parameters_of(request) if name != "page"]
 
@@ -131,6 +140,6 @@ def _links(request: AnyRequest, query: ListQuery, *, has_more: bool) -> str:
     links = [link(1, "first")]
     if query.page > 1:
         links.append(link(query.page - 1, "prev"))
-    if has_more:
+    if has_more and query.page * query.limit <= MAXIMUM_SKIP:
         links.append(link(query.page + 1, "next"))
-    return ", ".join(links)
+    return {"Link": ", ".join(links)}

@@ -17,10 +17,10 @@ from service.errors import (
     Violation,
     suggestion,
 )
+from service.query.limits import MAXIMUM_PARAMETERS
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
-MAXIMUM_PARAMETERS = 100
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -13,7 +13,7 @@ from service.documents import body as bodies
 from service.documents import encoding, failures, ids, patches
 from service.documents.preconditions import Expected, version_of
 from service.documents.reading import permit, selector
-from service.errors import Contention, DocumentNotFound, PatchInvalid
+from service.errors import BodyTooLarge, Contention, DocumentNotFound, PatchInvalid
 from service.query import Compare, Node, conjoin
 from service.registry import Collection
 
@@ -65,7 +65,7 @@ async def replace(
     """Replace a document by a client's JSON; gives it as stored now.
 
     Members that the client cannot see or cannot write stay as they are. Raises DocumentNotFound, Stale,
-    DocumentInvalid, FieldNotWritable, Duplicate, Contention.
+    DocumentInvalid, FieldNotWritable, BodyTooLarge, Duplicate, Contention.
     """
     schema = collection.description.schema
 
@@ -184,6 +184,9 @@ def _changed(collection: Collection, present: dict[str, Any], change: Change) ->
     if violations:
         raise bodies.refused(violations)
     bodies.check(collection, document)
+    if len(encoding.dump(document)) > collection.document_limit_bytes:
+        limit_bytes = collection.document_limit_bytes
+        raise BodyTooLarge(f"The document would be larger than a body may be, {limit_bytes} bytes")
     encoded = schema.encode(document)
     unchanged = {
         name: present[name]

@@ -396,3 +396,34 @@ async def test_sorting_by_two_arrays_is_a_clear_refusal(
     await client.post("/api/pairs", json={"a": [1, 2], "b": [3, 4]}, headers=admin)
     answer = await client.get("/api/pairs?sort=a,b", headers=admin)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "parallel_arrays")
+
+
+async def test_links_lead_to_the_pages_around(
+    client: httpx.AsyncClient, goods: str, admin: dict[str, str]
+) -> None:
+    for number in range(3):
+        await client.post(goods, json={"name": f"Mug {number}", "price": number}, headers=admin)
+    answer = await client.get(f"{goods}?limit=1&page=2&sort=-price")
+    assert answer.headers["link"] == (
+        f'<{goods}?limit=1&sort=-price&page=1>; rel="first", '
+        f'<{goods}?limit=1&sort=-price&page=1>; rel="prev", '
+        f'<{goods}?limit=1&sort=-price&page=3>; rel="next"'
+    )
+    for each in answer.links.values():
+        assert (await client.get(each["url"])).status_code == 200
+    assert "next" not in (await client.get(f"{goods}?limit=1&page=3")).links
+    long = await client.get(goods, params={"filter[name][nin]": ",".join(["x" * 20] * 100)})
+    assert (long.status_code, "link" in long.headers) == (200, False)
+
+
+async def test_patches_cannot_make_a_document_larger_than_a_body_may_be(
+    client: httpx.AsyncClient, admin: dict[str, str]
+) -> None:
+    body = {"name": "logs", "schema": {"type": "object"}, "rules": {"read": "anyone"}}
+    await client.post("/api/collections", json=body, headers=admin)
+    created = (await client.post("/api/logs", json={"a": "x" * 700_000}, headers=admin)).json()["data"]
+    path = f"/api/logs/{created['id']}"
+    grown = await client.patch(path, json={"b": "x" * 700_000}, headers=admin)
+    assert (grown.status_code, grown.json()["code"]) == (413, "body.too_large")
+    assert (await client.get(path)).json()["data"] == created
+    assert (await client.patch(path, json={"b": "x" * 100_000}, headers=admin)).status_code == 200
