@@ -7,6 +7,7 @@ from litestar.handlers import BaseRouteHandler
 
 from service.access.principals import ANONYMOUS, Principal
 from service.access.rules import Verb
+from service.documents.reading import permit
 from service.errors import Failure, Forbidden, SignInRequired
 from service.registry import Registry
 
@@ -59,9 +60,7 @@ class MayAct:
         """Raise CollectionNotFound, Forbidden, or SignInRequired when signing in might help."""
         registry = cast("Registry", connection.app.state.registry)
         collection = registry.get(connection.path_params["collection"])
-        if not collection.description.rules.decide(self._verb, principal(connection)).allowed:
-            signed_in(connection)
-            raise Forbidden(f"The rules of `{collection.name}` do not let you {self._verb} its documents")
+        permit(collection, principal(connection), self._verb)
 
 
 def principal(connection: Connection) -> Principal:

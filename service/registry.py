@@ -196,17 +196,8 @@ class Registry:
             ID_CLASSES[description.options.id_kind],
         )
         await self.database.initialise([model])
-        return Collection(
-            name=definition.id,
-            uid=definition.uid,
-            version=definition.version,
-            source="runtime",
-            model=model,
-            description=description,
-            documents=(documents := _plain_documents(model)),
-            joined_reads=JoinedReads(documents),
-            document_limit_bytes=self._document_limit_bytes,
-        )
+        identity = (definition.id, definition.uid, definition.version)
+        return self._collection("runtime", identity, model, description)
 
     def _of_class(self, model: type[Document]) -> Collection:
         """Make the collection of a code-first class; its version is fixed: code changes with a restart."""
@@ -221,14 +212,26 @@ class Registry:
                 "options": id_type | getattr(model, "options", {}),
             }
         )
+        return self._collection("code", (model.get_collection_name(), "code", 1), model, description)
+
+    def _collection(
+        self,
+        source: Literal["code", "runtime"],
+        identity: tuple[str, str, int],
+        model: type[Document],
+        description: Description,
+    ) -> Collection:
+        """Make a collection of what describes it; `identity` is its name, uid and version."""
+        name, uid, version = identity
+        documents = model.get_motor_collection().with_options(codec_options=FAST_CODEC)
         return Collection(
-            name=model.get_collection_name(),
-            uid="code",
-            version=1,
-            source="code",
+            name=name,
+            uid=uid,
+            version=version,
+            source=source,
             model=model,
             description=description,
-            documents=(documents := _plain_documents(model)),
+            documents=documents,
             joined_reads=JoinedReads(documents),
             document_limit_bytes=self._document_limit_bytes,
         )
@@ -236,7 +239,3 @@ class Registry:
 
 def _stored_definitions() -> Any:
     return CollectionDefinition.get_motor_collection()
-
-
-def _plain_documents(model: type[Document]) -> Any:
-    return model.get_motor_collection().with_options(codec_options=FAST_CODEC)

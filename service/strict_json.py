@@ -1,39 +1,43 @@
 """JSON as RFC 8259 means it, without what its readers disagree on."""
 
 import json
+import math
 from collections import Counter
 from typing import Any, NoReturn
 
 from service.errors import JsonInvalid
 
 MAXIMUM_DEPTH = 100
+HALF_CHARACTER = "an escape such as \\ud800 is half a character"
 
 
-class _Refused(ValueError):
+class RefusedJson(ValueError):
     """Why text that Python's reader would take is not taken here."""
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Give the members of an object; raises RefusedJson for a name that is there twice."""
     members = dict(pairs)
     if len(members) != len(pairs):
         (twice, _) = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise _Refused(f"the member {json.dumps(twice[:80])} appears twice in one object")
+        raise RefusedJson(f"the member {json.dumps(twice[:80])} appears twice in one object")
     return members
 
 
-def _finite(text: str) -> float:
+def finite(text: str) -> float:
+    """Read a number as a double; raises RefusedJson when it is beyond one."""
     number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise _Refused(f"the number {text[:40]} is too large")
+    if not math.isfinite(number):
+        raise RefusedJson(f"the number {text[:40]} is too large")
     return number
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _Refused(f"{name} is not a JSON value")
+    raise RefusedJson(f"{name} is not a JSON value")
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_no_duplicates, parse_float=_finite, parse_constant=_no_constant
+    object_pairs_hook=without_duplicates, parse_float=finite, parse_constant=_no_constant
 )
 
 
@@ -52,7 +56,7 @@ def parse(raw: bytes) -> Any:
         value = _DECODER.decode(raw.decode("utf-8"))
     except json.JSONDecodeError as error:
         raise JsonInvalid(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
-    except _Refused as error:
+    except RefusedJson as error:
         raise JsonInvalid(str(error)) from None
     except UnicodeDecodeError as error:
         raise JsonInvalid(f"byte {error.start} is not UTF-8") from None
@@ -60,10 +64,10 @@ def parse(raw: bytes) -> Any:
         raise _too_deep() from None
     except ValueError:
         raise JsonInvalid("a number has too many digits") from None
-    if raw.count(b"[") + raw.count(b"{") > MAXIMUM_DEPTH and _depth(value) > MAXIMUM_DEPTH:
+    if raw.count(b"[") + raw.count(b"{") > MAXIMUM_DEPTH and depth(value) > MAXIMUM_DEPTH:
         raise _too_deep()
-    if b"\\u" in raw:
-        _refuse_lone_surrogates(value)
+    if b"\\u" in raw and has_half_characters(value):
+        raise JsonInvalid(HALF_CHARACTER)
     return value
 
 
@@ -71,18 +75,20 @@ def _too_deep() -> JsonInvalid:
     return JsonInvalid(f"the text is nested more than {MAXIMUM_DEPTH} levels deep")
 
 
-def _depth(value: Any) -> int:
+def depth(value: Any) -> int:
     """Count the levels of nesting, one level of the text at a time: recursion is what is guarded against."""
-    depth, level = 0, [value]
+    count, level = 0, [value]
     while level:
         nested = [each for each in level if isinstance(each, dict | list)]
         level = [part for each in nested for part in (each.values() if isinstance(each, dict) else each)]
-        depth += bool(nested)
-    return depth
+        count += bool(nested)
+    return count
 
 
-def _refuse_lone_surrogates(value: Any) -> None:
+def has_half_characters(value: Any) -> bool:
+    """Tell whether a text within a value has a surrogate without its other half, which UTF-8 cannot hold."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise JsonInvalid("an escape such as \\ud800 is half a character") from None
+        return True
+    return False

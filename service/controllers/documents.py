@@ -38,11 +38,13 @@ class DocumentsController(Controller):
     async def list_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
         """Give one page of documents: `filter`, `sort`, `page`, `limit`, `fields`."""
         found = _collection(request, collection)
-        query = parse_list(parameters_of(request), found.description.schema.root)
+        parameters = parameters_of(request)
+        query = parse_list(parameters, found.description.schema.root)
         documents, has_more = await reading.find(found, principal(request), query)
         content = encoding.list_bytes(found, documents, query.page, query.limit, has_more=has_more)
         entity_tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
-        return tagged_response(request, content, entity_tag, **_links(request, query, has_more=has_more))
+        links = _links(request, parameters, query, has_more=has_more)
+        return tagged_response(request, content, entity_tag, **links)
 
     @post("/", guards=[MayAct("create")])
     async def create_document(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
@@ -124,7 +126,9 @@ def _answer(
     return json_response(content, status_code=status_code, headers=headers)
 
 
-def _links(request: AnyRequest, query: ListQuery, *, has_more: bool) -> dict[str, str]:
+def _links(
+    request: AnyRequest, parameters: list[tuple[str, str]], query: ListQuery, *, has_more: bool
+) -> dict[str, str]:
     """Give the `Link` header (RFC 8288) with the pages around this one, relative to the API's root.
 
     None at all for a query so long that proxies would refuse the header.
@@ -132,7 +136,7 @@ def _links(request: AnyRequest, query: ListQuery, *, has_more: bool) -> dict[str
     if len(request.scope["query_string"]) > MAXIMUM_LINKED_BYTES:
         return {}
     path = normalize_path(request.scope["path"])  # `//api/films` would name another host
-    others = [(name, value) for name, value in parameters_of(request) if name != "page"]
+    others = [(name, value) for name, value in parameters if name != "page"]
 
     def link(page: int, relation: str) -> str:
         return f'<{path}?{urlencode([*others, ("page", str(page))])}>; rel="{relation}"'

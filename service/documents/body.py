@@ -41,8 +41,7 @@ def own_members(body: Any, present: Mapping[str, Any] | None) -> dict[str, Any]:
 def check(collection: Collection, document: dict[str, Any]) -> None:
     """Check own members against the schema; raises DocumentInvalid with every violation."""
     violations = collection.description.schema.violations(document)
-    if not violations and schemas.has_validators(collection.model):
-        violations = schemas.model_violations(collection.model, document)
+    violations = violations or schemas.model_violations(collection.model, document)
     if violations:
         raise invalid(violations)
 

@@ -24,7 +24,7 @@ def permit(collection: Collection, principal: Principal, verb: Verb) -> Node | N
         return decision.where
     if principal.id is None:
         raise SignInRequired
-    raise Forbidden
+    raise Forbidden(f"The rules of `{collection.name}` do not let you {verb} its documents")
 
 
 def selector(document_id: Any, where: Node | None) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """JSON text to documents that can be stored: strict, with plain member names and plain values."""
 
 import json
-import math
 import re
 from typing import Any, NoReturn
 
+from service import strict_json
 from service.query.kinds import INT64_MAXIMUM, INT64_MINIMUM
 from service.strict_json import MAXIMUM_DEPTH
 from service.transfer import extended_json
@@ -38,7 +38,7 @@ class Decoder:
         self._json = json.JSONDecoder(
             object_pairs_hook=self._members,
             parse_int=self._whole,
-            parse_float=_finite,
+            parse_float=strict_json.finite,
             parse_constant=_refuse_constant,
         )
 
@@ -53,21 +53,20 @@ class Decoder:
             match = next((each for each in _CONSTANT.finditer(text, start) if each[1]), None)
             place = match.start() if match else start
             raise Refused(f"{error} is not JSON (write null)", place) from None
+        except strict_json.RefusedJson as error:
+            raise Refused(str(error)) from None
         except RecursionError:
             raise Refused(f"a document is nested more than {MAXIMUM_DEPTH} levels deep", start) from None
         brackets = text.count("{", start, end) + text.count("[", start, end)
-        if brackets > MAXIMUM_DEPTH and _depth(value) > MAXIMUM_DEPTH:
+        if brackets > MAXIMUM_DEPTH and strict_json.depth(value) > MAXIMUM_DEPTH:
             raise Refused(f"a document is nested more than {MAXIMUM_DEPTH} levels deep", start)
-        if text.find("\\ud", start, end) >= 0 or text.find("\\uD", start, end) >= 0:
-            _refuse_half_characters(value, start)
+        is_escaped = text.find("\\ud", start, end) >= 0 or text.find("\\uD", start, end) >= 0
+        if is_escaped and strict_json.has_half_characters(value):
+            raise Refused(strict_json.HALF_CHARACTER, start)
         return value, end
 
     def _members(self, pairs: list[tuple[str, Any]]) -> Any:
-        members = dict(pairs)
-        if len(members) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise Refused(f"the member {json.dumps(twice[:80])} appears twice in one object")
+        members = strict_json.without_duplicates(pairs)
         if self.names.are_plain(members):
             return members
         value = extended_json.plain_value(members)
@@ -82,32 +81,8 @@ class Decoder:
         if INT64_MINIMUM <= number <= INT64_MAXIMUM:
             return number
         self.doubled += 1
-        return _finite(text)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise Refused(f"the number {text[:40]} is too large")
-    return number
+        return strict_json.finite(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise _Constant(name)
-
-
-def _depth(value: Any) -> int:
-    """Count the levels of nesting, one level of the text at a time: recursion is what is guarded against."""
-    depth, level = 0, [value]
-    while level:
-        nested = [each for each in level if isinstance(each, dict | list)]
-        level = [part for each in nested for part in (each.values() if isinstance(each, dict) else each)]
-        depth += bool(nested)
-    return depth
-
-
-def _refuse_half_characters(value: Any, start: int) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise Refused("an escape such as \\ud800 is half a character", start) from None
