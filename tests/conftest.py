@@ -13,9 +13,11 @@ from bson import ObjectId
 from litestar import Litestar
 
 from models import Product
+from service import database as databases
 from service import mongod
 from service import schema as schemas
 from service.app import create_app
+from service.database import Database
 from service.settings import Settings, load
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
@@ -48,6 +50,15 @@ def settings(mongodb_uri: str) -> Iterator[Settings]:
     )
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:
         client.drop_database(name)
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """Give a connection to the test's own database, opened, so that no test waits for it."""
+    connection = databases.connect(**settings.connection)
+    assert await connection.is_reachable()
+    yield connection
+    connection.close()
 
 
 @pytest.fixture

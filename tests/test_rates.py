@@ -1,10 +1,7 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
-from uuid import uuid4
+from collections.abc import Iterator
 
-import pymongo
 import pytest
 import structlog
 from limits import parse
@@ -13,7 +10,7 @@ from pymongo.errors import AutoReconnect
 from structlog.testing import capture_logs
 
 from service import rates
-from service.database import connect
+from service.database import Database, connect
 from service.rates import Limiter, SharedCounts, Taken
 
 
@@ -33,20 +30,8 @@ class Watched(SharedCounts):
 
 
 @pytest.fixture
-def database_name(mongodb_uri: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex[:12]}"
-    yield name
-    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:
-        client.drop_database(name)
-
-
-@pytest.fixture
-async def counts(mongodb_uri: str, database_name: str) -> AsyncIterator[Watched]:
-    database = connect(mongodb_uri, database_name, pool_size=20, selection_timeout_s=3, operation_timeout_s=5)
-    shared = Watched(database.motor["_rate_limits"])
-    await shared.clear("nobody")  # opens the connection, so that no test waits for it
-    yield shared
-    database.close()
+def counts(database: Database) -> Watched:
+    return Watched(database.motor["_rate_limits"])
 
 
 @pytest.fixture(autouse=True)

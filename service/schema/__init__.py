@@ -3,14 +3,13 @@
 from service.schema.check import check
 from service.schema.compile import Schema, compile  # noqa: A004  # read as schema.compile
 from service.schema.document_class import document_class
-from service.schema.models import has_validators, model_violations, of_model
+from service.schema.models import model_violations, of_model
 
 __all__ = [
     "Schema",
     "check",
     "compile",
     "document_class",
-    "has_validators",
     "model_violations",
     "of_model",
 ]

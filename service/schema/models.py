@@ -71,11 +71,6 @@ def of_model(model: type[Document]) -> dict[str, Any]:
     return {"type": "object"} | written  # a class that contains itself is written as a bare reference
 
 
-def has_validators(model: type[Document]) -> bool:
-    """Tell whether a class, or a model or type within it, demands in Python what its schema cannot say."""
-    return _judge(model) is not None
-
-
 def model_violations(model: type[Document], document: dict[str, Any]) -> list[Violation]:
     """Run a class's own validators on a body that its schema accepts, and give what they refuse.
 

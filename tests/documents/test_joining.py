@@ -1,9 +1,7 @@
 """Joined reads: each reader gets its own document as it is now, whatever becomes of the others."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
 
 import bson
 import pytest
@@ -14,15 +12,6 @@ from service.database import Database
 from service.documents import joining
 from service.documents.joining import JoinedReads
 from service.errors import Busy
-
-
-@pytest.fixture
-async def database(mongodb_uri: str) -> AsyncIterator[Database]:
-    name = f"test_{uuid4().hex[:12]}"
-    opened = databases.connect(mongodb_uri, name, pool_size=10, selection_timeout_s=3, operation_timeout_s=4)
-    yield opened
-    await opened.client.drop_database(name)
-    opened.close()
 
 
 async def queries(database: Database) -> int:

@@ -1,15 +1,11 @@
-from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_network
-from typing import Any
-from uuid import uuid4
 
 import httpx
-import pymongo
 import pytest
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from service.access.principals import Principal
-from service.database import connect
+from service.database import Database
 from service.middleware.client_address import ClientAddress
 from service.middleware.failures import Failures
 from service.middleware.rate_limit import RateLimit
@@ -19,20 +15,8 @@ from tests.middleware.apps import answering, client_of, wrap
 
 
 @pytest.fixture
-def database_name(mongodb_uri: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex[:12]}"
-    yield name
-    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:
-        client.drop_database(name)
-
-
-@pytest.fixture
-async def counts(mongodb_uri: str, database_name: str) -> AsyncIterator[SharedCounts]:
-    database = connect(mongodb_uri, database_name, pool_size=20, selection_timeout_s=3, operation_timeout_s=5)
-    shared = SharedCounts(database.motor["_rate_limits"])
-    await shared.clear("nobody")  # opens the connection, so that no test waits for it
-    yield shared
-    database.close()
+def counts(database: Database) -> SharedCounts:
+    return SharedCounts(database.motor["_rate_limits"])
 
 
 @pytest.fixture

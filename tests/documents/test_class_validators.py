@@ -1,0 +1,52 @@
+"""What a code-first class demands in Python is demanded of every write, as its schema is."""
+
+from typing import Any
+
+import pytest
+from beanie import Document
+from pydantic import field_validator
+
+from models import CollectionDefinition, Counter
+from models.base import Stored
+from service.access.principals import OPERATOR
+from service.database import Database
+from service.documents import writing
+from service.errors import DocumentInvalid
+from service.registry import Collection, Registry
+
+
+class Room(Stored, Document):
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def _is_even(cls, number: int) -> int:
+        if number % 2:
+            raise ValueError("rooms on this side are even")
+        return number
+
+    class Settings:
+        name = "rooms"
+
+
+@pytest.fixture
+async def rooms(database: Database) -> Collection:
+    registry = Registry(database, (CollectionDefinition, Counter, Room), document_limit_bytes=10_000)
+    async with registry.following():
+        assert await registry.wait_until_loaded(10)
+        return registry.get("rooms")
+
+
+async def refusal(change: Any) -> list[tuple[str | None, str]]:
+    with pytest.raises(DocumentInvalid) as caught:
+        await change
+    return [(error.pointer, error.detail) for error in caught.value.errors]
+
+
+async def test_a_classs_own_validators_judge_every_write(rooms: Collection) -> None:
+    room = await writing.create(rooms, OPERATOR, {"number": 2})
+    odd = [("/number", "rooms on this side are even")]
+    assert await refusal(writing.create(rooms, OPERATOR, {"number": 1})) == odd
+    assert await refusal(writing.replace(rooms, OPERATOR, room["_id"], {"number": 3}, None)) == odd
+    assert await refusal(writing.merge(rooms, OPERATOR, room["_id"], {"number": 5}, None)) == odd
+    assert await rooms.documents.find({}).to_list(None) == [room]
