@@ -17,6 +17,7 @@ from service.controllers.auth import AuthController
 from service.controllers.collections import CollectionsController
 from service.controllers.documents import DocumentsController
 from service.controllers.health import HealthController
+from service.controllers.lists import ListsController
 from service.controllers.profile import ProfileController
 from service.database import Database
 from service.drain import Drain
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> Litestar:
             CollectionsController,
             DocumentsController,
             HealthController,
+            ListsController,
             ProfileController,
         ],
         guards=[TokenIsValid()],

@@ -1,6 +1,7 @@
-"""The one connection to MongoDB: open, ping, initialise the document classes, close."""
+"""The one connection to MongoDB: open, ping, initialise the document classes, run transactions, close."""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -8,10 +9,12 @@ from typing import Any, TypeVar
 import pymongo
 from beanie import Document, init_beanie
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
 
-from service import deadline
-from service.errors import DatabaseUnavailable, StartupFailure
+from service import deadline, transactions
+from service.errors import Contention, DatabaseUnavailable, StartupFailure
 
 BUILD_TIMEOUT_S = 3600.0
 """How long building indexes or dropping may take, which on large collections is far longer than a request."""
@@ -27,6 +30,14 @@ PING_TIMEOUT_S = 2.0
 
 CLOSE_TIMEOUT_S = 1.0
 
+MAXIMUM_PAUSE_S = 0.1
+"""How long a transaction waits, at the most, before it is tried again; the first waits are shorter."""
+
+TRANSIENT, UNKNOWN_COMMIT = "TransientTransactionError", "UnknownTransactionCommitResult"
+"""MongoDB's labels of errors after which a transaction, or its commit alone, is to be tried again."""
+
+TRANSACTION_ATTEMPTS = 32
+
 Result = TypeVar("Result")
 
 
@@ -39,6 +50,7 @@ class Database:
         self._ping = asyncio.Lock()
         self._pinged_at = float("-inf")
         self._is_reachable = False
+        self._endings: set[asyncio.Future[None]] = set()
 
     async def is_reachable(self) -> bool:
         """Tell whether MongoDB answered a ping within the last second; a flood of callers costs one ping."""
@@ -79,6 +91,65 @@ class Database:
     async def initialise(self, documents: Sequence[type[Document]]) -> None:
         """Bind document classes to this database and create their indexes; raises DatabaseUnavailable."""
         await self.patiently(lambda: init_beanie(database=self.motor, document_models=list(documents)))
+
+    async def transaction(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Run work of which everything comes to pass or nothing; joins the transaction that runs already.
+
+        After a transient error (another writer, another primary) all of it is done again, so `work` has no
+        effect but on the database. Raises what `work` raises, Contention when every try met another writer.
+        """
+        if transactions.session() is not None:
+            return await work()
+        for attempt in range(TRANSACTION_ATTEMPTS):
+            try:
+                return await self._try_transaction(work)
+            except PyMongoError as error:
+                if not error.has_error_label(TRANSIENT):
+                    raise
+                last = error
+            longest_s = min(MAXIMUM_PAUSE_S, 0.002 * 2**attempt)
+            await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311  # no secret
+        if isinstance(last, OperationFailure):
+            raise Contention from None
+        raise DatabaseUnavailable from None
+
+    async def _try_transaction(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        session = await self.client.start_session()
+        try:
+            session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority"))
+            with transactions.within(session):
+                result = await work()
+            await self._commit(session)
+        except Exception:
+            await asyncio.shield(self._end(session))  # what it has locked is free before the next try
+            raise
+        except BaseException:  # nobody waits any more
+            self._end(session)
+            raise
+        self._end(session)
+        return result
+
+    def _end(self, session: Any) -> "asyncio.Future[None]":
+        """Begin to give a session back, which aborts its transaction unless that was committed."""
+        ending: asyncio.Future[None] = asyncio.ensure_future(session.end_session())
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        return ending
+
+    @staticmethod
+    async def _commit(session: Any) -> None:
+        """Commit; while it is not known whether that came to pass, again, which MongoDB does only once."""
+        attempt = 0
+        while True:
+            try:
+                await session.commit_transaction()
+            except PyMongoError as error:
+                attempt += 1
+                if attempt == TRANSACTION_ATTEMPTS or not error.has_error_label(UNKNOWN_COMMIT):
+                    raise
+                await asyncio.sleep(MAXIMUM_PAUSE_S)
+            else:
+                return
 
     def close(self) -> None:
         """Close every connection; tells a server that answers, and does not wait for one that does not."""

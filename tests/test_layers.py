@@ -11,7 +11,7 @@ SOURCES = sorted([*ROOT.glob("models/**/*.py"), *ROOT.glob("service/**/*.py")])
 
 PARTS: list[set[str]] = [
     {"errors"},
-    {"settings", "mongod", "strict_json", "drain", "logs", "deadline"},
+    {"settings", "mongod", "strict_json", "drain", "logs", "deadline", "transactions"},
     {"query"},
     {"schema", "access"},
     {"database", "definitions", "registry", "documents", "accounts", "transfer", "rates"},

@@ -18,6 +18,7 @@ from service.errors import (
     suggestion,
 )
 from service.query.limits import MAXIMUM_PARAMETERS
+from service.registry import Collection
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -61,6 +62,12 @@ def only_parameters(request: AnyRequest, known: Iterable[str] = ()) -> dict[str,
     if violations:
         raise ParameterInvalid(violations[0].detail, errors=violations)
     return dict(pairs)
+
+
+def collection_of(request: AnyRequest, name: str) -> Collection:
+    """Give the collection of a name; raises CollectionNotFound."""
+    collection: Collection = request.app.state.registry.get(name)
+    return collection
 
 
 async def json_of(request: AnyRequest, media_types: Iterable[str] = (JSON,)) -> Any:

@@ -9,6 +9,7 @@ from service.access.rules import Verb
 from service.errors import DocumentNotFound, Forbidden, ParameterInvalid, SignInRequired, Violation
 from service.query import ListQuery, Node, conjoin, projection, sort_keys, to_mongo
 from service.registry import Collection
+from service.transactions import session
 
 BAD_VALUE = 2
 
@@ -37,10 +38,10 @@ async def get(collection: Collection, principal: Principal, document_id: Any) ->
     """Read one stored document; raises DocumentNotFound when it is absent or hidden by the rule."""
     where = permit(collection, principal, "get")
     document: dict[str, Any] | None
-    if where is None:
+    if where is None and session() is None:
         document = await collection.joined_reads.get(document_id)
     else:
-        document = await collection.documents.find_one(selector(document_id, where))
+        document = await collection.documents.find_one(selector(document_id, where), session=session())
     if document is None:
         raise DocumentNotFound
     return document
@@ -58,6 +59,7 @@ async def find(
         skip=(query.page - 1) * query.limit,
         limit=query.limit + 1,
         batch_size=query.limit + 1,
+        session=session(),
     )
     try:
         # Not `to_list`, whose query stays in the driver's queue when its caller has given up.

@@ -16,6 +16,7 @@ from service.documents.reading import permit, selector
 from service.errors import BodyTooLarge, Contention, DocumentNotFound, PatchInvalid
 from service.query import Compare, Node, conjoin
 from service.registry import Collection
+from service.transactions import session
 
 ATTEMPTS = 32
 """How often a change is tried again on the newest version before the client is told of the contention."""
@@ -104,7 +105,7 @@ async def delete(
             present = await _present(collection, document_id, where)
             expected.check(present)
             condition = conjoin(where, _at(present))
-        deleted = await collection.documents.delete_one(selector(document_id, condition))
+        deleted = await collection.documents.delete_one(selector(document_id, condition), session=session())
         if deleted.deleted_count:
             return
         if expected is None:
@@ -116,14 +117,15 @@ async def _insert(
     collection: Collection, principal: Principal, document: dict[str, Any], supplied_id: Any
 ) -> dict[str, Any]:
     system = system_fields(principal)
-    for attempt in range(ATTEMPTS):
+    attempts = ATTEMPTS if session() is None else 1  # what fails within a transaction has ended it
+    for attempt in range(attempts):
         made_id = await ids.make(collection) if supplied_id is None else supplied_id
         stored = {"_id": made_id, **document, **system}
         try:
-            await collection.documents.insert_one(stored)
+            await collection.documents.insert_one(stored, session=session())
         except DuplicateKeyError as error:
             is_ours = supplied_id is None and list((error.details or {}).get("keyPattern", {})) == ["_id"]
-            if not is_ours or attempt == ATTEMPTS - 1:
+            if not is_ours or attempt == attempts - 1:
                 failures.translate(collection, error)
         except (PyMongoError, BSONError, OverflowError) as error:
             failures.translate(collection, error)
@@ -139,8 +141,13 @@ async def _change(
     expected: Expected | None,
     change: Change,
 ) -> dict[str, Any]:
-    """Change a document when it is this request's turn among those of this worker."""
+    """Change a document when it is this request's turn among those of this worker.
+
+    Within a transaction nobody waits for a turn: whoever held one could be waiting for this transaction.
+    """
     where = permit(collection, principal, "update")
+    if session() is not None:
+        return await _change_now(collection, document_id, where, expected, change)
     async with collection.turns.of(document_id):
         return await _change_now(collection, document_id, where, expected, change)
 
@@ -166,6 +173,7 @@ async def _change_now(
                 selector(document_id, conjoin(where, _at(present))),
                 changed,
                 return_document=ReturnDocument.AFTER,
+                session=session(),
             )
         except (PyMongoError, BSONError, OverflowError) as error:
             failures.translate(collection, error)
@@ -204,7 +212,9 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 async def _present(collection: Collection, document_id: Any, where: Node | None) -> dict[str, Any]:
-    present: dict[str, Any] | None = await collection.documents.find_one(selector(document_id, where))
+    present: dict[str, Any] | None = await collection.documents.find_one(
+        selector(document_id, where), session=session()
+    )
     if present is None:
         raise DocumentNotFound
     return present

@@ -1,0 +1,76 @@
+"""The documents of a collection together: listing them, adding to them; code-first and runtime alike."""
+
+from hashlib import blake2b
+from urllib.parse import quote, urlencode
+
+from litestar import Controller, Response, post, route
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+from litestar.utils import normalize_path
+
+from service.controllers.answers import document_response
+from service.controllers.requests import (
+    AnyRequest,
+    collection_of,
+    json_of,
+    only_parameters,
+    parameters_of,
+    tagged_response,
+)
+from service.documents import encoding, reading, writing
+from service.guards import MayAct, principal
+from service.query import ListQuery, parse_list
+from service.query.limits import MAXIMUM_SKIP
+
+MAXIMUM_LINKED_BYTES = 2000
+"""Queries up to this length are repeated in the links to other pages."""
+
+
+class ListsController(Controller):
+    """`/api/{collection}`."""
+
+    path = "/api/{collection:str}"
+
+    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("list")])
+    async def list_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+        """Give one page of documents: `filter`, `sort`, `page`, `limit`, `fields`."""
+        found = collection_of(request, collection)
+        parameters = parameters_of(request)
+        query = parse_list(parameters, found.description.schema.root)
+        documents, has_more = await reading.find(found, principal(request), query)
+        content = encoding.list_bytes(found, documents, query.page, query.limit, has_more=has_more)
+        entity_tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
+        links = _links(request, parameters, query, has_more=has_more)
+        return tagged_response(request, content, entity_tag, **links)
+
+    @post("/", guards=[MayAct("create")])
+    async def create_document(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+        """Create one document."""
+        found = collection_of(request, collection)
+        only_parameters(request)
+        document = await writing.create(found, principal(request), await json_of(request))
+        location = f"/api/{found.name}/{quote(str(document['_id']), safe='')}"
+        return document_response(found, document, status_code=201, Location=location)
+
+
+def _links(
+    request: AnyRequest, parameters: list[tuple[str, str]], query: ListQuery, *, has_more: bool
+) -> dict[str, str]:
+    """Give the `Link` header (RFC 8288) with the pages around this one, relative to the API's root.
+
+    None at all for a query so long that proxies would refuse the header.
+    """
+    if len(request.scope["query_string"]) > MAXIMUM_LINKED_BYTES:
+        return {}
+    path = normalize_path(request.scope["path"])  # `//api/films` would name another host
+    others = [(name, value) for name, value in parameters if name != "page"]
+
+    def link(page: int, relation: str) -> str:
+        return f'<{path}?{urlencode([*others, ("page", str(page))])}>; rel="{relation}"'
+
+    links = [link(1, "first")]
+    if query.page > 1:
+        links.append(link(query.page - 1, "prev"))
+    if has_more and query.page * query.limit <= MAXIMUM_SKIP:
+        links.append(link(query.page + 1, "next"))
+    return {"Link": ", ".join(links)}
