@@ -1,9 +1,12 @@
 """What a list query asks for, once it is understood."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from service.query.limits import DEFAULT_LIMIT
 from service.query.tree import Node, Path
+
+Count: TypeAlias = Literal["exact", "estimated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +27,21 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """One page of the documents that fulfil `where`, in order; without `sort` by id. Hashable."""
+    """One page of the documents that fulfil `where`, in order; without `sort` by id. Hashable.
+
+    `search` is text to be found, `cursor` a page's place as a client sent it, not read yet (`page` is 1 then),
+    `count` how to count all that fulfil `where`, `expand` the paths of references to follow.
+    """
 
     where: Node | None = None
     sort: tuple[SortKey, ...] = ()
     page: int = 1
     limit: int = DEFAULT_LIMIT
     selection: Selection | None = None
+    search: str | None = None
+    cursor: str | None = None
+    count: Count | None = None
+    expand: tuple[Path, ...] = ()
 
     @property
     def skip(self) -> int:
