@@ -29,7 +29,7 @@ class Selection:
 class ListQuery:
     """One page of the documents that fulfil `where`, in order; without `sort` by id. Hashable.
 
-    `search` is text to be found, `cursor` a page's place as a client sent it, not read yet (`page` is 1 then),
+    `search` is text to find, `cursor` a page's place as a client sent it, not read yet (`page` is 1 then),
     `count` how to count all that fulfil `where`, `expand` the paths of references to follow.
     """
 
