@@ -5,7 +5,7 @@ from service.query.lists import ListQuery, Selection, SortKey
 from service.query.match import matches
 from service.query.mongo import projection, sort_keys, to_mongo
 from service.query.operators import OPERATORS, Operator
-from service.query.parse import parse_list
+from service.query.parse import parse_list, parse_query
 from service.query.tree import EVERYTHING, NOTHING, And, Compare, Elem, Node, Not, Or, Path, conjoin
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "matches",
     "parse_filter",
     "parse_list",
+    "parse_query",
     "projection",
     "sort_keys",
     "to_mongo",

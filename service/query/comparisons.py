@@ -47,7 +47,7 @@ def compare_json(path: Path, field: Field, operator: Operator, value: Any) -> No
     if operator.takes is not Takes.LIST:
         return _compare_json(path, field, operator, kinds, value)
     if not isinstance(value, list):
-        raise Unfit(f"{_described(value)} is not a list", "type")
+        raise Unfit(f"{described(value)} is not a list", "type")
     return _list(path, operator, [_readings(field, kinds, operator, part) for part in _bounded(value)])
 
 
@@ -71,7 +71,7 @@ def _compare_json(path: Path, field: Field, operator: Operator, kinds: frozenset
             case Takes.COUNT:
                 return Compare(path, operator.name, _count(value))
     except Unreadable as problem:
-        raise Unfit(f"{_described(value)} is {problem}", "type") from None
+        raise Unfit(f"{described(value)} is {problem}", "type") from None
     return _one(path, operator, _readings(field, kinds, operator, value))
 
 
@@ -99,7 +99,7 @@ def _readings(field: Field, kinds: frozenset[Kind], operator: Operator, value: A
             return [array_from_json(field, value)]
         return _bounded_text(operator, from_json(kinds, value))
     except Unreadable as problem:
-        raise Unfit(f"{_described(value)} is {problem}", "type") from None
+        raise Unfit(f"{described(value)} is {problem}", "type") from None
 
 
 def _one(path: Path, operator: Operator, readings: list[Any]) -> Node:
@@ -151,7 +151,7 @@ def _named(path: Path) -> str:
     return f"`{shown('.'.join(path))}`" if path else "an element of the array"
 
 
-def _described(value: Any) -> str:
+def described(value: Any) -> str:
     """Name a JSON value in a message."""
     if isinstance(value, str):
         return f"`{shown(value)}`"

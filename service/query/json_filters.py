@@ -9,7 +9,7 @@ from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_DEPTH
 from service.query.operators import OPERATORS, Operator, Takes
 from service.query.paths import find, report_unknown
-from service.query.problems import Problems, shown
+from service.query.problems import Problems, escaped, shown
 from service.query.tree import EVERYTHING, And, Elem, Node, Not, Or, Path, all_of
 
 
@@ -21,8 +21,7 @@ class Place(NamedTuple):
 
     def at(self, name: str) -> "Place":
         """Give the place of a member."""
-        escaped = name.replace("~", "~0").replace("/", "~1")
-        return Place(f"{self.pointer}/{escaped}", self.depth)
+        return Place(f"{self.pointer}/{escaped(name)}", self.depth)
 
     def deeper(self) -> "Place":
         """Give the same place as the top of a filter within the filter."""

@@ -7,10 +7,13 @@ MAXIMUM_LIMIT = 100
 MAXIMUM_SKIP = 10_000
 MAXIMUM_PARAMETERS = 200
 MAXIMUM_FILTER_BYTES = 32_768
+MAXIMUM_QUERY_BYTES = 262_144
 MAXIMUM_DEPTH = 10
 MAXIMUM_CONDITIONS = 100
 MAXIMUM_LIST_LENGTH = 1000
 MAXIMUM_TEXT_CHARACTERS = 1000
+MAXIMUM_SEARCH_CHARACTERS = 200
+MAXIMUM_CURSOR_CHARACTERS = 4096
 MAXIMUM_PATH_NAMES = 32
 MAXIMUM_SORT_KEYS = 8
 MAXIMUM_SELECTED_FIELDS = 100
@@ -22,10 +25,13 @@ MEANINGS = MappingProxyType(
         "MAXIMUM_SKIP": "documents that pages before the asked one may hold, `(page - 1) * limit`",
         "MAXIMUM_PARAMETERS": "query parameters of one request",
         "MAXIMUM_FILTER_BYTES": "bytes of the JSON in `filter=`",
+        "MAXIMUM_QUERY_BYTES": "bytes of the JSON body of `POST /api/{collection}/query`",
         "MAXIMUM_DEPTH": "levels of `and`, `or`, `not`, `elem` and arrays within each other",
         "MAXIMUM_CONDITIONS": "conditions of one request, each `and`, `or`, `not` counted too",
         "MAXIMUM_LIST_LENGTH": "values of one list, such as that of `in`",
         "MAXIMUM_TEXT_CHARACTERS": "characters of the text of `contains`, `icontains`, `startswith`",
+        "MAXIMUM_SEARCH_CHARACTERS": "characters of `q`",
+        "MAXIMUM_CURSOR_CHARACTERS": "characters of `cursor`",
         "MAXIMUM_PATH_NAMES": "names of one dotted path",
         "MAXIMUM_SORT_KEYS": "fields of `sort`",
         "MAXIMUM_SELECTED_FIELDS": "fields of `fields`",

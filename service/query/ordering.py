@@ -1,6 +1,7 @@
 """The parameters `sort` and `fields`: lists of field names, each perhaps behind a minus."""
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from service.query.fields import Field
 from service.query.kinds import Kind
@@ -13,49 +14,70 @@ from service.query.tree import Path
 from service.query.values import comparable_kinds
 
 
-def read_sort(problems: Problems, fields: Field, text: str) -> tuple[SortKey, ...]:
-    """Read `-price,name`: keys from the most important on; what is wrong goes to `problems`."""
+class _Name(NamedTuple):
+    """A field's name in a list; the pointer is its place when the list is an array."""
+
+    text: str
+    has_minus: bool
+    pointer: str | None
+
+
+def read_sort(problems: Problems, fields: Field, names: Any) -> tuple[SortKey, ...]:
+    """Read `-price,name`, or an array of names: keys from the most important on.
+
+    What is wrong goes to `problems`.
+    """
     keys: dict[Path, SortKey] = {}
-    for name, is_descending in _names(problems, text, "sort", MAXIMUM_SORT_KEYS):
-        found = find(fields, name)
+    for name in _names(problems, names, "sort", MAXIMUM_SORT_KEYS):
+        found = find(fields, name.text)
         if found is None:
-            report_unknown(problems, fields, name, parameter="sort")
+            report_unknown(problems, fields, name.text, parameter="sort", pointer=name.pointer)
             continue
         path, field = found
         if not _is_sortable(field):
-            detail = f"documents cannot be sorted by `{shown(name)}`, which is an object"
-            problems.add(detail, "type", parameter="sort", hint="Sort by one of its members.")
+            detail = f"documents cannot be sorted by `{shown(name.text)}`, which is an object"
+            hint = "Sort by one of its members."
+            problems.add(detail, "type", parameter="sort", pointer=name.pointer, hint=hint)
         elif path in keys:
-            problems.add(f"`{shown(name)}` is named twice", "repeated", parameter="sort")
-        keys[path] = SortKey(path, is_descending)
+            detail = f"`{shown(name.text)}` is named twice"
+            problems.add(detail, "repeated", parameter="sort", pointer=name.pointer)
+        keys[path] = SortKey(path, name.has_minus)
     return tuple(keys.values())
 
 
-def read_selection(problems: Problems, fields: Field, text: str) -> Selection | None:
-    """Read `name,price` or `-description`; what is wrong goes to `problems`."""
+def read_selection(problems: Problems, fields: Field, names: Any) -> Selection | None:
+    """Read `name,price` or `-description`, or an array of such names; what is wrong goes to `problems`."""
     paths: set[Path] = set()
     minuses: set[bool] = set()
-    for name, is_excluded in _names(problems, text, "fields", MAXIMUM_SELECTED_FIELDS):
-        found = find(fields, name)
+    for name in _names(problems, names, "fields", MAXIMUM_SELECTED_FIELDS):
+        found = find(fields, name.text)
         if found is None:
-            report_unknown(problems, fields, name, parameter="fields")
+            report_unknown(problems, fields, name.text, parameter="fields", pointer=name.pointer)
             continue
-        if is_excluded and name == "id":
-            problems.add("`id` is always given", "form", parameter="fields")
+        if name.has_minus and name.text == "id":
+            problems.add("`id` is always given", "form", parameter="fields", pointer=name.pointer)
         paths.add(found[0])
-        minuses.add(is_excluded)
+        minuses.add(name.has_minus)
     if len(minuses) > 1:
         problems.add("name the fields to give or those to leave out, not both", "form", parameter="fields")
     return Selection(_without_nested(paths), True in minuses) if paths else None
 
 
-def _names(problems: Problems, text: str, parameter: str, maximum: int) -> Iterator[tuple[str, bool]]:
-    names = text.split(",")
-    if len(names) > maximum:
+def _names(problems: Problems, names: Any, parameter: str, maximum: int) -> Iterator[_Name]:
+    """Take a list of names apart, which is text with commas or an array of texts."""
+    if not isinstance(names, str | list):
+        problems.add(f"`{parameter}` is text or an array of texts", "type", parameter=parameter)
+        return
+    parts = names.split(",") if isinstance(names, str) else names
+    if len(parts) > maximum:
         detail = f"`{parameter}` may name {maximum} fields at the most"
         problems.stop(detail, "too_complex", parameter=parameter)
-    for name in names:
-        yield name.removeprefix("-"), name.startswith("-")
+    for position, name in enumerate(parts):
+        pointer = f"/{position}" if isinstance(names, list) else None
+        if isinstance(name, str):
+            yield _Name(name.removeprefix("-"), name.startswith("-"), pointer)
+        else:
+            problems.add("the name of a field is text", "type", parameter=parameter, pointer=pointer)
 
 
 def _without_nested(paths: set[Path]) -> tuple[Path, ...]:

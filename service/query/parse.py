@@ -1,27 +1,38 @@
-"""The parameters of a list request, read into a ListQuery."""
+"""A list request, read into a ListQuery: from the parameters of a URL, or from a JSON body."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
 from service.errors import JsonInvalid
 from service.query.brackets import PREFIX, read_bracket
+from service.query.comparisons import described
 from service.query.fields import Field
 from service.query.json_filters import FilterReader
 from service.query.limits import (
     DEFAULT_LIMIT,
+    MAXIMUM_CURSOR_CHARACTERS,
     MAXIMUM_FILTER_BYTES,
     MAXIMUM_LIMIT,
     MAXIMUM_PARAMETERS,
+    MAXIMUM_QUERY_BYTES,
+    MAXIMUM_SEARCH_CHARACTERS,
     MAXIMUM_SKIP,
 )
-from service.query.lists import ListQuery
+from service.query.lists import Count, ListQuery
 from service.query.ordering import read_selection, read_sort
 from service.query.paths import find
 from service.query.problems import Problems, shown
 from service.query.tree import EVERYTHING, Node, all_of
 from service.strict_json import parse as parse_json
 
-PARAMETERS = ("filter", "limit", "page", "sort", "fields")
+PARAMETERS = ("filter", "q", "sort", "fields", "expand", "page", "limit", "cursor", "count")
+"""The parameters of a list request, which are the members of a query's body too."""
 
+COUNTS: Mapping[str, Count] = {word: word for word in get_args(Count)}
+"""The ways to count, by their names."""
+
+_NUMBERS = ("page", "limit")
 _LONGEST_NUMBER = len(str(MAXIMUM_SKIP + 1))
 
 
@@ -35,29 +46,78 @@ def parse_list(parameters: Sequence[tuple[str, str]], fields: Field) -> ListQuer
         detail = f"a request may have {MAXIMUM_PARAMETERS} parameters at the most"
         problems.stop(detail, "too_complex", parameter=parameters[MAXIMUM_PARAMETERS][0])
     filters = FilterReader(problems)
-    parts: list[Node] = []
-    given: dict[str, str] = {}
+    conditions: list[Node] = []
+    given: dict[str, Any] = {}
     for name, text in parameters:
         if name.startswith(PREFIX):
             filters.count()
-            parts.append(read_bracket(problems, fields, name, text))
+            conditions.append(read_bracket(problems, fields, name, text))
         elif name not in PARAMETERS:
-            _report_unknown_parameter(problems, fields, name)
+            hint = f"Did you mean `filter[{name}]`?" if find(fields, name) else None
+            _report_unknown(problems, name, hint)
         elif name in given:
             problems.add(f"`{name}` is given twice", "repeated", parameter=name)
         else:
-            given[name] = text
+            given[name] = _number(text) if name in _NUMBERS else text
     if "filter" in given:
-        parts.append(_json_filter(problems, filters, fields, given["filter"]))
+        conditions.append(_read_filter_text(problems, filters, fields, given["filter"]))
+    return _read(problems, fields, given, conditions)
+
+
+def parse_query(body: Any, fields: Field) -> ListQuery:
+    """Read a query's JSON body, such as `{"filter": {"price": {"gte": 10}}, "sort": ["-price", "name"]}`.
+
+    Its members are PARAMETERS. Raises ParameterInvalid with every violation, each with its pointer.
+    """
+    problems = Problems(is_body=True)
+    if not isinstance(body, Mapping):
+        problems.stop("a query is an object", "type", parameter="")
+    if len(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()) > MAXIMUM_QUERY_BYTES:
+        detail = f"a query may have {MAXIMUM_QUERY_BYTES} bytes at the most"
+        problems.stop(detail, "too_complex", parameter="")
+    if len(body) > MAXIMUM_PARAMETERS:
+        detail = f"a query may have {MAXIMUM_PARAMETERS} members at the most"
+        problems.stop(detail, "too_complex", parameter="")
+    for name in body:
+        if name not in PARAMETERS:
+            is_field = find(fields, name) is not None
+            hint = (
+                f"Conditions on fields stand within `filter`: `filter.{shown(name)}`." if is_field else None
+            )
+            _report_unknown(problems, name, hint)
+    conditions = [FilterReader(problems).read(body["filter"], fields)] if "filter" in body else []
+    return _read(problems, fields, body, conditions)
+
+
+def _read(problems: Problems, fields: Field, given: Mapping[str, Any], conditions: list[Node]) -> ListQuery:
+    """Read what is given, as a body's JSON or the text of a URL, all but the filter; raise what is wrong."""
     sort = read_sort(problems, fields, given["sort"]) if "sort" in given else ()
     selection = read_selection(problems, fields, given["fields"]) if "fields" in given else None
+    search = _text(problems, given, "q", MAXIMUM_SEARCH_CHARACTERS)
+    cursor = _text(problems, given, "cursor", MAXIMUM_CURSOR_CHARACTERS)
     page, limit = _page(problems, given)
+    count = _count(problems, given)
+    if "cursor" in given and "page" in given:
+        hint = "Leave `page` out: the cursor says where to go on."
+        problems.add("`cursor` and `page` exclude each other", "form", parameter="cursor", hint=hint)
+    if "cursor" in given and "q" in given and "sort" not in given:
+        hint = "Give a `sort`: the order by best match has pages, but no cursor."
+        problems.add("`q` without `sort` has no cursor", "form", parameter="cursor", hint=hint)
     problems.raise_if_any()
-    where = all_of(parts)
-    return ListQuery(None if where == EVERYTHING else where, sort, page, limit, selection)
+    where = all_of(conditions)
+    return ListQuery(
+        where=None if where == EVERYTHING else where,
+        sort=sort,
+        page=page,
+        limit=limit,
+        selection=selection,
+        search=search,
+        cursor=cursor,
+        count=count,
+    )
 
 
-def _json_filter(problems: Problems, filters: FilterReader, fields: Field, text: str) -> Node:
+def _read_filter_text(problems: Problems, filters: FilterReader, fields: Field, text: str) -> Node:
     raw = text.encode(errors="surrogatepass")  # lone surrogates are then refused as not being UTF-8
     if len(raw) > MAXIMUM_FILTER_BYTES:
         detail = f"a filter may have {MAXIMUM_FILTER_BYTES} bytes at the most"
@@ -70,7 +130,44 @@ def _json_filter(problems: Problems, filters: FilterReader, fields: Field, text:
     return filters.read(value, fields)
 
 
-def _page(problems: Problems, given: dict[str, str]) -> tuple[int, int]:
+def _text(problems: Problems, given: Mapping[str, Any], name: str, maximum: int) -> str | None:
+    if name not in given:
+        return None
+    text = given[name]
+    if not isinstance(text, str):
+        problems.add(f"{described(text)} is not text", "type", parameter=name)
+        return None
+    if not text.strip():
+        problems.add(f"`{name}` is empty", "form", parameter=name)
+    elif len(text) > maximum:
+        detail = f"`{name}` may have {maximum} characters at the most"
+        problems.add(detail, "too_complex", parameter=name)
+    elif not _is_unicode(text):
+        problems.add(f"`{name}` is not Unicode text", "type", parameter=name)
+    return text
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _count(problems: Problems, given: Mapping[str, Any]) -> Count | None:
+    if "count" not in given:
+        return None
+    word = given["count"]
+    if isinstance(word, str) and word in COUNTS:
+        return COUNTS[word]
+    hint = problems.suggest(word, COUNTS) if isinstance(word, str) else None
+    choices = " or ".join(f"`{each}`" for each in COUNTS)
+    problems.add(f"{described(word)} is not {choices}", "type", parameter="count", hint=hint)
+    return None
+
+
+def _page(problems: Problems, given: Mapping[str, Any]) -> tuple[int, int]:
     limit = _whole(problems, "limit", given, DEFAULT_LIMIT, MAXIMUM_LIMIT)
     page = _whole(problems, "page", given, 1, MAXIMUM_SKIP + 1)
     if (page - 1) * limit > MAXIMUM_SKIP:
@@ -79,20 +176,25 @@ def _page(problems: Problems, given: dict[str, str]) -> tuple[int, int]:
     return page, limit
 
 
-def _whole(problems: Problems, name: str, given: dict[str, str], default: int, maximum: int) -> int:
-    text = given.get(name)
-    if text is None:
-        return default
-    if text.isascii() and text.isdecimal():
-        number = int(text) if len(text) <= _LONGEST_NUMBER else maximum + 1
-        if 1 <= number <= maximum:
-            return number
-        problems.add(f"`{name}` goes from 1 to {maximum}", "range", parameter=name)
+def _number(text: str) -> int | str:
+    """Give the number that a URL's text is, the text itself when it is none; one too long is too large."""
+    if not (text.isascii() and text.isdecimal()):
+        return text
+    return int(text) if len(text) <= _LONGEST_NUMBER else MAXIMUM_SKIP + 2
+
+
+def _whole(problems: Problems, name: str, given: Mapping[str, Any], default: int, maximum: int) -> int:
+    number = given.get(name, default)
+    if isinstance(number, bool) or not isinstance(number, int):
+        problems.add(f"{described(number)} is not a whole number", "type", parameter=name)
+    elif 1 <= number <= maximum:
+        return number
     else:
-        problems.add(f"`{shown(text)}` is not a whole number", "type", parameter=name)
+        problems.add(f"`{name}` goes from 1 to {maximum}", "range", parameter=name)
     return default
 
 
-def _report_unknown_parameter(problems: Problems, fields: Field, name: str) -> None:
-    hint = f"Did you mean `filter[{name}]`?" if find(fields, name) else problems.suggest(name, PARAMETERS)
-    problems.add(f"there is no parameter `{shown(name)}`", "unknown_parameter", parameter=name, hint=hint)
+def _report_unknown(problems: Problems, name: str, hint: str | None) -> None:
+    detail = f"there is no parameter `{shown(name)}`"
+    hint = hint or problems.suggest(name, PARAMETERS)
+    problems.add(detail, "unknown_parameter", parameter=name, hint=hint)

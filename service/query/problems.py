@@ -1,4 +1,4 @@
-"""What is wrong with a request's parameters, collected so that all of it is told at once."""
+"""What is wrong with a request's parameters, or a query's members, collected so that all is told at once."""
 
 from collections.abc import Iterable
 from typing import NoReturn
@@ -11,11 +11,15 @@ _LONGEST_PLACE = 200
 
 
 class Problems:
-    """The violations found so far in one request."""
+    """The violations found so far in one request, whose parameters are those of a URL or members of a body.
 
-    __slots__ = ("_suggestions", "_violations")
+    In a body, a parameter's name is the beginning of the pointer; the body as a whole has the empty name.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_suggestions", "_violations", "is_body")
+
+    def __init__(self, *, is_body: bool = False) -> None:
+        self.is_body = is_body
         self._violations: list[Violation] = []
         self._suggestions = 0
 
@@ -23,11 +27,14 @@ class Problems:
         self, detail: str, code: str, *, parameter: str, pointer: str | None = None, hint: str | None = None
     ) -> None:
         """Note one problem with a parameter, and within its JSON the RFC 6901 pointer."""
+        named: str | None = shown(parameter, _LONGEST_PLACE)
+        if self.is_body:
+            named, pointer = None, (f"/{escaped(parameter)}" if parameter else "") + (pointer or "")
         self._violations.append(
             Violation(
                 detail=detail,
                 code=code,
-                parameter=shown(parameter, _LONGEST_PLACE),
+                parameter=named,
                 pointer=None if pointer is None else shown(pointer, _LONGEST_PLACE),
                 hint=hint,
             )
@@ -53,7 +60,8 @@ class Problems:
     def _failure(self) -> ParameterInvalid:
         first, *others = self._violations
         if others:
-            return ParameterInvalid(f"{len(others) + 1} parameters are invalid", errors=self._violations)
+            wrong = "parts of the query" if self.is_body else "parameters"
+            return ParameterInvalid(f"{len(others) + 1} {wrong} are invalid", errors=self._violations)
         return ParameterInvalid(first.detail, hint=first.hint, errors=self._violations)
 
 
@@ -69,3 +77,12 @@ def shown(text: str, longest: int = _LONGEST_WORD) -> str:
     if short.isprintable():
         return short
     return "".join(letter if letter.isprintable() else "?" for letter in short)
+
+
+def escaped(name: str) -> str:
+    """Give a name as it stands in a pointer (RFC 6901).
+
+    >>> escaped("a/b~c")
+    'a~1b~0c'
+    """
+    return name.replace("~", "~0").replace("/", "~1")
