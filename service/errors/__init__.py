@@ -9,6 +9,7 @@
     │   ├── FieldNotWritable          field.not_writable     a system or read-only field with a new value
     │   ├── IdInvalid                 id.invalid             an id that the collection cannot have
     │   ├── PatchInvalid              patch.invalid          a patch that cannot be applied
+    │   ├── BatchInvalid              batch.invalid          a batch's form, or a reference in it
     │   └── DefinitionInvalid         definition.invalid     a collection's schema, rules, indexes or options
     ├── Unauthenticated           401
     │   ├── SignInRequired            auth.required
@@ -25,6 +26,7 @@
     │   ├── CollectionExists          collection.exists
     │   ├── CollectionChanged         collection.changed     someone else changed the definition first
     │   ├── Contention                document.contention    every retry met another writer
+    │   ├── TooManyAffected           bulk.too_many_affected more documents match than may be changed
     │   └── RegistrationClosed        registration.closed
     ├── Stale                     412 document.stale         If-Match names another version
     ├── BodyTooLarge              413 body.too_large
@@ -52,6 +54,7 @@ from service.errors.base import (
     suggestion,
 )
 from service.errors.http import (
+    BatchInvalid,
     BodyTooLarge,
     Busy,
     CollectionChanged,
@@ -84,6 +87,7 @@ from service.errors.http import (
     SignInRequired,
     Stale,
     TokenInvalid,
+    TooManyAffected,
     Unauthenticated,
     Unavailable,
 )
@@ -92,6 +96,7 @@ __all__ = [
     "MAXIMUM_VIOLATIONS",
     "PROBLEM_MEDIA_TYPE",
     "TYPE_PREFIX",
+    "BatchInvalid",
     "BodyTooLarge",
     "Busy",
     "CollectionChanged",
@@ -126,6 +131,7 @@ __all__ = [
     "Stale",
     "StartupFailure",
     "TokenInvalid",
+    "TooManyAffected",
     "Unauthenticated",
     "Unavailable",
     "Violation",

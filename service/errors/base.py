@@ -12,17 +12,22 @@ MAXIMUM_VIOLATIONS = 100
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One field or parameter at fault: where (an RFC 6901 pointer, or a name), a code, a sentence."""
+    """One field or parameter at fault: where (an RFC 6901 pointer, or a name), a code, a sentence.
+
+    `id` is the document's whose field it is, where the request names none.
+    """
 
     detail: str
     code: str
     pointer: str | None = None
     parameter: str | None = None
     hint: str | None = None
+    id: str | int | None = None
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, str | int]:
         """Give the entry of a problem body's `errors`, without what is not known."""
         pairs = (
+            ("id", self.id),
             ("pointer", self.pointer),
             ("parameter", self.parameter),
             ("code", self.code),

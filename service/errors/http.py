@@ -60,6 +60,13 @@ class PatchInvalid(Malformed):
     title = "The patch cannot be applied"
 
 
+class BatchInvalid(Malformed):
+    """The batch's form is wrong, or one of its operations refers to a document that there is not."""
+
+    code = "batch.invalid"
+    title = "The batch is invalid"
+
+
 class DefinitionInvalid(Malformed):
     """The collection's name, schema, rules, indexes or options are invalid; nothing was changed."""
 
@@ -174,6 +181,13 @@ class Contention(Conflict):
 
     code = "document.contention"
     title = "The document is being changed too often"
+
+
+class TooManyAffected(Conflict):
+    """More documents match the filter than `max_affected` lets the request change; none was changed."""
+
+    code = "bulk.too_many_affected"
+    title = "More documents match than may be changed"
 
 
 class RegistrationClosed(Conflict):
