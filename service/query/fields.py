@@ -13,7 +13,8 @@ class Field:
     `kinds` is what the value may be, the JSON kinds when the schema does not say. `fields` are the declared
     members of an object, `others` what an undeclared member is (None: there are none), `items` what an array
     holds. `read_only` and `write_only` are the schema's annotations of the same names, `has_formats` tells
-    whether anything at or below must be turned into another BSON type.
+    whether anything at or below must be turned into another BSON type. `collection` is the one whose documents'
+    ids the value, a reference, may be.
     """
 
     kinds: frozenset[Kind] = frozenset()
@@ -23,6 +24,7 @@ class Field:
     read_only: bool = False
     write_only: bool = False
     has_formats: bool = False
+    collection: str | None = None
 
     def resolve(self, path: tuple[str, ...]) -> "Field | None":
         """Find the field at a dotted path, through arrays as MongoDB does; None when unknown or write-only.

@@ -17,6 +17,11 @@ MAXIMUM_CURSOR_CHARACTERS = 4096
 MAXIMUM_PATH_NAMES = 32
 MAXIMUM_SORT_KEYS = 8
 MAXIMUM_SELECTED_FIELDS = 100
+MAXIMUM_EXPANDED_PATHS = 10
+MAXIMUM_EXPANDED_DEPTH = 3
+MAXIMUM_EXPANDED_REFERENCES = 10_000
+MAXIMUM_EXPANDED_DOCUMENTS = 1000
+MAXIMUM_EXPANDED_BYTES = 16_777_216
 
 MEANINGS = MappingProxyType(
     {
@@ -35,6 +40,11 @@ MEANINGS = MappingProxyType(
         "MAXIMUM_PATH_NAMES": "names of one dotted path",
         "MAXIMUM_SORT_KEYS": "fields of `sort`",
         "MAXIMUM_SELECTED_FIELDS": "fields of `fields`",
+        "MAXIMUM_EXPANDED_PATHS": "references named in `expand`",
+        "MAXIMUM_EXPANDED_DEPTH": "references that one path of `expand` follows, one after the other",
+        "MAXIMUM_EXPANDED_REFERENCES": "references that one request expands, in all documents together",
+        "MAXIMUM_EXPANDED_DOCUMENTS": "documents that one request reads for `expand`",
+        "MAXIMUM_EXPANDED_BYTES": "bytes of JSON that `expand` adds to one answer",
     }
 )
 """What each limit bounds, for the documentation."""

@@ -1,0 +1,161 @@
+"""The parameter `expand`: which references to follow, through the documents that they lead to."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from service.query.fields import Field
+from service.query.limits import MAXIMUM_DEPTH, MAXIMUM_EXPANDED_DEPTH, MAXIMUM_EXPANDED_PATHS
+from service.query.paths import find
+from service.query.problems import Problems, shown
+from service.query.tree import Path
+
+FieldsOf: TypeAlias = Callable[[str], Field | None]
+"""Gives the fields of a collection that a reference leads to, None when there is no such collection.
+
+It raises SignInRequired or Forbidden for a caller who may read nothing there, so that nobody is told of the fields.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """A reference to follow: its path within a document, the collection it leads to, what to follow there."""
+
+    path: Path
+    target: str
+    below: tuple["Expansion", ...] = ()
+
+
+def no_fields(_: str) -> Field | None:
+    """Know of no other collection, so that no reference can be followed beyond the first document."""
+    return None
+
+
+def read_expand(
+    problems: Problems, fields: Field, names: Any, fields_of: FieldsOf = no_fields
+) -> tuple[Path, ...]:
+    """Read `author.company,comments.author`, or an array of such paths; what is wrong goes to `problems`.
+
+    A path names references, one after the other, each with the objects and arrays that hold it.
+    """
+    paths: dict[Path, None] = {}
+    for text, pointer in _texts(problems, names):
+        path = tuple(text.split("."))
+        fault = _fault(problems, fields, path, fields_of)
+        if fault is None and path in paths:
+            fault = (f"`{shown(text)}` is named twice", "repeated", None)
+        if fault is not None:
+            detail, code, hint = fault
+            problems.add(detail, code, parameter="expand", pointer=pointer, hint=hint)
+        paths[path] = None
+    return tuple(paths)
+
+
+def plan(fields: Field, paths: tuple[Path, ...], fields_of: FieldsOf) -> tuple[Expansion, ...]:
+    """Bring paths that begin alike together; those that do not lead to a reference any more are left out."""
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for path in paths:
+        if (found := _first_reference(fields, path)) is not None:
+            reference, target = found
+            rest = path[len(reference) :]
+            groups.setdefault(found, []).extend([rest] if rest else [])
+    expansions = []
+    for (reference, target), rests in groups.items():
+        below = fields_of(target)
+        expansions.append(
+            Expansion(reference, target, plan(below, tuple(rests), fields_of) if below and rests else ())
+        )
+    return tuple(expansions)
+
+
+def target_of(field: Field | None) -> str | None:
+    """Give the collection that a field's values are ids of, alone or in arrays; None when it is no reference."""
+    for _ in range(MAXIMUM_DEPTH):
+        if field is None or field.write_only:
+            return None
+        if field.collection is not None:
+            return field.collection
+        field = field.items
+    return None
+
+
+def _texts(problems: Problems, names: Any) -> Iterator[tuple[str, str | None]]:
+    if not isinstance(names, str | list):
+        problems.add("`expand` is text or an array of texts", "type", parameter="expand")
+        return
+    parts = names.split(",") if isinstance(names, str) else names
+    if len(parts) > MAXIMUM_EXPANDED_PATHS:
+        detail = f"`expand` may name {MAXIMUM_EXPANDED_PATHS} references at the most"
+        problems.stop(detail, "too_complex", parameter="expand")
+    for position, part in enumerate(parts):
+        pointer = f"/{position}" if isinstance(names, list) else None
+        if isinstance(part, str):
+            yield part, pointer
+        else:
+            problems.add("the name of a field is text", "type", parameter="expand", pointer=pointer)
+
+
+def _fault(
+    problems: Problems, fields: Field, path: Path, fields_of: FieldsOf
+) -> tuple[str, str, str | None] | None:
+    """Say in detail, code and hint why a path cannot be expanded, None when it can."""
+    here: Field | None = fields
+    rest = path
+    for _ in range(MAXIMUM_EXPANDED_DEPTH):
+        found = None if here is None else _first_reference(here, rest)
+        if found is None:
+            return _no_reference(problems, here, path, rest)
+        reference, target = found
+        here, rest = fields_of(target), rest[len(reference) :]
+        if not rest:
+            return None
+    return (
+        f"`expand` follows {MAXIMUM_EXPANDED_DEPTH} references one after the other at the most",
+        "too_complex",
+        None,
+    )
+
+
+def _no_reference(
+    problems: Problems, fields: Field | None, path: Path, rest: Path
+) -> tuple[str, str, str | None]:
+    before = ".".join(path[: len(path) - len(rest)])
+    known = () if fields is None else _references(fields)
+    hint = problems.suggest(".".join(path), (f"{before}.{name}" if before else name for name in known))
+    name = shown(".".join(path))
+    if fields is None or find(fields, ".".join(rest)) is None:
+        return f"there is no field `{name}`", "unknown_field", hint
+    return f"`{name}` is not a reference: its schema has no `x-collection`", "type", hint
+
+
+def _first_reference(fields: Field, path: Path) -> tuple[Path, str] | None:
+    """Find the first reference on a path, and the collection that it leads to."""
+    here = fields
+    for length, name in enumerate(path, start=1):
+        found = find(fields, ".".join(path[:length]))
+        if found is None or (
+            name.isdecimal() and here.items is not None
+        ):  # a position is not a place for all
+            return None
+        here = found[1]
+        if (target := target_of(here)) is not None:
+            return path[:length], target
+    return None
+
+
+def _references(fields: Field) -> Iterator[str]:
+    """Give the dotted paths of the declared references, through objects and arrays, each Field once."""
+    seen: set[int] = set()
+    waiting: list[tuple[str, Field]] = [("", fields)]
+    while waiting:
+        before, here = waiting.pop()
+        if id(here) in seen or here.write_only:
+            continue
+        seen.add(id(here))
+        if here.items is not None:
+            waiting.append((before, here.items))
+        for name, member in here.fields.items():
+            if target_of(member) is not None:
+                yield before + name
+            else:
+                waiting.append((f"{before}{name}.", member))
