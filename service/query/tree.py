@@ -4,6 +4,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bson import Decimal128
+
 Path: TypeAlias = tuple[str, ...]
 
 
@@ -16,7 +18,11 @@ class Compare:
 
     path: Path
     operator: str
-    value: Hashable
+    value: Hashable | Decimal128
+
+    def __hash__(self) -> int:
+        """Hash without the value: BSON's decimals have no hash of their own."""
+        return hash((self.path, self.operator))
 
 
 @dataclass(frozen=True, slots=True)
