@@ -138,8 +138,9 @@ class Limiter:
     """One limit, enforced by this worker with shares that it leases from the shared counts.
 
     Never admits more than the limit while the store answers, and may refuse up to LEASE_SHARE of it too
-    early. What is exhausted is remembered, so that a flood costs no database calls. While the store fails,
-    each worker counts alone against the same limit.
+    early. What is spent may count as several requests, which are admitted together or not at all; refused,
+    they may leave this worker with what was leased for them. What is exhausted is remembered, so that a flood
+    costs no database calls. While the store fails, each worker counts alone against the same limit.
     """
 
     def __init__(self, rate: RateLimitItem, counts: SharedCounts, *, workers: int = 1) -> None:
@@ -153,41 +154,44 @@ class Limiter:
         self._waiting: Counter[str] = Counter()
         self._alone_until_s = -math.inf
 
-    def spend_leased(self, key: str) -> Verdict | None:
-        """Count one request if what this worker knows is enough to decide; else give None."""
-        window = self._windows.get(key)
+    def spend_leased(self, key: str, amount: int = 1) -> Verdict | None:
+        """Count `amount` requests if what this worker knows is enough to decide; else give None."""
+        window = self._live(key)
         if window is None:
             return None
         reset_in_s = window.reset_at_s - time.monotonic()
-        if reset_in_s <= 0:
-            return None
-        if window.left:
-            window.left -= 1
+        if window.left >= amount:
+            window.left -= amount
             self._windows.move_to_end(key)
             return Verdict(is_admitted=True, remaining=window.left + window.unleased, reset_in_s=reset_in_s)
-        if window.unleased:
+        remaining = window.left + window.unleased
+        if remaining >= amount:
             return None
-        return Verdict(is_admitted=False, remaining=0, reset_in_s=reset_in_s)
+        return Verdict(is_admitted=False, remaining=remaining, reset_in_s=reset_in_s)
 
-    async def spend(self, key: str) -> Verdict:
-        """Count one request, leasing a share if there is none; requests of one key wait for one lease."""
-        verdict = self.spend_leased(key)
+    async def spend(self, key: str, amount: int = 1) -> Verdict:
+        """Count `amount` requests, leasing a share for them; requests of one key wait for one lease."""
+        verdict = self.spend_leased(key, amount)
         if verdict is not None:
             return verdict
-        self._waiting[key] += 1
+        self._waiting[key] += amount
         try:
             while verdict is None:
                 # Shielded: a client that goes away must not take the lease from those who wait with it.
                 await asyncio.shield(self._leases.get(key) or self._begin_lease(key))
-                verdict = self.spend_leased(key)
+                verdict = self.spend_leased(key, amount)
         finally:
-            self._waiting[key] -= 1
+            self._waiting[key] -= amount
             if not self._waiting[key]:
                 del self._waiting[key]
         return verdict
 
     def _begin_lease(self, key: str) -> "asyncio.Task[None]":
-        amount = min(max(self._share, self._waiting[key]), max(self.limit, 1))
+        needed = self._waiting[key]
+        known = self._live(key)
+        if known is not None:
+            needed = min(needed - known.left, known.unleased)
+        amount = min(max(self._share, needed), max(self.limit, 1))
         lease = asyncio.create_task(self._lease(key, amount))
         self._leases[key] = lease
         lease.add_done_callback(lambda _: self._leases.pop(key, None))
@@ -195,6 +199,9 @@ class Limiter:
 
     async def _lease(self, key: str, amount: int) -> None:
         window = await self._shared_window(key, amount) or self._own_window(key)
+        known = self._live(key)
+        if known is not None:
+            window.left += known.left  # too little for the request that asked for more
         self._windows[key] = window
         self._windows.move_to_end(key)
         while len(self._windows) > TABLE_SIZE:
@@ -222,8 +229,12 @@ class Limiter:
 
     def _own_window(self, key: str) -> _Window:
         """Count alone: with what nobody had leased when the store last answered, or with the whole limit."""
-        known = self._windows.get(key)
-        now_s = time.monotonic()
-        if known is not None and known.reset_at_s > now_s:
+        known = self._live(key)
+        if known is not None:
             return _Window(known.unleased, 0, known.reset_at_s)
-        return _Window(self.limit, 0, now_s + self.window_s)
+        return _Window(self.limit, 0, time.monotonic() + self.window_s)
+
+    def _live(self, key: str) -> _Window | None:
+        """Give what is known of a key, unless its time is over."""
+        known = self._windows.get(key)
+        return known if known is not None and known.reset_at_s > time.monotonic() else None

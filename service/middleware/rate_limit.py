@@ -1,6 +1,7 @@
 """Limiting how many requests a client may make, and telling it so in each response's headers."""
 
 import math
+from functools import partial
 
 from limits import parse
 from litestar.enums import ScopeType
@@ -15,6 +16,9 @@ from service.rates import Limiter, SharedCounts, Verdict
 AUTH_PREFIX = "/api/auth/"
 HEALTH_PATH = "/api/health"
 HEALTH_PREFIX = "/api/health/"
+
+CHARGE = "charge"
+"""The name in a request's state of the function that counts the request as so many more."""
 
 
 class RateLimit(ASGIMiddleware):
@@ -41,6 +45,7 @@ class RateLimit(ASGIMiddleware):
             await next_app(scope, receive, send)
             return
         headers = await self._count(scope, path)
+        scope["state"][CHARGE] = partial(self._charge, scope, headers)
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -51,11 +56,8 @@ class RateLimit(ASGIMiddleware):
 
     async def _count(self, scope: Scope, path: str) -> list[tuple[bytes, bytes]]:
         """Count the request in its tiers and give the headers that tell of it; raises RateLimited."""
-        state = scope.setdefault("state", {})
-        client = scope.get("client")
-        address = limited_address(state.get("client_address") or (client[0] if client else UNKNOWN))
-        user_id = getattr(state.get("principal"), "id", None)
-        tier, key = (self._anonymous, address) if user_id is None else (self._user, str(user_id))
+        address = _address(scope)
+        tier, key = self._tier(scope, address)
         found = [(tier, await tier.spend(key))]
         if scope.get("method") == "POST" and path.startswith(AUTH_PREFIX) and found[0][1].is_admitted:
             found.insert(0, (self._auth, await self._auth.spend(address)))
@@ -65,6 +67,25 @@ class RateLimit(ASGIMiddleware):
             if not verdict.is_admitted:
                 raise _refusal(tier, verdict, limits, policies)
         return [(b"ratelimit", limits.encode()), (b"ratelimit-policy", policies.encode())]
+
+    async def _charge(self, scope: Scope, headers: list[tuple[bytes, bytes]], amount: int) -> None:
+        """Count a request that has come in as `amount` more, all or none; raises RateLimited."""
+        tier, key = self._tier(scope, _address(scope))
+        verdict = await tier.spend(key, amount)
+        headers[0] = (b"ratelimit", tier.shown(verdict).encode())
+        if not verdict.is_admitted:
+            wait_s = _wait_s(verdict)
+            raise RateLimited(
+                f"This counts as {_counted(amount + 1, 'request')}, and {verdict.remaining + 1} were left of "
+                f"your {tier.sentence}; try again in {_span(wait_s)}.",
+                hint="Send fewer operations at once.",
+                headers={"Retry-After": str(wait_s)},
+            )
+
+    def _tier(self, scope: Scope, address: str) -> "tuple[_Tier, str]":
+        """Give what limits this caller, and the key that the caller has there."""
+        user_id = getattr(scope["state"].get("principal"), "id", None)
+        return (self._anonymous, address) if user_id is None else (self._user, str(user_id))
 
 
 class _Tier:
@@ -80,19 +101,29 @@ class _Tier:
             f"{self._limiter.limit} requests per {_span(self._limiter.window_s).removeprefix('1 ')}"
         )
 
-    async def spend(self, key: str) -> Verdict:
-        return self._limiter.spend_leased(key) or await self._limiter.spend(key)
+    async def spend(self, key: str, amount: int = 1) -> Verdict:
+        return self._limiter.spend_leased(key, amount) or await self._limiter.spend(key, amount)
 
     def shown(self, verdict: Verdict) -> str:
         return f'"{self._name}";r={verdict.remaining};t={math.ceil(verdict.reset_in_s)}'
 
 
 def _refusal(tier: _Tier, verdict: Verdict, limits: str, policies: str) -> RateLimited:
-    wait_s = max(1, math.ceil(verdict.reset_in_s))
+    wait_s = _wait_s(verdict)
     return RateLimited(
         f"You have used up your {tier.sentence}; try again in {_span(wait_s)}.",
         headers={"Retry-After": str(wait_s), "RateLimit": limits, "RateLimit-Policy": policies},
     )
+
+
+def _wait_s(verdict: Verdict) -> int:
+    return max(1, math.ceil(verdict.reset_in_s))
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    address = scope.setdefault("state", {}).get("client_address")
+    return limited_address(address or (client[0] if client else UNKNOWN))
 
 
 def _span(seconds: int) -> str:
