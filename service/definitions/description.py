@@ -1,7 +1,7 @@
 """A collection's description: schema, rules, indexes and options, read and checked as one."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from service import schema as schemas
 from service.access import rules as access_rules
 from service.access.rules import Rules
 from service.definitions import indexes as index_parts
+from service.definitions import names
 from service.definitions import options as option_parts
 from service.definitions.indexes import Index
 from service.definitions.options import Options
@@ -73,7 +74,19 @@ def _compile_schema(schema: Any, options: Options) -> Schema:
     except DefinitionInvalid as error:
         below = [replace(each, pointer=f"/schema{each.pointer or ''}") for each in error.errors]
         raise DefinitionInvalid(error.detail, errors=below) from None
-    return schemas.compile(schema, options.id_kind)
+    compiled = schemas.compile(schema, options.id_kind)
+    if faults := list(_illegal_targets(compiled)):
+        raise DefinitionInvalid(faults[0].detail, errors=faults)
+    return compiled
+
+
+def _illegal_targets(schema: Schema) -> Iterator[Violation]:
+    """Give each `x-collection` whose value no collection can have as its name; there need not be one yet."""
+    for pointer, name in schema.targets():
+        try:
+            names.check(name)
+        except DefinitionInvalid as error:
+            yield from (replace(each, pointer=f"/schema{pointer}") for each in error.errors)
 
 
 def stored(definition: CollectionDefinition) -> Description:

@@ -13,7 +13,7 @@ from service.query.tree import Path
 FieldsOf: TypeAlias = Callable[[str], Field | None]
 """Gives the fields of a collection that a reference leads to, None when there is no such collection.
 
-It raises SignInRequired or Forbidden for a caller who may read nothing there, so that nobody is told of the fields.
+It raises SignInRequired or Forbidden for a caller who may read nothing there, and who is so told of no field.
 """
 
 
@@ -69,7 +69,7 @@ def plan(fields: Field, paths: tuple[Path, ...], fields_of: FieldsOf) -> tuple[E
 
 
 def target_of(field: Field | None) -> str | None:
-    """Give the collection that a field's values are ids of, alone or in arrays; None when it is no reference."""
+    """Give the collection that a field's values are ids of, alone or in arrays; None for no reference."""
     for _ in range(MAXIMUM_DEPTH):
         if field is None or field.write_only:
             return None

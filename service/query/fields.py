@@ -13,8 +13,8 @@ class Field:
     `kinds` is what the value may be, the JSON kinds when the schema does not say. `fields` are the declared
     members of an object, `others` what an undeclared member is (None: there are none), `items` what an array
     holds. `read_only` and `write_only` are the schema's annotations of the same names, `has_formats` tells
-    whether anything at or below must be turned into another BSON type. `collection` is the one whose documents'
-    ids the value, a reference, may be.
+    whether anything at or below must be turned into another BSON type. `collection` is the one whose
+    ids the values are, for a reference.
     """
 
     kinds: frozenset[Kind] = frozenset()

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from service.errors import DefinitionInvalid, Violation
-from service.schema import references
+from service.schema import references, targets
 from service.schema.compile import compile as compile_schema
 from service.schema.explain import beyond_int64
 from service.schema.pointers import escape, join
@@ -187,6 +187,7 @@ def _uncompilable(schema: dict[str, Any], subschemas: Subschemas) -> Iterator[Vi
         yield Violation(f"the schema cannot be compiled: {str(error).splitlines()[0][:120]}", "schema", "")
         return
     compile_schema(schema)
+    yield from targets.faults(subschemas)
     yield from _refused_defaults(schema, subschemas)
 
 

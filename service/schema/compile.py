@@ -1,7 +1,7 @@
 """Compile a checked schema, once per definition version, into all that the engine asks of it."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from jsonschema_rs import Draft202012Validator
 from service.errors import Violation
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.schema import encoding, masks
+from service.schema import encoding, masks, targets
 from service.schema.defaults import Defaults, complete, find_defaults
 from service.schema.explain import beyond_int64, explain
 from service.schema.places import build_tree, leading_to, reachable
@@ -51,6 +51,10 @@ class Schema:
         if not self._validator.is_valid(document):
             return explain(self._validator, self._subschemas, self._body, document)
         return [] if STORABLE.is_valid(document) else list(beyond_int64(document))
+
+    def targets(self) -> Iterator[tuple[str, str]]:
+        """Give the pointer and the value of each `x-collection`."""
+        return targets.names(self._subschemas)
 
     def with_defaults(self, document: dict[str, Any]) -> dict[str, Any]:
         """Give a new document with the schema's defaults for what it does not have."""

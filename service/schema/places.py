@@ -7,6 +7,7 @@ from service.query.kinds import Kind
 from service.schema.combinations import FREE, Place
 from service.schema.shapes import FORMAT_KINDS, Shapes
 from service.schema.subschemas import Subschemas
+from service.schema.targets import only_one
 
 
 def build_tree(subschemas: Subschemas) -> Field:
@@ -31,7 +32,11 @@ class _Builder:
         if place not in self._fields:
             shape = self._shapes.of(place)
             self._fields[place] = Field(
-                kinds=shape.kinds, fields={}, read_only=shape.read_only, write_only=shape.write_only
+                kinds=shape.kinds,
+                fields={},
+                read_only=shape.read_only,
+                write_only=shape.write_only,
+                collection=only_one(place, shape.collections),
             )
             self._waiting.append(place)
         return self._fields[place]

@@ -10,6 +10,9 @@ from service.schema.subschemas import Subschemas
 
 MAXIMUM_MERGES = 20_000
 
+REFERENCE = "x-collection"
+"""The keyword that names the collection whose ids a value is one of."""
+
 JSON_KINDS = frozenset(
     {Kind.NULL, Kind.BOOLEAN, Kind.INTEGER, Kind.NUMBER, Kind.STRING, Kind.OBJECT, Kind.ARRAY}
 )
@@ -26,7 +29,7 @@ class Shape:
     """What a value may be: its kinds, its declared members, the rest of them, what an array holds.
 
     `rest` and `items` are None where nothing is said, `is_closed` where other members are refused, `is_loose`
-    where alternatives leave room for what none of them says.
+    where alternatives leave room for what none of them says. `collections` are those whose ids the value may be.
     """
 
     kinds: frozenset[Kind] = JSON_KINDS
@@ -37,6 +40,7 @@ class Shape:
     is_loose: bool = False
     read_only: bool = False
     write_only: bool = False
+    collections: frozenset[str] = frozenset()
 
     def takes(self, kind: Kind) -> bool:
         """Tell whether a value may be of a kind."""
@@ -83,6 +87,7 @@ class Shapes:
             is_closed=_is_closed(schema),
             read_only=schema.get("readOnly") is True,
             write_only=schema.get("writeOnly") is True,
+            collections=_collections(schema),
         )
         merged = reduce(self._meet, map(self.of, _in_place(groups)), shape)
         return _with_unevaluated(merged, schema, groups)
@@ -106,6 +111,7 @@ class Shapes:
             is_loose=one.is_loose and other.is_loose,
             read_only=one.read_only or other.read_only,
             write_only=one.write_only or other.write_only,
+            collections=one.collections | other.collections,
         )
 
     def _join(self, one: Shape, other: Shape) -> Shape:
@@ -124,6 +130,7 @@ class Shapes:
             is_loose=is_loose,
             read_only=one.read_only or other.read_only,
             write_only=one.write_only or other.write_only,
+            collections=one.collections | other.collections,
         )
 
     def _count(self, members: int) -> None:
@@ -148,6 +155,11 @@ def _kinds(schema: dict[str, Any]) -> frozenset[Kind]:
     if chosen is not None and Kind.STRING in kinds:
         return kinds - {Kind.STRING} | {chosen}
     return kinds
+
+
+def _collections(schema: dict[str, Any]) -> frozenset[str]:
+    name = schema.get(REFERENCE)
+    return frozenset({name}) if isinstance(name, str) else frozenset()
 
 
 def kind_of(value: Any) -> Kind:
