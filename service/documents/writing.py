@@ -84,6 +84,11 @@ async def merge(
     Without `expected` it is applied to the newest version, so that patches of different fields all win.
     Raises PatchInvalid and what `replace` raises; it is the result that is validated.
     """
+    return await _change(collection, principal, document_id, expected, merging(patch))
+
+
+def merging(patch: Any) -> Change:
+    """Give the change that a merge patch (RFC 7396) makes; raises PatchInvalid."""
     if not isinstance(patch, dict):
         raise PatchInvalid("A merge patch for a document is an object")
     named = {name: value for name, value in patch.items() if name in bodies.SYSTEM_NAMES}
@@ -91,7 +96,7 @@ async def merge(
     def merged(now: dict[str, Any]) -> Any:
         return {**patches.merge(now, patch), **named}  # a null for a system field is a value to refuse
 
-    return await _change(collection, principal, document_id, expected, merged)
+    return merged
 
 
 async def delete(
@@ -167,7 +172,7 @@ async def _change_now(
         present = await _present(collection, document_id, where)
         if expected is not None:
             expected.check(present)
-        changed = _changed(collection, present, change)
+        changed = compute(collection, present, change)
         try:
             written: dict[str, Any] | None = await collection.documents.find_one_and_replace(
                 selector(document_id, conjoin(where, _at(present))),
@@ -182,8 +187,11 @@ async def _change_now(
     raise Contention
 
 
-def _changed(collection: Collection, present: dict[str, Any], change: Change) -> dict[str, Any]:
-    """Compute and validate the document that takes the place of the present one."""
+def compute(collection: Collection, present: dict[str, Any], change: Change) -> dict[str, Any]:
+    """Give the document that takes the place of the present one, as it is stored, validated.
+
+    Raises DocumentInvalid, FieldNotWritable, BodyTooLarge and what the change raises.
+    """
     schema = collection.description.schema
     present_json = encoding.as_json(collection, present)
     document = bodies.own_members(change(present_json), present_json)
