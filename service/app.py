@@ -22,7 +22,8 @@ from service.controllers.profile import ProfileController
 from service.database import Database
 from service.drain import Drain
 from service.errors import StartupFailure
-from service.guards import TokenIsValid
+from service.guards import KeyHasEffect, TokenIsValid
+from service.idempotency.claims import Claims
 from service.middleware.body_limit import BodyLimit
 from service.middleware.caching import Caching
 from service.middleware.client_address import ClientAddress
@@ -71,13 +72,14 @@ def create_app(settings: Settings) -> Litestar:
             ListsController,
             ProfileController,
         ],
-        guards=[TokenIsValid()],
+        guards=[TokenIsValid(), KeyHasEffect()],
         exception_handlers={Exception: problems.litestar_handler},
         lifespan=[_lifespan(settings, database, registry)],
         openapi_config=None,
         logging_config=None,
         state=State(
             {
+                "claims": Claims(database, lease_s=settings.operation_timeout_s + GRACE_S),
                 "database": database,
                 "drain": drain,
                 "registration_open": settings.registration == "open",

@@ -8,11 +8,17 @@ from litestar.handlers import BaseRouteHandler
 from service.access.principals import ANONYMOUS, Principal
 from service.access.rules import Verb
 from service.documents.reading import permit
-from service.errors import Failure, Forbidden, SignInRequired
+from service.errors import Failure, Forbidden, RequestInvalid, SignInRequired
 from service.registry import Registry
 
 IGNORES_TOKEN = "ignores_token"  # noqa: S105  # the name of a handler's option, not a secret
 """Handlers with this option take a caller with a bad token for an anonymous one, as for signing in."""
+
+TAKES_KEY = "takes_key"
+"""Handlers' functions with this attribute heed an `Idempotency-Key`, or have nothing to do twice."""
+
+KEYED_METHODS = frozenset({"POST", "PATCH"})
+"""The methods that repeat their effect when repeated (RFC 9110, 9.2.2; RFC 5789)."""
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -27,6 +33,20 @@ class TokenIsValid:
         failure: Failure | None = connection.scope["state"].get("token_failure")
         if failure is not None and not handler.opt.get(IGNORES_TOKEN):
             raise failure
+
+
+class KeyHasEffect:
+    """Refuses an `Idempotency-Key` where it would be ignored: the client would repeat what it must not."""
+
+    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+        """Raise RequestInvalid for a key on a POST or PATCH that does not heed it."""
+        if connection.scope.get("method") not in KEYED_METHODS or "idempotency-key" not in connection.headers:
+            return
+        if not getattr(getattr(handler.fn, "func", handler.fn), TAKES_KEY, False):
+            raise RequestInvalid(
+                "Idempotency-Key is not heeded at this address",
+                hint="Leave it out, and look before you repeat the request.",
+            )
 
 
 class SignedIn:

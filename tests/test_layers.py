@@ -14,7 +14,7 @@ PARTS: list[set[str]] = [
     {"settings", "mongod", "strict_json", "drain", "logs", "deadline", "transactions"},
     {"query"},
     {"schema", "access"},
-    {"database", "definitions", "registry", "documents", "accounts", "transfer", "rates"},
+    {"database", "definitions", "registry", "documents", "accounts", "transfer", "rates", "idempotency"},
     {"problems", "guards", "middleware", "controllers"},
     {"app"},
     {"server", "cli"},

@@ -5,6 +5,7 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from service.controllers.answers import document_response
+from service.controllers.once import once
 from service.controllers.requests import (
     JSON,
     MERGE_PATCH,
@@ -51,6 +52,7 @@ class DocumentsController(Controller):
         return document_response(found, document)
 
     @patch("/", guards=[MayAct("update")])
+    @once
     async def patch_document(
         self, request: AnyRequest, collection: FromPath[str], document_id: FromPath[str]
     ) -> Response[bytes]:

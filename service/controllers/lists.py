@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from litestar.utils import normalize_path
 
 from service.controllers.answers import document_response
+from service.controllers.once import once
 from service.controllers.requests import (
     AnyRequest,
     collection_of,
@@ -44,6 +45,7 @@ class ListsController(Controller):
         return tagged_response(request, content, entity_tag, **links)
 
     @post("/", guards=[MayAct("create")])
+    @once
     async def create_document(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
         """Create one document."""
         found = collection_of(request, collection)

@@ -26,11 +26,16 @@
     │   ├── CollectionExists          collection.exists
     │   ├── CollectionChanged         collection.changed     someone else changed the definition first
     │   ├── Contention                document.contention    every retry met another writer
+    │   ├── PatchConflict             patch.conflict         the patch assumes what the document does not have
+    │   ├── PatchTestFailed           patch.test_failed      a `test` of a JSON Patch does not hold
     │   ├── TooManyAffected           bulk.too_many_affected more documents match than may be changed
+    │   ├── IdempotencyRunning        idempotency.running    the first request with this key still runs
     │   └── RegistrationClosed        registration.closed
     ├── Stale                     412 document.stale         If-Match names another version
     ├── BodyTooLarge              413 body.too_large
     ├── MediaTypeUnsupported      415 media_type.unsupported
+    ├── IdempotencyMismatch       422 idempotency.mismatch   another request had this key
+    ├── PreconditionRequired      428 precondition.required  the collection wants If-Match
     ├── RateLimited               429 rate.limited
     ├── Internal                  500 internal
     └── Unavailable               503
@@ -71,6 +76,8 @@ from service.errors.http import (
     Duplicate,
     FieldNotWritable,
     Forbidden,
+    IdempotencyMismatch,
+    IdempotencyRunning,
     IdInvalid,
     Internal,
     JsonInvalid,
@@ -79,7 +86,10 @@ from service.errors.http import (
     MethodNotAllowed,
     NotFound,
     ParameterInvalid,
+    PatchConflict,
     PatchInvalid,
+    PatchTestFailed,
+    PreconditionRequired,
     RateLimited,
     RegistrationClosed,
     RequestInvalid,
@@ -115,6 +125,8 @@ __all__ = [
     "FieldNotWritable",
     "Forbidden",
     "IdInvalid",
+    "IdempotencyMismatch",
+    "IdempotencyRunning",
     "Internal",
     "JsonInvalid",
     "Malformed",
@@ -122,7 +134,10 @@ __all__ = [
     "MethodNotAllowed",
     "NotFound",
     "ParameterInvalid",
+    "PatchConflict",
     "PatchInvalid",
+    "PatchTestFailed",
+    "PreconditionRequired",
     "RateLimited",
     "RegistrationClosed",
     "RequestInvalid",

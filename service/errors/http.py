@@ -190,6 +190,31 @@ class TooManyAffected(Conflict):
     title = "More documents match than may be changed"
 
 
+class IdempotencyRunning(Conflict):
+    """The first request with this `Idempotency-Key` is not done; try again in `Retry-After` seconds."""
+
+    code = "idempotency.running"
+    title = "The first request with this key is still running"
+    retry_after_s: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": str(self.retry_after_s)})
+
+
+class PatchConflict(Conflict):
+    """The patch assumes a structure that the document does not have (RFC 5789, 2.2)."""
+
+    code = "patch.conflict"
+    title = "The patch does not fit the document"
+
+
+class PatchTestFailed(Conflict):
+    """A `test` operation of a JSON Patch does not hold, so that nothing of the patch was applied."""
+
+    code = "patch.test_failed"
+    title = "A test of the patch failed"
+
+
 class RegistrationClosed(Conflict):
     """The service does not take registrations; an administrator creates the accounts."""
 
@@ -219,6 +244,22 @@ class MediaTypeUnsupported(Failure):
     status = 415
     code = "media_type.unsupported"
     title = "The media type is not supported"
+
+
+class IdempotencyMismatch(Failure):
+    """The `Idempotency-Key` was used for another request; a new request needs a new key."""
+
+    status = 422
+    code = "idempotency.mismatch"
+    title = "The key belongs to another request"
+
+
+class PreconditionRequired(Failure):
+    """The collection demands `If-Match` of every change (RFC 6585, 3)."""
+
+    status = 428
+    code = "precondition.required"
+    title = "Changes here need If-Match"
 
 
 class RateLimited(Failure):

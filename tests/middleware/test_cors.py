@@ -5,7 +5,10 @@ from service.middleware.cors import Cors
 from tests.middleware.apps import answering, ask, get, raising, wrap
 
 ORIGIN = "https://app.example"
-EXPOSED = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
+EXPOSED = (
+    "ETag, Idempotency-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, "
+    "Retry-After, X-Request-ID"
+)
 PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 

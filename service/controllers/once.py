@@ -1,0 +1,77 @@
+"""`Idempotency-Key` for handlers: once and no more, whoever repeats the request."""
+
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from litestar import Response
+
+from service import problems
+from service.controllers.requests import JSON, AnyRequest
+from service.errors import PROBLEM_MEDIA_TYPE, Failure
+from service.guards import TAKES_KEY, principal
+from service.idempotency import keys
+from service.idempotency.answers import Answer
+from service.idempotency.claims import Claims
+from service.idempotency.keys import KeyedRequest
+
+REPLAYED = {"Idempotency-Replayed": "true"}
+
+Handler = TypeVar("Handler", bound=Callable[..., Coroutine[Any, Any, Response[bytes]]])
+
+
+def once(handler: Handler) -> Handler:
+    """Have a request with an `Idempotency-Key` done once, in a transaction, and its answer replayed.
+
+    Below the route's decorator; guards run before it, at each repeat. A request without the header is as
+    without this decorator. The handler gives a Response with a body of bytes and may run several times.
+    """
+
+    @wraps(handler)
+    async def answer(self: Any, request: AnyRequest, **parameters: Any) -> Response[bytes]:
+        keyed = await _keyed(request)
+        if keyed is None:
+            return await handler(self, request, **parameters)
+
+        async def work() -> Answer:
+            return _answer(request, await handler(self, request, **parameters))
+
+        claims: Claims = request.app.state.claims
+        return _response(await claims.once(keyed, work, lambda failure: _told(request, failure)))
+
+    setattr(answer, TAKES_KEY, True)
+    return cast("Handler", answer)
+
+
+async def _keyed(request: AnyRequest) -> KeyedRequest | None:
+    """Give the request as its repeats are known by, None when it has no key; raises RequestInvalid."""
+    key = keys.read(request.headers.getall("idempotency-key", []))
+    if key is None:
+        return None
+    parts = (
+        request.scope["method"].encode(),
+        request.scope["path"].encode("utf-8", "surrogateescape"),
+        request.scope["query_string"],
+        request.headers.get("content-type", "").encode("latin-1"),
+        request.headers.get("if-match", "").encode("latin-1"),
+        await request.body(),
+    )
+    return KeyedRequest.of(principal(request), key, parts)
+
+
+def _answer(request: AnyRequest, response: Response[bytes]) -> Answer:
+    status = response.status_code or request.route_handler.status_code
+    media_type = str(response.media_type or JSON)
+    return Answer(status, media_type, {**response.headers}, response.content)
+
+
+def _told(request: AnyRequest, failure: Failure) -> Answer:
+    status, headers, body = problems.answer(failure, request.scope)
+    own = {name.decode(): value.decode("latin-1") for name, value in headers}
+    del own["content-length"], own["content-type"]
+    return Answer(status, PROBLEM_MEDIA_TYPE, own, body)
+
+
+def _response(answer: Answer) -> Response[bytes]:
+    headers = {**answer.headers, **(REPLAYED if answer.is_replayed else {})}
+    return Response(answer.body, status_code=answer.status, headers=headers, media_type=answer.media_type)
