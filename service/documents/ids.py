@@ -1,5 +1,6 @@
 """Ids: read from a path or a body, made for new documents."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from service.errors import IdInvalid
 from service.query import kinds
 from service.query.kinds import Kind
 from service.registry import Collection
+from service.transactions import session
 
 MAXIMUM_ID_LENGTH = 200
 
@@ -35,24 +37,42 @@ def supplied(collection: Collection, value: Any) -> Any:
 
 async def make(collection: Collection) -> Any:
     """Give an id that no document of the collection has had."""
+    return (await make_many(collection, 1))[0]
+
+
+async def make_many(collection: Collection, count: int, taken: Iterable[Any] = ()) -> list[Any]:
+    """Give so many ids that no document of the collection has had, and that are not among those `taken`.
+
+    In order, and at the cost of one.
+    """
     kind = collection.description.options.id_kind
     if kind is Kind.INTEGER:
-        return await _next_integer(collection)
-    return uuid4() if kind is Kind.UUID else ObjectId() if kind is Kind.OBJECT_ID else str(ObjectId())
+        return await _next_integers(collection, count, max(taken, default=0)) if count else []
+    new = uuid4 if kind is Kind.UUID else ObjectId if kind is Kind.OBJECT_ID else _text_id
+    return [new() for _ in range(count)]
 
 
-async def _next_integer(collection: Collection) -> int:
-    """Count on from the last integer given out or, when documents came with larger ones, from the largest."""
+def _text_id() -> str:
+    return str(ObjectId())
+
+
+async def _next_integers(collection: Collection, count: int, taken: int) -> list[int]:
+    """Count on from the last integer given out or, when documents came with larger ones, from the largest.
+
+    The counter is no part of a transaction: those who create would wait for each other. What the transaction
+    itself has created is seen.
+    """
     counters = Counter.get_motor_collection()
-    last = await collection.documents.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+    last = await collection.documents.find_one({}, {"_id": 1}, sort=[("_id", -1)], session=session())
     largest = last["_id"] if last is not None and isinstance(last["_id"], int) else 0
     counter = await counters.find_one_and_update(
         {"_id": collection.name},
-        [{"$set": {"value": {"$add": [{"$max": ["$value", largest, 0]}, 1]}}}],
+        [{"$set": {"value": {"$add": [{"$max": ["$value", largest, taken, 0]}, count]}}}],
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )
-    return int(counter["value"])
+    end = int(counter["value"]) + 1
+    return list(range(end - count, end))
 
 
 def _integer(text: str) -> int:

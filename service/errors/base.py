@@ -1,9 +1,9 @@
 """What every failure is: a status, a stable code, data for its problem body."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "https://sheaf.dev/problems/"
@@ -59,6 +59,21 @@ class Failure(Exception):
         self.headers = dict(headers or {})
         self.extra = extra
         super().__init__(self.detail)
+
+    def below(self, pointer: str) -> Self:
+        """Give this failure of a part of a body that stands at a pointer in the whole body.
+
+        A failure that names no field names the part.
+
+        >>> Absent = type("Absent", (Failure,), {"status": 404, "code": "x.absent", "title": "Not there"})
+        >>> [each.pointer for each in Absent().below("/operations/3").errors]
+        ['/operations/3']
+        """
+        whole = Violation(self.detail, self.code, pointer="", hint=self.hint)
+        self.errors = tuple(
+            replace(each, pointer=pointer + (each.pointer or "")) for each in self.errors or (whole,)
+        )
+        return self
 
     def problem(self, *, instance: str, request_id: str) -> dict[str, Any]:
         """Give the RFC 9457 body for this failure at `instance` (the request's path)."""

@@ -1,0 +1,166 @@
+"""Changing or deleting all the documents that fulfil a filter."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from bson.errors import BSONError
+from pymongo import ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from models.base import SYSTEM_FIELDS
+from service.access.principals import Principal
+from service.access.rules import Verb
+from service.database import Database
+from service.documents import encoding, writing
+from service.documents.bulk.refusals import BREATH, Refusals, cause, first_unfit, of_write
+from service.documents.reading import permit
+from service.errors import BodyTooLarge, Contention, Failure, TooManyAffected, Violation
+from service.query import Node, conjoin, to_mongo
+from service.query.changes import ChangeQuery
+from service.registry import Collection
+from service.transactions import session
+
+MAXIMUM_BYTES = 64 * 1024 * 1024
+"""How large the documents that one request changes may be together, as JSON: all are held in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a change of many documents did: those that it was for, as stored now, and how many it altered."""
+
+    documents: list[dict[str, Any]]
+    altered: int
+
+
+async def update(
+    database: Database,
+    collection: Collection,
+    principal: Principal,
+    query: ChangeQuery,
+    change: writing.Change,
+) -> Changed:
+    """Change every document that fulfils the query and that the caller may see and change; all or none.
+
+    A document that the change leaves as it is keeps its version. Raises TooManyAffected, BodyTooLarge,
+    Duplicate, Contention, and what single changes raise, each violation with the document's id.
+    """
+    where = _permitted(collection, principal, "update", query)
+    return await database.transaction(partial(_update, collection, where, query, change))
+
+
+async def delete(database: Database, collection: Collection, principal: Principal, query: ChangeQuery) -> int:
+    """Delete every document that fulfils the query and that the caller may see and delete; all or none.
+
+    Gives their number. Raises TooManyAffected, Contention.
+    """
+    where = _permitted(collection, principal, "delete", query)
+    return await database.transaction(partial(_delete, collection, where, query))
+
+
+def _permitted(collection: Collection, principal: Principal, verb: Verb, query: ChangeQuery) -> Node | None:
+    """Give the condition on the documents; a filter also reads, so that it asks for the right to list."""
+    seen = permit(collection, principal, "list")
+    return conjoin(conjoin(permit(collection, principal, verb), seen), query.where)
+
+
+async def _ids(collection: Collection, where: Node | None, query: ChangeQuery) -> list[Any]:
+    """Find the ids of the documents; raises TooManyAffected."""
+    condition: dict[str, Any] = {} if where is None else to_mongo(where)
+    if query.search is not None:
+        condition = {"$and": [{"$text": {"$search": query.search}}, condition]}
+    cursor = collection.documents.find(
+        condition, {"_id": 1}, limit=query.maximum + 1, batch_size=query.maximum + 1, session=session()
+    )
+    found = [document["_id"] async for document in cursor]
+    if len(found) > query.maximum:
+        raise TooManyAffected(
+            f"At least {len(found)} documents match, and max_affected is {query.maximum}",
+            hint="Narrow the filter, or raise max_affected if so many are meant.",
+        )
+    return found
+
+
+async def _update(
+    collection: Collection, where: Node | None, query: ChangeQuery, change: writing.Change
+) -> Changed:
+    found = await _ids(collection, where, query)
+    documents: list[dict[str, Any]] = []
+    replacements: list[dict[str, Any]] = []
+    versions: list[Any] = []
+    refusals = Refusals()
+    size = 0
+    if not found:
+        return Changed([], 0)
+    cursor = collection.documents.find({"_id": {"$in": found}}, sort=[("_id", 1)], session=session())
+    async for present in cursor:
+        if len(documents) % BREATH == BREATH - 1:
+            await asyncio.sleep(0)
+        try:
+            changed = writing.compute(collection, present, change)
+        except Failure as failure:
+            refusals.add(_named(collection, present, failure))
+            continue
+        if _is_altered(present, changed):
+            replacements.append(changed)
+            versions.append(present.get("_version"))
+        else:
+            changed = present
+        documents.append(changed)
+        size += len(encoding.dump(changed))
+        if size > MAXIMUM_BYTES:
+            detail = f"The documents are larger than {MAXIMUM_BYTES} bytes together; change fewer at once"
+            raise BodyTooLarge(detail)
+    refusals.raise_if_any()
+    await _replace(collection, replacements, versions)
+    return Changed(documents, len(replacements))
+
+
+async def _replace(collection: Collection, replacements: list[dict[str, Any]], versions: list[Any]) -> None:
+    """Put documents in the place of those of the same ids at these versions, in one operation."""
+    if not replacements:
+        return
+    operations = [
+        ReplaceOne({"_id": document["_id"], "_version": version}, document)
+        for document, version in zip(replacements, versions, strict=True)
+    ]
+    try:
+        written = await collection.documents.bulk_write(operations, session=session())
+    except BulkWriteError as error:
+        index, refused = cause(error)
+        raise _named(collection, replacements[index], of_write(collection, refused)) from None
+    except (BSONError, OverflowError) as error:
+        index = first_unfit(collection, replacements)
+        raise _named(collection, replacements[index], of_write(collection, error)) from None
+    if written.matched_count != len(operations):
+        raise Contention
+
+
+async def _delete(collection: Collection, where: Node | None, query: ChangeQuery) -> int:
+    found = await _ids(collection, where, query)
+    if not found:
+        return 0
+    # The transaction's snapshot still fulfils the condition, and a document that somebody else has changed
+    # since then ends it: no gap lies between finding and deleting.
+    deleted = await collection.documents.delete_many({"_id": {"$in": found}}, session=session())
+    if deleted.deleted_count != len(found):
+        raise Contention
+    return len(found)
+
+
+def _is_altered(present: dict[str, Any], changed: dict[str, Any]) -> bool:
+    """Tell whether a change did more than to count the version up."""
+    return _own(present) != _own(changed)
+
+
+def _own(document: dict[str, Any]) -> bytes:
+    return encoding.dump({name: part for name, part in document.items() if name not in SYSTEM_FIELDS})
+
+
+def _named(collection: Collection, document: dict[str, Any], failure: Failure) -> Failure:
+    """Have every violation name the document that it is about."""
+    shown = encoding.as_json(collection, {"_id": document["_id"]})["id"]
+    whole = Violation(failure.detail, failure.code, pointer="", hint=failure.hint)
+    failure.errors = tuple(replace(each, id=shown) for each in failure.errors or (whole,))
+    return failure
