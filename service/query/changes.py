@@ -30,8 +30,8 @@ def parse_change(parameters: Sequence[tuple[str, str]], fields: Field, largest: 
     A filter or a text to search is needed, and so is `max_affected`: a change of everything by mistake cannot
     be taken back. Raises ParameterInvalid with every violation, each naming its parameter.
 
-    >>> parse_change([("filter[id][exists]", "true"), ("max_affected", "9")], Field(), 1000).maximum
-    9
+    >>> parse_change([("q", "oak"), ("max_affected", "9")], Field(), 1000)
+    ChangeQuery(where=None, search='oak', maximum=9)
     """
     others = [(name, text) for name, text in parameters if name != "max_affected"]
     violations = [_unknown(name) for name, _ in others if not _is_known(name)]
@@ -69,14 +69,10 @@ def _maximum(texts: list[str], largest: int) -> tuple[int, list[Violation]]:
     """Read `max_affected`; gives it, and what is wrong with it."""
     detail, code = f"`max_affected` says how many documents may be affected, 1 to {largest}", "required"
     if len(texts) == 1:
-        (text,) = texts
-        if (
-            text.isascii()
-            and text.isdecimal()
-            and len(text) <= len(str(largest))
-            and 1 <= int(text) <= largest
-        ):
-            return int(text), []
+        text = texts[0] if texts[0].isascii() and texts[0].isdecimal() else "0"
+        number = int(text) if len(text) <= len(str(largest)) else 0
+        if 1 <= number <= largest:
+            return number, []
         detail, code = f"`max_affected` goes from 1 to {largest}", "range"
     elif texts:
         detail, code = "`max_affected` is there more than once", "repeated"
