@@ -13,10 +13,14 @@ from service.controllers.requests import (
     collection_of,
     json_of,
     only_parameters,
+    parameters_of,
     tagged_response,
 )
-from service.documents import encoding, ids, preconditions, reading, writing
+from service.documents import encoding, expanding, ids, preconditions, reading, writing
+from service.documents.targets import Targets
 from service.guards import MayAct, principal
+from service.query import parse_view
+from service.query.views import WHOLE
 
 
 class DocumentsController(Controller):
@@ -28,12 +32,17 @@ class DocumentsController(Controller):
     async def get_document(
         self, request: AnyRequest, collection: FromPath[str], document_id: FromPath[str]
     ) -> Response[bytes]:
-        """Give one document."""
+        """Give one document: `fields`, `expand`."""
         found = collection_of(request, collection)
-        only_parameters(request)
+        targets = Targets(request.app.state.registry, principal(request))
+        query = parse_view(parameters_of(request), found.description.schema.root, targets.fields_of)
         document = await reading.get(found, principal(request), ids.parse(found, document_id))
-        content = encoding.document_bytes(found, document)
-        return tagged_response(request, content, preconditions.tag(document))
+        if query == WHOLE:
+            content = encoding.document_bytes(found, document)
+            return tagged_response(request, content, preconditions.tag(document))
+        (view,) = await expanding.views(targets, found, [document], query)
+        content = encoding.view_bytes(view)
+        return tagged_response(request, content, preconditions.view_tag(document, content))
 
     @put("/", guards=[MayAct("update")])
     async def replace_document(

@@ -17,7 +17,12 @@ _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
 
 def document_bytes(collection: Collection, document: dict[str, Any]) -> bytes:
     """Write `{"data": {…}}` for a stored document, without what may not be seen."""
-    return b'{"data":%b}' % dump(view(collection, document))
+    return view_bytes(view(collection, document))
+
+
+def view_bytes(shown: dict[str, Any]) -> bytes:
+    """Write `{"data": {…}}` for a view of a document."""
+    return b'{"data":%b}' % dump(shown)
 
 
 def list_bytes(

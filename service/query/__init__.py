@@ -7,6 +7,7 @@ from service.query.mongo import projection, sort_keys, to_mongo
 from service.query.operators import OPERATORS, Operator
 from service.query.parse import parse_list, parse_query
 from service.query.tree import EVERYTHING, NOTHING, And, Compare, Elem, Node, Not, Or, Path, conjoin
+from service.query.views import ViewQuery, parse_view
 
 __all__ = [
     "EVERYTHING",
@@ -23,11 +24,13 @@ __all__ = [
     "Path",
     "Selection",
     "SortKey",
+    "ViewQuery",
     "conjoin",
     "matches",
     "parse_filter",
     "parse_list",
     "parse_query",
+    "parse_view",
     "projection",
     "sort_keys",
     "to_mongo",

@@ -1,0 +1,76 @@
+"""What a query shows of the documents that it found: references are expanded, fields selected."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from service.documents import encoding
+from service.documents.following import EXPANDED, Followed, View, steps_to
+from service.documents.targets import Targets
+from service.query.expansions import Expansion, plan
+from service.query.lists import ListQuery, Selection
+from service.query.select import select
+from service.query.tree import Path
+from service.query.views import ViewQuery
+from service.registry import Collection
+
+
+async def views(
+    targets: Targets,
+    collection: Collection,
+    documents: Iterable[dict[str, Any]],
+    query: ListQuery | ViewQuery,
+) -> list[View]:
+    """Give the views of stored documents that a query asks for, by its `expand` and its selection.
+
+    The documents have been read with the selection of `to_read`, or whole. Each object that holds a reference
+    to expand has `_expanded`, where the reference's name has the document that it leads to: null when that is
+    absent or hidden by a rule, an array for an array. Raises SignInRequired or Forbidden for a collection of
+    which the caller may read nothing, ParameterInvalid when a limit is passed.
+    """
+    shown = [encoding.view(collection, document) for document in documents]
+    selection = query.selection
+    if expansions := _plan(targets, collection, query):
+        followed = Followed(targets)
+        await followed.read(expansions, shown)
+        steps = steps_to(expansions)
+        shown = [followed.expanded(view, steps) for view in shown]
+        selection = _with_expanded(selection, expansions)
+    return shown if selection is None else [select(view, selection) for view in shown]
+
+
+def to_read(targets: Targets, collection: Collection, query: ListQuery) -> ListQuery:
+    """Give the query that also reads the references to expand, whether they are to be shown or not."""
+    if query.selection is None or not query.expand:
+        return query
+    references = [expansion.path for expansion in _plan(targets, collection, query)]
+    paths = query.selection.paths
+    if query.selection.is_exclusion:
+        paths = tuple(path for path in paths if not any(_is_within(each, path) for each in references))
+    else:
+        paths = _outermost((*paths, *references))
+    return replace(query, selection=replace(query.selection, paths=paths) if paths else None)
+
+
+def _plan(targets: Targets, collection: Collection, query: ListQuery | ViewQuery) -> tuple[Expansion, ...]:
+    return plan(collection.description.schema.root, query.expand, targets.fields_of)
+
+
+def _with_expanded(selection: Selection | None, expansions: Iterable[Expansion]) -> Selection | None:
+    """Give the selection with what is expanded, which is shown unless all around it is left out."""
+    if selection is None or selection.is_exclusion:
+        return selection
+    beside = ((*expansion.path[:-1], EXPANDED) for expansion in expansions)
+    return replace(selection, paths=_outermost((*selection.paths, *beside)))
+
+
+def _outermost(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Leave out repetitions, and paths within others: MongoDB takes no path twice."""
+    known = dict.fromkeys(paths)
+    return tuple(
+        path for path in known if not any(_is_within(path, other) for other in known if other != path)
+    )
+
+
+def _is_within(path: Path, outer: Path) -> bool:
+    return path[: len(outer)] == outer
