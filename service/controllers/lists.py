@@ -18,7 +18,8 @@ from service.controllers.requests import (
     parameters_of,
     tagged_response,
 )
-from service.documents import encoding, reading, writing
+from service.documents import encoding, expanding, reading, writing
+from service.documents.targets import Targets
 from service.guards import MayAct, principal
 from service.query import ListQuery, parse_list
 from service.query.limits import MAXIMUM_SKIP
@@ -34,12 +35,15 @@ class ListsController(Controller):
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("list")])
     async def list_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
-        """Give one page of documents: `filter`, `sort`, `page`, `limit`, `fields`."""
+        """Give one page of documents: `filter`, `sort`, `page`, `limit`, `fields`, `expand`."""
         found = collection_of(request, collection)
         parameters = parameters_of(request)
-        query = parse_list(parameters, found.description.schema.root)
-        documents, has_more = await reading.find(found, principal(request), query)
-        content = encoding.list_bytes(found, documents, query.page, query.limit, has_more=has_more)
+        targets = Targets(request.app.state.registry, principal(request))
+        query = parse_list(parameters, found.description.schema.root, targets.fields_of)
+        to_read = expanding.to_read(targets, found, query)
+        documents, has_more = await reading.find(found, principal(request), to_read)
+        views = await expanding.page(targets, found, documents, query)
+        content = encoding.list_bytes(views, query.page, query.limit, has_more=has_more)
         entity_tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
         links = _links(request, parameters, query, has_more=has_more)
         return tagged_response(request, content, entity_tag, **links)

@@ -25,13 +25,11 @@ def view_bytes(shown: dict[str, Any]) -> bytes:
     return b'{"data":%b}' % dump(shown)
 
 
-def list_bytes(
-    collection: Collection, documents: Iterable[dict[str, Any]], page: int, limit: int, *, has_more: bool
-) -> bytes:
-    """Write a page of stored documents: `{"data": […], "page", "limit", "has_more"}`."""
+def list_bytes(shown: Iterable[dict[str, Any]], page: int, limit: int, *, has_more: bool) -> bytes:
+    """Write a page of views of documents: `{"data": […], "page", "limit", "has_more"}`."""
     return dump(
         {
-            "data": [view(collection, document) for document in documents],
+            "data": list(shown),
             "page": page,
             "limit": limit,
             "has_more": has_more,

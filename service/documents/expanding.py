@@ -15,6 +15,15 @@ from service.query.views import ViewQuery
 from service.registry import Collection
 
 
+async def page(
+    targets: Targets, collection: Collection, documents: Iterable[dict[str, Any]], query: ListQuery
+) -> list[View]:
+    """Give the views of a list's stored documents, read by the query of `to_read`, as `views` does."""
+    if query.expand:
+        return await views(targets, collection, documents, query)
+    return [encoding.view(collection, document) for document in documents]  # the fields are selected already
+
+
 async def views(
     targets: Targets,
     collection: Collection,
@@ -23,8 +32,8 @@ async def views(
 ) -> list[View]:
     """Give the views of stored documents that a query asks for, by its `expand` and its selection.
 
-    The documents have been read with the selection of `to_read`, or whole. Each object that holds a reference
-    to expand has `_expanded`, where the reference's name has the document that it leads to: null when that is
+    The documents have been read whole, or by the query of `to_read`. Each object that holds a reference to
+    expand has `_expanded`, where the reference's name has the document that it leads to: null when that is
     absent or hidden by a rule, an array for an array. Raises SignInRequired or Forbidden for a collection of
     which the caller may read nothing, ParameterInvalid when a limit is passed.
     """
