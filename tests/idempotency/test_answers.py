@@ -1,0 +1,52 @@
+"""Which failures are remembered: each is decided."""
+
+import pytest
+
+from service import errors
+from service.errors import Failure, catalogue
+from service.idempotency.answers import ANSWER_LIMIT_BYTES, Answer, passes
+
+PASSING = {
+    "auth.required",
+    "auth.token_invalid",
+    "auth.credentials_wrong",
+    "access.denied",
+    "collection.changed",
+    "document.contention",
+    "idempotency.running",
+    "rate.limited",
+    "internal",
+    "database.unavailable",
+    "service.busy",
+    "service.draining",
+}
+KEPT_STATUSES = {400, 404, 405, 409, 412, 413, 415, 422, 428}
+LARGE = b"x" * (ANSWER_LIMIT_BYTES + 1)
+
+
+@pytest.mark.parametrize("failure", list(catalogue()), ids=lambda failure: failure.code)
+def test_a_failure_passes_or_is_one_that_a_repeat_would_meet_again(failure: type[Failure]) -> None:
+    assert passes(failure()) == (failure.code in PASSING)
+    assert (failure.code in PASSING) or failure.status in KEPT_STATUSES
+
+
+def test_a_status_that_nobody_has_thought_of_passes() -> None:
+    class Teapot(errors.Failure):
+        status = 418
+        title = "A teapot"
+
+    assert passes(Teapot())
+
+
+def test_an_answer_is_read_back_as_it_was() -> None:
+    answer = Answer(201, "application/json", {"ETag": '"1"', "Location": "/api/films/1"}, b"{}")
+    assert answer.remembered() is answer
+    again = Answer.replayed({**answer.stored(), "_id": "x", "is_done": True})
+    assert again == Answer(201, "application/json", dict(answer.headers), b"{}", is_replayed=True)
+
+
+@pytest.mark.parametrize(("status", "remembered"), [(200, 204), (201, 201), (204, 204), (400, 400)])
+def test_a_very_large_answer_is_remembered_without_its_body(status: int, remembered: int) -> None:
+    answer = Answer(status, "application/json", {"ETag": '"1"'}, LARGE)
+    headers = {"ETag": '"1"', "Preference-Applied": "return=minimal"}
+    assert answer.remembered() == Answer(remembered, "application/json", headers, b"")

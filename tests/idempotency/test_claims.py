@@ -1,0 +1,251 @@
+"""Claims when something goes wrong: workers that die, are late or meet, days that pass."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+from pymongo.errors import AutoReconnect
+
+from models.remembered_answer import RememberedAnswer
+from service.access.principals import Principal
+from service.database import Database
+from service.errors import (
+    Contention,
+    DatabaseUnavailable,
+    DocumentNotFound,
+    Failure,
+    Forbidden,
+    IdempotencyMismatch,
+    IdempotencyRunning,
+)
+from service.idempotency.answers import Answer
+from service.idempotency.claims import Claims
+from service.idempotency.keys import KeyedRequest
+from service.transactions import session
+
+REQUEST = KeyedRequest.of(Principal("user", "1", frozenset()), "k", [b"POST", b"{}"])
+DONE = Answer(201, "application/json", {"ETag": '"1"'}, b'{"data":1}')
+NAME = RememberedAnswer.Settings.name
+
+Doing = Callable[[], Awaitable[Answer]]
+
+
+@pytest.fixture
+def claims(database: Database) -> Claims:
+    return Claims(database, lease_s=60)
+
+
+def told(failure: Failure) -> Answer:
+    return Answer(failure.status, "application/problem+json", {}, failure.code.encode())
+
+
+def doing(database: Database, number: int = 1) -> Doing:
+    """Give work that stores a thing."""
+
+    async def work() -> Answer:
+        await database.motor.things.insert_one({"number": number}, session=session())
+        return DONE
+
+    return work
+
+
+async def things(database: Database) -> list[int]:
+    return [thing["number"] async for thing in database.motor.things.find(sort=[("_id", 1)])]
+
+
+async def change(database: Database, **fields: Any) -> None:
+    changed = await database.motor[NAME].update_one({"_id": REQUEST.slot}, {"$set": fields})
+    assert changed.matched_count == 1
+
+
+async def died(claims: Claims, database: Database) -> None:
+    """Leave things as a worker does that dies between its claim and its transaction."""
+    await claims._claim(REQUEST)
+    assert await things(database) == []
+
+
+def long_ago(hours: int = 1) -> datetime:
+    return datetime.now(UTC) - timedelta(hours=hours)
+
+
+async def test_a_claim_is_stored_as_the_model_has_it(claims: Claims, database: Database) -> None:
+    await claims.once(REQUEST, doing(database), told)
+    stored = await database.motor[NAME].find_one({"_id": REQUEST.slot})
+    assert stored is not None
+    await database.initialise([RememberedAnswer])
+    read = RememberedAnswer.model_validate(stored)
+    assert set(stored) <= {"_id", "_version", "_created_at", "_updated_at", "_owner"} | set(
+        RememberedAnswer.model_fields
+    )
+    assert (read.is_done, read.status, read.body, read.owner) == (True, 201, DONE.body, "1")
+    assert read.expires_at - read.created_at == timedelta(hours=24)
+    assert read.lease_until - read.created_at == timedelta(seconds=61)
+
+
+async def test_answers_are_deleted_by_the_database_when_their_day_is_over(
+    app: Litestar, client: httpx.AsyncClient
+) -> None:
+    known = await app.state.database.motor[NAME].index_information()
+    assert known["expires_at_1"]["expireAfterSeconds"] == 0
+
+
+async def test_while_a_claim_holds_its_repeats_are_told_to_wait(claims: Claims, database: Database) -> None:
+    await died(claims, database)
+    with pytest.raises(IdempotencyRunning) as waiting:
+        await claims.once(REQUEST, doing(database), told)
+    assert waiting.value.headers == {"Retry-After": "1"}
+    assert await things(database) == []
+
+
+async def test_a_repeat_takes_over_from_a_worker_that_died(claims: Claims, database: Database) -> None:
+    await died(claims, database)
+    await change(database, lease_until=long_ago())
+    assert await claims.once(REQUEST, doing(database), told) == DONE
+    assert (await claims.once(REQUEST, doing(database), told)).is_replayed
+    assert await things(database) == [1]
+
+
+async def test_of_many_who_would_take_over_one_does(claims: Claims, database: Database) -> None:
+    await died(claims, database)
+    await change(database, lease_until=long_ago())
+    outcomes = await asyncio.gather(
+        *(claims.once(REQUEST, doing(database), told) for _ in range(10)), return_exceptions=True
+    )
+    assert [outcome for outcome in outcomes if outcome == DONE] == [DONE]
+    assert all(isinstance(outcome, Answer | IdempotencyRunning) for outcome in outcomes)
+    assert await things(database) == [1]
+
+
+async def test_another_request_does_not_take_over(claims: Claims, database: Database) -> None:
+    await died(claims, database)
+    await change(database, lease_until=long_ago(), fingerprint="another")
+    with pytest.raises(IdempotencyMismatch):
+        await claims.once(REQUEST, doing(database), told)
+    assert await things(database) == []
+
+
+async def test_a_worker_that_was_only_late_finds_its_claim_lost_and_changes_nothing(
+    claims: Claims, database: Database
+) -> None:
+    has_begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def late() -> Answer:
+        has_begun.set()
+        await may_end.wait()
+        return await doing(database, 2)()
+
+    first = asyncio.create_task(claims.once(REQUEST, late, told))
+    await has_begun.wait()
+    await change(database, lease_until=long_ago())
+    assert await claims.once(REQUEST, doing(database, 1), told) == DONE
+    may_end.set()
+    with pytest.raises(IdempotencyRunning):
+        await first
+    assert await things(database) == [1]
+    assert (await claims.once(REQUEST, doing(database, 3), told)).is_replayed
+
+
+async def test_a_worker_that_was_late_with_its_refusal_does_not_replace_the_answer(
+    claims: Claims, database: Database
+) -> None:
+    has_begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def late() -> Answer:
+        has_begun.set()
+        await may_end.wait()
+        raise DocumentNotFound
+
+    first = asyncio.create_task(claims.once(REQUEST, late, told))
+    await has_begun.wait()
+    await change(database, lease_until=long_ago())
+    await claims.once(REQUEST, doing(database), told)
+    may_end.set()
+    with pytest.raises(IdempotencyRunning):
+        await first
+    assert (await claims.once(REQUEST, doing(database), told)).body == DONE.body
+    assert await things(database) == [1]
+
+
+async def test_a_request_that_is_cut_off_has_no_effect_and_can_be_repeated_at_once(
+    claims: Claims, database: Database
+) -> None:
+    has_written = asyncio.Event()
+
+    async def endless() -> Answer:
+        await doing(database, 2)()
+        has_written.set()
+        await asyncio.sleep(60)
+        return DONE
+
+    task = asyncio.create_task(claims.once(REQUEST, endless, told))
+    await has_written.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.gather(*claims._releases)
+    assert await claims.once(REQUEST, doing(database), told) == DONE
+    assert await things(database) == [1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Forbidden(), Contention(), DatabaseUnavailable(), AutoReconnect("gone"), ZeroDivisionError("a bug")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_passes_is_not_remembered(claims: Claims, database: Database, error: Exception) -> None:
+    async def failing() -> Answer:
+        await doing(database, 2)()
+        raise error
+
+    with pytest.raises(type(error)):
+        await claims.once(REQUEST, failing, told)
+    assert await things(database) == []
+    assert await claims.once(REQUEST, doing(database), told) == DONE
+    assert await things(database) == [1]
+
+
+async def test_a_refusal_is_remembered_and_what_was_done_before_it_is_not(
+    claims: Claims, database: Database
+) -> None:
+    async def refused() -> Answer:
+        await doing(database, 2)()
+        raise DocumentNotFound
+
+    first = await claims.once(REQUEST, refused, told)
+    again = await claims.once(REQUEST, doing(database), told)
+    assert (first.status, again.status, again.body) == (404, 404, b"document.not_found")
+    assert (first.is_replayed, again.is_replayed) == (False, True)
+    assert await things(database) == []
+
+
+async def test_after_a_day_the_key_is_free_whether_the_database_has_tidied_up_or_not(
+    claims: Claims, database: Database
+) -> None:
+    await claims.once(REQUEST, doing(database), told)
+    await change(database, expires_at=long_ago(), fingerprint="another")
+    assert await claims.once(REQUEST, doing(database, 2), told) == DONE
+    assert await things(database) == [1, 2]
+    assert (await claims.once(REQUEST, doing(database, 3), told)).is_replayed
+
+
+async def test_work_that_meets_another_writer_is_done_again_and_remembered_once(
+    claims: Claims, database: Database
+) -> None:
+    await database.motor.things.insert_one({"_id": 1, "number": 0})
+    tries = 0
+
+    async def meeting() -> Answer:
+        nonlocal tries
+        tries += 1
+        await database.motor.things.find_one({"_id": 1}, session=session())
+        if tries == 1:
+            await database.motor.things.update_one({"_id": 1}, {"$inc": {"number": 10}})
+        await database.motor.things.update_one({"_id": 1}, {"$inc": {"number": 1}}, session=session())
+        return DONE
+
+    assert await claims.once(REQUEST, meeting, told) == DONE
+    assert (tries, await things(database)) == (2, [11])
+    assert await database.motor[NAME].count_documents({"is_done": True}) == 1

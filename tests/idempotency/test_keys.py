@@ -1,0 +1,101 @@
+"""Keys as clients write them, and what makes two requests one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.access.principals import ANONYMOUS, Principal
+from service.errors import RequestInvalid
+from service.idempotency.keys import MAXIMUM_KEY_LENGTH, KeyedRequest, read
+
+ANN = Principal("user", "1", frozenset())
+BOB = Principal("user", "2", frozenset())
+PARTS = [b"POST", b"/api/films", b"", b"application/json", b"", b"{}"]
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ([], None),
+        (["8e03978e-40d5-43e8-bc93-6894a57f9324"], "8e03978e-40d5-43e8-bc93-6894a57f9324"),
+        (['"8e03978e-40d5-43e8-bc93-6894a57f9324"'], "8e03978e-40d5-43e8-bc93-6894a57f9324"),
+        (['  "a, b"\t'], "a, b"),
+        ([r'"a\\b\"c"'], 'a\\b"c'),
+        (["a=b;c/d+e'f\\g"], "a=b;c/d+e'f\\g"),
+        (["x" * MAXIMUM_KEY_LENGTH], "x" * MAXIMUM_KEY_LENGTH),
+        ([f'"{"x" * MAXIMUM_KEY_LENGTH}"'], "x" * MAXIMUM_KEY_LENGTH),
+    ],
+)
+def test_a_key_is_the_same_with_and_without_quotes(values: list[str], key: str | None) -> None:
+    assert read(values) == key
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [""],
+        ['""'],
+        ["   "],
+        ["x" * (MAXIMUM_KEY_LENGTH + 1)],
+        [f'"{"x" * (MAXIMUM_KEY_LENGTH + 1)}"'],
+        ["a b"],
+        ["a, b"],
+        ['"a", "b"'],
+        ['"a";b=1'],
+        ['"a'],
+        ['a"'],
+        [r'"a\b"'],
+        ['"a"b"'],
+        ["a\x00b"],
+        ['"a\x7fb"'],
+        ["schlüssel"],
+        ["a", "a"],
+        ["a", "b"],
+    ],
+)
+def test_what_is_not_one_key_is_refused(values: list[str]) -> None:
+    with pytest.raises(RequestInvalid, match="Idempotency-Key"):
+        read(values)
+
+
+@given(st.lists(st.text(max_size=300), max_size=2))
+def test_reading_a_key_gives_one_or_refuses(values: list[str]) -> None:
+    try:
+        key = read(values)
+    except RequestInvalid:
+        return
+    assert key is None or 0 < len(key) <= MAXIMUM_KEY_LENGTH
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=255))
+def test_every_string_of_structured_fields_is_read_as_it_was_meant(key: str) -> None:
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    assert read([f'"{escaped}"']) == key
+
+
+def test_the_same_key_of_two_users_is_two_keys_of_one_request() -> None:
+    anns, bobs = KeyedRequest.of(ANN, "k", PARTS), KeyedRequest.of(BOB, "k", PARTS)
+    assert anns == KeyedRequest.of(ANN, "k", PARTS)
+    assert anns.slot != bobs.slot
+    assert anns.fingerprint == bobs.fingerprint
+    assert (anns.owner, bobs.owner) == ("1", "2")
+
+
+@pytest.mark.parametrize("changed", range(len(PARTS)))
+def test_another_part_makes_another_request(changed: int) -> None:
+    others = [part + b"x" if place == changed else part for place, part in enumerate(PARTS)]
+    first, second = KeyedRequest.of(ANN, "k", PARTS), KeyedRequest.of(ANN, "k", others)
+    assert first.slot == second.slot
+    assert first.fingerprint != second.fingerprint
+
+
+def test_a_byte_that_moves_from_one_part_to_the_next_makes_another_request() -> None:
+    first, second = (KeyedRequest.of(ANN, "k", parts) for parts in ([b"a", b"bc"], [b"ab", b"c"]))
+    assert first.fingerprint != second.fingerprint
+
+
+def test_a_caller_without_an_account_needs_a_key_that_nobody_guesses() -> None:
+    key = "8e03978e-40d5-43e8-b"
+    assert KeyedRequest.of(ANONYMOUS, key, PARTS).slot != KeyedRequest.of(ANN, key, PARTS).slot
+    with pytest.raises(RequestInvalid, match="at least 20 characters"):
+        KeyedRequest.of(ANONYMOUS, key[:-1], PARTS)

@@ -1,0 +1,355 @@
+"""Requests with an `Idempotency-Key`, repeated."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from service.app import create_app
+from service.errors import IdempotencyMismatch, IdempotencyRunning
+from service.idempotency import answers
+from service.settings import Settings
+from tests.conftest import Asker, connect, opened
+
+MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen", "tags": ["blue"]}
+PER_REQUEST = {"x-request-id", "idempotency-replayed"}
+
+
+@pytest.fixture
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": f'"{uuid4()}"'}
+
+
+@pytest.fixture
+async def clients(client: httpx.AsyncClient, settings: Settings) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """Give a client of each of two workers."""
+    other = create_app(settings)
+    async with opened(other), connect(other) as second:
+        yield [client, second]
+
+
+def shown(answer: httpx.Response) -> tuple[int, dict[str, str], bytes]:
+    """Give all of an answer but what every answer has of its own."""
+    headers = {name: value for name, value in answer.headers.items() if name not in PER_REQUEST}
+    return answer.status_code, headers, answer.content
+
+
+def is_replayed(answer: httpx.Response) -> bool:
+    said = answer.headers.get("idempotency-replayed")
+    assert said in {None, "true"}
+    return said == "true"
+
+
+async def listed(client: httpx.AsyncClient, goods: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await client.get(goods)).json()["data"]
+    return found
+
+
+async def test_a_creation_that_is_repeated_creates_once_and_is_answered_alike(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str], key: dict[str, str]
+) -> None:
+    first = await client.post(goods, json=MUG, headers=ann | key)
+    assert (first.status_code, is_replayed(first)) == (201, False)
+    again = [await client.post(goods, json=MUG, headers=ann | key) for _ in range(2)]
+    assert [shown(each) for each in again] == [shown(first)] * 2
+    assert all(map(is_replayed, again))
+    assert again[0].headers["location"] == f"{goods}/{first.json()['data']['id']}"
+    assert (again[0].headers["etag"], again[0].headers["cache-control"]) == ('"1"', "no-store")
+    assert await listed(client, goods) == [first.json()["data"]]
+
+
+async def test_a_patch_that_is_repeated_patches_once(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str], key: dict[str, str]
+) -> None:
+    mug = (await client.post(goods, json=MUG, headers=ann)).json()["data"]
+    path = f"{goods}/{mug['id']}"
+    first = await client.patch(path, json={"price": 1}, headers=ann | key)
+    assert (first.json()["data"]["_version"], first.json()["data"]["price"]) == (2, 1)
+    await client.patch(path, json={"price": 2}, headers=ann)
+    again = await client.patch(path, json={"price": 1}, headers=ann | key)
+    assert shown(again) == shown(first)
+    assert is_replayed(again)
+    now = (await client.get(path)).json()["data"]
+    assert (now["_version"], now["price"]) == (3, 2)
+
+
+async def test_without_a_key_each_request_counts(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str], app: Litestar
+) -> None:
+    for _ in range(2):
+        assert not is_replayed(await client.post(goods, json=MUG, headers=ann))
+    assert len(await listed(client, goods)) == 2
+    assert await app.state.database.motor["_idempotency"].count_documents({}) == 0
+
+
+async def test_of_twenty_at_once_on_two_workers_one_creates(
+    clients: list[httpx.AsyncClient], app: Litestar, ann: dict[str, str], key: dict[str, str]
+) -> None:
+    path = "/api/products"
+    answered = await asyncio.gather(
+        *(clients[number % 2].post(path, json=MUG, headers=ann | key) for number in range(20))
+    )
+    [first] = [each for each in answered if each.status_code == 201 and not is_replayed(each)]
+    for each in answered:
+        if each.status_code == 201:
+            assert shown(each) == shown(first)
+        else:
+            assert (each.status_code, each.json()["code"]) == (409, IdempotencyRunning.code)
+            assert each.headers["retry-after"] == "1"
+    later = [await each.post(path, json=MUG, headers=ann | key) for each in clients]
+    assert [shown(each) for each in later] == [shown(first)] * 2
+    assert await app.state.database.motor["products"].count_documents({}) == 1
+
+
+async def test_of_twenty_patches_at_once_one_counts(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str], key: dict[str, str]
+) -> None:
+    mug = (await client.post(goods, json=MUG, headers=ann)).json()["data"]
+    path = f"{goods}/{mug['id']}"
+    answered = await asyncio.gather(
+        *(client.patch(path, json={"price": 1}, headers=ann | key) for _ in range(20))
+    )
+    assert {each.status_code for each in answered} <= {200, 409}
+    assert {each.json()["data"]["_version"] for each in answered if each.status_code == 200} == {2}
+    assert (await client.get(path)).json()["data"]["_version"] == 2
+
+
+async def test_changes_under_many_keys_meet_and_are_all_done_and_remembered(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str], app: Litestar
+) -> None:
+    mug = (await client.post(goods, json=MUG, headers=ann)).json()["data"]
+    path = f"{goods}/{mug['id']}"
+
+    async def patched(number: int) -> httpx.Response:
+        headers = ann | {"Idempotency-Key": f"key-{number}"}
+        return await client.patch(path, json={"price": number}, headers=headers)
+
+    first = await asyncio.gather(*map(patched, range(8)))
+    assert sorted(each.json()["data"]["_version"] for each in first) == list(range(2, 10))
+    again = await asyncio.gather(*map(patched, range(8)))
+    assert list(map(shown, again)) == list(map(shown, first))
+    assert await app.state.database.motor["_idempotency"].count_documents({"is_done": True}) == 8
+    assert (await client.get(path)).json()["data"]["_version"] == 9
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"json": MUG | {"price": 1}},
+        {"headers": {"Content-Type": "application/json; charset=utf-8"}, "json": MUG},
+        {"headers": {"If-Match": '"1"'}, "json": MUG},
+        {"params": {"a": "1"}, "json": MUG},
+        {"method": "PATCH", "json": MUG},
+        {"path": "/other", "method": "PATCH", "json": MUG},
+    ],
+    ids=["body", "media type", "condition", "query", "method", "path"],
+)
+async def test_another_request_with_the_key_is_422_and_does_nothing(
+    client: httpx.AsyncClient, ann: dict[str, str], key: dict[str, str], changed: dict[str, Any]
+) -> None:
+    goods = "/api/products"
+    first = await client.post(goods, json=MUG, headers=ann | key)
+    headers = ann | key | changed.get("headers", {})
+    other = await client.request(
+        changed.get("method", "POST"),
+        goods + changed.get("path", ""),
+        json=changed["json"],
+        params=changed.get("params"),
+        headers=headers,
+    )
+    assert (other.status_code, other.json()["code"]) == (422, IdempotencyMismatch.code)
+    assert other.json()["detail"] == "This Idempotency-Key was used for another request"
+    assert await listed(client, goods) == [first.json()["data"]]
+    again = await client.post(goods, json=MUG, headers=ann | key)
+    assert shown(again) == shown(first)
+
+
+async def test_another_user_has_keys_of_their_own(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str], bob: dict[str, str], key: dict[str, str]
+) -> None:
+    anns = await client.post(goods, json=MUG, headers=ann | key)
+    bobs = await client.post(goods, json=MUG, headers=bob | key)
+    assert (bobs.status_code, is_replayed(bobs)) == (201, False)
+    assert anns.json()["data"]["_owner"] != bobs.json()["data"]["_owner"]
+    other = await client.post(goods, json=MUG | {"price": 1}, headers=bob | key)
+    assert other.status_code == 422
+    assert len(await listed(client, goods)) == 2
+
+
+async def test_a_user_with_new_roles_is_the_same_user(
+    client: httpx.AsyncClient, goods: str, as_user: Asker, key: dict[str, str]
+) -> None:
+    first = await client.post(goods, json=MUG, headers=as_user("ann") | key)
+    again = await client.post(goods, json=MUG, headers=as_user("ann", "editor") | key)
+    assert shown(again) == shown(first)
+
+
+@pytest.mark.parametrize(
+    "rules", [{"create": "nobody"}, {"create": "role:editor"}], ids=["nobody", "editors"]
+)
+async def test_whoever_has_lost_the_right_gets_no_replay(
+    client: httpx.AsyncClient,
+    admin: dict[str, str],
+    ann: dict[str, str],
+    key: dict[str, str],
+    rules: dict[str, Any],
+) -> None:
+    definition = {"name": "notes", "schema": {"type": "object"}, "rules": {"create": "user"}}
+    await client.post("/api/collections", json=definition, headers=admin)
+    first = await client.post("/api/notes", json={"a": 1}, headers=ann | key)
+    await client.patch("/api/collections/notes", json={"rules": rules}, headers=admin)
+    refused = await client.post("/api/notes", json={"a": 1}, headers=ann | key)
+    assert (refused.status_code, refused.json()["code"]) == (403, "access.denied")
+    anonymous = await client.post("/api/notes", json={"a": 1}, headers=key)
+    assert anonymous.status_code == 401
+    forged = await client.post("/api/notes", json={"a": 1}, headers=key | {"Authorization": "Bearer x"})
+    assert forged.status_code == 401
+    await client.patch("/api/collections/notes", json={"rules": {"create": "user"}}, headers=admin)
+    again = await client.post("/api/notes", json={"a": 1}, headers=ann | key)
+    assert shown(again) == shown(first)
+    await client.delete("/api/collections/notes?confirm=notes", headers=admin)
+    assert (await client.post("/api/notes", json={"a": 1}, headers=ann | key)).status_code == 404
+
+
+async def test_callers_without_an_account_repeat_under_keys_that_nobody_guesses(
+    client: httpx.AsyncClient, app: Litestar, admin: dict[str, str], key: dict[str, str]
+) -> None:
+    definition = {"name": "wall", "schema": {"type": "object"}, "rules": {"create": "anyone"}}
+    await client.post("/api/collections", json=definition, headers=admin)
+    short = await client.post("/api/wall", json={"a": 1}, headers={"Idempotency-Key": "1"})
+    assert (short.status_code, short.json()["code"]) == (400, "request.invalid")
+    first = await client.post("/api/wall", json={"a": 1}, headers=key)
+    async with connect(app, "192.0.2.9") as elsewhere:
+        again = await elsewhere.post("/api/wall", json={"a": 1}, headers=key)
+    assert (first.status_code, shown(again), is_replayed(again)) == (201, shown(first), True)
+    assert await app.state.database.motor["wall"].count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "status", "code"),
+    [
+        (b'{"name": ""}', "application/json", 400, "document.invalid"),
+        (b'{"name": "Mug", "price": 1, "_version": 7}', "application/json", 400, "field.not_writable"),
+        (b'{"name":', "application/json", 400, "json.invalid"),
+        (b"{}", "text/plain", 415, "media_type.unsupported"),
+    ],
+)
+async def test_a_refusal_is_repeated_word_for_word(
+    client: httpx.AsyncClient,
+    goods: str,
+    ann: dict[str, str],
+    key: dict[str, str],
+    body: bytes,
+    media_type: str,
+    status: int,
+    code: str,
+) -> None:
+    headers = ann | key | {"Content-Type": media_type}
+    first = await client.post(goods, content=body, headers=headers)
+    assert (first.status_code, first.json()["code"], is_replayed(first)) == (status, code, False)
+    again = await client.post(goods, content=body, headers=headers)
+    assert (shown(again), is_replayed(again)) == (shown(first), True)
+    assert await listed(client, goods) == []
+
+
+async def test_what_was_not_there_or_stale_stays_so_under_its_key(
+    client: httpx.AsyncClient, admin: dict[str, str], key: dict[str, str]
+) -> None:
+    definition = {
+        "name": "notes",
+        "schema": {"type": "object"},
+        "rules": {"read": "anyone"},
+        "options": {"id_type": "string"},
+        "indexes": [{"fields": ["a"], "unique": True}],
+    }
+    await client.post("/api/collections", json=definition, headers=admin)
+
+    async def asked(name: str, body: dict[str, Any], **more: str) -> httpx.Response:
+        headers = admin | {"Idempotency-Key": name} | {key.replace("_", "-"): more[key] for key in more}
+        if name == "taken":
+            return await client.post("/api/notes", json=body, headers=headers)
+        return await client.patch("/api/notes/1", json=body, headers=headers)
+
+    absent = await asked("absent", {"b": 1})
+    assert (absent.status_code, absent.json()["code"]) == (404, "document.not_found")
+    await client.post("/api/notes", json={"id": "1", "a": 1}, headers=admin)
+    taken = await asked("taken", {"id": "2", "a": 1})
+    assert (taken.status_code, taken.json()["code"]) == (409, "document.duplicate")
+    stale = await asked("stale", {"b": 1}, if_match='"7"')
+    assert (stale.status_code, stale.json()["_version"]) == (412, 1)
+    await client.patch("/api/notes/1", json={"a": 2}, headers=admin)
+    assert shown(await asked("absent", {"b": 1})) == shown(absent)
+    assert shown(await asked("taken", {"id": "2", "a": 1})) == shown(taken)
+    assert shown(await asked("stale", {"b": 1}, if_match='"7"')) == shown(stale)
+    assert (await client.get("/api/notes")).json()["data"][0]["_version"] == 2
+
+
+async def test_an_answer_too_large_to_remember_is_replayed_without_its_body(
+    client: httpx.AsyncClient,
+    goods: str,
+    ann: dict[str, str],
+    key: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answers, "ANSWER_LIMIT_BYTES", 100)
+    first = await client.post(goods, json=MUG, headers=ann | key)
+    assert (first.status_code, len(first.content) > 100) == (201, True)
+    again = await client.post(goods, json=MUG, headers=ann | key)
+    assert (again.status_code, again.content, is_replayed(again)) == (201, b"", True)
+    assert again.headers["preference-applied"] == "return=minimal"
+    assert again.headers["location"] == first.headers["location"]
+    assert await listed(client, goods) == [first.json()["data"]]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [("Idempotency-Key", "")],
+        [("Idempotency-Key", "x" * 256)],
+        [("Idempotency-Key", '"a";b')],
+        [("Idempotency-Key", "a\tb")],
+        [("Idempotency-Key", "a"), ("Idempotency-Key", "a")],
+    ],
+)
+async def test_a_header_that_is_not_one_key_is_400_and_nothing_is_done(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str], sent: list[tuple[str, str]]
+) -> None:
+    answer = await client.post(goods, json=MUG, headers=[*ann.items(), *sent])
+    assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
+    assert await listed(client, goods) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/auth/login"),
+        ("POST", "/api/auth/register"),
+        ("POST", "/api/collections"),
+        ("PATCH", "/api/collections/products"),
+        ("PATCH", "/api/profile"),
+    ],
+)
+async def test_where_a_key_would_mean_nothing_it_is_refused(
+    client: httpx.AsyncClient, admin: dict[str, str], method: str, path: str
+) -> None:
+    answer = await client.request(method, path, json={}, headers=admin | {"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
+    assert answer.json()["detail"] == "Idempotency-Key is not heeded at this address"
+
+
+async def test_what_is_idempotent_by_itself_takes_no_notice_of_a_key(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str], app: Litestar, key: dict[str, str]
+) -> None:
+    mug = (await client.post(goods, json=MUG, headers=ann)).json()["data"]
+    path = f"{goods}/{mug['id']}"
+    assert (await client.get(path, headers=ann | key)).status_code == 200
+    for price in (1, 2):
+        answer = await client.put(path, json=MUG | {"price": price}, headers=ann | key)
+        assert (answer.json()["data"]["price"], is_replayed(answer)) == (price, False)
+    assert (await client.delete(path, headers=ann | key)).status_code == 204
+    assert (await client.delete(path, headers=ann | key)).status_code == 404
+    assert await app.state.database.motor["_idempotency"].count_documents({}) == 0
