@@ -1,7 +1,7 @@
 """`Idempotency-Key` for handlers: once and no more, whoever repeats the request."""
 
-from collections.abc import Callable, Coroutine
-from functools import wraps
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
 from litestar import Response
@@ -14,6 +14,7 @@ from service.idempotency import keys
 from service.idempotency.answers import Answer
 from service.idempotency.claims import Claims
 from service.idempotency.keys import KeyedRequest
+from service.idempotency.steps import Step, alone
 
 REPLAYED = {"Idempotency-Replayed": "true"}
 
@@ -29,18 +30,46 @@ def once(handler: Handler) -> Handler:
 
     @wraps(handler)
     async def answer(self: Any, request: AnyRequest, **parameters: Any) -> Response[bytes]:
-        keyed = await _keyed(request)
-        if keyed is None:
-            return await handler(self, request, **parameters)
+        return await run(request, partial(handler, self, request, **parameters))
 
-        async def work() -> Answer:
-            return _answer(request, await handler(self, request, **parameters))
+    return takes_key(cast("Handler", answer))
 
-        claims: Claims = request.app.state.claims
-        return _response(await claims.once(keyed, work, lambda failure: _told(request, failure)))
 
-    setattr(answer, TAKES_KEY, True)
-    return cast("Handler", answer)
+def takes_key(handler: Handler) -> Handler:
+    """Let a handler have requests with a key: one that runs by `run` or `run_steps`, or changes nothing."""
+    setattr(handler, TAKES_KEY, True)
+    return handler
+
+
+async def run(request: AnyRequest, work: Callable[[], Awaitable[Response[bytes]]]) -> Response[bytes]:
+    """Answer a request once, by work in a transaction; without a key, just by the work."""
+    keyed = await _keyed(request)
+    if keyed is None:
+        return await work()
+
+    async def answer() -> Answer:
+        return _answer(request, await work())
+
+    claims: Claims = request.app.state.claims
+    return _response(await claims.once(keyed, answer, partial(_told, request)))
+
+
+async def run_steps(
+    request: AnyRequest, work: Callable[[Step], Awaitable[Response[bytes]]]
+) -> Response[bytes]:
+    """Answer a request once, by work that runs its operations by the Step that it is given.
+
+    Each is a transaction of its own, so that those that are done stay done. Without a key none is remembered.
+    """
+    keyed = await _keyed(request)
+    if keyed is None:
+        return await work(alone)
+
+    async def answer(step: Step) -> Answer:
+        return _answer(request, await work(step))
+
+    claims: Claims = request.app.state.claims
+    return _response(await claims.in_steps(keyed, answer, partial(_told, request)))
 
 
 async def _keyed(request: AnyRequest) -> KeyedRequest | None:

@@ -16,6 +16,7 @@ from service.database import Database
 from service.errors import Failure, IdempotencyMismatch, IdempotencyRunning
 from service.idempotency.answers import Answer, passes
 from service.idempotency.keys import KeyedRequest
+from service.idempotency.steps import Step, Steps
 from service.transactions import session
 
 ANSWER_TTL_S = 24 * 3600
@@ -74,6 +75,32 @@ class Claims:
             return answer
 
         return await self._settle(claim, lambda: self._database.transaction(remembered_work), told)
+
+    async def in_steps(
+        self,
+        request: KeyedRequest,
+        work: Callable[[Step], Awaitable[Answer]],
+        told: Callable[[Failure], Answer],
+    ) -> Answer:
+        """Do work whose operations are remembered each by itself: it runs them by the Step that it is given.
+
+        A repeat goes on where the work was broken off. It does so also when an operation failed in a way that
+        passes: then the answer is given, but not remembered. Raises what `once` raises.
+        """
+        claim = await self._claim(request)
+        if isinstance(claim, Answer):
+            return claim
+        steps = Steps(self._database, self._notes, claim.condition, claim.steps)
+
+        async def all_steps() -> Answer:
+            answer = await work(steps.run)
+            if steps.are_settled:
+                await self._remember(claim, answer)
+            else:
+                await self._release(claim)
+            return answer
+
+        return await self._settle(claim, all_steps, told)
 
     async def _settle(self, claim: Claim, work: Work, told: Callable[[Failure], Answer]) -> Answer:
         """Do the work, and remember or forget how it failed."""
