@@ -1,8 +1,8 @@
 """The parameter `expand`: which references to follow, through the documents that they lead to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from service.query.fields import Field
 from service.query.limits import MAXIMUM_DEPTH, MAXIMUM_EXPANDED_DEPTH, MAXIMUM_EXPANDED_PATHS
@@ -36,36 +36,34 @@ def read_expand(
 ) -> tuple[Path, ...]:
     """Read `author.company,comments.author`, or an array of such paths; what is wrong goes to `problems`.
 
-    A path names references, one after the other, each with the objects and arrays that hold it.
+    A path names references, one after the other, each with the objects and arrays that hold it. Raises what
+    `fields_of` raises.
     """
     paths: dict[Path, None] = {}
     for text, pointer in _texts(problems, names):
         path = tuple(text.split("."))
         fault = _fault(problems, fields, path, fields_of)
         if fault is None and path in paths:
-            fault = (f"`{shown(text)}` is named twice", "repeated", None)
+            fault = _Fault("repeated", f"`{shown(text)}` is named twice")
         if fault is not None:
-            detail, code, hint = fault
-            problems.add(detail, code, parameter="expand", pointer=pointer, hint=hint)
+            problems.add(fault.detail, fault.code, parameter="expand", pointer=pointer, hint=fault.hint)
         paths[path] = None
     return tuple(paths)
 
 
-def plan(fields: Field, paths: tuple[Path, ...], fields_of: FieldsOf) -> tuple[Expansion, ...]:
-    """Bring paths that begin alike together; those that do not lead to a reference any more are left out."""
-    groups: dict[tuple[Path, str], list[Path]] = {}
+def plan(fields: Field, paths: Iterable[Path], fields_of: FieldsOf) -> tuple[Expansion, ...]:
+    """Bring paths that begin alike together; those that lead to no reference any more are left out."""
+    rests: dict[_Reference, list[Path]] = {}
     for path in paths:
-        if (found := _first_reference(fields, path)) is not None:
-            reference, target = found
-            rest = path[len(reference) :]
-            groups.setdefault(found, []).extend([rest] if rest else [])
-    expansions = []
-    for (reference, target), rests in groups.items():
-        below = fields_of(target)
-        expansions.append(
-            Expansion(reference, target, plan(below, tuple(rests), fields_of) if below and rests else ())
-        )
-    return tuple(expansions)
+        found = _first_reference(fields, path)
+        if isinstance(found, _Reference):
+            rest = path[len(found.path) :]
+            rests.setdefault(found, []).extend([rest] if rest else [])
+    return tuple(
+        Expansion(found.path, found.target, plan(below, rests[found], fields_of) if below else ())
+        for found in rests
+        for below in (fields_of(found.target),)
+    )
 
 
 def target_of(field: Field | None) -> str | None:
@@ -77,6 +75,17 @@ def target_of(field: Field | None) -> str | None:
             return field.collection
         field = field.items
     return None
+
+
+class _Reference(NamedTuple):
+    path: Path
+    target: str
+
+
+class _Fault(NamedTuple):
+    code: str
+    detail: str
+    hint: str | None = None
 
 
 def _texts(problems: Problems, names: Any) -> Iterator[tuple[str, str | None]]:
@@ -95,52 +104,43 @@ def _texts(problems: Problems, names: Any) -> Iterator[tuple[str, str | None]]:
             problems.add("the name of a field is text", "type", parameter="expand", pointer=pointer)
 
 
-def _fault(
-    problems: Problems, fields: Field, path: Path, fields_of: FieldsOf
-) -> tuple[str, str, str | None] | None:
-    """Say in detail, code and hint why a path cannot be expanded, None when it can."""
+def _fault(problems: Problems, fields: Field, path: Path, fields_of: FieldsOf) -> _Fault | None:
+    """Say why a path cannot be expanded, None when it can."""
     here: Field | None = fields
     rest = path
     for _ in range(MAXIMUM_EXPANDED_DEPTH):
         found = None if here is None else _first_reference(here, rest)
-        if found is None:
-            return _no_reference(problems, here, path, rest)
-        reference, target = found
-        here, rest = fields_of(target), rest[len(reference) :]
+        if not isinstance(found, _Reference):
+            name, hint = shown(".".join(path)), _hint(problems, here, path, rest)
+            if found is None:
+                return _Fault("unknown_field", f"there is no field `{name}`", hint)
+            return _Fault("type", f"`{name}` is no reference: its schema has no `x-collection`", hint)
+        here, rest = fields_of(found.target), rest[len(found.path) :]
         if not rest:
             return None
-    return (
-        f"`expand` follows {MAXIMUM_EXPANDED_DEPTH} references one after the other at the most",
-        "too_complex",
-        None,
-    )
+    detail = f"`expand` follows {MAXIMUM_EXPANDED_DEPTH} references one after the other at the most"
+    return _Fault("too_complex", detail)
 
 
-def _no_reference(
-    problems: Problems, fields: Field | None, path: Path, rest: Path
-) -> tuple[str, str, str | None]:
-    before = ".".join(path[: len(path) - len(rest)])
-    known = () if fields is None else _references(fields)
-    hint = problems.suggest(".".join(path), (f"{before}.{name}" if before else name for name in known))
-    name = shown(".".join(path))
-    if fields is None or find(fields, ".".join(rest)) is None:
-        return f"there is no field `{name}`", "unknown_field", hint
-    return f"`{name}` is not a reference: its schema has no `x-collection`", "type", hint
+def _hint(problems: Problems, fields: Field | None, path: Path, rest: Path) -> str | None:
+    """Suggest a reference of the collection in which a path goes wrong."""
+    hint = None if fields is None else problems.suggest(".".join(rest), _references(fields))
+    before = "".join(f"{name}." for name in path[: len(path) - len(rest)])
+    return hint and hint.replace("`", f"`{before}", 1)
 
 
-def _first_reference(fields: Field, path: Path) -> tuple[Path, str] | None:
-    """Find the first reference on a path, and the collection that it leads to."""
+def _first_reference(fields: Field, path: Path) -> "_Reference | Field | None":
+    """Find the first reference on a path; the field at its end when there is none, None without a field."""
     here = fields
     for length, name in enumerate(path, start=1):
         found = find(fields, ".".join(path[:length]))
-        if found is None or (
-            name.isdecimal() and here.items is not None
-        ):  # a position is not a place for all
+        is_position = name.isdecimal() and here.items is not None  # each element is expanded, not one alone
+        if found is None or is_position:
             return None
         here = found[1]
         if (target := target_of(here)) is not None:
-            return path[:length], target
-    return None
+            return _Reference(path[:length], target)
+    return here
 
 
 def _references(fields: Field) -> Iterator[str]:

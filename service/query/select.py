@@ -26,7 +26,7 @@ def select(document: Mapping[str, Any], selection: Selection | None) -> dict[str
     names = _names(selection.paths)
     if selection.is_exclusion:
         return _without(document, names)
-    return _only(document, {"id": None} | names)
+    return _only(document, names | {"id": None})
 
 
 def _names(paths: tuple[Path, ...]) -> Names:

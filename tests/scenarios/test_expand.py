@@ -1,0 +1,338 @@
+"""References expanded over HTTP, the same for code-first and runtime collections."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pymongo
+import pytest
+import pytest_asyncio
+from bson import ObjectId
+from litestar import Litestar
+
+from models import DOCUMENTS
+from service import schema as schemas
+from service.access.principals import OPERATOR
+from service.app import create_app
+from service.documents import encoding, expanding, reading, writing
+from service.documents.targets import Targets
+from service.query import parse_list
+from service.query.limits import MAXIMUM_EXPANDED_DOCUMENTS, MAXIMUM_EXPANDED_REFERENCES
+from service.settings import load
+from tests.conftest import SECRET, connect, opened
+from tests.scenarios.library import MODELS
+
+ABSENT = "5" * 24
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A running service with the library's collections and some documents, by their names."""
+
+    app: Litestar
+    client: httpx.AsyncClient
+    database: "pymongo.database.Database[dict[str, Any]]"
+    people: dict[str | None, dict[str, str]]
+    documents: dict[str, dict[str, Any]]
+
+    async def make(self, path: str, body: dict[str, Any], who: str = "ann") -> dict[str, Any]:
+        answer = await self.client.post(f"/api/{path}", json=body, headers=self.people[who])
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()["data"]
+        return created
+
+    async def get(self, path: str, who: str | None = None, **parameters: str) -> Any:
+        answer = await self.client.get(f"/api/{path}", params=parameters, headers=self.people[who])
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    async def refusal(self, path: str, who: str | None = None, **parameters: str) -> tuple[int, Any]:
+        answer = await self.client.get(f"/api/{path}", params=parameters, headers=self.people[who])
+        problem = answer.json()
+        told = [(each["code"], each["detail"], each.get("hint")) for each in problem.get("errors", ())]
+        assert all(each["parameter"] in parameters for each in problem.get("errors", ()))
+        return answer.status_code, told
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=["code-first", "runtime"])
+async def library(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator[Library]:
+    settings = load(
+        _env_file=None,
+        environment="development",
+        mongodb_uri=mongodb_uri,
+        database=f"test_{uuid4().hex[:12]}",
+        jwt_secret=SECRET,
+        rate_limit="off",
+        log_level="error",
+    )
+    is_code = request.param == "code-first"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.app.DOCUMENTS", (*DOCUMENTS, *MODELS) if is_code else DOCUMENTS)
+        app = create_app(settings)
+
+    def signed_in(*roles: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {app.state.tokens.issue(str(ObjectId()), roles)}"}
+
+    people = {
+        None: {},
+        "ann": signed_in(),
+        "bob": signed_in(),
+        "accountant": signed_in("accountant"),
+        "admin": signed_in("admin"),
+    }
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
+        async with opened(app), connect(app) as client:
+            library = Library(app, client, mongodb[settings.database], people, {})
+            for model in () if is_code else MODELS:
+                await library.make("collections", _definition(model), "admin")
+            await furnish(library)
+            yield library
+        mongodb.drop_database(settings.database)
+
+
+def _definition(model: Any) -> dict[str, Any]:
+    name = model.get_settings().name if hasattr(model, "_document_settings") else model.Settings.name
+    options = {"id_type": "integer"} if name == "companies" else {}
+    return {"name": name, "schema": schemas.of_model(model), "rules": model.rules, "options": options}
+
+
+async def furnish(library: Library) -> None:
+    """Make a company, two authors of whom one mentors the other, and a book with all kinds of references."""
+    named = library.documents
+    named["press"] = await library.make("companies", {"id": 7, "name": "Press", "account": "hidden-1"})
+    old = {"name": "Old", "password": "hidden-2", "company": 7}
+    named["old"] = await library.make("authors", old)
+    young = {"name": "Young", "mentor": named["old"]["id"], "company": 8}
+    named["young"] = await library.make("authors", young)
+    named["diary"] = await library.make("diaries", {"text": "Dear diary"})
+    named["ledger"] = await library.make("ledgers", {"total": 3}, "accountant")
+    book = {
+        "title": "Book",
+        "author": named["young"]["id"],
+        "editor": named["old"]["id"],
+        "reviewers": [named["old"]["id"], ABSENT, named["young"]["id"], named["old"]["id"], "nobody"],
+        "comments": [
+            {"text": "Good", "author": named["old"]["id"]},
+            {"text": "Bad", "author": ABSENT},
+            {"text": "Hm"},
+        ],
+        "diary": named["diary"]["id"],
+        "ledger": named["ledger"]["id"],
+        "series": "s",
+        "informant": named["old"]["id"],
+    }
+    named["book"] = await library.make("books", book)
+    named["draft"] = await library.make("books", {"title": "Draft", "author": named["young"]["id"]})
+    answer = await library.client.put(
+        f"/api/authors/{named['old']['id']}",
+        json={"name": "Old", "company": 7, "favourite": named["book"]["id"]},
+        headers=library.people["ann"],
+    )
+    assert answer.status_code == 200, answer.text
+    named["old"] = answer.json()["data"]
+
+
+async def test_a_list_has_the_documents_beside_their_references(library: Library) -> None:
+    named = library.documents
+    old, young, book, draft = (named[name] for name in ("old", "young", "book", "draft"))
+    found = await library.get("books", expand="author,editor,reviewers,comments.author")
+    good, bad, hm = book["comments"]
+    assert found == [
+        {
+            **book,
+            "comments": [
+                {**good, "_expanded": {"author": old}},
+                {**bad, "_expanded": {"author": None}},
+                {**hm, "_expanded": {"author": None} if "author" in hm else {}},
+            ],
+            "_expanded": {"author": young, "editor": old, "reviewers": [old, None, young, old, None]},
+        },
+        {
+            **draft,
+            "_expanded": {"author": young, "reviewers": []} | ({"editor": None} if "editor" in draft else {}),
+        },
+    ]
+    assert {"password", "id", "_version", "_created_at", "_updated_at", "_owner"} - old.keys() == {"password"}
+
+
+async def test_one_document_is_expanded_as_in_a_list(library: Library) -> None:
+    path = f"books/{library.documents['book']['id']}"
+    expand = "author.mentor.company,comments.author"
+    (of_list,) = await library.get("books", expand=expand, **{"filter[title]": "Book"})
+    assert await library.get(path, expand=expand) == of_list
+
+
+async def test_references_are_followed_through_the_documents_that_they_lead_to(library: Library) -> None:
+    named = library.documents
+    found = await library.get(f"books/{named['book']['id']}", expand="author.mentor.company,author.company")
+    mentor = {**named["old"], "_expanded": {"company": named["press"]}}
+    young = {**named["young"], "_expanded": {"mentor": mentor, "company": None}}
+    assert found == {**named["book"], "_expanded": {"author": young}}
+
+
+async def test_references_that_run_in_circles_end_with_the_path(library: Library) -> None:
+    named = library.documents
+    found = await library.get(f"books/{named['book']['id']}", expand="editor.favourite.editor")
+    favourite = {**named["book"], "_expanded": {"editor": named["old"]}}
+    assert found == {
+        **named["book"],
+        "_expanded": {"editor": {**named["old"], "_expanded": {"favourite": favourite}}},
+    }
+
+
+async def test_only_what_was_asked_for_is_read_and_that_once_per_level_and_collection(
+    library: Library,
+) -> None:
+    database = library.database
+    expand = "author.mentor.company,author.company,editor,reviewers,comments.author,comments.author.company"
+    database.command("profile", 2)
+    await library.get("books", expand=expand)
+    database.command("profile", 0)
+    asked = [each["ns"].partition(".")[2] for each in database["system.profile"].find({"op": "query"})]
+    database.drop_collection("system.profile")
+    # The mentor is an author whom a reviewer's reference has led to already.
+    assert asked == ["books", "authors", "companies"]
+
+
+REFUSED: list[tuple[str, list[tuple[str, str, str | None]]]] = [
+    ("autor", [("unknown_field", "there is no field `autor`", "Did you mean `author`?")]),
+    ("informant", [("unknown_field", "there is no field `informant`", None)]),
+    ("author.password", [("unknown_field", "there is no field `author.password`", None)]),
+    (
+        "author.compny",
+        [("unknown_field", "there is no field `author.compny`", "Did you mean `author.company`?")],
+    ),
+    (
+        "comments.autor",
+        [("unknown_field", "there is no field `comments.autor`", "Did you mean `comments.author`?")],
+    ),
+    (
+        "comments.0.author",
+        [("unknown_field", "there is no field `comments.0.author`", "Did you mean `comments.author`?")],
+    ),
+    ("series.name", [("unknown_field", "there is no field `series.name`", None)]),
+    ("-author", [("unknown_field", "there is no field `-author`", "Did you mean `author`?")]),
+    ("", [("unknown_field", "there is no field ``", None)]),
+    ("title", [("type", "`title` is no reference: its schema has no `x-collection`", None)]),
+    (
+        "comments",
+        [
+            (
+                "type",
+                "`comments` is no reference: its schema has no `x-collection`",
+                "Did you mean `comments.author`?",
+            )
+        ],
+    ),
+    ("id", [("type", "`id` is no reference: its schema has no `x-collection`", None)]),
+    ("author.name", [("type", "`author.name` is no reference: its schema has no `x-collection`", None)]),
+    ("author,author", [("repeated", "`author` is named twice", None)]),
+    (
+        "author.mentor.mentor.mentor",
+        [("too_complex", "`expand` follows 3 references one after the other at the most", None)],
+    ),
+    (
+        ",".join(["author"] * 11),
+        [("too_complex", "`expand` may name 10 references at the most", None)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("expand", "told"), REFUSED)
+async def test_what_cannot_be_expanded_is_refused_with_a_word_of_help(
+    library: Library, expand: str, told: list[Any]
+) -> None:
+    path = f"books/{library.documents['book']['id']}"
+    assert await library.refusal("books", expand=expand) == (400, told)
+    assert await library.refusal(path, expand=expand) == (400, told)
+
+
+async def test_expanding_needs_the_right_to_read_what_is_expanded(library: Library) -> None:
+    detail = "`expand` needs the right to read documents of `ledgers`"
+    for path in ("books", f"books/{library.documents['book']['id']}"):
+        anonymous = await library.refusal(path, expand="ledger")
+        assert anonymous == (401, [("auth.required", detail, None)])
+        # The fields of the collection are not told either.
+        bob = await library.refusal(path, "bob", expand="ledger.nothing")
+        assert bob == (403, [("access.denied", detail, None)])
+        shown = await library.get(path, "accountant", expand="ledger")
+        book = shown if isinstance(shown, dict) else shown[0]
+        assert book["_expanded"]["ledger"] == library.documents["ledger"]
+
+
+async def test_a_document_that_a_rule_hides_is_null_like_one_that_is_not_there(library: Library) -> None:
+    path = f"books/{library.documents['book']['id']}"
+    assert (await library.get(path, "ann", expand="diary"))["_expanded"] == {
+        "diary": library.documents["diary"]
+    }
+    assert (await library.get(path, "bob", expand="diary"))["_expanded"] == {"diary": None}
+    assert (await library.refusal(path, None, expand="diary"))[0] == 401
+
+
+async def test_a_collection_that_is_not_there_gives_null(library: Library) -> None:
+    path = f"books/{library.documents['book']['id']}"
+    assert (await library.get(path, expand="series"))["_expanded"] == {"series": None}
+
+
+async def test_a_deleted_document_is_null(library: Library) -> None:
+    author = await library.make("authors", {"name": "Gone"})
+    book = await library.make("books", {"title": "Left", "author": author["id"]})
+    answer = await library.client.delete(f"/api/authors/{author['id']}", headers=library.people["admin"])
+    assert answer.status_code == 204
+    shown = await library.get(f"books/{book['id']}", expand="author")
+    assert shown == {**book, "_expanded": {"author": None}}
+    await library.client.delete(f"/api/books/{book['id']}", headers=library.people["admin"])
+
+
+async def test_a_deleted_collection_gives_null_and_one_made_later_its_documents(library: Library) -> None:
+    path = f"books/{library.documents['book']['id']}"
+    series = {
+        "name": "series",
+        "schema": {"type": "object", "properties": {"name": {"type": "string"}}},
+        "rules": {"read": "anyone"},
+        "options": {"id_type": "string"},
+    }
+    await library.make("collections", series, "admin")
+    made = await library.make("series", {"id": "s", "name": "Series"}, "admin")
+    assert (await library.get(path, expand="series"))["_expanded"] == {"series": made}
+    removed = await library.client.delete(
+        "/api/collections/series?confirm=series", headers=library.people["admin"]
+    )
+    assert removed.status_code == 200
+    assert (await library.get(path, expand="series"))["_expanded"] == {"series": None}
+
+
+async def test_more_references_documents_or_bytes_than_the_limits_are_refused(library: Library) -> None:
+    hint = "Ask for fewer documents by `limit`, or for fewer references."
+    large = await library.make("authors", {"name": "Large", "bio": "x" * 900_000})
+    for reviewers, what in (
+        ([ABSENT] * (MAXIMUM_EXPANDED_REFERENCES + 1), "follow more than 10000 references"),
+        ([f"{n:024x}" for n in range(MAXIMUM_EXPANDED_DOCUMENTS + 1)], "read more than 1000 documents"),
+        ([large["id"]] * 19, "add more than 16777216 bytes"),
+    ):
+        book = await library.make("books", {"title": "Much", "reviewers": reviewers})
+        refusal = await library.refusal(f"books/{book['id']}", expand="reviewers")
+        assert refusal == (400, [("too_complex", f"`expand` would {what}", hint)])
+        await library.client.delete(f"/api/books/{book['id']}", headers=library.people["admin"])
+    await library.client.delete(f"/api/authors/{large['id']}", headers=library.people["admin"])
+
+
+async def test_within_a_transaction_its_own_documents_are_expanded(library: Library) -> None:
+    registry = library.app.state.registry
+    books, targets = registry.get("books"), Targets(registry, OPERATOR)
+
+    async def work() -> dict[str, Any]:
+        author = await writing.create(registry.get("authors"), OPERATOR, {"name": "New"})
+        body = {"title": "New", "author": str(author["_id"])}
+        book = await writing.create(books, OPERATOR, body)
+        read = await reading.get(books, OPERATOR, book["_id"])
+        query = parse_list([("expand", "author")], books.description.schema.root, targets.fields_of)
+        (shown,) = await expanding.views(targets, books, [read], query)
+        await writing.delete(books, OPERATOR, book["_id"], None)
+        return shown
+
+    shown = await library.app.state.database.transaction(work)
+    assert json.loads(encoding.dump(shown))["_expanded"]["author"]["name"] == "New"
