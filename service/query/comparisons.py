@@ -1,11 +1,21 @@
 """From a field, an operator and what a client wrote to a comparison in the field's own types."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from service.query.fields import Field
+from service.query.geometry import Region
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_LIST_LENGTH, MAXIMUM_TEXT_CHARACTERS
 from service.query.operators import SCALARS, Operator, Takes
+from service.query.places import (
+    Misplaced,
+    can_hold_place,
+    circle_of_json,
+    circle_of_text,
+    region_of_json,
+    region_of_text,
+)
 from service.query.problems import shown
 from service.query.tree import And, Compare, Node, Or, Path
 from service.query.values import Unreadable, array_from_json, comparable_kinds, from_json, from_text
@@ -13,6 +23,14 @@ from service.query.values import Unreadable, array_from_json, comparable_kinds, 
 MAXIMUM_SIZE = 2**31 - 1
 _LONGEST_SIZE = len(str(MAXIMUM_SIZE))
 _FLAGS = {"true": True, "false": False}
+_OF_TEXT: Mapping[Takes, Callable[[str], Region]] = {
+    Takes.CIRCLE: circle_of_text,
+    Takes.REGION: region_of_text,
+}
+_OF_JSON: Mapping[Takes, Callable[[Any], Region]] = {
+    Takes.CIRCLE: circle_of_json,
+    Takes.REGION: region_of_json,
+}
 
 
 class Unfit(Exception):
@@ -31,6 +49,8 @@ def compare_text(path: Path, field: Field, operator: Operator, text: str) -> Nod
     """
     if operator.takes is Takes.CONDITION:
         raise Unfit(f"`{operator.name}` is written in JSON, such as {operator.example}", "form")
+    if operator.takes in _OF_TEXT:
+        return _place(path, field, operator, _OF_TEXT[operator.takes], text)
     kinds = _kinds(path, field, operator)
     try:
         return _compare_text(path, operator, kinds, text)
@@ -43,6 +63,8 @@ def compare_json(path: Path, field: Field, operator: Operator, value: Any) -> No
 
     Raises Unfit.
     """
+    if operator.takes in _OF_JSON:
+        return _place(path, field, operator, _OF_JSON[operator.takes], value)
     kinds = _kinds(path, field, operator, is_null=value is None)
     if operator.takes is not Takes.LIST:
         return _compare_json(path, field, operator, kinds, value)
@@ -73,6 +95,16 @@ def _compare_json(path: Path, field: Field, operator: Operator, kinds: frozenset
     except Unreadable as problem:
         raise Unfit(f"{described(value)} is {problem}", "type") from None
     return _one(path, operator, _readings(field, kinds, operator, value))
+
+
+def _place(path: Path, field: Field, operator: Operator, read: Callable[[Any], Region], value: Any) -> Node:
+    if not can_hold_place(field):
+        detail = f"`{operator.name}` needs a place, an object with `type` and `coordinates`, and"
+        raise Unfit(f"{detail} {_named(path)} is none", "operator")
+    try:
+        return Compare(path, operator.name, read(value))
+    except Misplaced as problem:
+        raise Unfit(str(problem), problem.code) from None
 
 
 def _kinds(path: Path, field: Field, operator: Operator, *, is_null: bool = False) -> frozenset[Kind]:

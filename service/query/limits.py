@@ -14,6 +14,10 @@ MAXIMUM_LIST_LENGTH = 1000
 MAXIMUM_TEXT_CHARACTERS = 1000
 MAXIMUM_SEARCH_CHARACTERS = 200
 MAXIMUM_CURSOR_CHARACTERS = 4096
+MAXIMUM_CURSOR_VALUES_BYTES = 1024
+MAXIMUM_ESTIMATED = 10_000
+MAXIMUM_POLYGON_POSITIONS = 100
+MAXIMUM_DISTANCE_M = 10_000_000
 MAXIMUM_PATH_NAMES = 32
 MAXIMUM_SORT_KEYS = 8
 MAXIMUM_SELECTED_FIELDS = 100
@@ -37,6 +41,10 @@ MEANINGS = MappingProxyType(
         "MAXIMUM_TEXT_CHARACTERS": "characters of the text of `contains`, `icontains`, `startswith`",
         "MAXIMUM_SEARCH_CHARACTERS": "characters of `q`",
         "MAXIMUM_CURSOR_CHARACTERS": "characters of `cursor`",
+        "MAXIMUM_CURSOR_VALUES_BYTES": "bytes of the values to sort by that a cursor carries",
+        "MAXIMUM_ESTIMATED": "documents that `count=estimated` counts when there is a filter or a rule",
+        "MAXIMUM_POLYGON_POSITIONS": "positions of all rings of a polygon of `within`",
+        "MAXIMUM_DISTANCE_M": "metres of `near`, a quarter of the way around the globe",
         "MAXIMUM_PATH_NAMES": "names of one dotted path",
         "MAXIMUM_SORT_KEYS": "fields of `sort`",
         "MAXIMUM_SELECTED_FIELDS": "fields of `fields`",

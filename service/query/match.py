@@ -6,6 +6,7 @@ from typing import Any
 
 from service.query import patterns
 from service.query.bson_order import MISSING, key
+from service.query.geometry import lies_in
 from service.query.tree import And, Compare, Elem, Node, Not, Or, Path, on_element
 
 
@@ -131,6 +132,10 @@ def _text(name: str) -> Test:
     return test
 
 
+def _lies_in(values: list[Any], region: Any) -> bool:
+    return any(lies_in(value, region) for value in values)
+
+
 _TESTS: Mapping[str, Test] = {
     "eq": _equals,
     "ne": lambda values, operand: not _equals(values, operand),
@@ -143,4 +148,6 @@ _TESTS: Mapping[str, Test] = {
     "exists": lambda values, operand: any(value is not MISSING for value in values) == operand,
     "all": lambda values, operands: bool(operands) and all(_equals(values, each) for each in operands),
     "size": lambda values, operand: any(isinstance(each, list) and len(each) == operand for each in values),
+    "near": _lies_in,
+    "within": _lies_in,
 } | {name: _text(name) for name in patterns.PATTERNS}

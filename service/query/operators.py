@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from service.query import patterns
+from service.query.geometry import Region
 from service.query.kinds import Kind
 
 
@@ -18,6 +19,8 @@ class Takes(StrEnum):
     FLAG = "`true` or `false`"
     COUNT = "a whole number"
     CONDITION = "an object of conditions"
+    CIRCLE = "a position and metres"
+    REGION = "a box or a polygon"
 
 
 SCALARS = frozenset(Kind) - {Kind.OBJECT, Kind.ARRAY}
@@ -28,6 +31,11 @@ ANYTHING = frozenset(Kind)
 def _plain(operand: Any) -> Any:
     """Turn the tree's tuples into lists."""
     return [_plain(part) for part in operand] if isinstance(operand, tuple) else operand
+
+
+def _region(region: Region) -> dict[str, Any]:
+    """Give what `$geoWithin` takes."""
+    return region.as_mongo()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class Operator:
 _COMPARABLE = SCALARS | {Kind.ARRAY}
 _TEXT = frozenset({Kind.STRING})
 _ARRAY = frozenset({Kind.ARRAY})
+_OBJECT = frozenset({Kind.OBJECT})
 
 _ROWS = (
     Operator(
@@ -147,6 +156,24 @@ _ROWS = (
         _ARRAY,
         "is an array of which one element fulfils all conditions",
         'filter={"parts":{"elem":{"name":"leg","count":{"gte":4}}}}',
+    ),
+    Operator(
+        "near",
+        "$geoWithin",
+        Takes.CIRCLE,
+        _OBJECT,
+        "is a place no farther away: longitude, latitude, metres",
+        "filter[place][near]=8.55,47.37,5000",
+        operand=_region,
+    ),
+    Operator(
+        "within",
+        "$geoWithin",
+        Takes.REGION,
+        _OBJECT,
+        "is a place in the box: west, south, east, north; in JSON also in a polygon",
+        "filter[place][within]=8.4,47.3,8.6,47.5",
+        operand=_region,
     ),
 )
 

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from service.errors import JsonInvalid
 from service.query.brackets import PREFIX, read_bracket
 from service.query.comparisons import described
+from service.query.expansions import FieldsOf, no_fields, read_expand
 from service.query.fields import Field
 from service.query.json_filters import FilterReader
 from service.query.limits import (
@@ -23,7 +24,7 @@ from service.query.lists import Count, ListQuery
 from service.query.ordering import read_selection, read_sort
 from service.query.paths import find
 from service.query.problems import Problems, shown
-from service.query.tree import EVERYTHING, Node, all_of
+from service.query.tree import EVERYTHING, Node, Path, all_of
 from service.strict_json import parse as parse_json
 
 PARAMETERS = ("filter", "q", "sort", "fields", "expand", "page", "limit", "cursor", "count")
@@ -36,9 +37,12 @@ _NUMBERS = ("page", "limit")
 _LONGEST_NUMBER = len(str(MAXIMUM_SKIP + 1))
 
 
-def parse_list(parameters: Sequence[tuple[str, str]], fields: Field) -> ListQuery:
+def parse_list(
+    parameters: Sequence[tuple[str, str]], fields: Field, fields_of: FieldsOf = no_fields
+) -> ListQuery:
     """Read a list request's parameters, percent-decoded and in their order, against a collection's fields.
 
+    `fields_of` knows the fields of the collections that references lead to, for `expand`.
     Raises ParameterInvalid with every violation, each naming its parameter.
     """
     problems = Problems()
@@ -61,10 +65,11 @@ def parse_list(parameters: Sequence[tuple[str, str]], fields: Field) -> ListQuer
             given[name] = _number(text) if name in _NUMBERS else text
     if "filter" in given:
         conditions.append(_read_filter_text(problems, filters, fields, given["filter"]))
-    return _read(problems, fields, given, conditions)
+    expand = read_expand(problems, fields, given["expand"], fields_of) if "expand" in given else ()
+    return _read(problems, fields, given, conditions, expand)
 
 
-def parse_query(body: Any, fields: Field) -> ListQuery:
+def parse_query(body: Any, fields: Field, fields_of: FieldsOf = no_fields) -> ListQuery:
     """Read a query's JSON body, such as `{"filter": {"price": {"gte": 10}}, "sort": ["-price", "name"]}`.
 
     Its members are PARAMETERS. Raises ParameterInvalid with every violation, each with its pointer.
@@ -86,11 +91,18 @@ def parse_query(body: Any, fields: Field) -> ListQuery:
             )
             _report_unknown(problems, name, hint)
     conditions = [FilterReader(problems).read(body["filter"], fields)] if "filter" in body else []
-    return _read(problems, fields, body, conditions)
+    expand = read_expand(problems, fields, body["expand"], fields_of) if "expand" in body else ()
+    return _read(problems, fields, body, conditions, expand)
 
 
-def _read(problems: Problems, fields: Field, given: Mapping[str, Any], conditions: list[Node]) -> ListQuery:
-    """Read what is given, as a body's JSON or the text of a URL, all but the filter; raise what is wrong."""
+def _read(
+    problems: Problems,
+    fields: Field,
+    given: Mapping[str, Any],
+    conditions: list[Node],
+    expand: tuple[Path, ...],
+) -> ListQuery:
+    """Read all but the filter and the expansions, which are read already; raise whatever is wrong."""
     sort = read_sort(problems, fields, given["sort"]) if "sort" in given else ()
     selection = read_selection(problems, fields, given["fields"]) if "fields" in given else None
     search = _text(problems, given, "q", MAXIMUM_SEARCH_CHARACTERS)
@@ -114,6 +126,7 @@ def _read(problems: Problems, fields: Field, given: Mapping[str, Any], condition
         search=search,
         cursor=cursor,
         count=count,
+        expand=expand,
     )
 
 

@@ -44,6 +44,8 @@ def without_hidden(field: Field) -> Field:
 
 ANYTHING = anything()
 SECRET = of(Kind.STRING, write_only=True)
+NUMBERS = an_array(of(Kind.NUMBER))
+PLACE = an_object(type=of(Kind.STRING), coordinates=NUMBERS)
 
 SHOP = an_object(
     id=of(Kind.OBJECT_ID),
@@ -71,6 +73,9 @@ SHOP = an_object(
         kinds=frozenset({Kind.STRING, Kind.OBJECT}),
         fields={"secret": SECRET},
     ),
+    place=PLACE,
+    places=an_array(PLACE),
+    shelter=an_object(type=of(Kind.STRING), coordinates=NUMBERS, secret=SECRET),
     secret=SECRET,
     vault=Field(
         kinds=frozenset({Kind.ARRAY}),
