@@ -8,7 +8,7 @@ from models.base import Stored
 
 
 class CollectionDefinition(Stored, Document):
-    """Schema, rules, indexes and options of one runtime collection; its id is the collection's name.
+    """Schema, rules, indexes, options and queries of one runtime collection; its id is the collection's name.
 
     They are kept as JSON text: their keys may hold `$` and dots, and keep their order. What is deleted stays
     as a mark, `deleted_at`, until its name is used again: a write that had begun may arrive after its end.
@@ -22,6 +22,7 @@ class CollectionDefinition(Stored, Document):
     rules_text: str = "{}"
     indexes_text: str = "[]"
     options_text: str = "{}"
+    queries_text: str = "{}"
 
     class Settings:
         """Where it is stored."""

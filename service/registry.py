@@ -47,7 +47,7 @@ class Collection:
 
     `uid` and `version` tell one state of its definition from all others. `documents` is the driver's
     collection, which reads plain dicts; `joined_reads` reads them by id, many at once; in
-    `turns` those who change one document on this worker wait for each other.
+    `turns` those who change one document on this worker wait, and are served together.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Collection:
     documents: Any
     joined_reads: JoinedReads
     document_limit_bytes: int
-    turns: Turns = field(default_factory=Turns)
+    turns: Turns[Any] = field(default_factory=Turns)
 
 
 class Registry:
@@ -210,6 +210,7 @@ class Registry:
                 "schema": schemas.of_model(model),
                 "rules": getattr(model, "rules", {}),
                 "options": id_type | getattr(model, "options", {}),
+                "queries": getattr(model, "queries", {}),
             }
         )
         return self._collection("code", (model.get_collection_name(), "code", 1), model, description)

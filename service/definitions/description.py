@@ -1,4 +1,4 @@
-"""A collection's description: schema, rules, indexes and options, read and checked as one."""
+"""A collection's description: schema, rules, indexes, options and queries, read and checked as one."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +15,11 @@ from service.definitions import options as option_parts
 from service.definitions.indexes import Index
 from service.definitions.options import Options
 from service.errors import DefinitionInvalid, Violation, suggestion
+from service.saved_queries import definition as saved_queries
+from service.saved_queries.definition import SavedQuery
 from service.schema import Schema
 
-MEMBERS: dict[str, Any] = {"schema": None, "rules": {}, "indexes": [], "options": {}}
+MEMBERS: dict[str, Any] = {"schema": None, "rules": {}, "indexes": [], "options": {}, "queries": {}}
 """The members of a description, with what they are when left out; the schema cannot be."""
 
 Part = TypeVar("Part")
@@ -32,6 +34,7 @@ class Description:
     rules: Rules
     indexes: tuple[Index, ...]
     options: Options
+    queries: Mapping[str, SavedQuery]
 
 
 def parse(body: Mapping[str, Any]) -> Description:
@@ -50,11 +53,12 @@ def parse(body: Mapping[str, Any]) -> Description:
     if schema is not None:
         root = schema.root
         indexes = _gather(lambda: index_parts.parse(source["indexes"], root), violations)
-    if violations or schema is None or rules is None or indexes is None:
+        queries = _gather(lambda: saved_queries.parse(source["queries"], root), violations)
+    if violations or schema is None or rules is None or indexes is None or queries is None:
         count = len(violations)
         detail = violations[0].detail if count == 1 else f"{count} things are wrong"
         raise DefinitionInvalid(detail, errors=violations)
-    return Description(source, schema, rules, indexes, options)
+    return Description(source, schema, rules, indexes, options, queries)
 
 
 def _gather(read: Callable[[], Part], violations: list[Violation]) -> Part | None:
@@ -97,6 +101,7 @@ def stored(definition: CollectionDefinition) -> Description:
             "rules": json.loads(definition.rules_text),
             "indexes": json.loads(definition.indexes_text),
             "options": json.loads(definition.options_text),
+            "queries": json.loads(definition.queries_text),
         }
     )
 

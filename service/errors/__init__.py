@@ -19,7 +19,8 @@
     ├── NotFound                  404
     │   ├── RouteNotFound             route.not_found
     │   ├── CollectionNotFound        collection.not_found
-    │   └── DocumentNotFound          document.not_found     absent, or hidden by a rule
+    │   ├── DocumentNotFound          document.not_found     absent, or hidden by a rule
+    │   └── QueryNotFound             query.not_found        no saved query of that name
     ├── MethodNotAllowed          405 method.not_allowed
     ├── Conflict                  409
     │   ├── Duplicate                 document.duplicate     a unique field's value is taken
@@ -30,10 +31,12 @@
     │   ├── PatchTestFailed           patch.test_failed      a `test` of a JSON Patch does not hold
     │   ├── TooManyAffected           bulk.too_many_affected more documents match than may be changed
     │   ├── IdempotencyRunning        idempotency.running    the first request with this key still runs
+    │   ├── QueryUnfit                query.unfit            a saved query cannot compute with the data
     │   └── RegistrationClosed        registration.closed
     ├── Stale                     412 document.stale         If-Match names another version
     ├── BodyTooLarge              413 body.too_large
     ├── MediaTypeUnsupported      415 media_type.unsupported
+    ├── QueryTooExpensive         422 query.too_expensive    more time, memory or room than allowed
     ├── IdempotencyMismatch       422 idempotency.mismatch   another request had this key
     ├── PreconditionRequired      428 precondition.required  the collection wants If-Match
     ├── RateLimited               429 rate.limited
@@ -101,6 +104,7 @@ from service.errors.http import (
     Unauthenticated,
     Unavailable,
 )
+from service.errors.queries import QueryNotFound, QueryTooExpensive, QueryUnfit
 
 __all__ = [
     "MAXIMUM_VIOLATIONS",
@@ -138,6 +142,9 @@ __all__ = [
     "PatchInvalid",
     "PatchTestFailed",
     "PreconditionRequired",
+    "QueryNotFound",
+    "QueryTooExpensive",
+    "QueryUnfit",
     "RateLimited",
     "RegistrationClosed",
     "RequestInvalid",

@@ -1,0 +1,203 @@
+"""The parameters of a saved query: typed by JSON Schema, read from a URL, always data."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service import schema as schemas
+from service.errors import DefinitionInvalid, DocumentInvalid, ParameterInvalid, Violation, suggestion
+from service.query.fields import Field
+from service.query.kinds import Kind
+from service.query.limits import MAXIMUM_LIST_LENGTH
+from service.query.operators import SCALARS
+from service.query.problems import shown
+from service.query.values import Unreadable, from_text
+from service.saved_queries.faults import Faults
+from service.saved_queries.limits import MAXIMUM_PARAMETERS_OF_A_QUERY
+from service.schema import Schema
+from service.schema.pointers import escape
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
+TYPES = {
+    "string": Kind.STRING,
+    "number": Kind.NUMBER,
+    "integer": Kind.NUMBER,
+    "boolean": Kind.BOOLEAN,
+    "null": Kind.NULL,
+}
+_WRAPPER = "parameters"
+_BEFORE = f"/properties/{_WRAPPER}/properties"
+_SAMPLES: Mapping[Kind, Any] = {
+    Kind.NULL: None,
+    Kind.BOOLEAN: True,
+    Kind.INTEGER: 1,
+    Kind.NUMBER: 1,
+    Kind.STRING: "text",
+    Kind.DATE_TIME: "2026-11-22T12:00:00Z",
+    Kind.DATE: "2026-11-22",
+    Kind.OBJECT_ID: "0" * 24,
+    Kind.UUID: "00000000-0000-4000-8000-000000000000",
+    Kind.INT64: 1,
+    Kind.DECIMAL: "1.5",
+    Kind.BINARY: "AAAA",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parameters:
+    """A query's parameters, compiled: `schemas` by name as the definition has them."""
+
+    schemas: Mapping[str, dict[str, Any]]
+    _schema: Schema | None = None
+
+    def field(self, name: str) -> Field | None:
+        """Give the Field of a parameter's values, None when there is no such parameter."""
+        return None if self._schema is None else self._schema.root.resolve((_WRAPPER, name))
+
+    def samples(self, name: str) -> list[Any]:
+        """Give JSON values of every kind that a parameter may have, to judge where it is used."""
+        schema, field = self.schemas[name], self.field(name)
+        if "const" in schema:
+            return [schema["const"]]
+        if isinstance(schema.get("enum"), list):
+            return [*schema["enum"][:10]]
+        if field is None:
+            return [None]
+        if Kind.ARRAY in field.kinds and field.items is not None:
+            return [[each] for each in _samples(schema["items"], field.items)]
+        return _samples(schema, field)
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Read a request's parameters; gives their values by name, defaults included, as JSON and as BSON.
+
+        Raises ParameterInvalid with every violation, each naming its parameter.
+        """
+        violations = list(self._misplaced([name for name, _ in pairs]))
+        given: dict[str, Any] = {}
+        unread = set()
+        for name, text in pairs:
+            if name in self.schemas and name not in given:
+                try:
+                    given[name] = _from_text(self.schemas[name], text)
+                except Unreadable as problem:
+                    unread.add(name)
+                    detail = f"`{shown(text)}` is {problem}"
+                    violations.append(Violation(detail, "type", parameter=name))
+        body = {_WRAPPER: given}
+        if self._schema is not None:
+            body = self._schema.with_defaults(body)
+            found = (_of_parameter(each) for each in self._schema.violations(body))
+            violations += [each for each in found if each.parameter not in unread]
+        if violations:
+            first, count = violations[0], len(violations)
+            detail = first.detail if count == 1 else f"{count} parameters are invalid"
+            raise ParameterInvalid(detail, hint=first.hint if count == 1 else None, errors=violations)
+        return body[_WRAPPER], self._encoded(body)
+
+    def _encoded(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self._schema is None:
+            return {}
+        try:
+            encoded: dict[str, Any] = self._schema.encode(body)[_WRAPPER]
+        except DocumentInvalid as failure:
+            raise ParameterInvalid(failure.detail, errors=map(_of_parameter, failure.errors)) from None
+        return encoded
+
+    def _misplaced(self, names: list[str]) -> Iterator[Violation]:
+        for name in dict.fromkeys(names):
+            said = shown(name)
+            if name not in self.schemas:
+                detail, hint = f"`{said}` is not a parameter here", suggestion(name[:64], self.schemas)
+                yield Violation(detail, "unknown_parameter", parameter=said, hint=hint)
+            elif names.count(name) > 1:
+                yield Violation(f"`{said}` is there more than once", "repeated", parameter=said)
+
+
+def compile_parameters(faults: Faults, value: Any, pointer: str) -> Parameters:
+    """Check and compile `{name: JSON Schema}`; what is wrong goes to `faults`."""
+    nothing = Parameters({})
+    if not isinstance(value, dict):
+        faults.add("the parameters are not an object of schemas by name", "type", pointer)
+        return nothing
+    if len(value) > MAXIMUM_PARAMETERS_OF_A_QUERY:
+        detail = f"a query has at most {MAXIMUM_PARAMETERS_OF_A_QUERY} parameters"
+        faults.add(detail, "too_complex", pointer)
+        return nothing
+    before = len(faults.violations)
+    for name, schema in value.items():
+        _check(faults, name, schema, pointer + escape(name))
+    if not value or len(faults.violations) > before:
+        return nothing
+    required = [name for name, schema in value.items() if "default" not in schema]
+    own = {"type": "object", "properties": value, "required": required, "additionalProperties": False}
+    wrapper = {"type": "object", "properties": {_WRAPPER: own}}
+    try:
+        schemas.check(wrapper)
+    except DefinitionInvalid as failure:
+        for each in failure.errors:
+            faults.add(
+                each.detail, each.code, pointer + (each.pointer or "").removeprefix(_BEFORE), each.hint
+            )
+        return nothing
+    compiled = Parameters(value, schemas.compile(wrapper))
+    for name in value:
+        _check_kinds(faults, compiled.field(name), name, pointer + escape(name))
+    return nothing if len(faults.violations) > before else compiled
+
+
+def _samples(schema: Mapping[str, Any], field: Field) -> list[Any]:
+    digits = {Kind.INT64: "1"} if "string" in _types(schema) else {}
+    found = {**_SAMPLES, **digits}
+    return [found[kind] for kind in Kind if kind in field.kinds and kind in found] or [None]
+
+
+def _check(faults: Faults, name: str, schema: Any, pointer: str) -> None:
+    """Check what a parameter needs beyond being a JSON Schema: a usable name, a type that a URL can say."""
+    if not NAME.fullmatch(name):
+        hint = "Use a letter, then up to 63 letters, digits and `_`."
+        faults.add(f"`{shown(name)}` cannot be the name of a parameter", "pattern", pointer, hint)
+    if not isinstance(schema, dict):
+        faults.add("a parameter is described by a JSON Schema object", "type", pointer)
+        return
+    types = _types(schema)
+    if types == ["array"]:
+        items = schema.get("items")
+        types = _types(items) if isinstance(items, dict) else []
+        pointer += "/items"
+    if not types or any(each not in TYPES for each in types):
+        detail = "a parameter says its `type`: of " + ", ".join(TYPES) + ", or an array with `items` of these"
+        faults.add(detail, "type", f"{pointer}/type")
+
+
+def _check_kinds(faults: Faults, field: Field | None, name: str, pointer: str) -> None:
+    kinds = frozenset() if field is None else field.kinds
+    if field is not None and Kind.ARRAY in kinds:
+        kinds = field.items.kinds if field.items is not None else frozenset({Kind.OBJECT})
+    if not kinds or not kinds <= SCALARS:
+        faults.add(f"no text of a URL can be a value of `{name}`", "type", pointer)
+
+
+def _types(schema: Mapping[str, Any]) -> list[Any]:
+    stated = schema.get("type", [])
+    return list(stated) if isinstance(stated, list) else [stated]
+
+
+def _from_text(schema: Mapping[str, Any], text: str) -> Any:
+    types = _types(schema)
+    if types != ["array"]:
+        return _one(types, text)
+    parts = text.split(",") if text else []
+    if len(parts) > MAXIMUM_LIST_LENGTH:
+        raise Unreadable(f"not a list of at most {MAXIMUM_LIST_LENGTH} values")
+    return [_one(_types(schema["items"]), part) for part in parts]
+
+
+def _one(types: list[Any], text: str) -> Any:
+    """Read text as the first of its types that it can be: as a number rather than as text."""
+    return from_text(frozenset(TYPES[each] for each in types), text)[0]
+
+
+def _of_parameter(violation: Violation) -> Violation:
+    name = (violation.pointer or "").removeprefix(f"/{_WRAPPER}/").split("/")[0]
+    return Violation(violation.detail, violation.code, parameter=name, hint=violation.hint)

@@ -1,0 +1,190 @@
+"""The stages of a pipeline: each read from the definition into MongoDB's, with the shape that it leaves."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from service.errors import suggestion
+from service.query.fields import Field
+from service.query.kinds import Kind
+from service.query.mongo import sort_keys
+from service.query.ordering import read_sort
+from service.query.problems import Problems, shown
+from service.saved_queries.expressions import ExpressionReader
+from service.saved_queries.faults import Faults
+from service.saved_queries.functions import one_of
+from service.saved_queries.grouping import read_group
+from service.saved_queries.joining import Join, read_lookup
+from service.saved_queries.limits import MAXIMUM_LOOKUPS, MAXIMUM_RESULTS, MAXIMUM_SKIPPED, MAXIMUM_STAGES
+from service.saved_queries.matching import read_match
+from service.saved_queries.numbers import read_number
+from service.saved_queries.parameters import Parameters
+from service.saved_queries.shapes import ANYTHING, Shape, of_members, stored, with_member
+from service.schema.pointers import escape
+
+Stages: TypeAlias = list[dict[str, Any]]
+FieldsOf: TypeAlias = Callable[[str], Field | None]
+"""Gives the visible fields of a collection that `lookup` reads, None while they are not known."""
+
+NAMES = ("match", "group", "project", "set", "sort", "limit", "skip", "unwind", "count", "lookup")
+_ORDERING = frozenset({"sort", "group", "count"})
+
+
+class PipelineReader:
+    """Reads one query's pipeline from its first stage on, following the shape of the documents."""
+
+    def __init__(self, faults: Faults, parameters: Parameters, shape: Shape, fields_of: FieldsOf) -> None:
+        self._faults = faults
+        self._parameters = parameters
+        self._fields_of = fields_of
+        self._expressions = ExpressionReader(faults, parameters)
+        self.shape = shape
+        self.joins: list[Join] = []
+
+    def read(self, pipeline: Any, pointer: str) -> Stages:
+        """Compile a pipeline; `shape` is that of the answer then."""
+        if not isinstance(pipeline, list) or not pipeline:
+            self._faults.add("a pipeline is an array of stages", "type", pointer)
+            return []
+        if len(pipeline) > MAXIMUM_STAGES:
+            self._faults.add(f"a pipeline has at most {MAXIMUM_STAGES} stages", "too_complex", pointer)
+            return []
+        compiled: Stages = []
+        for index, stage in enumerate(pipeline):
+            before = len(self._faults.violations)
+            compiled += self._stage(stage, f"{pointer}/{index}")
+            if len(self._faults.violations) > before:
+                return []  # what the stages after it would find wrong is a consequence
+            if _name(stage) == "group" and not _ORDERING & set(map(_name, pipeline[index + 1 :])):
+                compiled += self._sorted({})
+        return compiled
+
+    def _stage(self, stage: Any, pointer: str) -> Stages:
+        name = _name(stage)
+        if name is None:
+            detail = 'a stage is an object of one member, such as {"match": {"price": {"gt": 10}}}'
+            self._faults.add(detail, "type", pointer)
+            return []
+        if name not in NAMES:
+            bare = name.removeprefix("$")
+            hint = f"Write `{bare}`, without `$`." if bare in NAMES else suggestion(bare[:64], NAMES)
+            self._faults.add(
+                f"there is no stage `{shown(name)}`", "unknown_stage", pointer + escape(name), hint
+            )
+            return []
+        read: Callable[[Any, str], Stages] = getattr(self, f"_{name}")
+        return read(stage[name], pointer + escape(name))
+
+    def _match(self, value: Any, pointer: str) -> Stages:
+        return [{"$match": read_match(self._faults, self._parameters, value, self.shape.root, pointer)}]
+
+    def _group(self, value: Any, pointer: str) -> Stages:
+        stages, self.shape = read_group(self._faults, self._expressions, value, self.shape, pointer)
+        return stages
+
+    def _project(self, value: Any, pointer: str) -> Stages:
+        members = value
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            members = {name.split(".")[-1]: name for name in value}
+            if len(members) < len(value):
+                self._faults.add("two of the fields have one name", "repeated", pointer)
+        made = self._expressions.members(members, self.shape, pointer)
+        kept = {each.mongo: name for name, each in made.items() if isinstance(each.mongo, str)}
+        keys = [kept.get(f"${stored((key,))}") for key in self.shape.keys]
+        names = tuple(key for key in keys if key is not None)
+        self.shape = of_members(
+            {name: each.field for name, each in made.items()}, names if len(names) == len(keys) else ()
+        )
+        return [{"$replaceWith": {stored((name,)): each.mongo for name, each in made.items()}}]
+
+    def _set(self, value: Any, pointer: str) -> Stages:
+        made = self._expressions.members(value, self.shape, pointer)
+        root = self.shape.root
+        for name, each in made.items():
+            root = with_member(root, (name,), each.field)
+        is_kept = not made.keys() & set(self.shape.keys)
+        self.shape = Shape(root, self.shape.keys if is_kept else ())
+        new = {stored((name,)): each.mongo for name, each in made.items()}
+        return [{"$replaceWith": {"$mergeObjects": ["$$ROOT", new]}}]
+
+    def _sort(self, value: Any, pointer: str) -> Stages:
+        if not isinstance(value, str):
+            self._faults.add("`sort` is text such as `-price,name`", "type", pointer)
+            return []
+        problems = Problems()
+
+        def read() -> dict[str, int]:
+            keys = read_sort(problems, self.shape.root, value)
+            problems.raise_if_any()
+            return dict(sort_keys(keys)[: len(keys)])
+
+        return self._sorted(self._faults.read(pointer, read) or {})
+
+    def _sorted(self, keys: dict[str, int]) -> Stages:
+        """Give a sort by keys and then by what tells documents apart: the order is always the same."""
+        direction = list(keys.values())[-1] if keys else 1
+        for name in self.shape.keys:
+            field = self.shape.root.fields.get(name, ANYTHING)
+            if Kind.ARRAY not in field.kinds:  # two arrays cannot be sorted by
+                keys.setdefault(stored((name,)), direction)
+        return [{"$sort": keys}] if keys else []
+
+    def _limit(self, value: Any, pointer: str) -> Stages:
+        number = read_number(self._faults, self._parameters, value, pointer, (1, MAXIMUM_RESULTS))
+        return [{"$limit": number}]
+
+    def _skip(self, value: Any, pointer: str) -> Stages:
+        number = read_number(self._faults, self._parameters, value, pointer, (0, MAXIMUM_SKIPPED))
+        return [{"$skip": number}]
+
+    def _count(self, value: Any, pointer: str) -> Stages:
+        if not isinstance(value, str) or not self._expressions.can_be_named(value, pointer):
+            self._faults.add("`count` is the name of the number", "type", pointer)
+            return []
+        self.shape = of_members({value: Field(frozenset({Kind.INTEGER}))})
+        return [{"$group": {"_id": None, "a0": {"$sum": 1}}}, {"$replaceWith": {stored((value,)): "$a0"}}]
+
+    def _unwind(self, value: Any, pointer: str) -> Stages:
+        described = {"field": value} if isinstance(value, str) else value
+        if not self._faults.members(described, ("field", "keep_empty"), pointer, "`unwind`"):
+            return []
+        name, keep_empty = described.get("field"), described.get("keep_empty", False)
+        at = pointer if isinstance(value, str) else f"{pointer}/field"
+        if not isinstance(keep_empty, bool):
+            self._faults.add("`keep_empty` is true or false", "type", f"{pointer}/keep_empty")
+        found = self.shape.find(name) if isinstance(name, str) else None
+        if found is None:
+            self._expressions.path(str(name), self.shape, at)
+            return []
+        path, field = found
+        names = tuple(str(name).split("."))
+        holders = [self.shape.root.resolve(names[:length]) or ANYTHING for length in range(1, len(names))]
+        if Kind.ARRAY not in field.kinds or any(Kind.ARRAY in holder.kinds for holder in holders):
+            hint = "Unwind the array that holds it first." if Kind.ARRAY in field.kinds else None
+            self._faults.add(f"`{shown(str(name))}` is not an array", "type", at, hint)
+            return []
+        element = field.items or ANYTHING
+        if field.kinds - {Kind.ARRAY, Kind.NULL}:
+            element = one_of([replace(field, kinds=field.kinds - {Kind.ARRAY}, items=None), element])
+        self.shape = Shape(with_member(self.shape.root, names, element))
+        return [{"$unwind": {"path": f"${path}", "preserveNullAndEmptyArrays": keep_empty}}]
+
+    def _lookup(self, value: Any, pointer: str) -> Stages:
+        if len(self.joins) == MAXIMUM_LOOKUPS:
+            detail = f"a pipeline has at most {MAXIMUM_LOOKUPS} `lookup` stages"
+            self._faults.add(detail, "too_complex", pointer)
+            return []
+        join = read_lookup(self._faults, value, self.shape, self._fields_of, pointer)
+        if join is None:
+            return []
+        self.joins.append(join)
+        is_kept = join.name not in self.shape.keys
+        self.shape = Shape(
+            with_member(self.shape.root, (join.name,), join.field), self.shape.keys if is_kept else ()
+        )
+        return join.stages
+
+
+def _name(stage: Any) -> str | None:
+    """Give the name of a stage, None for what is no stage."""
+    return next(iter(stage)) if isinstance(stage, dict) and len(stage) == 1 else None
