@@ -1,0 +1,166 @@
+"""One page of a list: read by number, or from a place on, forward and backward, with the places around it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bson import MinKey
+
+from service.query import keyset
+from service.query.keyset import Keys, Order, Place
+from service.query.mongo import Filter
+from service.query.search import searched
+from service.transactions import session
+
+Document = dict[str, Any]
+Stage = dict[str, Any]
+
+SORT_VALUES = "_sort_values"
+HAS_ARRAYS = "_has_arrays"
+REVERSED = "_reversed"
+"""What is computed beside a document's own members, of which none can have such a name."""
+
+_EMPTY_NAMED: Stage = {
+    "$map": {
+        "input": {"$meta": "sortKey"},
+        # The value of an array without elements, which the driver would read as null; see EMPTY.
+        "in": {"$cond": [{"$eq": [{"$type": "$$this"}, "undefined"]}, MinKey(), "$$this"]},
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some documents in order, and the places where those before and after them begin, None where none do.
+
+    `has_more` tells of documents after them, also where there is no place to go on from.
+    """
+
+    documents: list[Document]
+    has_more: bool
+    previous: Place | None = None
+    following: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads slices of the documents that fulfil a filter and a search for text, in one order.
+
+    `documents` is the driver's collection, `projection` names the members that are read.
+    """
+
+    documents: Any
+    where: Filter
+    order: Order
+    limit: int
+    projection: dict[str, int] | None = None
+    search: str | None = None
+
+    async def at(self, skip: int) -> Slice:
+        """Read what comes after the first `skip` documents."""
+        return self._slice(await self._read({}, self.order.keys, skip=skip), has_previous=False)
+
+    async def after(self, place: Place) -> Slice:
+        """Read what comes after a place; before it there is something, if only the beginning."""
+        beyond = {} if place.values is None else keyset.beyond(self.order, place.values)
+        found = await self._read(beyond, self.order.keys)
+        return self._slice(found, has_previous=place.values is not None)
+
+    async def before(self, place: Place) -> Slice:
+        """Read what comes just before a place, in the list's order."""
+        found = None
+        if not any(self.order.may_hold_arrays):
+            found = await self._read(self._before(place, is_exact=False), self.order.reversed(), marked=True)
+            if any(document.pop(HAS_ARRAYS, False) for document in found):
+                found = None  # some have come too early: the other way round they sort by their other end
+        if found is None:
+            found = await self._read_backward(self._before(place, is_exact=True))
+        shown = found[: self.limit][::-1]
+        is_end = place.values is None
+        if not shown:
+            return Slice([], has_more=not is_end, following=None if is_end else Place())
+        previous = self._place(shown[0], is_backward=True) if len(found) > self.limit else None
+        following = None if is_end else self._place(shown[-1])
+        return Slice(_bare(shown), not is_end, previous, following)
+
+    def _slice(self, found: list[Document], *, has_previous: bool) -> Slice:
+        has_more = len(found) > self.limit
+        shown = found[: self.limit]
+        if not shown:
+            return Slice([], has_more=False, previous=Place(None, is_backward=True) if has_previous else None)
+        previous = self._place(shown[0], is_backward=True) if has_previous else None
+        following = self._place(shown[-1]) if has_more else None
+        return Slice(_bare(shown), has_more, previous, following)
+
+    def _before(self, place: Place, *, is_exact: bool) -> Filter:
+        return {} if place.values is None else keyset.before(self.order, place.values, is_exact=is_exact)
+
+    def _narrowed(self, part: Filter) -> Filter:
+        """Give the driver's filter for a part of the list."""
+        both = {"$and": [self.where, part]} if self.where and part else self.where or part
+        return both if self.search is None else searched(both, self.search)
+
+    def _place(self, document: Document, *, is_backward: bool = False) -> Place | None:
+        values = [document["_id"]] if self.order.is_by_id else document.get(SORT_VALUES)
+        return None if values is None else keyset.place(values, is_backward=is_backward)
+
+    async def _read(self, part: Filter, keys: Keys, *, skip: int = 0, marked: bool = False) -> list[Document]:
+        """Read one document more than asked for, each with its values to sort by."""
+        if self.order.is_by_id or not self.order.has_places:
+            return await self._find(part, keys, skip)
+        stages: list[Stage] = [{"$match": self._narrowed(part)}, {"$sort": dict(keys)}]
+        stages += [{"$skip": skip}] if skip else []
+        stages += [{"$limit": self.limit + 1}, {"$set": {SORT_VALUES: _EMPTY_NAMED}}]
+        if marked:
+            arrays = [{"$isArray": f"${path}"} for path, _ in keys]
+            stages.append({"$set": {HAS_ARRAYS: {"$or": arrays}}})
+        return await self._aggregate(stages)
+
+    async def _read_backward(self, part: Filter) -> list[Document]:
+        """Read the last documents, last first: in the order itself, and then by its values the other way."""
+        wrapped = {
+            # Within an object, so that a value that is an array sorts as one.
+            f"key_{position}": {"value": {"$arrayElemAt": [f"${SORT_VALUES}", position]}}
+            for position in range(len(self.order.keys))
+        }
+        opposite = {
+            f"{REVERSED}.key_{position}": -direction
+            for position, (_, direction) in enumerate(self.order.keys)
+        }
+        stages: list[Stage] = [
+            {"$match": self._narrowed(part)},
+            {"$sort": dict(self.order.keys)},
+            {"$set": {SORT_VALUES: _EMPTY_NAMED}},
+            {"$set": {REVERSED: wrapped}},
+            {"$sort": opposite},
+            {"$limit": self.limit + 1},
+            {"$unset": REVERSED},
+        ]
+        return await self._aggregate(stages, allowDiskUse=True)
+
+    async def _find(self, part: Filter, keys: Keys, skip: int) -> list[Document]:
+        count = self.limit + 1
+        cursor = self.documents.find(
+            self._narrowed(part),
+            self.projection,
+            sort=keys,
+            skip=skip,
+            limit=count,
+            batch_size=count,
+            session=session(),
+        )
+        # Not `to_list`, whose query stays in the driver's queue when its caller has given up.
+        return [document async for document in cursor]
+
+    async def _aggregate(self, stages: list[Stage], **options: Any) -> list[Document]:
+        if self.projection is not None:
+            is_inclusion = any(self.projection.values())
+            computed = {SORT_VALUES: 1, HAS_ARRAYS: 1} if is_inclusion else {}
+            stages = [*stages, {"$project": self.projection | computed}]
+        cursor = self.documents.aggregate(stages, batchSize=self.limit + 1, session=session(), **options)
+        return [document async for document in cursor]
+
+
+def _bare(documents: list[Document]) -> list[Document]:
+    for document in documents:
+        document.pop(SORT_VALUES, None)
+    return documents

@@ -1,0 +1,169 @@
+"""Walking through all pages gives each document once, in MongoDB's own order, whatever the documents hold."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+from bson import CodecOptions, Decimal128, Int64, ObjectId
+from bson.binary import UuidRepresentation
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service import database as databases
+from service.documents.pages import Document, Reader, Slice
+from service.query import ListQuery, SortKey
+from service.query.cursors import Cursors, list_id
+from service.query.fields import Field
+from service.query.keyset import Order, Place, order_of
+from service.query.kinds import Kind
+from tests.query.shop import ANYTHING
+
+NAN = float("nan")
+SCALARS: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    2,
+    -1.5,
+    1.0,
+    NAN,
+    float("inf"),
+    Int64(2**53 + 1),
+    float(2**53),
+    Decimal128("2"),
+    Decimal128("0.1"),
+    Decimal128("NaN"),
+    "",
+    "a",
+    "B",
+    "é",
+    datetime(2026, 11, 22, tzinfo=UTC),
+    datetime(1969, 12, 31, 23, 59, 59, 999000, tzinfo=UTC),
+    ObjectId("5" * 24),
+    ObjectId("0" * 24),
+    UUID(int=7),
+    b"",
+    b"\x00\x01",
+]
+NAMES = ("a", "b", "c")
+TEXT = Field(kinds=frozenset({Kind.STRING, Kind.NULL}))
+PLAIN = Field(
+    kinds=frozenset({Kind.OBJECT}),
+    fields=dict.fromkeys(NAMES, Field(kinds=frozenset({Kind.OBJECT}), fields=dict.fromkeys(NAMES, TEXT))),
+)
+"""What a schema says that knows of no array."""
+
+CURSORS = Cursors("a secret of this test")
+Motor = Any
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def motor(mongodb_uri: str) -> AsyncIterator[Motor]:
+    name = f"pages_{uuid4().hex[:12]}"
+    connection = databases.connect(
+        mongodb_uri, name, pool_size=10, selection_timeout_s=5, operation_timeout_s=10
+    )
+    codec: CodecOptions[dict[str, Any]] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+    yield connection.motor.with_options(codec_options=codec)
+    await connection.client.drop_database(name)
+    connection.close()
+
+
+Shape = Literal["anything", "objects", "plain arrays"]
+
+
+def random_value(random: Random, depth: int, shape: Shape) -> Any:
+    chance = random.random() if depth else 1.0
+    if shape != "objects" and chance < 0.3:
+        return random_array(random, depth - 1, shape)
+    if chance < 0.55:
+        return random_document(random, depth - 1, shape)
+    return random.choice(SCALARS)
+
+
+def random_array(random: Random, depth: int, shape: Shape) -> list[Any]:
+    count = random.randrange(3)
+    if shape == "anything":
+        return [random_value(random, depth, shape) for _ in range(count)]
+    if depth and random.random() < 0.5:
+        return [random_document(random, depth, shape) for _ in range(count)]
+    return random.choices([value for value in SCALARS if value is not None], k=count)
+
+
+def random_document(random: Random, depth: int, shape: Shape) -> Document:
+    return {name: random_value(random, depth, shape) for name in NAMES if random.random() < 0.75}
+
+
+def random_documents(shape: Shape) -> list[Document]:
+    random = Random(1776)  # noqa: S311  # the same documents in every run
+    return [{"_id": number, **random_document(random, 2, shape)} for number in range(60)]
+
+
+async def walk(reader: Reader, first: Slice, *, is_backward: bool) -> list[Document]:
+    """Go from a slice to the end, by cursors as they travel."""
+    found, here = list(first.documents), first
+    binding = list_id("test", ListQuery())
+    while place := here.previous if is_backward else here.following:
+        text = CURSORS.write(binding, place)
+        assert text is not None
+        place = CURSORS.read(binding, text)
+        assert place.is_backward == is_backward
+        here = await (reader.before(place) if is_backward else reader.after(place))
+        found = here.documents + found if is_backward else found + here.documents
+        assert len(here.documents) <= reader.limit
+    return found
+
+
+async def sorted_documents(documents: Any, order: Order) -> list[Any]:
+    return [document["_id"] async for document in documents.find({}, {"_id": 1}, sort=order.keys)]
+
+
+def ids(documents: list[Document]) -> list[Any]:
+    return [document["_id"] for document in documents]
+
+
+paths = st.sampled_from([("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "a"), ("c", "b"), ("id",)])
+sorts = st.lists(st.builds(SortKey, paths, st.booleans()), max_size=4, unique_by=lambda key: key.path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "shape"),
+    [
+        pytest.param(ANYTHING, "anything", id="anything"),
+        pytest.param(ANYTHING, "objects", id="objects without arrays"),
+        pytest.param(PLAIN, "objects", id="a schema without arrays"),
+        pytest.param(PLAIN, "plain arrays", id="arrays that the schema no longer knows"),
+    ],
+)
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(sort=sorts, limit=st.integers(3, 25))
+async def test_walking_gives_every_document_once_in_order(
+    motor: Motor, fields: Field, shape: Shape, sort: list[SortKey], limit: int
+) -> None:
+    documents = motor[shape]
+    if not await documents.find_one():
+        await documents.insert_many(random_documents(shape))
+    order = order_of(tuple(sort), fields)
+    first_names = [path.split(".")[0] for path, _ in order.keys]
+    is_by_pairs = shape == "plain arrays" and len(set(first_names)) < len(first_names)
+    if not order.has_places or is_by_pairs:  # which a schema that knows no arrays does not foresee
+        return
+    reader = Reader(documents, {}, order, limit)
+    try:
+        expected = await sorted_documents(documents, order)
+    except Exception as error:
+        assert "parallel arrays" in str(error)
+        return
+    assert ids(await walk(reader, await reader.at(0), is_backward=False)) == expected
+    last = await reader.before(Place(is_backward=True))
+    assert ids(await walk(reader, last, is_backward=True)) == expected
