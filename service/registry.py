@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, get_args
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from pymongo.errors import PyMongoError
 from models.definition import CollectionDefinition
 from service import schema as schemas
 from service.database import Database
+from service.definitions import building
 from service.definitions import description as descriptions
 from service.definitions.description import Description
 from service.documents.joining import JoinedReads
@@ -150,6 +152,9 @@ class Registry:
     async def _load(self) -> None:
         public = [model for model in self._models if not model.get_collection_name().startswith("_")]
         loaded = {collection.name: collection for collection in map(self._of_class, public)}
+        for collection in loaded.values():
+            if collection.description.indexes:
+                await self.database.patiently(partial(self._build_indexes, collection))
         self._collections = {**self._collections, **loaded}
         stored = await _stored_definitions().find({"is_deleting": {"$ne": True}}).to_list(None)
         for definition in stored:
@@ -157,6 +162,10 @@ class Registry:
         names = loaded.keys() | {str(definition["_id"]) for definition in stored}
         self._collections = {name: kept for name, kept in self._collections.items() if name in names}
         self._is_loaded.set()
+
+    async def _build_indexes(self, collection: Collection) -> None:
+        documents = self.database.motor[collection.name]
+        await building.ensure(documents, collection.description.indexes)
 
     async def _refresh(self, name: Any) -> None:
         """Bring one collection in step with what is stored now, whatever the change was."""
@@ -209,6 +218,7 @@ class Registry:
             {
                 "schema": schemas.of_model(model),
                 "rules": getattr(model, "rules", {}),
+                "indexes": getattr(model, "indexes", []),
                 "options": id_type | getattr(model, "options", {}),
                 "queries": getattr(model, "queries", {}),
             }

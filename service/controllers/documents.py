@@ -4,23 +4,26 @@ from litestar import Controller, Response, delete, patch, put, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
-from service.controllers.answers import document_response
+from service.controllers.answers import written_response
 from service.controllers.once import once
 from service.controllers.requests import (
-    JSON,
-    MERGE_PATCH,
     AnyRequest,
     collection_of,
+    expected_by,
     json_of,
     only_parameters,
     parameters_of,
+    patch_of,
     tagged_response,
 )
 from service.documents import encoding, expanding, ids, preconditions, reading, writing
+from service.documents.preconditions import Expected
 from service.documents.targets import Targets
+from service.errors import ParameterInvalid, Violation
 from service.guards import MayAct, principal
 from service.query import parse_view
 from service.query.views import WHOLE
+from service.registry import Collection
 
 
 class DocumentsController(Controller):
@@ -48,34 +51,35 @@ class DocumentsController(Controller):
     async def replace_document(
         self, request: AnyRequest, collection: FromPath[str], document_id: FromPath[str]
     ) -> Response[bytes]:
-        """Replace one document."""
+        """Replace one document; with `upsert=true` or `If-None-Match: *`, create it when there is none."""
         found = collection_of(request, collection)
-        only_parameters(request)
-        document = await writing.replace(
+        expected = expected_by(request)
+        document, is_new = await writing.put(
             found,
             principal(request),
             ids.parse(found, document_id),
             await json_of(request),
-            preconditions.read_if_match(request.headers.get("if-match")),
+            expected,
+            may_create=_may_create(request, found, expected),
         )
-        return document_response(found, document)
+        return written_response(request, found, document, is_new=is_new)
 
     @patch("/", guards=[MayAct("update")])
     @once
     async def patch_document(
         self, request: AnyRequest, collection: FromPath[str], document_id: FromPath[str]
     ) -> Response[bytes]:
-        """Apply a merge patch to one document."""
+        """Apply a patch to one document: a merge patch, a JSON Patch or operations, by the media type."""
         found = collection_of(request, collection)
         only_parameters(request)
-        document = await writing.merge(
+        document = await writing.patch(
             found,
             principal(request),
             ids.parse(found, document_id),
-            await json_of(request, (MERGE_PATCH, JSON)),
-            preconditions.read_if_match(request.headers.get("if-match")),
+            await patch_of(request),
+            expected_by(request),
         )
-        return document_response(found, document)
+        return written_response(request, found, document)
 
     @delete("/", guards=[MayAct("delete")])
     async def delete_document(
@@ -88,5 +92,15 @@ class DocumentsController(Controller):
             found,
             principal(request),
             ids.parse(found, document_id),
-            preconditions.read_if_match(request.headers.get("if-match")),
+            expected_by(request),
         )
+
+
+def _may_create(request: AnyRequest, collection: Collection, expected: Expected | None) -> bool:
+    """Tell whether a PUT may create: when it says so, or may do nothing else; raises ParameterInvalid."""
+    upsert = only_parameters(request, ("upsert",)).get("upsert", "false")
+    if upsert not in {"true", "false"}:
+        violation = Violation("upsert is `true` or `false`", "enum", parameter="upsert")
+        raise ParameterInvalid(violation.detail, errors=[violation])
+    is_only_new = expected is not None and expected.is_absent
+    return upsert == "true" or (is_only_new and collection.description.options.may_supply_ids)

@@ -1,14 +1,15 @@
-"""The documents of a collection together: listing them, adding to them; code-first and runtime alike."""
+"""The documents of a collection together: listed, added to, changed by filter; code-first and runtime."""
 
 from hashlib import blake2b
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from litestar import Controller, Response, post, route
+from litestar import Controller, Response, delete, patch, post, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from litestar.utils import normalize_path
 
-from service.controllers.answers import document_response
+from service.controllers import bulk
+from service.controllers.answers import written_response
 from service.controllers.once import once
 from service.controllers.requests import (
     AnyRequest,
@@ -51,12 +52,25 @@ class ListsController(Controller):
     @post("/", guards=[MayAct("create")])
     @once
     async def create_document(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
-        """Create one document."""
+        """Create one document, or those of an array, all or none."""
         found = collection_of(request, collection)
         only_parameters(request)
-        document = await writing.create(found, principal(request), await json_of(request))
-        location = f"/api/{found.name}/{quote(str(document['_id']), safe='')}"
-        return document_response(found, document, status_code=201, Location=location)
+        body = await json_of(request)
+        if isinstance(body, list):
+            return await bulk.create(request, found, body)
+        document = await writing.create(found, principal(request), body)
+        return written_response(request, found, document, is_new=True)
+
+    @patch("/", guards=[MayAct("update")])
+    @once
+    async def change_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+        """Change all documents that fulfil `filter`, `max_affected` at most."""
+        return await bulk.update(request, collection_of(request, collection))
+
+    @delete("/", guards=[MayAct("delete")], status_code=200)
+    async def delete_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+        """Delete all documents that fulfil `filter`, `max_affected` at most."""
+        return await bulk.delete(request, collection_of(request, collection))
 
 
 def _links(

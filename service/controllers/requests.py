@@ -8,7 +8,9 @@ from litestar import Request, Response
 from litestar.enums import HttpMethod
 
 from service import strict_json
-from service.documents import preconditions
+from service.documents import patches, preconditions
+from service.documents.patches import Patch
+from service.documents.preconditions import Expected
 from service.errors import (
     JsonInvalid,
     MediaTypeUnsupported,
@@ -68,6 +70,31 @@ def collection_of(request: AnyRequest, name: str) -> Collection:
     """Give the collection of a name; raises CollectionNotFound."""
     collection: Collection = request.app.state.registry.get(name)
     return collection
+
+
+def expected_by(request: AnyRequest) -> Expected | None:
+    """Give what `If-Match` and `If-None-Match` demand of a document to change; raises RequestInvalid."""
+    if_match, if_none_match = (
+        ", ".join(lines) if (lines := request.headers.getall(name, [])) else None
+        for name in ("if-match", "if-none-match")
+    )
+    return preconditions.read(if_match, if_none_match)
+
+
+async def patch_of(request: AnyRequest) -> Patch:
+    """Read the body as a patch of its media type; raises MediaTypeUnsupported, JsonInvalid, PatchInvalid."""
+    try:
+        body = await json_of(request, (*patches.MEDIA_TYPES, JSON))
+    except MediaTypeUnsupported as failure:
+        failure.headers["Accept-Patch"] = ", ".join(patches.MEDIA_TYPES)  # RFC 5789, 2.2 and 3.1
+        raise
+    return patches.read(media_type_of(request), body)
+
+
+def media_type_of(request: AnyRequest) -> str:
+    """Give the body's media type in small letters, without its parameters; empty without one."""
+    media_type: str = request.headers.get("content-type", "").partition(";")[0]
+    return media_type.strip().lower()
 
 
 async def json_of(request: AnyRequest, media_types: Iterable[str] = (JSON,)) -> Any:

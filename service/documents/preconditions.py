@@ -5,20 +5,31 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from service.errors import RequestInvalid, Stale
+from service.errors import PreconditionRequired, RequestInvalid, Stale
+from service.registry import Collection
 
 _TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*')
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What `If-Match` demands: one of these versions, or any at all when None (`*`)."""
+    """What a write demands of the document as it is.
+
+    `If-Match`: that it has one of `versions`, any when None (`*`, or no such header). `If-None-Match`: that
+    it has none of `excluded`, or, when `is_absent` (`*`), that there is none.
+    """
 
     versions: frozenset[str] | None
+    has_if_match: bool = True
+    excluded: frozenset[str] = frozenset()
+    is_absent: bool = False
 
     def check(self, document: dict[str, Any]) -> None:
-        """Raise Stale, with the present version, unless the document has an expected one."""
+        """Raise Stale, with the present version, unless the document is as expected."""
         version = version_of(document)
+        if self.is_absent or str(version) in self.excluded:
+            detail = f"The document is there, at version {version}"
+            raise Stale(detail, _version=version)
         if self.versions is not None and str(version) not in self.versions:
             raise Stale(
                 f"The document is at version {version}",
@@ -56,14 +67,47 @@ def version_of(document: dict[str, Any]) -> int:
 def read_if_match(header: str | None) -> Expected | None:
     """Read `If-Match`; weak tags never match (strong comparison). Raises RequestInvalid when malformed.
 
-    >>> read_if_match('"1", W/"2"')
-    Expected(versions=frozenset({'1'}))
+    >>> read_if_match('"1", W/"2"').versions
+    frozenset({'1'})
     """
     if header is None:
         return None
     if header.strip() == "*":
         return Expected(None)
     return Expected(frozenset(opaque for weak, opaque in _tags("If-Match", header) if not weak))
+
+
+def read(if_match: str | None, if_none_match: str | None) -> Expected | None:
+    """Read the conditions of a write, None without any; raises RequestInvalid when malformed.
+
+    >>> read(None, "*").is_absent, read(None, None)
+    (True, None)
+    """
+    matched = read_if_match(if_match)
+    if if_none_match is None:
+        return matched
+    is_absent = if_none_match.strip() == "*"
+    tags = [] if is_absent else _tags("If-None-Match", if_none_match)
+    return Expected(
+        versions=matched.versions if matched is not None else None,
+        has_if_match=matched is not None,
+        excluded=frozenset(opaque for _, opaque in tags),
+        is_absent=is_absent,
+    )
+
+
+def require(collection: Collection, expected: Expected | None) -> None:
+    """Raise PreconditionRequired when the collection demands `If-Match` of changes and there is none.
+
+    `If-None-Match: *` will do too: what only creates overwrites nobody's change.
+    """
+    if not collection.description.options.requires_if_match:
+        return
+    if expected is None or not (expected.has_if_match or expected.is_absent):
+        raise PreconditionRequired(
+            f"A change of a document of `{collection.name}` says which version it is of",
+            hint="Read the document, and send its ETag in If-Match.",
+        )
 
 
 def is_known(header: str | None, entity_tag: str) -> bool:

@@ -1,25 +1,38 @@
 """Writing documents: validated wholly, then one conditional database operation."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bson.errors import BSONError
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from models.base import SYSTEM_FIELDS, utc_now
 from service.access.principals import Principal
 from service.documents import body as bodies
-from service.documents import encoding, failures, ids, patches
+from service.documents import changes, encoding, failures, ids, preconditions
+from service.documents.patches import Patch
 from service.documents.preconditions import Expected, version_of
 from service.documents.reading import permit, selector
-from service.errors import BodyTooLarge, Contention, DocumentNotFound, PatchInvalid
-from service.query import Compare, Node, conjoin
+from service.documents.turns import pause
+from service.errors import (
+    BodyTooLarge,
+    Contention,
+    DocumentNotFound,
+    Duplicate,
+    IdInvalid,
+    Stale,
+    Violation,
+)
+from service.query import conjoin
 from service.registry import Collection
 from service.transactions import session
 
 ATTEMPTS = 32
-"""How often a change is tried again on the newest version before the client is told of the contention."""
+"""How often an id is made, or a deletion tried again, before the client is told of the contention."""
+
+PUT_ATTEMPTS = 4
+"""How often a document that is there for the database, and not for the caller, is looked for again."""
 
 Change = Callable[[dict[str, Any]], Any]
 """From a document as JSON to the body that shall replace it."""
@@ -66,7 +79,7 @@ async def replace(
     """Replace a document by a client's JSON; gives it as stored now.
 
     Members that the client cannot see or cannot write stay as they are. Raises DocumentNotFound, Stale,
-    DocumentInvalid, FieldNotWritable, BodyTooLarge, Duplicate, Contention.
+    PreconditionRequired, DocumentInvalid, FieldNotWritable, BodyTooLarge, Duplicate, Contention.
     """
     schema = collection.description.schema
 
@@ -76,46 +89,90 @@ async def replace(
     return await _change(collection, principal, document_id, expected, replaced)
 
 
-async def merge(
-    collection: Collection, principal: Principal, document_id: Any, patch: Any, expected: Expected | None
-) -> dict[str, Any]:
-    """Apply a merge patch (RFC 7396) to a document; gives it as stored now.
+async def put(
+    collection: Collection,
+    principal: Principal,
+    document_id: Any,
+    body: Any,
+    expected: Expected | None,
+    *,
+    may_create: bool,
+) -> tuple[dict[str, Any], bool]:
+    """Replace a document, or create it under that id if it may and there is none; gives it, and if it is new.
 
-    Without `expected` it is applied to the newest version, so that patches of different fields all win.
-    Raises PatchInvalid and what `replace` raises; it is the result that is validated.
+    Who may create must have the right to do either, and whichever comes to pass does so within its rule: of
+    many at once one creates. Raises what `replace` and `create` raise; Duplicate for an id whose document the
+    rule hides, as `create` does; Stale for `If-Match` when there is none (RFC 9110, 13.1.1).
     """
-    return await _change(collection, principal, document_id, expected, merging(patch))
+    if not may_create:
+        return await replace(collection, principal, document_id, body, expected), False
+    permit(collection, principal, "create")
+    where = permit(collection, principal, "update")
+    if not collection.description.options.may_supply_ids:
+        raise IdInvalid(
+            f"`{collection.name}` makes its ids itself, so that PUT cannot create",
+            hint="Create with POST, or give the collection the option `id_type`.",
+        )
+    preconditions.require(collection, expected)
+    for attempt in range(PUT_ATTEMPTS):
+        try:
+            if expected is not None and expected.is_absent:
+                expected.check(await changes.find(collection, document_id, where))
+            return await replace(collection, principal, document_id, body, expected), False
+        except DocumentNotFound:
+            if expected is not None and expected.has_if_match:
+                raise Stale("There is no such document") from None
+        try:
+            return await _create_at(collection, principal, document_id, body), True
+        except Duplicate as duplicate:
+            is_of_id = [each.pointer for each in duplicate.errors] == ["/id"]
+            if not is_of_id or session() is not None or attempt == PUT_ATTEMPTS - 1:
+                raise
+        await pause(attempt)  # somebody created it just now
+    raise Contention
 
 
-def merging(patch: Any) -> Change:
-    """Give the change that a merge patch (RFC 7396) makes; raises PatchInvalid."""
-    if not isinstance(patch, dict):
-        raise PatchInvalid("A merge patch for a document is an object")
-    named = {name: value for name, value in patch.items() if name in bodies.SYSTEM_NAMES}
+async def patch(
+    collection: Collection, principal: Principal, document_id: Any, change: Patch, expected: Expected | None
+) -> dict[str, Any]:
+    """Apply a patch (`service.documents.patches`) to a document; gives it as stored now.
 
-    def merged(now: dict[str, Any]) -> Any:
-        return {**patches.merge(now, patch), **named}  # a null for a system field is a value to refuse
-
-    return merged
+    Without `expected` it is applied to the newest version, so that patches of different fields all win. It is
+    the result that is validated. Raises PatchInvalid, PatchConflict, PatchTestFailed, and as `replace`.
+    """
+    return await _change(collection, principal, document_id, expected, partial(change, collection))
 
 
 async def delete(
     collection: Collection, principal: Principal, document_id: Any, expected: Expected | None
 ) -> None:
-    """Delete a document; raises DocumentNotFound, Stale."""
+    """Delete a document; raises DocumentNotFound, Stale, PreconditionRequired, Contention."""
     where = permit(collection, principal, "delete")
-    for _ in range(ATTEMPTS):
+    preconditions.require(collection, expected)
+    for attempt in range(ATTEMPTS):
         condition = where
         if expected is not None:
-            present = await _present(collection, document_id, where)
+            present = await changes.find(collection, document_id, where)
             expected.check(present)
-            condition = conjoin(where, _at(present))
+            condition = conjoin(where, changes.at_version(present))
         deleted = await collection.documents.delete_one(selector(document_id, condition), session=session())
         if deleted.deleted_count:
             return
         if expected is None:
             raise DocumentNotFound
+        await pause(attempt)
     raise Contention
+
+
+async def _create_at(
+    collection: Collection, principal: Principal, document_id: Any, body: Any
+) -> dict[str, Any]:
+    """Create a document under an id, which the body may repeat."""
+    supplied_id, document = compose(collection, body)
+    if supplied_id not in (None, document_id):
+        violation = Violation("`id` is not the id of this address", "system_field", pointer="/id")
+        raise bodies.refused([violation])
+    return await _insert(collection, principal, document, document_id)
 
 
 async def _insert(
@@ -146,45 +203,10 @@ async def _change(
     expected: Expected | None,
     change: Change,
 ) -> dict[str, Any]:
-    """Change a document when it is this request's turn among those of this worker.
-
-    Within a transaction nobody waits for a turn: whoever held one could be waiting for this transaction.
-    """
     where = permit(collection, principal, "update")
-    if session() is not None:
-        return await _change_now(collection, document_id, where, expected, change)
-    async with collection.turns.of(document_id):
-        return await _change_now(collection, document_id, where, expected, change)
-
-
-async def _change_now(
-    collection: Collection,
-    document_id: Any,
-    where: Node | None,
-    expected: Expected | None,
-    change: Change,
-) -> dict[str, Any]:
-    """Read, change, validate, and write back if nobody else wrote meanwhile; else again from the newest.
-
-    The rule is part of the read and of the write.
-    """
-    for _ in range(ATTEMPTS):
-        present = await _present(collection, document_id, where)
-        if expected is not None:
-            expected.check(present)
-        changed = compute(collection, present, change)
-        try:
-            written: dict[str, Any] | None = await collection.documents.find_one_and_replace(
-                selector(document_id, conjoin(where, _at(present))),
-                changed,
-                return_document=ReturnDocument.AFTER,
-                session=session(),
-            )
-        except (PyMongoError, BSONError, OverflowError) as error:
-            failures.translate(collection, error)
-        if written is not None:
-            return written
-    raise Contention
+    preconditions.require(collection, expected)
+    computed = partial(compute, collection, change=change)
+    return await changes.make(collection, document_id, changes.Asked(where, expected, computed))
 
 
 def compute(collection: Collection, present: dict[str, Any], change: Change) -> dict[str, Any]:
@@ -211,22 +233,9 @@ def compute(collection: Collection, present: dict[str, Any], change: Change) -> 
     }
     system = {name: present.get(name) for name in SYSTEM_FIELDS}
     system |= {"_version": version_of(present) + 1, "_updated_at": utc_now().replace(tzinfo=None)}
-    return {**encoded, **unchanged, **system}
+    return {"_id": present["_id"], **encoded, **unchanged, **system}
 
 
 def _is_same(one: Any, other: Any) -> bool:
     """Compare JSON values as JSON does: true is not 1, and 1 is not 1.0."""
     return bool(one == other) and encoding.dump(one) == encoding.dump(other)
-
-
-async def _present(collection: Collection, document_id: Any, where: Node | None) -> dict[str, Any]:
-    present: dict[str, Any] | None = await collection.documents.find_one(
-        selector(document_id, where), session=session()
-    )
-    if present is None:
-        raise DocumentNotFound
-    return present
-
-
-def _at(present: dict[str, Any]) -> Node:
-    return Compare(("_version",), "eq", present.get("_version"))

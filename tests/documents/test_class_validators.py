@@ -10,7 +10,7 @@ from models import CollectionDefinition, Counter
 from models.base import Stored
 from service.access.principals import OPERATOR
 from service.database import Database
-from service.documents import writing
+from service.documents import patches, writing
 from service.errors import DocumentInvalid
 from service.registry import Collection, Registry
 
@@ -48,5 +48,16 @@ async def test_a_classs_own_validators_judge_every_write(rooms: Collection) -> N
     odd = [("/number", "rooms on this side are even")]
     assert await refusal(writing.create(rooms, OPERATOR, {"number": 1})) == odd
     assert await refusal(writing.replace(rooms, OPERATOR, room["_id"], {"number": 3}, None)) == odd
-    assert await refusal(writing.merge(rooms, OPERATOR, room["_id"], {"number": 5}, None)) == odd
+    assert (
+        await refusal(
+            writing.patch(
+                rooms,
+                OPERATOR,
+                room["_id"],
+                patches.read("application/merge-patch+json", {"number": 5}),
+                None,
+            )
+        )
+        == odd
+    )
     assert await rooms.documents.find({}).to_list(None) == [room]

@@ -1,9 +1,8 @@
 import asyncio
-import gc
 
 import httpx
 
-from service.documents.turns import Turns
+from service.documents.turns import Turns, Waiting
 
 
 async def test_of_very_many_patches_of_one_document_at_once_all_win(
@@ -30,11 +29,41 @@ async def test_of_many_patches_of_one_version_one_wins(
     assert (await client.get(path)).json()["data"]["_version"] == 2
 
 
-def test_a_lock_that_nobody_uses_is_forgotten() -> None:
-    turns = Turns()
-    lock = turns.of("a")
-    assert turns.of("a") is lock
-    assert turns.of("b") is not lock
-    del lock
-    gc.collect()
-    assert not turns._locks
+async def test_a_queue_that_nobody_waits_in_is_forgotten() -> None:
+    turns: Turns[str] = Turns()
+
+    async def serve(waiting: list[Waiting[str]]) -> list[Waiting[str]]:
+        waiting[0].settle(waiting[0].asked.upper())
+        return waiting[1:]
+
+    assert await asyncio.gather(*(turns.take("a", letter, serve) for letter in "xyz")) == ["X", "Y", "Z"]
+    await asyncio.sleep(0)
+    assert not turns._waiting
+
+
+async def test_a_fault_while_serving_reaches_all_who_wait_and_nobody_else() -> None:
+    turns: Turns[str] = Turns()
+
+    async def fail(waiting: list[Waiting[str]]) -> list[Waiting[str]]:
+        raise RuntimeError("broken")
+
+    outcomes = await asyncio.gather(*(turns.take("a", "x", fail) for _ in range(3)), return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["broken"] * 3
+
+
+async def test_one_who_gives_up_takes_nobody_along() -> None:
+    turns: Turns[str] = Turns()
+    gate = asyncio.Event()
+
+    async def serve(waiting: list[Waiting[str]]) -> list[Waiting[str]]:
+        await gate.wait()
+        for each in waiting:
+            each.settle(each.asked)
+        return []
+
+    impatient, patient = (asyncio.create_task(turns.take("a", name, serve)) for name in ("one", "two"))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    gate.set()
+    assert await patient == "two"
+    assert impatient.cancelled()

@@ -1,0 +1,102 @@
+"""Places in a document as JSON, with the Fields that the schema has for them: what may be seen is walked."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from service.query.fields import Field
+from service.schema.encoding import member
+
+_INDEX = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
+
+
+class Missing(Exception):
+    """There is no such place, or one that nobody may see, which must not make a difference."""
+
+
+def field_below(field: Field | None, container: Any, step: str) -> Field | None:
+    """Give the Field of a member or an element; None when the schema has none."""
+    if field is None:
+        return None
+    return field.items if isinstance(container, list) else member(field, step)
+
+
+def is_hidden(field: Field | None) -> bool:
+    """Tell whether what is at a Field may not be seen."""
+    return field is not None and field.write_only
+
+
+def index(array: list[Any], step: str) -> int:
+    """Give the position that a step names, of an element that is there; raises Missing.
+
+    >>> index(["a", "b"], "1")
+    1
+    """
+    if not _INDEX.fullmatch(step) or int(step) >= len(array):
+        raise Missing
+    return int(step)
+
+
+def child(container: Any, step: str) -> Any:
+    """Give the member or element of a step; raises Missing.
+
+    >>> child({"a": [5]}, "a"), child([5], "0")
+    ([5], 5)
+    """
+    if isinstance(container, dict) and step in container:
+        return container[step]
+    if isinstance(container, list):
+        return container[index(container, step)]
+    raise Missing
+
+
+def fresh(value: Any) -> Any:
+    """Give a copy that shares no object or array with the value."""
+    if isinstance(value, dict):
+        return {name: fresh(part) for name, part in value.items()}
+    return [fresh(part) for part in value] if isinstance(value, list) else value
+
+
+def are_equal(one: Any, other: Any) -> bool:
+    """Compare as JSON does (RFC 6902, 4.6), for the price of the smaller value.
+
+    >>> are_equal(1, 1.0), are_equal(1, True), are_equal({"a": [0]}, {"a": [False]})
+    (True, False, False)
+    """
+    if isinstance(one, dict):
+        return (
+            isinstance(other, dict)
+            and len(one) == len(other)
+            and all(name in other and are_equal(part, other[name]) for name, part in one.items())
+        )
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(map(are_equal, one, other))
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
+
+
+def weight(value: Any) -> int:
+    """Give roughly how many bytes a value has as JSON.
+
+    >>> weight({"a": ["bc", 1]})
+    14
+    """
+    return sum(map(_own_weight, _every_part(value)))
+
+
+def _own_weight(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value) + 2
+    if isinstance(value, dict):
+        return sum(map(len, value)) + 2
+    return 4
+
+
+def _every_part(value: Any) -> Iterator[Any]:
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if isinstance(part, dict | list):
+            waiting.extend(part.values() if isinstance(part, dict) else part)
