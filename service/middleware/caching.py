@@ -3,6 +3,7 @@
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.utils import normalize_path
 
 from service.middleware.headers import value_of, with_vary
 
@@ -31,7 +32,7 @@ class Caching(ASGIMiddleware):
                 headers = list(message.get("headers", ()))
                 if value_of(headers, b"cache-control") is None:
                     headers.append(_default(scope, message["status"]))
-                if scope["path"].startswith(API_PREFIX):
+                if normalize_path(scope["path"]).startswith(API_PREFIX):  # `//api` leads there too
                     headers = with_vary(headers, b"Authorization")
                 message["headers"] = headers
             await send(message)

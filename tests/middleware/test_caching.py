@@ -35,6 +35,11 @@ async def test_what_the_handler_says_is_kept() -> None:
     assert answer.headers.get_list("vary") == ["Prefer, authorization"]
 
 
+async def test_a_path_with_too_many_slashes_varies_by_caller_too() -> None:
+    answer = await ask(wrap(answering(), Caching()), "GET", "http://sheaf.test//api//films")
+    assert dict(answer.headers) == {"cache-control": "no-cache", "vary": "Authorization"}
+
+
 async def test_pages_outside_the_api_do_not_vary_by_caller() -> None:
     answer = await ask(wrap(answering(), Caching()), "GET", "/docs")
     assert dict(answer.headers) == {"cache-control": "no-cache"}
