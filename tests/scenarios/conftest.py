@@ -1,9 +1,12 @@
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from tests.scenarios.identity import ANN, LOGIN, REGISTER, SignUp
+from tests.scenarios.library import Library, open_library
 
 
 @pytest.fixture
@@ -20,3 +23,10 @@ def sign_up(client: httpx.AsyncClient) -> SignUp:
         return {"user": data["user"], "headers": {"Authorization": f"Bearer {data['access_token']}"}}
 
     return sign_up
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=["code-first", "runtime"])
+async def library(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator[Library]:
+    """Give the library, started once for a module, described by classes and then by stored definitions."""
+    async with open_library(mongodb_uri, is_code_first=request.param == "code-first") as library:
+        yield library

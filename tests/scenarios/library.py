@@ -1,11 +1,27 @@
-"""A library whose books refer to authors, and they to companies: classes for the tests of `expand`."""
+"""A library whose books refer to authors, and they to companies, for the tests of `expand`."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
+from uuid import uuid4
 
+import httpx
+import pymongo
+import pytest
 from beanie import Document, PydanticObjectId
+from bson import ObjectId
+from litestar import Litestar
 from pydantic import BaseModel, Field
 
+from models import DOCUMENTS
 from models.base import Stored
+from service import schema as schemas
+from service.app import create_app
+from service.settings import load
+from tests.conftest import SECRET, connect, opened
+
+ABSENT = "5" * 24
 
 OF_AUTHORS: dict[str, Any] = {"x-collection": "authors"}
 READ_BY_ANYONE: dict[str, Any] = {"read": "anyone", "write": "user"}
@@ -79,3 +95,106 @@ class Ledger(Stored, Document):
 
 
 MODELS: tuple[type[Document], ...] = (Company, Author, Book, Diary, Ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A running service with the library's collections and some documents, by their names."""
+
+    app: Litestar
+    client: httpx.AsyncClient
+    database: "pymongo.database.Database[dict[str, Any]]"
+    people: dict[str | None, dict[str, str]]
+    documents: dict[str, dict[str, Any]]
+
+    async def make(self, path: str, body: dict[str, Any], who: str = "ann") -> dict[str, Any]:
+        answer = await self.client.post(f"/api/{path}", json=body, headers=self.people[who])
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()["data"]
+        return created
+
+    async def get(self, path: str, who: str | None = None, **parameters: str) -> Any:
+        answer = await self.client.get(f"/api/{path}", params=parameters, headers=self.people[who])
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    async def refusal(self, path: str, who: str | None = None, **parameters: str) -> tuple[int, Any]:
+        answer = await self.client.get(f"/api/{path}", params=parameters, headers=self.people[who])
+        problem = answer.json()
+        told = [(each["code"], each["detail"], each.get("hint")) for each in problem.get("errors", ())]
+        assert all(each["parameter"] in parameters for each in problem.get("errors", ()))
+        return answer.status_code, told
+
+
+@asynccontextmanager
+async def open_library(mongodb_uri: str, *, is_code_first: bool) -> AsyncIterator[Library]:
+    """Start a service with the library, whose collections classes describe, or stored definitions."""
+    settings = load(
+        _env_file=None,
+        environment="development",
+        mongodb_uri=mongodb_uri,
+        database=f"test_{uuid4().hex[:12]}",
+        jwt_secret=SECRET,
+        rate_limit="off",
+        log_level="error",
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.app.DOCUMENTS", (*DOCUMENTS, *MODELS) if is_code_first else DOCUMENTS)
+        app = create_app(settings)
+
+    def signed_in(*roles: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {app.state.tokens.issue(str(ObjectId()), roles)}"}
+
+    people = {
+        None: {},
+        "ann": signed_in(),
+        "bob": signed_in(),
+        "accountant": signed_in("accountant"),
+        "admin": signed_in("admin"),
+    }
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
+        async with opened(app), connect(app) as client:
+            library = Library(app, client, mongodb[settings.database], people, {})
+            for model in () if is_code_first else MODELS:
+                await library.make("collections", _definition(model), "admin")
+            await _furnish(library)
+            yield library
+        mongodb.drop_database(settings.database)
+
+
+def _definition(model: Any) -> dict[str, Any]:
+    name = model.Settings.name
+    options = {"id_type": "integer"} if name == "companies" else {}
+    return {"name": name, "schema": schemas.of_model(model), "rules": model.rules, "options": options}
+
+
+async def _furnish(library: Library) -> None:
+    """Make a company, two authors of whom one mentors the other, and a book with all kinds of references."""
+    named = library.documents
+    named["press"] = await library.make("companies", {"id": 7, "name": "Press", "account": "hidden-1"})
+    old = {"name": "Old", "password": "hidden-2", "company": 7}
+    named["old"] = await library.make("authors", old)
+    young = {"name": "Young", "mentor": named["old"]["id"], "company": 8}
+    named["young"] = await library.make("authors", young)
+    named["diary"] = await library.make("diaries", {"text": "Dear diary"})
+    named["ledger"] = await library.make("ledgers", {"total": 3}, "accountant")
+    book = {
+        "title": "Book",
+        "author": named["young"]["id"],
+        "editor": named["old"]["id"],
+        "reviewers": [named["old"]["id"], ABSENT, named["young"]["id"], named["old"]["id"], "nobody"],
+        "comments": [
+            {"text": "Good", "author": named["old"]["id"]},
+            {"text": "Bad", "author": ABSENT},
+            {"text": "Hm"},
+        ],
+        "diary": named["diary"]["id"],
+        "ledger": named["ledger"]["id"],
+        "series": "s",
+        "informant": named["old"]["id"],
+    }
+    named["book"] = await library.make("books", book)
+    named["draft"] = await library.make("books", {"title": "Draft", "author": named["young"]["id"]})
+    circle = {"$set": {"favourite": named["book"]["id"]}}
+    library.database["authors"].update_one({"_id": ObjectId(named["old"]["id"])}, circle)
+    named["old"] = await library.get(f"authors/{named['old']['id']}")

@@ -1,138 +1,18 @@
 """References expanded over HTTP, the same for code-first and runtime collections."""
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import httpx
-import pymongo
 import pytest
-import pytest_asyncio
-from bson import ObjectId
-from litestar import Litestar
 
-from models import DOCUMENTS
-from service import schema as schemas
 from service.access.principals import OPERATOR
-from service.app import create_app
 from service.documents import encoding, expanding, reading, writing
 from service.documents.targets import Targets
 from service.query import parse_list
 from service.query.limits import MAXIMUM_EXPANDED_DOCUMENTS, MAXIMUM_EXPANDED_REFERENCES
-from service.settings import load
-from tests.conftest import SECRET, connect, opened
-from tests.scenarios.library import MODELS
-
-ABSENT = "5" * 24
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """A running service with the library's collections and some documents, by their names."""
-
-    app: Litestar
-    client: httpx.AsyncClient
-    database: "pymongo.database.Database[dict[str, Any]]"
-    people: dict[str | None, dict[str, str]]
-    documents: dict[str, dict[str, Any]]
-
-    async def make(self, path: str, body: dict[str, Any], who: str = "ann") -> dict[str, Any]:
-        answer = await self.client.post(f"/api/{path}", json=body, headers=self.people[who])
-        assert answer.status_code == 201, answer.text
-        created: dict[str, Any] = answer.json()["data"]
-        return created
-
-    async def get(self, path: str, who: str | None = None, **parameters: str) -> Any:
-        answer = await self.client.get(f"/api/{path}", params=parameters, headers=self.people[who])
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
-
-    async def refusal(self, path: str, who: str | None = None, **parameters: str) -> tuple[int, Any]:
-        answer = await self.client.get(f"/api/{path}", params=parameters, headers=self.people[who])
-        problem = answer.json()
-        told = [(each["code"], each["detail"], each.get("hint")) for each in problem.get("errors", ())]
-        assert all(each["parameter"] in parameters for each in problem.get("errors", ()))
-        return answer.status_code, told
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=["code-first", "runtime"])
-async def library(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator[Library]:
-    settings = load(
-        _env_file=None,
-        environment="development",
-        mongodb_uri=mongodb_uri,
-        database=f"test_{uuid4().hex[:12]}",
-        jwt_secret=SECRET,
-        rate_limit="off",
-        log_level="error",
-    )
-    is_code = request.param == "code-first"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.app.DOCUMENTS", (*DOCUMENTS, *MODELS) if is_code else DOCUMENTS)
-        app = create_app(settings)
-
-    def signed_in(*roles: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {app.state.tokens.issue(str(ObjectId()), roles)}"}
-
-    people = {
-        None: {},
-        "ann": signed_in(),
-        "bob": signed_in(),
-        "accountant": signed_in("accountant"),
-        "admin": signed_in("admin"),
-    }
-    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
-        async with opened(app), connect(app) as client:
-            library = Library(app, client, mongodb[settings.database], people, {})
-            for model in () if is_code else MODELS:
-                await library.make("collections", _definition(model), "admin")
-            await furnish(library)
-            yield library
-        mongodb.drop_database(settings.database)
-
-
-def _definition(model: Any) -> dict[str, Any]:
-    name = model.get_settings().name if hasattr(model, "_document_settings") else model.Settings.name
-    options = {"id_type": "integer"} if name == "companies" else {}
-    return {"name": name, "schema": schemas.of_model(model), "rules": model.rules, "options": options}
-
-
-async def furnish(library: Library) -> None:
-    """Make a company, two authors of whom one mentors the other, and a book with all kinds of references."""
-    named = library.documents
-    named["press"] = await library.make("companies", {"id": 7, "name": "Press", "account": "hidden-1"})
-    old = {"name": "Old", "password": "hidden-2", "company": 7}
-    named["old"] = await library.make("authors", old)
-    young = {"name": "Young", "mentor": named["old"]["id"], "company": 8}
-    named["young"] = await library.make("authors", young)
-    named["diary"] = await library.make("diaries", {"text": "Dear diary"})
-    named["ledger"] = await library.make("ledgers", {"total": 3}, "accountant")
-    book = {
-        "title": "Book",
-        "author": named["young"]["id"],
-        "editor": named["old"]["id"],
-        "reviewers": [named["old"]["id"], ABSENT, named["young"]["id"], named["old"]["id"], "nobody"],
-        "comments": [
-            {"text": "Good", "author": named["old"]["id"]},
-            {"text": "Bad", "author": ABSENT},
-            {"text": "Hm"},
-        ],
-        "diary": named["diary"]["id"],
-        "ledger": named["ledger"]["id"],
-        "series": "s",
-        "informant": named["old"]["id"],
-    }
-    named["book"] = await library.make("books", book)
-    named["draft"] = await library.make("books", {"title": "Draft", "author": named["young"]["id"]})
-    answer = await library.client.put(
-        f"/api/authors/{named['old']['id']}",
-        json={"name": "Old", "company": 7, "favourite": named["book"]["id"]},
-        headers=library.people["ann"],
-    )
-    assert answer.status_code == 200, answer.text
-    named["old"] = answer.json()["data"]
+from tests.scenarios.library import ABSENT, Library
 
 
 async def test_a_list_has_the_documents_beside_their_references(library: Library) -> None:
@@ -336,3 +216,49 @@ async def test_within_a_transaction_its_own_documents_are_expanded(library: Libr
 
     shown = await library.app.state.database.transaction(work)
     assert json.loads(encoding.dump(shown))["_expanded"]["author"]["name"] == "New"
+
+
+FIVE = "5" * 24
+SEVEN = str(UUID(int=7))
+
+ID_TYPES: list[tuple[str, Any, dict[str, Any], Any]] = [
+    ("objectid", FIVE, {"type": "string"}, FIVE),
+    ("objectid", FIVE, {"type": "string", "format": "objectid"}, FIVE),
+    ("uuid", SEVEN, {"type": "string"}, SEVEN),
+    ("uuid", SEVEN, {"type": "string", "format": "uuid"}, SEVEN),
+    ("string", "a.b é", {"type": "string"}, "a.b é"),
+    ("string", FIVE, {"type": "string", "format": "objectid"}, FIVE),
+    ("string", "12", {"type": "integer"}, 12),
+    ("integer", -3, {"type": "integer"}, -3),
+    ("integer", 2**53 - 1, {"type": "string", "format": "int64"}, str(2**53 - 1)),
+    ("integer", 12, {"type": "string"}, "12"),
+]
+
+
+async def test_a_reference_finds_its_document_however_both_are_stored(
+    client: httpx.AsyncClient, admin: dict[str, str]
+) -> None:
+    async def make(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await client.post(f"/api/{path}", json=body, headers=admin)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()["data"]
+        return made
+
+    properties = {
+        f"to{position}": {**schema, "x-collection": f"of-{id_type}"}
+        for position, (id_type, _, schema, _) in enumerate(ID_TYPES)
+    }
+    await make("collections", {"name": "all", "schema": {"type": "object", "properties": properties}})
+    targets: dict[tuple[str, Any], Any] = {}
+    for id_type in ("objectid", "uuid", "string", "integer"):
+        definition = {"name": f"of-{id_type}", "schema": {"type": "object"}, "options": {"id_type": id_type}}
+        await make("collections", definition)
+        for document_id in {chosen for kind, chosen, _, _ in ID_TYPES if kind == id_type}:
+            targets[id_type, document_id] = await make(f"of-{id_type}", {"id": document_id})
+    source = await make("all", {f"to{position}": to for position, (*_, to) in enumerate(ID_TYPES)})
+    expanded = {
+        f"to{position}": targets[id_type, document_id]
+        for position, (id_type, document_id, _, _) in enumerate(ID_TYPES)
+    }
+    answer = await client.get(f"/api/all/{source['id']}?expand={','.join(expanded)}", headers=admin)
+    assert answer.json() == {"data": {**source, "_expanded": expanded}}
