@@ -27,6 +27,8 @@ class Product(Stored, Document):
         "delete": ["owner", "role:editor"],
     }
 
+    indexes: ClassVar[list[dict[str, Any]]] = [{"text": ["name", "description"]}]
+
     class Settings:
         """Where it is stored, indexed for newest first, alone and within a category."""
 

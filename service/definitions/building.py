@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
-from service.definitions.indexes import Index
+from service.definitions.indexes import Index, has_text
 from service.errors import DefinitionInvalid, Duplicate, Failure, Violation
 
 OPTIONS_CONFLICT, KEYS_CONFLICT = 85, 86
@@ -23,6 +23,22 @@ async def build(documents: Any, wanted: Sequence[Index], present: Sequence[Index
     for position, index in enumerate(wanted):
         if index.name not in present_names:
             await _build_one(documents, index, position, present)
+
+
+async def ensure(documents: Any, wanted: Sequence[Index]) -> None:
+    """Create what is wanted and not there, in the place of what MongoDB cannot have beside it.
+
+    What cannot be built is logged: the collection is served without that index.
+    """
+    there = await documents.index_information()
+    present = [Index(name, tuple(described["key"])) for name, described in there.items()]
+    names = {index.name for index in present}
+    for position, index in enumerate(wanted):
+        try:
+            if index.name not in names:
+                await _build_one(documents, index, position, present)
+        except Failure as failure:
+            log.error("index.not_built", index=index.name, reason=failure.detail)  # noqa: TRY400
 
 
 async def settle(documents: Any, wanted: Sequence[Index], others: Sequence[Index]) -> None:
@@ -51,8 +67,7 @@ async def _build_one(documents: Any, index: Index, position: int, present: Seque
 
 
 def _are_rivals(one: Index, other: Index) -> bool:
-    both_text = all(any(kind == "text" for _, kind in index.keys) for index in (one, other))
-    return both_text or one.keys == other.keys
+    return (has_text([one]) and has_text([other])) or one.keys == other.keys
 
 
 async def _create(documents: Any, index: Index) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,16 @@ from service.query.paths import find
 MAXIMUM_INDEXES = 32
 MAXIMUM_FIELDS = 16
 MAXIMUM_TTL_S = 2**31 - 1
-MEMBERS = ("fields", "text", "geo", "unique", "sparse", "where", "ttl_s")
+MEMBERS = ("fields", "text", "geo", "unique", "sparse", "where", "ttl_s", "language")
+
+LANGUAGES = (
+    *("danish", "dutch", "english", "finnish", "french", "german", "hungarian", "italian", "none"),
+    *("norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "turkish"),
+)
+"""The languages whose words MongoDB knows the stems of."""
+
+_LANGUAGE_OVERRIDE = "_language"
+"""Where MongoDB looks for a document's own language: a name that no client can write, not `language`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ def parse(indexes: Any, root: Field) -> tuple[Index, ...]:
 
     Each is an object with one of `fields` (names, `-name` for descending), `text` (names) or `geo` (a name),
     and perhaps `unique`, `sparse` or `where` (a filter: only those documents are indexed), `ttl_s` (seconds
-    after the one date-time field at which documents go).
+    after the one date-time field at which documents go), `language` (of LANGUAGES, of a text's words).
     """
     if not isinstance(indexes, list):
         raise _invalid([Violation("the indexes are not an array", "type", pointer="/indexes")])
@@ -53,12 +62,17 @@ def parse(indexes: Any, root: Field) -> tuple[Index, ...]:
     return tuple(parsed)
 
 
+def has_text(indexes: Iterable[Index]) -> bool:
+    """Tell whether text can be searched for: whether one of the indexes is a text index."""
+    return any(kind == "text" for index in indexes for _, kind in index.keys)
+
+
 def _invalid(violations: list[Violation]) -> DefinitionInvalid:
     return DefinitionInvalid(violations[0].detail, errors=violations)
 
 
 def _clashes(indexes: list[Index]) -> Iterator[Violation]:
-    if sum(any(kind == "text" for _, kind in index.keys) for index in indexes) > 1:
+    if sum(has_text([index]) for index in indexes) > 1:
         yield Violation("a collection can have one text index", "text", pointer="/indexes")
     if len({index.name for index in indexes}) < len(indexes):
         yield Violation("an index is there twice", "unique_items", pointer="/indexes")
@@ -117,7 +131,9 @@ class _Reader:
             self._refuse("the name of a field is not a string", "type", member)
             return ""
         path = name.removeprefix("-") if member == "fields" else name
-        if find(self._root, path) is None:
+        found = find(self._root, path)
+        items = None if found is None else found[1].items
+        if found is None or (items is not None and items.write_only):
             self._refuse(
                 f"`{path[:80]}` is not a field", "unknown_field", member, suggestion(path, self._root.names())
             )
@@ -137,7 +153,18 @@ class _Reader:
             options["partialFilterExpression"] = self._partial(options)
         if "ttl_s" in self._described:
             options["expireAfterSeconds"] = self._ttl(keys)
-        return options
+        return options | self._language()
+
+    def _language(self) -> dict[str, str]:
+        language = self._described.get("language", "english")
+        if not (isinstance(language, str) and language in LANGUAGES):
+            hint = suggestion(language, LANGUAGES) if isinstance(language, str) else None
+            self._refuse(f"`language` is not one of {', '.join(LANGUAGES)}", "enum", "language", hint)
+        if "text" in self._described:
+            return {"default_language": language, "language_override": _LANGUAGE_OVERRIDE}
+        if "language" in self._described:
+            self._refuse("only an index on `text` has a language", "form", "language")
+        return {}
 
     def _partial(self, options: Mapping[str, Any]) -> dict[str, Any]:
         if "sparse" in options:
