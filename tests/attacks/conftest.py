@@ -30,6 +30,14 @@ VAULT: dict[str, Any] = {
     },
 }
 FREE: dict[str, Any] = {"type": "object"}
+LETTERS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "box": {"type": "string", "x-collection": "vault"},
+        "diary": {"type": "string", "x-collection": "diaries"},
+        "plan": {"type": "string", "x-collection": "plans"},
+    },
+}
 RULES = {"read": "anyone", "write": "user"}
 
 
@@ -44,8 +52,9 @@ class Place(NamedTuple):
 class Siege:
     """What an attack needs: a client, who may do what, the collections, and what the database holds.
 
-    Beside `places` there are `/api/free`, whose documents may have any form, and `/api/vault`, with hidden
-    fields.
+    Beside `places` there are `/api/free`, whose documents may have any form, `/api/vault`, with hidden
+    fields, and `/api/letters`, which refer to it, to diaries that their owners read, and to plans that nobody
+    reads but administrators.
     """
 
     client: httpx.AsyncClient
@@ -93,6 +102,9 @@ async def furnish(siege: Siege) -> None:
         ("goods", schemas.of_model(Product), GOODS_RULES),
         ("vault", VAULT, RULES),
         ("free", FREE, RULES),
+        ("letters", LETTERS, RULES),
+        ("diaries", FREE, {"read": "owner", "create": "user"}),
+        ("plans", VAULT, {}),
     ):
         body = {"name": name, "schema": schema, "rules": rules}
         await made(siege, "/api/collections", body, "admin")

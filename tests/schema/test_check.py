@@ -46,6 +46,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "a reference that is only data": with_field({"const": {"$ref": "http://127.0.0.1/x"}}),
     "an unknown format": with_field({"type": "string", "format": "colour"}),
     "an unknown keyword": with_field({"widget": {"$ref": 3}}),
+    "a reference to a collection": with_field({"type": ["string", "null"], "x-collection": "authors"}),
+    "references in an array": with_field({"type": "array", "items": {"x-collection": "authors"}}),
+    "a reference by an integer": with_field({"anyOf": [{"type": "integer"}], "x-collection": "authors"}),
+    "a field with the name of the keyword": {"type": "object", "properties": {"x-collection": {"const": 1}}},
     "an id below the root": with_field({"type": "object", "properties": {"id": {"type": "string"}}}),
     "a default that fits": with_field({"type": "integer", "default": 3}),
     "a pattern": with_field({"type": "string", "pattern": r"^[\p{L}\d]+(-\w+)*$"}),
@@ -62,6 +66,27 @@ REFUSED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "a list": ([], [("", "type")]),
     "no type at the root": ({"properties": {}}, [("", "type")]),
     "another type at the root": ({"type": ["object", "null"]}, [("/type", "type")]),
+    "a reference by what is no id": (
+        with_field({"type": "boolean", "x-collection": "authors"}),
+        [("/properties/a/x-collection", "reference")],
+    ),
+    "a reference by an array": (
+        with_field({"type": "array", "items": {"type": "string"}, "x-collection": "authors"}),
+        [("/properties/a/x-collection", "reference")],
+    ),
+    "a reference by the document": (
+        {"type": "object", "x-collection": "authors"},
+        [("/x-collection", "reference")],
+    ),
+    "a reference by a definition that is no id": (
+        with_field({"$ref": "#/$defs/b", "x-collection": "a"}, **{"$defs": {"b": {"type": "object"}}}),
+        [("/properties/a/x-collection", "reference")],
+    ),
+    "a reference to no name": (with_field({"x-collection": ["a"]}), [("/properties/a/x-collection", "type")]),
+    "a reference to two collections": (
+        with_field({"anyOf": [{"x-collection": "a", "type": "string"}, {"x-collection": "b"}]}),
+        [("/properties/a", "reference")],
+    ),
     "an older dialect": (
         {"type": "object", "$schema": "http://json-schema.org/draft-07/schema#"},
         [("/$schema", "schema")],
