@@ -52,7 +52,7 @@ MEANINGS = MappingProxyType(
         "MAXIMUM_EXPANDED_DEPTH": "references that one path of `expand` follows, one after the other",
         "MAXIMUM_EXPANDED_REFERENCES": "references that one request expands, in all documents together",
         "MAXIMUM_EXPANDED_DOCUMENTS": "documents that one request reads for `expand`",
-        "MAXIMUM_EXPANDED_BYTES": "bytes of JSON that `expand` adds to one answer",
+        "MAXIMUM_EXPANDED_BYTES": "bytes of JSON that `expand` reads, and that it puts into an answer",
     }
 )
 """What each limit bounds, for the documentation."""

@@ -71,6 +71,33 @@ def test_a_field_has_the_kinds_that_its_schema_says(schema: Any, expected: set[s
     assert kinds(schema, **{"$defs": {"t": {"$anchor": "t", **TIME}}}) == expected
 
 
+AUTHOR = {"type": "string", "x-collection": "authors"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (AUTHOR, "authors"),
+        ({"x-collection": "authors"}, "authors"),
+        ({"anyOf": [TEXT, NULL], "x-collection": "authors"}, "authors"),
+        ({"anyOf": [AUTHOR, NULL]}, "authors"),
+        ({"anyOf": [AUTHOR, {**AUTHOR, "format": "objectid"}]}, "authors"),
+        ({"allOf": [TEXT, {"x-collection": "authors"}]}, "authors"),
+        ({"$ref": "#/$defs/author"}, "authors"),
+        ({"type": "array", "items": {"$ref": "#/$defs/author"}}, None),
+        ({"const": AUTHOR}, None),
+        (TEXT, None),
+    ],
+)
+def test_a_field_refers_to_the_collection_that_its_schema_says(schema: Any, expected: str | None) -> None:
+    root = compiled({"properties": {"a": schema}, "$defs": {"author": AUTHOR}})
+    assert root.fields["a"].collection == expected
+    items = root.fields["a"].items
+    if isinstance(schema.get("items"), dict):
+        assert items is not None
+        assert items.collection == "authors"
+
+
 @pytest.mark.parametrize(
     ("schema", "expected"),
     [
