@@ -14,11 +14,15 @@ from service import logs, problems
 from service.access.passwords import Passwords
 from service.access.tokens import Tokens
 from service.controllers.auth import AuthController
+from service.controllers.batch import BatchController
 from service.controllers.collections import CollectionsController
 from service.controllers.documents import DocumentsController
 from service.controllers.health import HealthController
 from service.controllers.lists import ListsController
+from service.controllers.openapi import ContractController, DocsController
 from service.controllers.profile import ProfileController
+from service.controllers.queries import QueriesController
+from service.controllers.saved_queries import SavedQueriesController
 from service.database import Database
 from service.drain import Drain
 from service.errors import StartupFailure
@@ -36,6 +40,8 @@ from service.middleware.principal import PrincipalMiddleware
 from service.middleware.rate_limit import RateLimit
 from service.middleware.request_id import RequestId
 from service.middleware.security_headers import SecurityHeaders
+from service.openapi import Contracts
+from service.query.cursors import Cursors
 from service.rates import SharedCounts
 from service.registry import Registry
 from service.settings import Settings, load
@@ -66,11 +72,16 @@ def create_app(settings: Settings) -> Litestar:
     application = Litestar(
         route_handlers=[
             AuthController,
+            BatchController,
             CollectionsController,
+            ContractController,
+            DocsController,
             DocumentsController,
             HealthController,
             ListsController,
             ProfileController,
+            QueriesController,
+            SavedQueriesController,
         ],
         guards=[TokenIsValid(), KeyHasEffect()],
         exception_handlers={Exception: problems.litestar_handler},
@@ -80,6 +91,8 @@ def create_app(settings: Settings) -> Litestar:
         state=State(
             {
                 "claims": Claims(database, lease_s=settings.operation_timeout_s + GRACE_S),
+                "contracts": Contracts(),
+                "cursors": Cursors(*_secrets(settings)),
                 "database": database,
                 "drain": drain,
                 "registration_open": settings.registration == "open",
@@ -121,15 +134,21 @@ def _pipeline(settings: Settings, drain: Drain, tokens: Tokens, counts: SharedCo
 
 
 def _tokens(settings: Settings) -> Tokens:
-    if settings.jwt_secret is None:
-        raise StartupFailure("SHEAF_JWT_SECRET is not set; without it nobody can sign in.")
+    secret, *previous = _secrets(settings)
     return Tokens(
-        settings.jwt_secret.get_secret_value(),
-        [secret.get_secret_value() for secret in settings.jwt_previous_secrets],
+        secret,
+        previous,
         settings.jwt_issuer,
         settings.jwt_audience,
         settings.access_token_ttl_s,
     )
+
+
+def _secrets(settings: Settings) -> list[str]:
+    """Give the secret, and after it those that only still verify."""
+    if settings.jwt_secret is None:
+        raise StartupFailure("SHEAF_JWT_SECRET is not set; without it nobody can sign in.")
+    return [each.get_secret_value() for each in (settings.jwt_secret, *settings.jwt_previous_secrets)]
 
 
 def _lifespan(

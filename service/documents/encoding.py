@@ -10,6 +10,7 @@ from bson import Decimal128, ObjectId
 from bson.regex import Regex
 from bson.timestamp import Timestamp
 
+from service.documents.reading import Page
 from service.registry import Collection
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
@@ -25,16 +26,23 @@ def view_bytes(shown: dict[str, Any]) -> bytes:
     return b'{"data":%b}' % dump(shown)
 
 
-def list_bytes(shown: Iterable[dict[str, Any]], page: int, limit: int, *, has_more: bool) -> bytes:
-    """Write a page of views of documents: `{"data": […], "page", "limit", "has_more"}`."""
-    return dump(
-        {
-            "data": list(shown),
-            "page": page,
-            "limit": limit,
-            "has_more": has_more,
-        }
-    )
+def list_bytes(shown: Iterable[dict[str, Any]], page: Page) -> bytes:
+    """Write the views of a page's documents, and what is known of the list around them.
+
+    `{"data": […], "page", "limit", "has_more"}` with the cursors `next` and, instead of `page`, `prev`; with
+    `total` and `count` when it was counted.
+    """
+    members: dict[str, Any] = {"data": list(shown)}
+    if page.number is not None:
+        members["page"] = page.number
+    members |= {"limit": page.limit, "has_more": page.has_more}
+    if page.following is not None:
+        members["next"] = page.following
+    if page.previous is not None:
+        members["prev"] = page.previous
+    if page.total is not None:
+        members |= {"total": page.total.number, "count": page.total.count}
+    return dump(members)
 
 
 def view(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from service.registry import Collection
 from service.transactions import session
 
 MAXIMUM_ID_LENGTH = 200
+RESERVED = frozenset({"query", "queries"})
+"""What stands in the place of an id in the paths of a collection's own endpoints, so that no id can be it."""
 
 
 def parse(collection: Collection, text: str) -> Any:
@@ -87,6 +89,8 @@ def _string(text: str) -> str:
         raise ValueError(f"not 1 to {MAXIMUM_ID_LENGTH} characters long")
     if "/" in text or not text.isprintable() or text in {".", ".."}:
         raise ValueError("a `/` or an unprintable character is in it")
+    if text in RESERVED:
+        raise ValueError("the word is reserved")
     return text
 
 

@@ -19,7 +19,8 @@ HAS_ARRAYS = "_has_arrays"
 REVERSED = "_reversed"
 """What is computed beside a document's own members, of which none can have such a name."""
 
-_EMPTY_NAMED: Stage = {
+_ALL: Filter = {}
+_VALUES: Stage = {
     "$map": {
         "input": {"$meta": "sortKey"},
         # The value of an array without elements, which the driver would read as null; see EMPTY.
@@ -55,13 +56,19 @@ class Reader:
     projection: dict[str, int] | None = None
     search: str | None = None
 
+    async def read(self, place: Place | None, skip: int) -> Slice:
+        """Read from a place on, in its direction, or else what comes after the first `skip` documents."""
+        if place is None:
+            return await self.at(skip)
+        return await (self.before(place) if place.is_backward else self.after(place))
+
     async def at(self, skip: int) -> Slice:
         """Read what comes after the first `skip` documents."""
-        return self._slice(await self._read({}, self.order.keys, skip=skip), has_previous=False)
+        return self._slice(await self._read(_ALL, self.order.keys, skip=skip), has_previous=False)
 
     async def after(self, place: Place) -> Slice:
         """Read what comes after a place; before it there is something, if only the beginning."""
-        beyond = {} if place.values is None else keyset.beyond(self.order, place.values)
+        beyond = _ALL if place.values is None else keyset.beyond(self.order, place.values)
         found = await self._read(beyond, self.order.keys)
         return self._slice(found, has_previous=place.values is not None)
 
@@ -92,10 +99,10 @@ class Reader:
         return Slice(_bare(shown), has_more, previous, following)
 
     def _before(self, place: Place, *, is_exact: bool) -> Filter:
-        return {} if place.values is None else keyset.before(self.order, place.values, is_exact=is_exact)
+        return _ALL if place.values is None else keyset.before(self.order, place.values, is_exact=is_exact)
 
-    def _narrowed(self, part: Filter) -> Filter:
-        """Give the driver's filter for a part of the list."""
+    def narrowed(self, part: Filter = _ALL) -> Filter:
+        """Give the driver's filter for the whole list, or for a part of it."""
         both = {"$and": [self.where, part]} if self.where and part else self.where or part
         return both if self.search is None else searched(both, self.search)
 
@@ -107,9 +114,9 @@ class Reader:
         """Read one document more than asked for, each with its values to sort by."""
         if self.order.is_by_id or not self.order.has_places:
             return await self._find(part, keys, skip)
-        stages: list[Stage] = [{"$match": self._narrowed(part)}, {"$sort": dict(keys)}]
+        stages: list[Stage] = [{"$match": self.narrowed(part)}, {"$sort": dict(keys)}]
         stages += [{"$skip": skip}] if skip else []
-        stages += [{"$limit": self.limit + 1}, {"$set": {SORT_VALUES: _EMPTY_NAMED}}]
+        stages += [{"$limit": self.limit + 1}, {"$set": {SORT_VALUES: _VALUES}}]
         if marked:
             arrays = [{"$isArray": f"${path}"} for path, _ in keys]
             stages.append({"$set": {HAS_ARRAYS: {"$or": arrays}}})
@@ -127,9 +134,9 @@ class Reader:
             for position, (_, direction) in enumerate(self.order.keys)
         }
         stages: list[Stage] = [
-            {"$match": self._narrowed(part)},
+            {"$match": self.narrowed(part)},
             {"$sort": dict(self.order.keys)},
-            {"$set": {SORT_VALUES: _EMPTY_NAMED}},
+            {"$set": {SORT_VALUES: _VALUES}},
             {"$set": {REVERSED: wrapped}},
             {"$sort": opposite},
             {"$limit": self.limit + 1},
@@ -140,7 +147,7 @@ class Reader:
     async def _find(self, part: Filter, keys: Keys, skip: int) -> list[Document]:
         count = self.limit + 1
         cursor = self.documents.find(
-            self._narrowed(part),
+            self.narrowed(part),
             self.projection,
             sort=keys,
             skip=skip,

@@ -1,17 +1,42 @@
 """Reading documents: one by id, many by query; always narrowed by the collection's rule."""
 
+import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo.errors import OperationFailure
 
 from service.access.principals import Principal
 from service.access.rules import Verb
+from service.documents import counting
+from service.documents.counting import Total
+from service.documents.pages import Reader, Slice
 from service.errors import DocumentNotFound, Forbidden, ParameterInvalid, SignInRequired, Violation
-from service.query import ListQuery, Node, conjoin, projection, sort_keys, to_mongo
+from service.query import ListQuery, Node, conjoin, projection, to_mongo
+from service.query.cursors import Cursors, list_id
+from service.query.keyset import Order, Place, order_of
+from service.query.search import INDEX_NOT_FOUND, best_first, unsearchable
 from service.registry import Collection
 from service.transactions import session
 
 BAD_VALUE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list: stored documents, and what is known of the others.
+
+    `number` is None for a page that a cursor led to. `following` and `previous` are the cursors of the pages
+    beside it, None where there is none, or none is known.
+    """
+
+    documents: list[dict[str, Any]]
+    limit: int
+    has_more: bool
+    number: int | None = None
+    following: str | None = None
+    previous: str | None = None
+    total: Total | None = None
 
 
 def permit(collection: Collection, principal: Principal, verb: Verb) -> Node | None:
@@ -48,26 +73,88 @@ async def get(collection: Collection, principal: Principal, document_id: Any) ->
 
 
 async def find(
-    collection: Collection, principal: Principal, query: ListQuery
-) -> tuple[list[dict[str, Any]], bool]:
-    """Read one page of stored documents, and whether there are more after it."""
+    collection: Collection, principal: Principal, query: ListQuery, cursors: Cursors | None = None
+) -> Page:
+    """Read one page of stored documents: by its number, or by its cursor, which needs `cursors`.
+
+    Raises SignInRequired, Forbidden, and ParameterInvalid for a cursor of another list, for `q` without a
+    text index, for an order that the documents do not have, for an exact count that takes too long.
+    """
     where = conjoin(permit(collection, principal, "list"), query.where)
-    cursor = collection.documents.find(
+    reader = Reader(
+        collection.documents,
         {} if where is None else to_mongo(where),
+        _order(collection, query),
+        query.limit,
         projection(query.selection),
-        sort=sort_keys(query.sort),
-        skip=(query.page - 1) * query.limit,
-        limit=query.limit + 1,
-        batch_size=query.limit + 1,
-        session=session(),
+        query.search,
     )
+    name = list_id(f"{collection.name} {collection.uid}", query)
     try:
-        # Not `to_list`, whose query stays in the driver's queue when its caller has given up.
-        documents = [document async for document in cursor]
+        part, total = await _part_and_total(reader, _place(cursors, name, query), query)
     except OperationFailure as error:
-        if error.code == BAD_VALUE:  # the one thing in a parsed query that only the documents can make wrong
-            detail = "two of the fields to sort by hold arrays in one document"
-            violation = Violation(detail, "parallel_arrays", parameter="sort")
-            raise ParameterInvalid(detail, errors=[violation]) from None
-        raise
-    return documents[: query.limit], len(documents) > query.limit
+        raise _refusal(collection, error) from None
+    return Page(
+        documents=part.documents,
+        limit=query.limit,
+        has_more=part.has_more,
+        number=query.page if query.cursor is None else None,
+        following=_cursor(cursors, name, part.following),
+        previous=_cursor(cursors, name, part.previous),
+        total=total,
+    )
+
+
+def _order(collection: Collection, query: ListQuery) -> Order:
+    if query.search is not None and not query.sort:
+        return Order(best_first(), may_hold_arrays=(), has_places=False)
+    return order_of(query.sort, collection.description.schema.root)
+
+
+def _place(cursors: Cursors | None, name: bytes, query: ListQuery) -> Place | None:
+    if query.cursor is None:
+        return None
+    if cursors is None:
+        raise ValueError("a cursor is read by those who wrote it")
+    return cursors.read(name, query.cursor)
+
+
+def _cursor(cursors: Cursors | None, name: bytes, place: Place | None) -> str | None:
+    return None if cursors is None or place is None else cursors.write(name, place)
+
+
+async def _part_and_total(
+    reader: Reader, place: Place | None, query: ListQuery
+) -> tuple[Slice, Total | None]:
+    """Read and count at the same time, but not in a transaction, which does one thing after the other."""
+    if query.count is None:
+        return await reader.read(place, query.skip), None
+    if session() is not None:
+        part = await reader.read(place, query.skip)
+        total = await counting.total(reader.documents, reader.narrowed(), query.count)
+    else:
+        tasks = (
+            asyncio.ensure_future(reader.read(place, query.skip)),
+            asyncio.ensure_future(counting.total(reader.documents, reader.narrowed(), query.count)),
+        )
+        try:
+            part, total = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+    if total is None and query.count == "exact":
+        raise counting.too_slow()
+    if total is None:
+        before = query.skip if part.documents else 0
+        total = Total(before + len(part.documents) + part.has_more, "at_least")
+    return part, total
+
+
+def _refusal(collection: Collection, error: OperationFailure) -> Exception:
+    """Give our failure for the things in a parsed query that MongoDB alone can know to be wrong."""
+    if error.code == BAD_VALUE:
+        detail = "two of the fields to sort by hold arrays in one document"
+        return ParameterInvalid(detail, errors=[Violation(detail, "parallel_arrays", parameter="sort")])
+    if error.code == INDEX_NOT_FOUND:
+        return unsearchable(collection.description.schema.root)
+    return error

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import bson
@@ -29,12 +28,10 @@ _CODEC: "CodecOptions[dict[str, Any]]" = CodecOptions(
 
 
 class Cursors:
-    """Writes cursors under a key derived from `secret`, and reads those under it or an earlier one."""
+    """Writes cursors under a key derived from `secret`, and reads those under it or a previous one."""
 
-    def __init__(self, secret: str, previous: Iterable[str] = ()) -> None:
-        self._keys = [
-            hmac.digest(each.encode(), KEY_LABEL, "sha256") for each in dict.fromkeys((secret, *previous))
-        ]
+    def __init__(self, secret: str, *previous: str) -> None:
+        self._keys = [hmac.digest(each.encode(), KEY_LABEL, "sha256") for each in (secret, *previous)]
 
     def write(self, list_id: bytes, place: Place) -> str | None:
         """Give the cursor of a place in a list of `list_id`; None when its values are too long to carry."""

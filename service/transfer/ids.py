@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any, Literal
 
+from service.documents.ids import RESERVED
 from service.query.kinds import MAXIMUM_SAFE_INTEGER
 
 IdType = Literal["integer", "uuid", "objectid", "string"]
@@ -90,6 +91,6 @@ def _form(value: Any) -> str:
     is_short = 0 < len(value) <= MAXIMUM_TEXT_ID_CHARACTERS
     return (
         "string"
-        if is_short and "/" not in value and value.isprintable() and value not in (".", "..")
+        if is_short and "/" not in value and value.isprintable() and value not in {".", "..", *RESERVED}
         else "other"
     )

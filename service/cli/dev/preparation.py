@@ -115,9 +115,9 @@ async def _shelves(registry: Registry, names: Sequence[str]) -> tuple[Shelf, ...
 async def _shelf(registry: Registry, collection: Collection) -> Shelf:
     rules = collection.description.rules
     is_open = all(rules.decide(verb, ANONYMOUS).allowed for verb in VERBS)
-    found, _ = await reading.find(collection, OPERATOR, ListQuery(limit=1))
+    page = await reading.find(collection, OPERATOR, ListQuery(limit=1))
     example = None
-    for document in found:
+    for document in page.documents:
         seen = encoding.view(collection, document)
         example = encoding.dump({name: seen[name] for name in seen if name not in bodies.SYSTEM_NAMES})
     return Shelf(collection.name, await imports.count(registry, collection), is_open, example)

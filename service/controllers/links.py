@@ -1,0 +1,47 @@
+"""The `Link` header (RFC 8288) of a list: the pages around one page."""
+
+from urllib.parse import urlencode
+
+from litestar.utils import normalize_path
+
+from service.controllers.requests import AnyRequest
+from service.documents.reading import Page
+from service.query.limits import MAXIMUM_SKIP
+
+MAXIMUM_LINKED_BYTES = 2000
+"""Queries up to this length, the cursor not counted, are repeated in the links to other pages."""
+
+MAXIMUM_HEADER_BYTES = 7000
+"""Proxies refuse headers of more than 8 KiB, all together."""
+
+
+def around(request: AnyRequest, parameters: list[tuple[str, str]], page: Page) -> dict[str, str]:
+    """Give the header with the first page and those before and after, relative to the API's root.
+
+    They are asked for as this page was, by number or by cursor; by cursor too where numbers end. No header
+    at all for a query so long that proxies would refuse it.
+    """
+    others = [(name, value) for name, value in parameters if name not in {"page", "cursor"}]
+    cursor_bytes = sum(len(value) for name, value in parameters if name == "cursor")
+    if len(request.scope["query_string"]) - cursor_bytes > MAXIMUM_LINKED_BYTES:
+        return {}
+    path = normalize_path(request.scope["path"])  # `//api/films` would name another host
+    places = {"first": ("page", "1"), "prev": _previous(page), "next": _following(page)}
+    header = ", ".join(
+        f'<{path}?{urlencode([*others, place])}>; rel="{relation}"'
+        for relation, place in places.items()
+        if place is not None
+    )
+    return {"Link": header} if len(header) <= MAXIMUM_HEADER_BYTES else {}
+
+
+def _previous(page: Page) -> tuple[str, str] | None:
+    if page.number is None:
+        return None if page.previous is None else ("cursor", page.previous)
+    return ("page", str(page.number - 1)) if page.number > 1 else None
+
+
+def _following(page: Page) -> tuple[str, str] | None:
+    if page.has_more and page.number is not None and page.number * page.limit <= MAXIMUM_SKIP:
+        return "page", str(page.number + 1)
+    return None if page.following is None else ("cursor", page.following)
