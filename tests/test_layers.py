@@ -14,7 +14,7 @@ PARTS: list[set[str]] = [
     {"settings", "mongod", "strict_json", "drain", "logs", "deadline", "transactions"},
     {"query"},
     {"schema", "access"},
-    {"database", "definitions", "registry", "documents", "accounts", "transfer", "rates", "idempotency"},
+    {"database", "definitions", "registry", "documents", "accounts", "transfer", "rates", "idempotency", "batch", "saved_queries"},
     {"problems", "guards", "middleware", "controllers"},
     {"app"},
     {"server", "cli"},

@@ -7,18 +7,28 @@ from typing import Any
 
 from bson.errors import BSONError
 from pymongo import ReplaceOne
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from models.base import SYSTEM_FIELDS
 from service.access.principals import Principal
 from service.access.rules import Verb
 from service.database import Database
 from service.documents import encoding, writing
-from service.documents.bulk.refusals import BREATH, Refusals, cause, first_unfit, of_write
+from service.documents.bulk.refusals import BREATH, Refusals, cause, of_write
+from service.documents.preconditions import Expected
 from service.documents.reading import permit
-from service.errors import BodyTooLarge, Contention, Failure, TooManyAffected, Violation
+from service.errors import (
+    BodyTooLarge,
+    Contention,
+    Failure,
+    PreconditionRequired,
+    Stale,
+    TooManyAffected,
+    Violation,
+)
 from service.query import Node, conjoin, to_mongo
 from service.query.changes import ChangeQuery
+from service.query.search import INDEX_NOT_FOUND, searched, unsearchable
 from service.registry import Collection
 from service.transactions import session
 
@@ -40,23 +50,49 @@ async def update(
     principal: Principal,
     query: ChangeQuery,
     change: writing.Change,
+    *,
+    expected: Expected | None,
 ) -> Changed:
     """Change every document that fulfils the query and that the caller may see and change; all or none.
 
-    A document that the change leaves as it is keeps its version. Raises TooManyAffected, BodyTooLarge,
-    Duplicate, Contention, and what single changes raise, each violation with the document's id.
+    A document that the change leaves as it is keeps its version. Raises TooManyAffected, Stale,
+    PreconditionRequired, BodyTooLarge, Duplicate, Contention, and what single changes raise, each violation
+    with the document's id.
     """
+    _check(collection, expected)
     where = _permitted(collection, principal, "update", query)
     return await database.transaction(partial(_update, collection, where, query, change))
 
 
-async def delete(database: Database, collection: Collection, principal: Principal, query: ChangeQuery) -> int:
+async def delete(
+    database: Database,
+    collection: Collection,
+    principal: Principal,
+    query: ChangeQuery,
+    *,
+    expected: Expected | None,
+) -> int:
     """Delete every document that fulfils the query and that the caller may see and delete; all or none.
 
-    Gives their number. Raises TooManyAffected, Contention.
+    Gives their number. Raises TooManyAffected, Stale, PreconditionRequired, Contention.
     """
+    _check(collection, expected)
     where = _permitted(collection, principal, "delete", query)
     return await database.transaction(partial(_delete, collection, where, query))
+
+
+def _check(collection: Collection, expected: Expected | None) -> None:
+    """Raise unless the request says nothing of versions, or, where it has to, that any will do."""
+    if expected is None and collection.description.options.requires_if_match:
+        raise PreconditionRequired(
+            f"A change of a document of `{collection.name}` says which version it is of",
+            hint="Send a batch of changes, each with its `if_match`, or If-Match: * if any version will do.",
+        )
+    if expected not in (None, Expected(None)):
+        raise Stale(
+            "A change by filter is for many documents, which have no version in common",
+            hint="Send a batch of changes, each with its `if_match`.",
+        )
 
 
 def _permitted(collection: Collection, principal: Principal, verb: Verb, query: ChangeQuery) -> Node | None:
@@ -67,13 +103,19 @@ def _permitted(collection: Collection, principal: Principal, verb: Verb, query: 
 
 async def _ids(collection: Collection, where: Node | None, query: ChangeQuery) -> list[Any]:
     """Find the ids of the documents; raises TooManyAffected."""
-    condition: dict[str, Any] = {} if where is None else to_mongo(where)
+    condition = {} if where is None else to_mongo(where)
     if query.search is not None:
-        condition = {"$and": [{"$text": {"$search": query.search}}, condition]}
+        condition = searched(condition, query.search)
+    limit = query.maximum + 1
     cursor = collection.documents.find(
-        condition, {"_id": 1}, limit=query.maximum + 1, batch_size=query.maximum + 1, session=session()
+        condition, {"_id": 1}, limit=limit, batch_size=limit, session=session()
     )
-    found = [document["_id"] async for document in cursor]
+    try:
+        found = [document["_id"] async for document in cursor]
+    except OperationFailure as error:
+        if error.code == INDEX_NOT_FOUND:
+            raise unsearchable(collection.description.schema.root) from None
+        raise
     if len(found) > query.maximum:
         raise TooManyAffected(
             f"At least {len(found)} documents match, and max_affected is {query.maximum}",
@@ -131,8 +173,7 @@ async def _replace(collection: Collection, replacements: list[dict[str, Any]], v
         index, refused = cause(error)
         raise _named(collection, replacements[index], of_write(collection, refused)) from None
     except (BSONError, OverflowError) as error:
-        index = first_unfit(collection, replacements)
-        raise _named(collection, replacements[index], of_write(collection, error)) from None
+        raise of_write(collection, error) from None
     if written.matched_count != len(operations):
         raise Contention
 

@@ -17,7 +17,6 @@ from service.documents.bulk.refusals import (
     MAXIMUM_DOCUMENTS,
     Refusals,
     cause,
-    first_unfit,
     of_write,
 )
 from service.documents.reading import permit
@@ -54,8 +53,7 @@ async def create(
             if not is_made or session() is not None:  # else the id that we made was taken meanwhile
                 raise of_write(collection, refused).below(escape(index)) from None
         except (BSONError, OverflowError) as error:
-            index = first_unfit(collection, stored)
-            raise of_write(collection, error).below(escape(index)) from None
+            raise of_write(collection, error) from None
         else:
             return stored
     raise Contention

@@ -1,10 +1,5 @@
 """What is wrong with some of many documents, told of all of them at once."""
 
-from collections.abc import Sequence
-from typing import Any
-
-import bson
-from bson.errors import BSONError
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
 from service.documents import failures
@@ -51,16 +46,6 @@ def cause(error: BulkWriteError) -> tuple[int, OperationFailure]:
     refused = (error.details or {})["writeErrors"][0]
     kind = DuplicateKeyError if refused["code"] == DUPLICATE_KEY else OperationFailure
     return refused["index"], kind(refused["errmsg"], refused["code"], refused)
-
-
-def first_unfit(collection: Collection, documents: Sequence[dict[str, Any]]) -> int:
-    """Find the first document that cannot be written as BSON, which the driver does not name."""
-    for index, document in enumerate(documents):
-        try:
-            bson.encode(document, codec_options=collection.documents.codec_options)
-        except (BSONError, OverflowError):
-            return index
-    raise AssertionError("the driver refused what can be written")
 
 
 def of_write(collection: Collection, error: Exception) -> Failure:

@@ -1,0 +1,383 @@
+"""Many documents of one collection in one request, for code-first and runtime collections alike."""
+
+import asyncio
+import itertools
+from typing import Any
+
+import httpx
+
+from service.errors import MAXIMUM_VIOLATIONS
+
+MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen", "tags": ["blue"]}
+SHELF: list[dict[str, Any]] = [
+    {"name": "Mug", "price": 9.5, "category": "kitchen"},
+    {"name": "Cup", "price": 3, "category": "kitchen"},
+    {"name": "Desk", "price": 120, "category": "office"},
+]
+KITCHEN: dict[str, str | int] = {"filter[category]": "kitchen", "max_affected": 10}
+METHODS: list[tuple[str, dict[str, Any]]] = [("PATCH", {"json": {"price": 1}}), ("DELETE", {})]
+OPERATIONS = {"Content-Type": "application/vnd.sheaf.operations+json"}
+JSON_PATCH = {"Content-Type": "application/json-patch+json"}
+
+
+async def everything(client: httpx.AsyncClient, path: str, who: dict[str, str]) -> list[dict[str, Any]]:
+    """Read all documents of a small collection, by id."""
+    answer = await client.get(path, params={"limit": 100}, headers=who)
+    assert answer.status_code == 200, answer.text
+    documents: list[dict[str, Any]] = answer.json()["data"]
+    return documents
+
+
+async def filled(
+    client: httpx.AsyncClient, path: str, body: Any, who: dict[str, str]
+) -> list[dict[str, Any]]:
+    answer = await client.post(path, json=body, headers=who)
+    assert answer.status_code == 201, answer.text
+    documents: list[dict[str, Any]] = answer.json()["data"]
+    return documents
+
+
+async def define(client: httpx.AsyncClient, admin: dict[str, str], name: str, **parts: Any) -> str:
+    body = {"name": name, "schema": {"type": "object"}, "rules": {"read": "anyone", "write": "user"}} | parts
+    answer = await client.post("/api/collections", json=body, headers=admin)
+    assert answer.status_code == 201, answer.text
+    return f"/api/{name}"
+
+
+# Creating
+
+
+async def test_an_array_creates_its_documents_in_order(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    answer = await client.post(goods, json=SHELF, headers=ann)
+    created = answer.json()["data"]
+    assert answer.status_code == 201
+    assert answer.json() == {"data": created}
+    assert [{name: each[name] for name in SHELF[0]} for each in created] == SHELF
+    assert [each["tags"] for each in created] == [[], [], []]
+    assert {each["_version"] for each in created} == {1}
+    assert len({each["_owner"] for each in created}) == 1
+    assert [(await client.get(f"{goods}/{each['id']}")).json()["data"] for each in created] == created
+
+
+async def test_a_thousand_documents_fit_into_one_array(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    created = await filled(client, goods, [{"name": f"n{n}", "price": n} for n in range(1000)], ann)
+    assert [each["name"] for each in created] == [f"n{n}" for n in range(1000)]
+    assert len({each["id"] for each in created}) == 1000
+
+
+async def test_every_fault_of_every_document_is_told_with_its_index(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    body = [MUG, {"price": -1, "name": "x"}, 5, {"name": "y"}, MUG | {"price": "much", "nme": 1}]
+    answer = await client.post(goods, json=body, headers=ann)
+    problem = answer.json()
+    assert answer.status_code == 400
+    assert (problem["code"], problem["detail"]) == ("document.invalid", "4 documents have 5 faults")
+    assert sorted(each["pointer"] for each in problem["errors"]) == [
+        "/1/price",
+        "/2",
+        "/3/price",
+        "/4/nme",
+        "/4/price",
+    ]
+    assert await everything(client, goods, ann) == []
+
+
+BAD_ARRAYS: list[tuple[list[Any], list[str], str]] = [
+    ([MUG, MUG | {"_version": 7}], ["/1/_version"], "field.not_writable"),
+    ([MUG | {"id": "x"}, MUG | {"_owner": "y"}], ["/0/id", "/1/_owner"], "field.not_writable"),
+    ([MUG | {"id": "x"}, {}], ["/0/id", "/1/name", "/1/price"], "document.invalid"),
+    ([MUG, MUG | {"$set": {}}], ["/1/$set"], "document.invalid"),
+    ([], [""], "document.invalid"),
+    ([MUG] * 1001, [""], "document.invalid"),
+    ([[MUG]], ["/0"], "document.invalid"),
+    ([None], ["/0"], "document.invalid"),
+]
+
+
+async def test_one_bad_document_keeps_all_from_being_created(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    for body, pointers, code in BAD_ARRAYS:
+        answer = await client.post(goods, json=body, headers=ann)
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+        assert sorted(each["pointer"] for each in answer.json()["errors"]) == pointers
+    flood = await client.post(goods, json=[{}] * 1000, headers=ann)
+    assert (flood.status_code, len(flood.json()["errors"])) == (400, MAXIMUM_VIOLATIONS)
+    stranger = await client.post(goods, json=[MUG])
+    assert (stranger.status_code, stranger.json()["code"]) == (401, "auth.required")
+    assert await everything(client, goods, ann) == []
+
+
+async def test_a_value_that_is_taken_is_named_with_its_index(
+    client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
+) -> None:
+    path = await define(client, admin, "parts", indexes=[{"fields": ["sku"], "unique": True}])
+    (first,) = await filled(client, path, [{"sku": "a"}], ann)
+    for body, index in (([{"sku": "b"}, {"sku": "a"}], 1), ([{"sku": "b"}, {"sku": "c"}, {"sku": "b"}], 2)):
+        answer = await client.post(path, json=body, headers=ann)
+        assert (answer.status_code, answer.json()["code"]) == (409, "document.duplicate")
+        assert answer.json()["errors"] == [
+            {"pointer": f"/{index}/sku", "code": "unique", "detail": "the value is taken"}
+        ]
+    assert await everything(client, path, ann) == [first]
+
+
+async def test_an_array_may_bring_ids_where_documents_may(
+    client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
+) -> None:
+    path = await define(client, admin, "words", options={"id_type": "string"})
+    created = await filled(client, path, [{"id": "b"}, {"id": "a"}], ann)
+    assert [each["id"] for each in created] == ["b", "a"]
+    for body, status, pointers in (
+        ([{"id": "c"}, {"id": "d"}, {"id": "c"}], 409, ["/0/id", "/2/id"]),
+        ([{"id": "c"}, {"id": "a"}], 409, ["/1/id"]),
+        ([{"id": "c"}, {"id": 5}, {"id": "x/y"}], 400, ["/1/id", "/2/id"]),
+    ):
+        answer = await client.post(path, json=body, headers=ann)
+        assert answer.status_code == status
+        assert [each["pointer"] for each in answer.json()["errors"]] == pointers
+    assert [each["id"] for each in await everything(client, path, ann)] == ["a", "b"]
+
+
+async def test_integers_count_on_for_whole_arrays(
+    client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
+) -> None:
+    path = await define(client, admin, "numbers", options={"id_type": "integer"})
+    created = await filled(client, path, [{}, {"id": 7}, {}, {"id": 2}], ann)
+    assert [each["id"] for each in created] == [8, 7, 9, 2]
+    answers = await asyncio.gather(*(filled(client, path, [{}] * 5, ann) for _ in range(8)))
+    ids = [[each["id"] for each in documents] for documents in answers]
+    assert sorted(number for block in ids for number in block) == list(range(10, 50))
+    assert all(block == list(range(block[0], block[0] + 5)) for block in ids)
+
+
+# Changing by filter
+
+
+async def test_a_patch_by_filter_changes_all_that_match(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    shelf = await filled(client, goods, SHELF, ann)
+    answer = await client.patch(goods, params=KITCHEN, json={"price": 1, "category": None}, headers=ann)
+    assert (answer.status_code, answer.json()) == (200, {"data": {"matched": 2, "changed": 2}})
+    stored = await everything(client, goods, ann)
+    for before, after in zip(shelf[:2], stored[:2], strict=True):
+        expected = {name: part for name, part in before.items() if name != "category"}
+        expected |= {"price": 1, "_version": 2, "_updated_at": after["_updated_at"]}
+        assert after == expected
+        assert after["_updated_at"] >= before["_updated_at"]
+    assert stored[2] == shelf[2]
+
+
+async def test_documents_that_a_patch_leaves_as_they_are_keep_their_versions(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    shelf = await filled(client, goods, SHELF, ann)
+    answer = await client.patch(goods, params=KITCHEN, json={"price": 3}, headers=ann)
+    assert (answer.status_code, answer.json()) == (200, {"data": {"matched": 2, "changed": 1}})
+    stored = await everything(client, goods, ann)
+    assert [each["_version"] for each in stored] == [2, 1, 1]
+    assert stored[1:] == shelf[1:]
+
+
+async def test_only_documents_that_the_caller_may_change_are_among_them(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str], bob: dict[str, str]
+) -> None:
+    (anns,), (bobs,) = await filled(client, goods, [MUG], ann), await filled(client, goods, [MUG], bob)
+    answer = await client.patch(goods, params=KITCHEN, json={"price": 1}, headers=bob)
+    assert answer.json() == {"data": {"matched": 1, "changed": 1}}
+    answer = await client.delete(goods, params=KITCHEN, headers=bob)
+    assert (answer.status_code, answer.json()) == (200, {"data": {"matched": 1, "changed": 1}})
+    assert await everything(client, goods, ann) == [anns]
+    assert (await client.get(f"{goods}/{bobs['id']}")).status_code == 404
+
+
+async def test_more_documents_than_allowed_are_refused_and_stay(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    shelf = await filled(client, goods, SHELF, ann)
+    for method, body in METHODS:
+        answer = await client.request(
+            method, goods, params=KITCHEN | {"max_affected": 1}, headers=ann, **body
+        )
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (409, "bulk.too_many_affected")
+        assert problem["detail"] == "At least 2 documents match, and max_affected is 1"
+    assert await everything(client, goods, ann) == shelf
+
+
+WRONG_PARAMETERS: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, ["max_affected", "filter"]),
+    ({"max_affected": "10"}, ["filter"]),
+    ({"max_affected": "10", "filter": "{}"}, ["filter"]),
+    ({"max_affected": "10", "filter": '{"and":[]}'}, ["filter"]),
+    ({"max_affected": "10", "q": " "}, ["q"]),
+    ({"filter[category]": "kitchen"}, ["max_affected"]),
+    ({"filter[category]": "kitchen", "max_affected": "0"}, ["max_affected"]),
+    ({"filter[category]": "kitchen", "max_affected": "1001"}, ["max_affected"]),
+    ({"filter[category]": "kitchen", "max_affected": "9" * 5000}, ["max_affected"]),
+    ({"filter[category]": "kitchen", "max_affected": "-1"}, ["max_affected"]),
+    ({"filter[category]": "kitchen", "max_affected": "ten"}, ["max_affected"]),
+    ({"filter[category]": "kitchen", "max_affected": ["1", "2"]}, ["max_affected"]),
+    (KITCHEN | {"limit": "1"}, ["limit"]),
+    (KITCHEN | {"sort": "name"}, ["sort"]),
+    (KITCHEN | {"max_afected": "1"}, ["max_afected"]),
+    ({"filter[categry]": "kitchen", "max_affected": "10"}, ["filter[categry]"]),
+    ({"filter[price][$gt]": "1", "max_affected": "10"}, ["filter[price][$gt]"]),
+]
+
+
+async def test_a_change_by_filter_with_wrong_parameters_is_refused(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    shelf = await filled(client, goods, SHELF, ann)
+    for (method, body), (parameters, named) in itertools.product(METHODS, WRONG_PARAMETERS):
+        answer = await client.request(method, goods, params=parameters, headers=ann, **body)
+        assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid"), parameters
+        assert [each["parameter"] for each in answer.json()["errors"]] == named
+    assert await everything(client, goods, ann) == shelf
+
+
+async def test_who_means_all_documents_says_so(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    await filled(client, goods, SHELF, ann)
+    refused = await client.delete(goods, params={"max_affected": 10}, headers=ann)
+    assert refused.json()["hint"] == "If all documents are meant, say so: `filter[id][exists]=true`."
+    answer = await client.delete(
+        goods, params={"max_affected": 10, "filter[id][exists]": "true"}, headers=ann
+    )
+    assert answer.json() == {"data": {"matched": 3, "changed": 3}}
+    assert await everything(client, goods, ann) == []
+
+
+async def test_results_that_are_invalid_are_told_with_their_ids_and_none_is_stored(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    shelf = await filled(client, goods, SHELF, ann)
+    answer = await client.patch(goods, params=KITCHEN, json={"price": -1}, headers=ann)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (400, "document.invalid")
+    assert problem["detail"] == "2 documents have 2 faults"
+    assert [(each["id"], each["pointer"]) for each in problem["errors"]] == [
+        (each["id"], "/price") for each in shelf[:2]
+    ]
+    assert await everything(client, goods, ann) == shelf
+
+
+async def test_a_patch_that_fits_all_documents_but_one_changes_none(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    shelf = await filled(client, goods, SHELF, ann)
+    patch = [{"op": "test", "path": "/name", "value": "Mug"}, {"op": "replace", "path": "/price", "value": 1}]
+    answer = await client.patch(goods, params=KITCHEN, json=patch, headers=ann | JSON_PATCH)
+    assert (answer.status_code, answer.json()["code"]) == (409, "patch.test_failed")
+    assert {each["id"] for each in answer.json()["errors"]} == {shelf[1]["id"]}
+    assert await everything(client, goods, ann) == shelf
+
+
+async def test_operations_by_filter_are_exact_under_contention(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    await filled(client, goods, [MUG | {"price": 0}] * 10, ann)
+    answers = await asyncio.gather(
+        *(
+            client.patch(goods, params=KITCHEN, json={"inc": {"price": 1}}, headers=ann | OPERATIONS)
+            for _ in range(8)
+        )
+    )
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert {each["price"] for each in await everything(client, goods, ann)} == {8}
+
+
+async def test_a_change_that_makes_values_equal_is_refused_where_they_must_differ(
+    client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
+) -> None:
+    path = await define(client, admin, "parts", indexes=[{"fields": ["sku"], "unique": True}])
+    parts = await filled(client, path, [{"sku": "a"}, {"sku": "b"}], ann)
+    every: dict[str, str | int] = {"filter[id][exists]": "true", "max_affected": 10}
+    answer = await client.patch(path, params=every, json={"sku": "c"}, headers=ann)
+    assert (answer.status_code, answer.json()["code"]) == (409, "document.duplicate")
+    assert answer.json()["errors"] == [
+        {"id": parts[1]["id"], "pointer": "/sku", "code": "unique", "detail": "the value is taken"}
+    ]
+    assert await everything(client, path, ann) == parts
+
+
+async def test_a_filter_asks_for_the_right_to_list(
+    client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
+) -> None:
+    path = await define(client, admin, "letters", rules={"list": "nobody", "get": "user", "write": "user"})
+    letters = await filled(client, path, [{"price": 5}], ann)
+    every: dict[str, str | int] = {"filter[id][exists]": "true", "max_affected": 9}
+    for method, body in METHODS:
+        answer = await client.request(method, path, params=every, headers=ann, **body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "access.denied")
+    assert await everything(client, path, admin) == letters
+
+
+async def test_a_change_by_filter_is_refused_to_strangers_and_with_a_version(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    shelf = await filled(client, goods, SHELF, ann)
+    refused: tuple[tuple[dict[str, str], int, str], ...] = (
+        ({}, 401, "auth.required"),
+        (ann | {"If-Match": '"1"'}, 412, "document.stale"),
+    )
+    for (method, body), (headers, status, code) in itertools.product(METHODS, refused):
+        answer = await client.request(method, goods, params=KITCHEN, headers=headers, **body)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert await everything(client, goods, ann) == shelf
+
+
+async def test_where_versions_are_required_a_change_by_filter_says_that_any_will_do(
+    client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
+) -> None:
+    path = await define(client, admin, "drafts", options={"concurrency": "required"})
+    drafts = await filled(client, path, [{"price": 5}, {"price": 6}], ann)
+    every: dict[str, str | int] = {"filter[id][exists]": "true", "max_affected": 9}
+    for method, body in METHODS:
+        answer = await client.request(method, path, params=every, headers=ann, **body)
+        assert (answer.status_code, answer.json()["code"]) == (428, "precondition.required")
+        assert await everything(client, path, ann) == drafts
+    for method, body in METHODS:
+        answer = await client.request(method, path, params=every, headers=ann | {"If-Match": "*"}, **body)
+        assert (answer.status_code, answer.json()) == (200, {"data": {"matched": 2, "changed": 2}})
+    assert await everything(client, path, ann) == []
+
+
+async def test_the_client_says_how_much_of_an_answer_it_prefers(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    minimal, whole = ({"Prefer": f"return={wanted}"} for wanted in ("minimal", "representation"))
+    created = await client.post(goods, json=SHELF, headers=ann | minimal)
+    assert (created.status_code, created.content) == (201, b"")
+    assert created.headers["preference-applied"] == "return=minimal"
+    changed = await client.patch(goods, params=KITCHEN, json={"price": 1}, headers=ann | whole)
+    stored = await everything(client, goods, ann)
+    assert (changed.status_code, changed.json()) == (200, {"data": stored[:2]})
+    assert changed.headers["preference-applied"] == "return=representation"
+
+
+async def test_documents_are_found_by_their_text(
+    client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
+) -> None:
+    text = {"type": "object", "properties": {"title": {"type": "string"}, "shown": {"type": "boolean"}}}
+    path = await define(client, admin, "films", schema=text, indexes=[{"text": ["title"]}])
+    films = await filled(client, path, [{"title": "Green oak"}, {"title": "Oak tree"}, {"title": "Elm"}], ann)
+    by_text: dict[str, str | int] = {"q": "oak", "max_affected": 9}
+    answer = await client.patch(path, params=by_text, json={"shown": True}, headers=ann)
+    assert (answer.status_code, answer.json()) == (200, {"data": {"matched": 2, "changed": 2}})
+    answer = await client.delete(path, params=by_text | {"filter[title]": "Oak tree"}, headers=ann)
+    assert (answer.status_code, answer.json()) == (200, {"data": {"matched": 1, "changed": 1}})
+    left = await everything(client, path, ann)
+    assert [each["title"] for each in left] == ["Green oak", "Elm"]
+    unsearchable = await define(client, admin, "free")
+    answer = await client.delete(unsearchable, params=by_text, headers=ann)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "not_indexed")
+    assert left[1] == films[2]
