@@ -15,7 +15,7 @@ PARTS: list[set[str]] = [
     {"query"},
     {"schema", "access"},
     {"database", "definitions", "registry", "documents", "accounts", "transfer", "rates", "idempotency", "batch", "saved_queries"},
-    {"problems", "guards", "middleware", "controllers"},
+    {"problems", "guards", "middleware", "openapi", "controllers"},
     {"app"},
     {"server", "cli"},
 ]

@@ -1,0 +1,62 @@
+"""The live contract, and the page that shows it."""
+
+from litestar import Controller, Response, route
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+
+from service.controllers.requests import AnyRequest, only_parameters, tagged_response
+from service.documents import preconditions
+from service.errors import RouteNotFound
+from service.guards import IGNORES_TOKEN, principal
+from service.openapi import Contracts
+from service.openapi.page import ASSETS, Asset, index
+
+READING = [HttpMethod.GET, HttpMethod.HEAD]
+FOREVER = "public, max-age=31536000, immutable"
+REVALIDATED = "public, no-cache"
+
+
+class ContractController(Controller):
+    """`/api/openapi.json`."""
+
+    path = "/api/openapi.json"
+
+    @route("/", http_method=READING)
+    async def get_contract(self, request: AnyRequest) -> Response[bytes]:
+        """Give the contract of what the caller may do, as OpenAPI 3.1."""
+        only_parameters(request)
+        contracts: Contracts = request.app.state.contracts
+        contract = await contracts.get(request.app.state.registry.all(), principal(request))
+        return tagged_response(request, contract.content, contract.entity_tag)
+
+
+class DocsController(Controller):
+    """`/docs`: the contract for people, from files of our own."""
+
+    path = "/docs"
+    opt = {IGNORES_TOKEN: True}
+
+    @route("/", http_method=READING)
+    async def show_page(self, request: AnyRequest) -> Response[bytes]:
+        """Give the page."""
+        only_parameters(request)
+        return _file(request, index(), REVALIDATED)
+
+    @route("/{name:str}", http_method=READING)
+    async def get_asset(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+        """Give a file that the page needs; under the address that the page has for it, for ever."""
+        version = only_parameters(request, ("v",)).get("v")
+        if name not in ASSETS:
+            raise RouteNotFound
+        asset = ASSETS[name].read()
+        return _file(request, asset, FOREVER if version == asset.version else REVALIDATED)
+
+
+def _file(request: AnyRequest, asset: Asset, caching: str) -> Response[bytes]:
+    headers = {"ETag": f'"{asset.version}"', "Cache-Control": caching}
+    if preconditions.is_known(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(b"", status_code=304, headers=headers)
+    if request.scope["method"] == HttpMethod.HEAD:
+        headers["Content-Length"] = str(len(asset.content))
+        return Response(b"", headers=headers, media_type=asset.media_type)
+    return Response(asset.content, headers=headers, media_type=asset.media_type)

@@ -1,0 +1,185 @@
+"""Operations on accounts, on the signed-in user, and on the service's health."""
+
+from typing import Any
+
+from service.access.bodies import Credentials, Form, ProfileChange, Registration
+from service.errors import (
+    CredentialsWrong,
+    DocumentInvalid,
+    Duplicate,
+    ParameterInvalid,
+    PatchInvalid,
+    RegistrationClosed,
+    SignInRequired,
+    Stale,
+)
+from service.openapi.names import reference
+from service.openapi.operations import JSON, Answer, Body, Operation, data
+
+Schema = dict[str, Any]
+
+MERGE_PATCH = "application/merge-patch+json"
+TIME = "2026-11-22T12:00:00.000Z"
+_TEXT: Schema = {"type": "string"}
+_MOMENT: Schema = {"type": "string", "format": "date-time"}
+USER = {
+    "id": "5eb7cf5a86d9755df3a6c593",
+    "email": "ada@example.com",
+    "name": "Ada",
+    "roles": ["editor"],
+    "_version": 1,
+    "_created_at": TIME,
+    "_updated_at": TIME,
+}
+_SIGN_IN = {"email": "ada@example.com", "password": "correct horse battery staple"}
+_FORMS: dict[str, type[Form]] = {
+    "Registration": Registration,
+    "Credentials": Credentials,
+    "ProfileChange": ProfileChange,
+}
+
+
+def schemas() -> dict[str, Schema]:
+    """Give the schemas of these operations' bodies and answers."""
+    members: dict[str, Schema] = {
+        "id": _TEXT,
+        "email": _TEXT,
+        "name": {"type": ["string", "null"]},
+        "roles": {"type": "array", "items": _TEXT},
+        "_version": {"type": "integer", "minimum": 1},
+        "_created_at": _MOMENT,
+        "_updated_at": _MOMENT,
+    }
+    grant: dict[str, Schema] = {
+        "access_token": {"type": "string", "description": "For `Authorization: Bearer …`."},
+        "token_type": {"const": "Bearer"},
+        "expires_in": {"type": "integer", "description": "Seconds."},
+        "user": reference("User"),
+    }
+    health: dict[str, Schema] = {"status": {"const": "ok"}, "timestamp": _MOMENT}
+    return {
+        "User": _closed(members, "An account."),
+        "Grant": _closed(grant, "An access token, and whose it is."),
+        "Health": _closed(health, "The service can work."),
+        **{name: _form(form) for name, form in _FORMS.items()},
+    }
+
+
+def _closed(members: dict[str, Schema], description: str) -> Schema:
+    return {
+        "type": "object",
+        "description": description,
+        "required": list(members),
+        "properties": members,
+        "additionalProperties": False,
+    }
+
+
+def _form(form: type[Form]) -> Schema:
+    """Give a form's schema without the titles that pydantic makes of its names."""
+    written = form.model_json_schema()
+    for part in (written, *written["properties"].values()):
+        part.pop("title", None)
+        if part.get("default", 0) is None:
+            del part["default"]
+    return written
+
+
+def operations() -> list[Operation]:
+    """Give these operations."""
+    return [*_accounts(), *_profile(), *_health()]
+
+
+def _accounts() -> list[Operation]:
+    user = data(reference("User"))
+    return [
+        Operation(
+            method="post",
+            path="/api/auth/register",
+            id="register",
+            tag="Accounts",
+            summary="Make an account",
+            answers=(Answer(201, "The account.", user, ("Location",), example={"data": USER}),),
+            failures=(DocumentInvalid, Duplicate, RegistrationClosed, ParameterInvalid),
+            bodies={JSON: Body(reference("Registration"), {**_SIGN_IN, "name": "Ada"})},
+            access="anyone",
+        ),
+        Operation(
+            method="post",
+            path="/api/auth/login",
+            id="login",
+            tag="Accounts",
+            summary="Sign in: get an access token",
+            answers=(
+                Answer(
+                    200,
+                    "The token, to be sent as `Authorization: Bearer …`.",
+                    data(reference("Grant")),
+                    example={
+                        "data": {
+                            "access_token": "eyJ…",
+                            "token_type": "Bearer",
+                            "expires_in": 900,
+                            "user": USER,
+                        }
+                    },
+                ),
+            ),
+            failures=(DocumentInvalid, CredentialsWrong, ParameterInvalid),
+            bodies={JSON: Body(reference("Credentials"), _SIGN_IN)},
+            access="anyone",
+        ),
+    ]
+
+
+def _profile() -> list[Operation]:
+    answer = Answer(200, "The account.", data(reference("User")), ("ETag",), example={"data": USER})
+    change = Body(reference("ProfileChange"), {"name": "Ada"})
+    return [
+        Operation(
+            method="get",
+            path="/api/profile",
+            id="getProfile",
+            tag="Accounts",
+            summary="The account of the caller",
+            answers=(answer, NOT_MODIFIED),
+            failures=(SignInRequired, ParameterInvalid),
+            parameters=("If-None-Match",),
+        ),
+        Operation(
+            method="patch",
+            path="/api/profile",
+            id="updateProfile",
+            tag="Accounts",
+            summary="Change the account of the caller",
+            answers=(answer,),
+            failures=(SignInRequired, DocumentInvalid, PatchInvalid, Stale, ParameterInvalid),
+            parameters=("If-Match",),
+            bodies={MERGE_PATCH: change, JSON: change},
+        ),
+    ]
+
+
+NOT_MODIFIED = Answer(304, "The client has this answer already.", headers=("ETag",))
+
+
+def _health() -> list[Operation]:
+    answer = Answer(200, "All is well.", reference("Health"), example={"status": "ok", "timestamp": TIME})
+    told = {
+        "": ("checkHealth", "Can the service work?"),
+        "/live": ("checkLiveness", "Does the process live?"),
+        "/ready": ("checkReadiness", "Is new work welcome?"),
+    }
+    return [
+        Operation(
+            method="get",
+            path=f"/api/health{path}",
+            id=name,
+            tag="Health",
+            summary=summary,
+            answers=(answer,),
+            access="anyone",
+            is_limited=False,
+        )
+        for path, (name, summary) in told.items()
+    ]

@@ -1,0 +1,112 @@
+"""One collection for the contract: the schemas that its operations refer to, its examples, its parameters."""
+
+from typing import Any
+
+from service.openapi import examples, filters, names, views
+from service.openapi.names import reference
+from service.openapi.operations import data
+from service.openapi.rewriting import Rewriter
+from service.openapi.wire import IDS
+from service.registry import Collection
+from service.schema.places import reachable
+from service.schema.subschemas import collect
+
+Schema = dict[str, Any]
+
+_SYSTEM: dict[str, Schema] = {
+    "_version": {"type": "integer", "readOnly": True, "description": "One more with each write."},
+    "_created_at": {"type": "string", "format": "date-time", "readOnly": True},
+    "_updated_at": {"type": "string", "format": "date-time", "readOnly": True},
+    "_owner": {"type": ["string", "null"], "readOnly": True, "description": "The id of who created it."},
+}
+MANY = 10**9
+"""More subschemas than a checked schema has."""
+
+_EXPANDED: Schema = {"_expanded": {"type": "object", "description": "What `expand` asked for, by its paths."}}
+
+
+class Part:
+    """A collection, and the schemas of it that have been referred to."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self.base = names.base(collection.name)
+        self.path = f"/api/{collection.name}"
+        self._subschemas = collect(collection.description.schema.source, maximum=MANY)
+        self._rewriter = Rewriter(self.base, self._subschemas)
+        self._others: dict[str, Schema | bool] = {}
+        self.example = examples.to_create(collection, self._subschemas)
+        self.read_example = None if self.example is None else examples.to_read(collection, self.example)
+        root = collection.description.schema.root
+        self.has_references = any(field.collection is not None for field in reachable(root))
+
+    @property
+    def schemas(self) -> dict[str, Schema | bool]:
+        """Give the schemas that were referred to."""
+        return {**self._rewriter.schemas, **self._others}
+
+    def refer(self, view: views.View) -> Schema:
+        """Refer to a view of the documents."""
+        name = self.base + view.name
+        if name not in self._rewriter.schemas:
+            self._rewriter.write(view, *self._system(view))
+        return reference(name)
+
+    def _system(self, view: views.View) -> tuple[dict[str, Schema], tuple[str, ...]]:
+        identity = IDS[self.collection.description.options.id_kind]
+        if view is views.CREATE:
+            return ({"id": identity} if self.collection.description.options.may_supply_ids else {}), ()
+        members = {"id": {**identity, "readOnly": True}, **_SYSTEM}
+        if view is views.PART:
+            return {**members, **_EXPANDED}, ("id",)
+        return members, tuple(members) if view is views.DOCUMENT else ()
+
+    def shown(self) -> Schema:
+        """Refer to a document as it is read: whole, or what `fields` and `expand` make of it."""
+        return {"anyOf": [self.refer(views.DOCUMENT), self.refer(views.PART)]}
+
+    def whole(self) -> Schema:
+        """Give the schema of an answer with a whole document."""
+        return data(self.refer(views.DOCUMENT))
+
+    def answer_example(self) -> Any:
+        """Give the example of an answer with a document."""
+        return None if self.read_example is None else {"data": self.read_example}
+
+    def filter(self) -> Schema:
+        """Refer to the filters of the collection."""
+        name = f"{self.base}Filter"
+        if name not in self._others:
+            root = self.collection.description.schema.root
+            self._others |= filters.filter_schemas(self.base, root)
+        return reference(name)
+
+    def add(self, name: str, schema: Schema) -> Schema:
+        """Add a schema of the collection and refer to it."""
+        self._others[self.base + name] = schema
+        return reference(self.base + name)
+
+    def rewritten(self, name: str, schema: Schema, view: views.View) -> Schema | bool:
+        """Give a schema that stands by itself, such as a parameter's, as a view has it."""
+        subschemas = collect(schema, maximum=MANY)
+        if subschemas.unresolved:  # it refers to what stands beside it in the definition
+            return {"type": schema["type"]}
+        rewriter = Rewriter(f"{self.base}.{name}.", subschemas)
+        written = rewriter.write_alone(view)
+        self._others |= rewriter.schemas
+        return written
+
+    @property
+    def path_of_one(self) -> str:
+        """Give the path of one document."""
+        return f"{self.path}/{{id}}"
+
+    @property
+    def id_parameter(self) -> str:
+        """Give the name of the parameter that the id in a path is."""
+        return f"id.{self.collection.description.options.id_kind.value}"
+
+    @property
+    def read_parameters(self) -> tuple[str, ...]:
+        """Give the names of the parameters that choose what to show of a document."""
+        return ("fields", "expand") if self.has_references else ("fields",)
