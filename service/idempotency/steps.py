@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from service.database import Database
+from service.documents import encoding
 from service.errors import Failure, IdempotencyRunning
 from service.idempotency.answers import passes
 from service.transactions import session
@@ -79,9 +80,9 @@ class Steps:
             return tell(error)
 
     async def _note(self, place: int, told: Told) -> None:
-        content = orjson.dumps(told, default=str)
+        content = encoding.dump(told)
         if len(content) > STEP_LIMIT_BYTES:
-            content = orjson.dumps(_minimal(told), default=str)
+            content = encoding.dump(_minimal(told))
         noted = await self._notes.update_one(
             self._condition, {"$set": {f"steps.{place}": content}}, session=session()
         )

@@ -1,0 +1,162 @@
+"""Work of several operations: each has its effect once, and is remembered until all are done."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from models.remembered_answer import RememberedAnswer
+from service import problems
+from service.access.principals import Principal
+from service.database import Database
+from service.errors import Busy, DocumentNotFound, Failure, IdempotencyRunning
+from service.idempotency.answers import Answer
+from service.idempotency.claims import Claims
+from service.idempotency.keys import KeyedRequest
+from service.idempotency.steps import STEP_LIMIT_BYTES, Operate, Step, Told
+from service.transactions import session
+
+REQUEST = KeyedRequest.of(Principal("user", "1", frozenset()), "k", [b"POST", b"{}"])
+NAME = RememberedAnswer.Settings.name
+
+Work = Callable[[Step], Awaitable[Answer]]
+
+
+@pytest.fixture
+def claims(database: Database) -> Claims:
+    return Claims(database, lease_s=60)
+
+
+def tell(error: Exception) -> Told:
+    return {"status": problems.translate(error).status}
+
+
+def told(failure: Failure) -> Answer:
+    raise AssertionError(failure)
+
+
+def storing(database: Database, number: int) -> Operate:
+    """Give an operation that stores a number."""
+
+    async def operate() -> Told:
+        await database.motor.things.insert_one({"number": number}, session=session())
+        return {"status": 201, "data": {"id": number}}
+
+    return operate
+
+
+def failing(database: Database, error: Exception) -> Operate:
+    """Give an operation that fails after it has written."""
+
+    async def operate() -> Told:
+        await storing(database, -1)()
+        raise error
+
+    return operate
+
+
+def all_of(*operations: Operate) -> Work:
+    async def work(step: Step) -> Answer:
+        answers = [await step(place, operation, tell) for place, operation in enumerate(operations)]
+        return Answer(200, "application/json", {}, orjson.dumps(answers))
+
+    return work
+
+
+async def things(database: Database) -> list[int]:
+    return [thing["number"] async for thing in database.motor.things.find(sort=[("_id", 1)])]
+
+
+async def note(database: Database) -> dict[str, Any]:
+    found = await database.motor[NAME].find_one({"_id": REQUEST.slot})
+    assert found is not None
+    return found
+
+
+async def test_operations_that_are_repeated_have_their_effect_once(
+    claims: Claims, database: Database
+) -> None:
+    work = all_of(storing(database, 1), failing(database, DocumentNotFound()), storing(database, 2))
+    first = await claims.in_steps(REQUEST, work, told)
+    again = await claims.in_steps(REQUEST, work, told)
+    assert orjson.loads(first.body) == [
+        {"status": 201, "data": {"id": 1}},
+        {"status": 404},
+        {"status": 201, "data": {"id": 2}},
+    ]
+    assert (again.body, first.is_replayed, again.is_replayed) == (first.body, False, True)
+    assert await things(database) == [1, 2]
+    assert (await note(database))["steps"] == {}
+
+
+async def test_a_repeat_goes_on_where_a_worker_died(claims: Claims, database: Database) -> None:
+    has_come_so_far = asyncio.Event()
+
+    async def endless() -> Told:
+        await storing(database, 2)()
+        has_come_so_far.set()
+        await asyncio.sleep(60)
+        return {}
+
+    task = asyncio.create_task(claims.in_steps(REQUEST, all_of(storing(database, 1), endless), told))
+    await has_come_so_far.wait()
+    with pytest.raises(IdempotencyRunning):
+        await claims.in_steps(REQUEST, all_of(), told)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.gather(*claims._releases)
+    assert await things(database) == [1]
+    work = all_of(storing(database, 1), storing(database, 2), storing(database, 3))
+    answer = await claims.in_steps(REQUEST, work, told)
+    assert [each["data"]["id"] for each in orjson.loads(answer.body)] == [1, 2, 3]
+    assert await things(database) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("error", [Busy(), ZeroDivisionError("a bug")], ids=["busy", "a fault of ours"])
+async def test_an_operation_that_failed_in_passing_is_run_again_and_no_other(
+    claims: Claims, database: Database, error: Exception
+) -> None:
+    work = all_of(storing(database, 1), failing(database, error), storing(database, 3))
+    first = await claims.in_steps(REQUEST, work, told)
+    assert [each["status"] for each in orjson.loads(first.body)][::2] == [201, 201]
+    assert await things(database) == [1, 3]
+    work = all_of(storing(database, 1), storing(database, 2), storing(database, 3))
+    again = await claims.in_steps(REQUEST, work, told)
+    assert [each["data"]["id"] for each in orjson.loads(again.body)] == [1, 2, 3]
+    assert await things(database) == [1, 3, 2]
+    assert (await claims.in_steps(REQUEST, work, told)).body == again.body
+
+
+async def test_who_has_lost_the_claim_stops_before_the_next_operation(
+    claims: Claims, database: Database
+) -> None:
+    async def too_slow() -> Told:
+        lease = {"lease_until": datetime.now(UTC) - timedelta(hours=1)}
+        await database.motor[NAME].update_one({"_id": REQUEST.slot}, {"$set": lease})
+        await claims._claim(REQUEST)
+        return await storing(database, 2)()
+
+    work = all_of(storing(database, 1), too_slow, storing(database, 3))
+    with pytest.raises(IdempotencyRunning):
+        await claims.in_steps(REQUEST, work, told)
+    assert await things(database) == [1]
+
+
+async def test_of_a_very_large_answer_the_id_is_remembered_until_all_are_done(
+    claims: Claims, database: Database
+) -> None:
+    large = {"status": 200, "data": {"id": "1", "text": "x" * STEP_LIMIT_BYTES}, "etag": '"1"'}
+
+    async def operate() -> Told:
+        return large
+
+    async def interrupted() -> Told:
+        raise Busy
+
+    first = await claims.in_steps(REQUEST, all_of(operate, interrupted), told)
+    assert orjson.loads(first.body) == [large, {"status": 503}]
+    again = await claims.in_steps(REQUEST, all_of(operate, storing(database, 2)), told)
+    assert orjson.loads(again.body)[0] == {"status": 200, "data": {"id": "1"}, "etag": '"1"'}
