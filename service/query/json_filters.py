@@ -7,10 +7,10 @@ from service.query.comparisons import Unfit, compare_json
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_DEPTH
-from service.query.operators import OPERATORS, Operator, Takes
+from service.query.operators import OPERATORS, PLACES, Operator, Takes
 from service.query.paths import find, report_unknown
 from service.query.problems import Problems, escaped, shown
-from service.query.tree import EVERYTHING, And, Elem, Node, Not, Or, Path, all_of
+from service.query.tree import EVERYTHING, And, Compare, Elem, Node, Not, Or, Path, all_of
 
 
 class Place(NamedTuple):
@@ -131,7 +131,11 @@ class FilterReader:
             return self._refuse("`elem` needs an array whose elements are described", "operator", place)
         deeper = place.deeper()
         if deeper.depth <= MAXIMUM_DEPTH and isinstance(value, Mapping) and _is_on_elements(value, items):
-            return Elem(path, all_of(self._operators((), items, value, deeper)))
+            conditions = self._operators((), items, value, deeper)
+            if sum(isinstance(part, Compare) and part.operator in PLACES for part in conditions) > 1:
+                detail = "one condition on an element's place is all that an `elem` can have"
+                return self._refuse(detail, "operator", place)
+            return Elem(path, all_of(conditions))
         return Elem(path, self.read(value, items, deeper))
 
     def _compare(self, path: Path, field: Field, operator: Operator, value: Any, place: Place) -> Node:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.query.lists import Selection, SortKey
-from service.query.operators import OPERATORS
+from service.query.operators import OPERATORS, PLACES
 from service.query.tree import And, Compare, Elem, Node, Not, Or, Path, on_element
 
 Filter = dict[str, Any]
@@ -12,7 +12,8 @@ Filter = dict[str, Any]
 def to_mongo(node: Node) -> Filter:
     """Build the MongoDB filter of a tree; every value stands below an operator of the operator table.
 
-    ValueError for a path that no client can have named: empty, or with a name that begins with `$`.
+    ValueError for what no client can have asked for: a path that is empty or has a name that begins with `$`,
+    two places in the condition of one element.
 
     >>> to_mongo(And((Compare(("price",), "gte", 1), Compare(("price",), "lt", 5))))
     {'price': {'$gte': 1, '$lt': 5}}
@@ -54,34 +55,53 @@ def projection(selection: Selection | None) -> dict[str, int] | None:
     return {"_id": 1} | dict.fromkeys(names, 1)
 
 
-def _filter(node: Node, *, is_top: bool) -> Filter:
+def _filter(node: Node, *, is_top: bool, is_negated: bool = False) -> Filter:
+    def below(part: Node) -> Filter:
+        return _filter(part, is_top=is_top, is_negated=is_negated)
+
     match node:
         case Compare(path, _, _) | Elem(path, _):
-            return {_name(path, is_top=is_top): _operator(node)}
+            return {_name(path, is_top=is_top): _operator(node, is_negated=is_negated)}
         case And(parts):
-            return _all([_filter(part, is_top=is_top) for part in parts])
+            return _all(list(map(below, parts)))
         case Or(()):
             return {"_id": {"$in": []}}  # nothing is in it, whatever a document or an element holds
         case Or(parts):
-            return {"$or": [_filter(part, is_top=is_top) for part in parts]}
+            return {"$or": list(map(below, parts))}
         case Not(part):
-            return {"$nor": [_filter(part, is_top=is_top)]}
+            return {"$nor": [_filter(part, is_top=is_top, is_negated=True)]}
 
 
-def _operator(node: Compare | Elem) -> Filter:
+def _operator(node: Compare | Elem, *, is_negated: bool) -> Filter:
     if isinstance(node, Elem):
-        return {"$elemMatch": _element(node.condition)}
+        return {"$elemMatch": _element(node.condition, is_negated=is_negated)}
     row = OPERATORS[node.operator]
-    return {row.mongo: row.operand(node.value)}
+    operator = {row.mongo: row.operand(node.value)}
+    # MongoDB fails at a negated `$geoWithin` where the field has an ordinary index, but not at this:
+    return {"$not": {"$not": operator}} if is_negated and _stands_alone(operator) else operator
 
 
-def _element(condition: Node) -> Filter:
-    """Build what `$elemMatch` takes; a second use of an operator goes below a double negation."""
+def _element(condition: Node, *, is_negated: bool) -> Filter:
+    """Build what `$elemMatch` takes; a second use of an operator goes below a double negation.
+
+    So does `$geoWithin`, which MongoDB takes only alone.
+    """
+    operators = [_operator(part, is_negated=is_negated) for part in on_element(condition)]
+    if sum(_is_on_place(part) for part in on_element(condition)) > 1:
+        raise ValueError("two places in the condition of one element")
     element: Filter = {}
-    for part in reversed(on_element(condition)):
-        one = _operator(part)
-        element = one | ({"$not": {"$not": element}} if one.keys() & element.keys() else element)
-    return element or _filter(condition, is_top=False)
+    for one in sorted(operators, key=_stands_alone, reverse=True):
+        clashes = one.keys() & element.keys() or _stands_alone(element)
+        element = one | ({"$not": {"$not": element}} if clashes else element)
+    return element or _filter(condition, is_top=False, is_negated=is_negated)
+
+
+def _is_on_place(part: Compare | Elem) -> bool:
+    return isinstance(part, Compare) and part.operator in PLACES
+
+
+def _stands_alone(operators: Filter) -> bool:
+    return "$geoWithin" in operators
 
 
 def _all(filters: list[Filter]) -> Filter:
@@ -103,7 +123,9 @@ def _can_join(merged: Filter, one: Filter) -> bool:
     if len(one) != 1:
         return False
     ((name, operators),) = one.items()
-    return not name.startswith("$") and not merged[name].keys() & operators.keys()
+    if name.startswith("$") or _stands_alone(operators) or _stands_alone(merged[name]):
+        return False
+    return not merged[name].keys() & operators.keys()
 
 
 def _name(path: Path, *, is_top: bool) -> str:

@@ -180,6 +180,9 @@ _ROWS = (
 OPERATORS: Mapping[str, Operator] = {row.name: row for row in _ROWS}
 """Every operator by its name."""
 
+PLACES = frozenset(row.name for row in _ROWS if row.takes in (Takes.CIRCLE, Takes.REGION))
+"""The operators on places."""
+
 
 def as_markdown() -> str:
     """Give the table of operators for docs/queries.md."""
