@@ -114,6 +114,24 @@ class ExpressionReader:
             if self.can_be_named(name, pointer)
         }
 
+    def named(self, names: list[Any], shape: Shape, pointer: str) -> dict[str, Expression]:
+        """Read an array of fields' paths; gives each by the last name of its path."""
+        made: dict[str, Expression] = {}
+        if len(names) > MAXIMUM_MEMBERS:
+            self._refuse(f"there are more than {MAXIMUM_MEMBERS} members", "too_complex", pointer)
+            return made
+        for index, path in enumerate(names):
+            at = f"{pointer}/{index}"
+            own = str(path).rsplit(".", maxsplit=1)[-1]
+            if not isinstance(path, str):
+                self._refuse("it is not the name of a field", "type", at)
+            elif own in made:
+                hint = 'Name them by an object, as in {"a": "x.name", "b": "y.name"}.'
+                self._refuse(f"two of the fields are called `{shown(own)}`", "repeated", at, hint)
+            else:
+                made[own] = self.path(path, shape, at)
+        return made
+
     def can_be_named(self, name: str, pointer: str) -> bool:
         """Tell whether a new member can have a name; note why it cannot."""
         fault = name_fault(name)

@@ -47,23 +47,13 @@ def _by(
         return {}
     if isinstance(value, dict):
         return expressions.members(value, shape, pointer)
-    names = value if isinstance(value, list) else [value]
-    if not names or not all(isinstance(name, str) for name in names):
+    if isinstance(value, str):
+        return {value.rsplit(".", maxsplit=1)[-1]: expressions.path(value, shape, pointer)}
+    if not isinstance(value, list) or not value:
         detail = "`by` is a field's name, an array of such, or an object of names and expressions"
         faults.add(detail, "type", pointer)
         return {}
-    if len(names) > MAXIMUM_MEMBERS:
-        faults.add(f"`by` has at most {MAXIMUM_MEMBERS} members", "too_complex", pointer)
-        return {}
-    made: dict[str, Expression] = {}
-    for index, path in enumerate(names):
-        at = f"{pointer}/{index}" if isinstance(value, list) else pointer
-        own = path.split(".")[-1]
-        if own in made:
-            hint = 'Give each a name: {"by": {"a": "x.name", "b": "y.name"}}.'
-            faults.add(f"two of the fields are called `{shown(own)}`", "repeated", at, hint)
-        made[own] = expressions.path(path, shape, at)
-    return made
+    return expressions.named(value, shape, pointer)
 
 
 def _accumulator(

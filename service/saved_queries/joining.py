@@ -1,9 +1,10 @@
-"""The stage `lookup`: documents of another collection, by a reference to their id, under that one's rule."""
+"""The stage `lookup`: documents of another collection, by references to their ids, under that one's rule."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from models.base import SYSTEM_FIELDS
 from service.errors import suggestion
 from service.query.expansions import target_of
 from service.query.fields import Field
@@ -16,6 +17,8 @@ from service.saved_queries.values import Later
 from service.schema.check import name_fault
 
 MEMBERS = ("field", "as", "fields")
+_CONVERTED = {Kind.OBJECT_ID: "objectId", Kind.INTEGER: "long"}
+"""What text that refers to an id becomes, by the kind of the id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def read_lookup(
     if not faults.members(value, MEMBERS, pointer, "`lookup`"):
         return None
     found = shape.find(value["field"]) if isinstance(value.get("field"), str) else None
-    target = None if found is None else target_of(found[1])
+    target = None if found is None else _target(found[1])
     if found is None or target is None:
         said = shown(str(value.get("field")))
         detail = f"`{said}` is not a reference: a field whose schema has `x-collection`"
@@ -49,49 +52,74 @@ def read_lookup(
     fault = name_fault(name) if isinstance(name, str) else "`as` is the name of the member to make"
     if fault is not None or name == "id":
         faults.add(fault or "`id` is the document's own", "name", f"{pointer}/as")
-    fields = _fields(faults, value.get("fields"), fields_of(target), f"{pointer}/fields")
-    if fields is None:
-        return None
     path, reference = found
-    joined = Field(frozenset({Kind.OBJECT, Kind.NULL}), fields=fields)
+    known = fields_of(target)
+    fields = _fields(faults, value.get("fields"), known, f"{pointer}/fields")
     is_list = Kind.ARRAY in reference.kinds
+    read = _reading(faults, f"${path}", reference, known, f"{pointer}/field")
+    joined = Field(frozenset({Kind.OBJECT, Kind.NULL}), fields=fields)
     field = Field(frozenset({Kind.ARRAY}), items=joined) if is_list else joined
-    return Join(target, str(name), field, _stages(path, target, str(name), fields, is_list=is_list))
+    return Join(target, str(name), field, _stages(read, target, str(name), fields, is_list=is_list))
 
 
-def _fields(faults: Faults, names: Any, known: Field | None, pointer: str) -> dict[str, Field] | None:
+def _target(field: Field) -> str | None:
+    """Give the collection of a reference, alone or in an array, also of one reached through an array."""
+    return target_of(field) if field.items is None else target_of(field.items) or target_of(field)
+
+
+def _fields(faults: Faults, names: Any, known: Field | None, pointer: str) -> dict[str, Field]:
     if not isinstance(names, list) or not 1 <= len(names) <= MAXIMUM_MEMBERS:
         faults.add(f"`fields` is an array of 1 to {MAXIMUM_MEMBERS} names", "type", pointer)
-        return None
+        return {}
     fields: dict[str, Field] = {}
     for index, name in enumerate(names):
         at = f"{pointer}/{index}"
-        if not isinstance(name, str) or (name_fault(name) and name not in _SYSTEM):
+        if not isinstance(name, str) or (name_fault(name) and name not in SYSTEM_FIELDS):
             faults.add("it is not the name of a field", "name", at)
-            return None
+            continue
         found = ANYTHING if known is None else known.resolve((name,))
         if found is None:
             hint = suggestion(name[:64], known.names()) if known is not None else None
             faults.add(f"there is no field `{shown(name)}`", "unknown_field", at, hint)
-            return None
+            continue
         fields[name] = found
     return fields
 
 
-_SYSTEM = frozenset({"_version", "_created_at", "_updated_at", "_owner"})
+def _reading(faults: Faults, path: str, reference: Field, known: Field | None, pointer: str) -> Any:
+    """Give an expression for the ids that a reference names: text is turned into the kind that ids have."""
+    is_list = Kind.ARRAY in reference.kinds
+    element = reference.items or ANYTHING if is_list else reference
+    kinds = element.kinds if element.items is None else element.kinds | element.items.kinds
+    ids = frozenset() if known is None else known.fields["id"].kinds
+    if known is None or kinds & ids or (Kind.INTEGER in ids and kinds & {Kind.NUMBER, Kind.INT64}):
+        return path
+    kind = next(iter(ids & _CONVERTED.keys()), None)
+    if Kind.STRING not in kinds or kind is None:
+        detail = f"the ids that it refers to are of the kind {', '.join(sorted(ids))}, and its values are not"
+        faults.add(detail, "type", pointer, "Give the field's schema the `format` of those ids.")
+        return path
+    if not is_list:
+        return _converted(path, kind)
+    array = {"$cond": [{"$isArray": [path]}, path, []]}
+    return {"$map": {"input": array, "in": _converted("$$this", kind)}}
+
+
+def _converted(value: str, kind: Kind) -> dict[str, Any]:
+    return {"$convert": {"input": value, "to": _CONVERTED[kind], "onError": None, "onNull": None}}
 
 
 def _stages(
-    path: str, target: str, name: str, fields: dict[str, Field], *, is_list: bool
+    read: Any, target: str, name: str, fields: dict[str, Field], *, is_list: bool
 ) -> list[dict[str, Any]]:
+    """Give the stages; the new member holds first the ids and then what they lead to."""
     chosen = {"$replaceWith": {each: f"${stored((each,))}" for each in fields}}
     lookup = {
         "from": target,
-        "localField": path,
+        "localField": name,
         "foreignField": "_id",
         "pipeline": Later(lambda values: [*values.narrowing[target], {"$limit": MAXIMUM_JOINED}, chosen]),
         "as": name,
     }
-    if is_list:
-        return [{"$lookup": lookup}]
-    return [{"$lookup": lookup}, {"$set": {name: {"$ifNull": [{"$first": f"${name}"}, None]}}}]
+    stages: list[dict[str, Any]] = [{"$set": {name: read}}, {"$lookup": lookup}]
+    return stages if is_list else [*stages, {"$set": {name: {"$ifNull": [{"$first": f"${name}"}, None]}}}]

@@ -13,9 +13,6 @@ from service.saved_queries.parameters import Parameters
 from service.saved_queries.values import Later
 from service.schema.pointers import escape
 
-_IMPOSSIBLE = frozenset({"$near", "$nearSphere", "$text"})
-"""What MongoDB takes only outside of pipelines, or at their very start."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Use:
@@ -44,9 +41,6 @@ def read_match(faults: Faults, parameters: Parameters, value: Any, root: Field, 
             for each in failure.errors:
                 faults.add(each.detail, each.code, pointer + (each.pointer or ""), each.hint)
             return {}
-    if _IMPOSSIBLE & set(_operators(compiled)):
-        hint = "`within` finds what lies within a distance, in no order."
-        faults.add("`near` orders documents, which `match` cannot", "operator", pointer, hint)
     if not uses:
         return compiled
     return Later(lambda values: to_mongo(_parse(value, uses, values.json, root)))
@@ -94,13 +88,3 @@ def _bound(value: Any, given: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_bound(part, given) for part in value]
     return value
-
-
-def _operators(part: Any) -> Iterator[str]:
-    if isinstance(part, dict):
-        yield from part
-        for each in part.values():
-            yield from _operators(each)
-    elif isinstance(part, list):
-        for each in part:
-            yield from _operators(each)

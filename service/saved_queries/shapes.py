@@ -13,9 +13,7 @@ from service.schema.places import leading_to, reachable
 MAXIMUM_HIDDEN_PATHS = 500
 MAXIMUM_HIDDEN_DEPTH = 20
 
-ANYTHING = Field(
-    frozenset({Kind.NULL, Kind.BOOLEAN, Kind.INTEGER, Kind.NUMBER, Kind.STRING, Kind.OBJECT, Kind.ARRAY})
-)
+ANYTHING = Field(frozenset(Kind))
 """A field of which nothing is known."""
 
 HIDDEN = Field(write_only=True)

@@ -20,6 +20,7 @@ from service.saved_queries.matching import read_match
 from service.saved_queries.numbers import read_number
 from service.saved_queries.parameters import Parameters
 from service.saved_queries.shapes import ANYTHING, Shape, of_members, stored, with_member
+from service.schema.check import name_fault
 from service.schema.pointers import escape
 
 Stages: TypeAlias = list[dict[str, Any]]
@@ -83,12 +84,8 @@ class PipelineReader:
         return stages
 
     def _project(self, value: Any, pointer: str) -> Stages:
-        members = value
-        if isinstance(value, list) and all(isinstance(name, str) for name in value):
-            members = {name.split(".")[-1]: name for name in value}
-            if len(members) < len(value):
-                self._faults.add("two of the fields have one name", "repeated", pointer)
-        made = self._expressions.members(members, self.shape, pointer)
+        read = self._expressions.named if isinstance(value, list) and value else self._expressions.members
+        made = read(value, self.shape, pointer)
         kept = {each.mongo: name for name, each in made.items() if isinstance(each.mongo, str)}
         keys = [kept.get(f"${stored((key,))}") for key in self.shape.keys]
         names = tuple(key for key in keys if key is not None)
@@ -138,8 +135,9 @@ class PipelineReader:
         return [{"$skip": number}]
 
     def _count(self, value: Any, pointer: str) -> Stages:
-        if not isinstance(value, str) or not self._expressions.can_be_named(value, pointer):
-            self._faults.add("`count` is the name of the number", "type", pointer)
+        fault = name_fault(value) if isinstance(value, str) else "`count` is the name of the number"
+        if fault is not None:
+            self._faults.add(fault, "name", pointer)
             return []
         self.shape = of_members({value: Field(frozenset({Kind.INTEGER}))})
         return [{"$group": {"_id": None, "a0": {"$sum": 1}}}, {"$replaceWith": {stored((value,)): "$a0"}}]

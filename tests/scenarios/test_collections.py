@@ -36,6 +36,7 @@ async def test_a_created_collection_is_at_once_an_api(
         "data": {
             **FILMS,
             "options": {},
+            "queries": {},
             "source": "runtime",
             "count": 0,
             "warnings": [],
