@@ -70,6 +70,8 @@ class Failure(Exception):
         ['/operations/3']
         """
         whole = Violation(self.detail, self.code, pointer="", hint=self.hint)
+        if self.errors and self.errors[0].pointer and self.detail.startswith(f"{self.errors[0].pointer}: "):
+            self.detail = pointer + self.detail
         self.errors = tuple(
             replace(each, pointer=pointer + (each.pointer or "")) for each in self.errors or (whole,)
         )
