@@ -198,3 +198,34 @@ async def test_a_worker_forgets_the_least_recent_keys_and_stays_within_the_limit
             totals[number] += await admitted(limiter, 1, f"k{number}")
     assert totals == [3] * 30
     assert len(limiter._windows) == 10
+
+
+async def test_what_counts_as_several_requests_is_admitted_whole_or_not_at_all(counts: Watched) -> None:
+    limiter = Limiter(parse("20/minute"), counts)
+    found = [await limiter.spend("k", amount) for amount in (1, 12, 8, 7, 1)]
+    assert [verdict.is_admitted for verdict in found] == [True, True, False, True, False]
+    assert [verdict.remaining for verdict in found] == [19, 7, 7, 0, 0]
+    assert not (await limiter.spend("another", 21)).is_admitted
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_several_at_once_on_all_workers_never_exceed_the_limit(counts: Watched, workers: int) -> None:
+    limiters = [Limiter(parse("100/minute"), counts, workers=workers) for _ in range(workers)]
+    amounts = [1, 30, 2, 17, 5, 40, 3] * 4
+    verdicts = await asyncio.gather(
+        *(limiters[place % workers].spend("k", amount) for place, amount in enumerate(amounts))
+    )
+    spent = sum(amount for amount, verdict in zip(amounts, verdicts, strict=True) if verdict.is_admitted)
+    assert 60 <= spent <= 100
+
+
+async def test_several_are_counted_alone_while_the_store_fails(counts: Watched) -> None:
+    limiter = Limiter(parse("10/minute"), counts)
+    assert (await limiter.spend("k", 3)).is_admitted
+    counts.is_down = True
+    assert [(await limiter.spend("k", amount)).is_admitted for amount in (5, 4, 2, 1)] == [
+        True,
+        False,
+        True,
+        False,
+    ]

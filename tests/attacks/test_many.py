@@ -1,0 +1,153 @@
+"""Attacks through requests for many documents: no limit, rule or hidden field is passed by going together."""
+
+from collections.abc import AsyncIterator
+from time import perf_counter
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from service.app import create_app
+from service.settings import Settings
+from tests.attacks.conftest import MUG, Place, Siege
+from tests.conftest import connect, opened
+
+LONG_S = 1.0
+BATCH = "/api/batch"
+FIRST = {"op": "create", "collection": "products", "document": MUG, "as": "mug"}
+
+
+def create(document: Any, collection: str = "free") -> dict[str, Any]:
+    return {"op": "create", "collection": collection, "document": document}
+
+
+OPERATIONS: list[Any] = [
+    pytest.param([create({})] * 500, 400, id="A15-500-operations"),
+    pytest.param([create({})] * 101, 400, id="A15-one-operation-too-many"),
+    pytest.param([create({"a": [{"_ref": "mug"}] * 1001})], 400, id="A15-references-that-make-it-large"),
+    pytest.param([{"op": "batch", "operations": [create({})]}], 400, id="A15-batch-within-a-batch"),
+    pytest.param([{"method": "POST", "url": "/api/free", "body": {}}], 400, id="A15-nested-http"),
+    pytest.param([create({}) | {"principal": "admin", "roles": ["admin"]}], 400, id="A15-own-principal"),
+    pytest.param([create({"email": "x@y.z"}, "_users")], 404, id="A36-system-collection"),
+    pytest.param([create({}, "../collections")], 404, id="A36-path-as-a-collection"),
+    pytest.param([create({}, "free/$cmd")], 404, id="A36-command-as-a-collection"),
+    pytest.param([create({"a": {"$set": {}}})], 400, id="A4-operator-of-the-database"),
+    pytest.param([create(MUG | {"_owner": "x", "_version": 9}, "goods")], 400, id="A5-system-fields"),
+    pytest.param(
+        [{"op": "patch", "collection": "free", "id": {"$gt": ""}, "patch": {}}], 400, id="A1-operator-as-id"
+    ),
+    pytest.param(
+        [{"op": "patch", "collection": "goods", "id": {"_ref": "mug"}, "patch": {}}],
+        404,
+        id="A15-id-of-another",
+    ),
+    pytest.param([create({"a": {"_ref": {"$ne": 1}}})], 400, id="A4-operator-as-a-reference"),
+    pytest.param([create({"_ref": "mug"})], 400, id="A15-document-that-is-a-reference"),
+    pytest.param([create({"a": {"_ref": "mug", "b": 1}})], 400, id="A15-reference-with-more"),
+]
+
+
+@pytest.mark.parametrize(("operations", "status"), OPERATIONS)
+async def test_an_attack_by_batch_is_refused_whole_and_stores_nothing(
+    siege: Siege, operations: Any, status: int
+) -> None:
+    before = siege.stored()
+    began_s = perf_counter()
+    body = {"operations": [FIRST, *operations]}
+    answer = await siege.client.post(BATCH, json=body, headers=siege.people["ann"])
+    assert perf_counter() - began_s < LONG_S
+    assert answer.status_code == status, answer.text
+    assert siege.stored() == before
+
+
+@pytest.mark.parametrize("who", [None, "bob"])
+@pytest.mark.parametrize("is_atomic", [True, False])
+async def test_a15_a_batch_does_nothing_that_its_operations_may_not_do(
+    siege: Siege, place: Place, who: str | None, *, is_atomic: bool
+) -> None:
+    before = siege.stored()
+    anns = {"collection": place.path.removeprefix("/api/"), "id": place.mug["id"]}
+    for operation in (
+        {"op": "patch", "patch": {"price": 0}},
+        {"op": "replace", "document": MUG},
+        {"op": "delete"},
+    ):
+        body = {"atomic": is_atomic, "operations": [{"op": "get"} | anns, operation | anns]}
+        answer = await siege.client.post(BATCH, json=body, headers=siege.people[who])
+        refused = 401 if who is None else 404
+        told = [answer.status_code] if is_atomic else [each["status"] for each in answer.json()["data"]]
+        assert told == ([refused] if is_atomic else [200, refused])
+    assert siege.stored() == before
+
+
+async def test_a39_a_batch_shows_nothing_that_is_hidden(siege: Siege) -> None:
+    vault = {"collection": "vault", "id": {"_ref": "box"}}
+    operations = [
+        create({"name": "Bag", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "vault") | {"as": "box"},
+        {"op": "get"} | vault,
+        {"op": "patch", "patch": {"name": "Case"}} | vault,
+        {"op": "patch", "json_patch": [{"op": "test", "path": "/secret", "value": "s3cret"}]} | vault,
+        {"op": "patch", "json_patch": [{"op": "copy", "from": "/secret", "path": "/name"}]} | vault,
+    ]
+    body = {"atomic": False, "operations": operations}
+    answer = await siege.client.post(BATCH, json=body, headers=siege.people["ann"])
+    assert [each["status"] for each in answer.json()["data"]] == [201, 200, 200, 409, 409]
+    assert "s3cret" not in answer.text
+    assert "k3y" not in answer.text
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_a_change_by_filter_tells_nothing_of_hidden_fields_and_passes_no_rule(
+    siege: Siege, place: Place, method: str
+) -> None:
+    before = siege.stored()
+    body: dict[str, Any] = {"json": {"price": 0}} if method == "PATCH" else {}
+    every = {"filter[id][exists]": "true", "max_affected": "1000"}
+    for path, parameters, who, status in (
+        ("/api/vault", {"filter[secret]": "s3cret", "max_affected": "9"}, "ann", 400),  # A7
+        ("/api/vault", {"filter": '{"not":{"secret":"x"}}', "max_affected": "9"}, "ann", 400),  # A8
+        ("/api/vault", {"filter[$where]": "1", "max_affected": "9"}, "ann", 400),  # A3
+        ("/api/vault", every | {"max_affected": "1001"}, "ann", 400),
+        ("/api/_users", every, "admin", 404),  # A36
+        (place.path, every, None, 401),
+    ):
+        answer = await siege.client.request(
+            method, path, params=parameters, headers=siege.people[who], **body
+        )
+        assert answer.status_code == status, answer.text
+    answer = await siege.client.request(method, place.path, params=every, headers=siege.people["bob"], **body)
+    assert answer.json() == {"data": {"matched": 0, "changed": 0}}
+    assert siege.stored() == before
+
+
+@pytest.fixture
+async def limited(settings: Settings) -> AsyncIterator[Litestar]:
+    strict = settings.model_copy(update={"rate_limit": "on", "rate_limit_user": "40/minute"})
+    application = create_app(strict)
+    async with opened(application):
+        yield application
+
+
+async def test_a15_each_operation_counts_as_a_request(limited: Litestar) -> None:
+    headers = {"Authorization": f"Bearer {limited.state.tokens.issue('0' * 24, [])}"}
+
+    async def send(client: httpx.AsyncClient, number: int) -> httpx.Response:
+        operations = [create(MUG, "products")] * number
+        return await client.post(BATCH, json={"operations": operations}, headers=headers)
+
+    async with connect(limited) as client:
+        first = await send(client, 30)
+        assert (first.status_code, first.headers["ratelimit"].split(";")[1]) == (200, "r=10")
+        refused = await send(client, 11)
+        problem = refused.json()
+        assert (refused.status_code, problem["code"]) == (429, "rate.limited")
+        assert problem["detail"].startswith(
+            "This counts as 11 requests, and 10 were left of your 40 requests"
+        )
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert refused.headers.get_list("ratelimit")[0].split(";")[1] == "r=9"
+        assert (await send(client, 9)).status_code == 200
+        assert (await send(client, 1)).status_code == 429
+        listed = await client.get("/api/products", params={"limit": 100})
+        assert len(listed.json()["data"]) == 39
