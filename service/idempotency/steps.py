@@ -15,7 +15,7 @@ STEP_LIMIT_BYTES = 64 * 1024
 """How much of one operation's answer is remembered until all are done; a hundred fit into a document."""
 
 Told: TypeAlias = dict[str, Any]
-"""What an operation is answered, as JSON: `status`, and perhaps `data`, `etag`, `problem`."""
+"""What an operation is answered, as JSON: `status`, and perhaps `data` or `id`, `etag`, `problem`."""
 
 Tell: TypeAlias = Callable[[Exception], Told]
 """Makes a failure what its operation is answered."""
@@ -91,16 +91,19 @@ class Steps:
 
 
 def _minimal(told: Told) -> Told:
-    """Give what is remembered of a very large answer: of a document its id, of a problem all but `errors`.
+    """Give what is remembered of a very large answer: an id for its document, a problem without `errors`.
 
     >>> _minimal({"status": 200, "data": {"id": "1", "text": "very long"}, "etag": '"2"'})
-    {'status': 200, 'data': {'id': '1'}, 'etag': '"2"'}
+    {'status': 200, 'id': '1', 'etag': '"2"'}
     >>> _minimal({"status": 400, "problem": {"code": "document.invalid", "errors": ["very many"]}})
     {'status': 400, 'problem': {'code': 'document.invalid'}}
     """
-    minimal = dict(told)
-    if "data" in told:
-        minimal["data"] = {"id": told["data"]["id"]}
-    if "problem" in told:
-        minimal["problem"] = {name: part for name, part in told["problem"].items() if name != "errors"}
+    minimal: Told = {}
+    for name, part in told.items():
+        if name == "data":
+            minimal["id"] = part["id"]
+        elif name == "problem":
+            minimal[name] = {member: value for member, value in part.items() if member != "errors"}
+        else:
+            minimal[name] = part
     return minimal
