@@ -142,6 +142,14 @@ REFUSALS = [
     ("sort", ",".join(["name"] * 9), "too_complex", "`sort` may name 8 fields at the most", None),
     ("fields", "name,-price", "form", "name the fields to give or those to leave out, not both", None),
     ("fields", "-id", "form", "`id` is always given", None),
+    ("q", "", "form", "`q` is empty", None),
+    ("q", "a" * 201, "too_complex", "`q` may have 200 characters at the most", None),
+    ("q", "\udc80", "type", "`q` is not Unicode text", None),
+    ("cursor", "", "form", "`cursor` is empty", None),
+    ("cursor", "a" * 4097, "too_complex", "`cursor` may have 4096 characters at the most", None),
+    ("count", "all", "type", "`all` is not `exact` or `estimated`", None),
+    ("count", "estimate", "type", "`estimate` is not `exact` or `estimated`", "Did you mean `estimated`?"),
+    ("expand", "nam", "unknown_field", "there is no field `nam`", None),
 ]
 
 
@@ -157,9 +165,9 @@ def test_what_is_wrong_is_refused_and_named(
     json.dumps(failure.problem(instance="/", request_id="1"), ensure_ascii=False).encode()
 
 
-@pytest.mark.parametrize("name", ["limit", "page", "sort", "fields", "filter"])
+@pytest.mark.parametrize("name", ["limit", "page", "sort", "fields", "filter", "q", "cursor", "count"])
 def test_a_parameter_that_means_one_thing_is_not_given_twice(name: str) -> None:
-    text = {"sort": "name", "fields": "name", "filter": "{}"}.get(name, "1")
+    text = {"sort": "name", "fields": "name", "filter": "{}", "count": "exact"}.get(name, "1")
     (violation,) = refused((name, text), (name, text)).errors
     assert (violation.parameter, violation.code, violation.detail) == (
         name,
