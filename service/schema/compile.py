@@ -105,6 +105,16 @@ class Schema:
         seen: dict[str, Any] = masks.visible(document, self._body, self._write_only)
         return seen
 
+    def hides_below(self, field: Field | None) -> bool:
+        """Tell whether a value at one of this schema's Fields is or has write-only members."""
+        return field in self._write_only
+
+    def visible_part(self, value: Any, field: Field | None) -> Any:
+        """Give a value at one of this schema's Fields without its write-only members."""
+        if field is None or field not in self._write_only:
+            return value
+        return masks.visible(value, field, self._write_only)
+
     def with_text_forms(self, document: dict[str, Any]) -> dict[str, Any]:
         """Give a stored document with text where only the schema knows it: days, and long `int64`s."""
         if not self.has_text_forms:

@@ -124,9 +124,12 @@ class Operations:
         self._operations = operations
 
     def __call__(self, collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
-        """Give the document as all operations make it; raises PatchInvalid, PatchConflict."""
+        """Give the document as all operations make it; raises what `apply` raises."""
+        return self.apply(document, collection.description.schema)
+
+    def apply(self, document: dict[str, Any], schema: Schema) -> dict[str, Any]:
+        """Give a document of a schema as all operations make it; raises PatchInvalid, PatchConflict."""
         changed: dict[str, Any] = fresh(document)
-        schema = collection.description.schema
         for operation in self._operations:
             try:
                 _apply(changed, schema, operation)
@@ -143,8 +146,6 @@ class Operations:
 
 def _apply(document: dict[str, Any], schema: Schema, operation: Operation) -> None:
     container, field = _container(document, schema.root, operation)
-    if container is None:
-        return
     step = operation.path[-1]
     below = field_below(field, container, step)
     if operation.name == "unset":
@@ -165,11 +166,8 @@ def _apply(document: dict[str, Any], schema: Schema, operation: Operation) -> No
 
 def _container(
     document: dict[str, Any], root: Field, operation: Operation
-) -> tuple[dict[str, Any] | list[Any] | None, Field | None]:
-    """Give the object or array that a path ends in, made where it is missing, and its Field.
-
-    None when it is missing and nothing is to be put there.
-    """
+) -> tuple[dict[str, Any] | list[Any], Field | None]:
+    """Give the object or array that a path ends in, made where it is missing, and its Field."""
     container: Any = document
     field: Field | None = root
     for position, step in enumerate(operation.path[:-1]):
@@ -177,9 +175,11 @@ def _container(
         if is_hidden(below):
             raise _unknown(operation, field)
         if isinstance(container, dict) and step not in container:
-            if operation.name in {"unset", "pull"}:
-                return None, None
-            container[step] = {}
+            made: dict[str, Any] = {}
+            if operation.name not in {"unset", "pull"}:  # which put nothing anywhere
+                container[step] = made
+            container, field = made, below
+            continue
         container, field = child(container, step), below
         if not isinstance(container, dict | list):
             there = ".".join(operation.path[: position + 1])
