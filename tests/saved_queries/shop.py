@@ -89,11 +89,11 @@ class Shop:
         created: dict[str, Any] = answer.json()["data"]
         return created
 
-    async def ask(self, name: str, who: str | None = "ann", **parameters: str) -> httpx.Response:
+    async def ask(self, name: str, who: str | None = "ann", /, **parameters: str) -> httpx.Response:
         url = f"/api/sales/queries/{name}"
         return await self.client.get(url, params=parameters, headers=self.people[who])
 
-    async def run(self, name: str, who: str | None = "ann", **parameters: str) -> Any:
+    async def run(self, name: str, who: str | None = "ann", /, **parameters: str) -> Any:
         answer = await self.ask(name, who, **parameters)
         assert answer.status_code == 200, answer.text
         assert answer.json().keys() == {"data"}
