@@ -270,6 +270,43 @@ async def test_results_that_are_invalid_are_told_with_their_ids_and_none_is_stor
     assert await everything(client, goods, ann) == shelf
 
 
+async def test_fields_that_are_not_the_clients_are_refused_in_all_documents(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    shelf = await filled(client, goods, SHELF, ann)
+    bodies: list[tuple[dict[str, str], Any, str]] = [
+        ({}, {"_owner": "me"}, "field.not_writable"),
+        ({}, {"id": None}, "field.not_writable"),
+        (JSON_PATCH, [{"op": "replace", "path": "/_version", "value": 9}], "field.not_writable"),
+        (OPERATIONS, {"inc": {"_version": 1}}, "field.not_writable"),
+        ({}, [], "patch.invalid"),
+        ({}, {"$set": {"price": 1}}, "document.invalid"),
+    ]
+    for headers, body, code in bodies:
+        answer = await client.patch(goods, params=KITCHEN, json=body, headers=ann | headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, code), answer.text
+    answer = await client.patch(goods, params=KITCHEN, content="price=1", headers=ann)
+    assert (answer.status_code, answer.json()["code"]) == (415, "media_type.unsupported")
+    assert await everything(client, goods, ann) == shelf
+
+
+async def test_requests_for_many_are_done_once_under_a_key(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
+) -> None:
+    created = [
+        await client.post(goods, json=SHELF, headers=ann | {"Idempotency-Key": "shelf"}) for _ in range(2)
+    ]
+    assert (created[0].status_code, created[0].content) == (201, created[1].content)
+    keyed = ann | OPERATIONS | {"Idempotency-Key": "dearer"}
+    changed = [
+        await client.patch(goods, params=KITCHEN, json={"inc": {"price": 1}}, headers=keyed) for _ in range(2)
+    ]
+    assert [answer.json() for answer in changed] == [{"data": {"matched": 2, "changed": 2}}] * 2
+    assert [each["price"] for each in await everything(client, goods, ann)] == [10.5, 4, 120]
+    refused = await client.post(goods, json=[MUG, {}], headers=ann | {"Idempotency-Key": "bad"})
+    assert (refused.status_code, len(await everything(client, goods, ann))) == (400, 3)
+
+
 async def test_a_patch_that_fits_all_documents_but_one_changes_none(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
