@@ -29,7 +29,7 @@ class Shape:
     """What a value may be: its kinds, its declared members, the rest of them, what an array holds.
 
     `rest` and `items` are None where nothing is said, `is_closed` where other members are refused, `is_loose`
-    where alternatives leave room for what none of them says. `collections` are those whose ids the value may be.
+    where alternatives leave room for what none of them says. `collections` are those whose ids it may hold.
     """
 
     kinds: frozenset[Kind] = JSON_KINDS

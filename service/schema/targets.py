@@ -36,7 +36,7 @@ def names(subschemas: Subschemas) -> Iterator[tuple[str, str]]:
 
 
 def only_one(place: Place, collections: frozenset[str]) -> str | None:
-    """Give the collection that the values at a place are ids of, if any; DefinitionInvalid when of several."""
+    """Give the collection that the values at a place are ids of, if any; DefinitionInvalid for several."""
     if len(collections) > 1:
         one, other = sorted(collections)[:2]
         detail = f"a field has ids of one collection, not of both `{one[:80]}` and `{other[:80]}`"
