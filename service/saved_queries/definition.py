@@ -140,4 +140,4 @@ def _begin(
 ) -> tuple[PipelineReader, Stages]:
     """Give the reader of a pipeline, and the stages before it that take away what nobody may see."""
     visible, hiding = without_hidden(root)
-    return PipelineReader(faults, parameters, Shape(visible, KEYS), fields_of), hiding
+    return PipelineReader(faults, parameters, Shape(visible, KEYS), fields_of), [*hiding]

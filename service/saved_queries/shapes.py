@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from service.query.fields import Field
@@ -69,7 +70,8 @@ def with_member(root: Field, path: Path, field: Field) -> Field:
     return replace(root, fields={**root.fields, name: member})
 
 
-def without_hidden(root: Field) -> tuple[Field, list[dict[str, Any]]]:
+@lru_cache(maxsize=256)
+def without_hidden(root: Field) -> tuple[Field, tuple[dict[str, Any], ...]]:
     """Give a collection's Field and the stages that take away every write-only member, at any depth.
 
     Where such members cannot be named one by one (below undeclared names, in schemas that contain
@@ -77,7 +79,7 @@ def without_hidden(root: Field) -> tuple[Field, list[dict[str, Any]]]:
     """
     hidden = leading_to(reachable(root), lambda field: field.write_only)
     if root not in hidden:
-        return root, []
+        return root, ()
     cut = _Cut(hidden)
     stages: list[dict[str, Any]] = []
     if root.others in hidden:
@@ -86,7 +88,9 @@ def without_hidden(root: Field) -> tuple[Field, list[dict[str, Any]]]:
         root = replace(root, others=None)
     visible = cut.members(root, (), frozenset({root}))
     paths = [path for path in cut.paths if not any(path[:length] in cut.paths for length in range(len(path)))]
-    return visible, [*stages, {"$unset": sorted(map(".".join, paths))}] if paths else stages
+    if paths:
+        stages.append({"$unset": sorted(map(".".join, paths))})
+    return visible, tuple(stages)
 
 
 class _Cut:
