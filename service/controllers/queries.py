@@ -1,11 +1,17 @@
 """Listing with the query as a body, for what does not fit a URL."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 from litestar import Controller, Response, post
 from litestar.params import FromPath
 
+from service.controllers import once
 from service.controllers.requests import AnyRequest, collection_of, json_of, json_response, only_parameters
 from service.documents import encoding, expanding, reading
 from service.documents.targets import Targets
+from service.errors import ParameterInvalid
 from service.guards import MayAct, principal
 from service.query import parse_query
 
@@ -16,17 +22,32 @@ class QueriesController(Controller):
     path = "/api/{collection:str}/query"
 
     @post("/", guards=[MayAct("list")], status_code=200)
+    @once.takes_key
     async def query_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
         """Give one page of documents, as the list does; its neighbours are told by cursors, without links.
 
-        It has no ETag: what a POST answers is not what a GET of its address would give (RFC 9110, 9.3.3), and
-        is not stored.
+        It has no ETag, and is stored nowhere: what a POST answers is not what its address stands for, and
+        without a Content-Location no cache may give it again (RFC 9110, 9.3.3).
         """
         found = collection_of(request, collection)
         only_parameters(request)
         targets = Targets(request.app.state.registry, principal(request))
         query = parse_query(await json_of(request), found.description.schema.root, targets.fields_of)
-        to_read = expanding.to_read(targets, found, query)
-        page = await reading.find(found, principal(request), to_read, request.app.state.cursors)
-        views = await expanding.page(targets, found, page.documents, query)
+        with _by_pointers():
+            to_read = expanding.to_read(targets, found, query)
+            page = await reading.find(found, principal(request), to_read, request.app.state.cursors)
+            views = await expanding.page(targets, found, page.documents, query)
         return json_response(encoding.list_bytes(views, page))
+
+
+@contextmanager
+def _by_pointers() -> Iterator[None]:
+    """Have failures name the body's members, where the engine names a list's parameters."""
+    try:
+        yield
+    except ParameterInvalid as failure:
+        failure.errors = tuple(
+            replace(each, parameter=None, pointer=f"/{each.parameter}") if each.parameter else each
+            for each in failure.errors
+        )
+        raise

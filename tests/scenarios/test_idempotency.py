@@ -316,8 +316,9 @@ async def test_an_answer_too_large_to_remember_is_replayed_without_its_body(
     ],
 )
 async def test_a_header_that_is_not_one_key_is_400_and_nothing_is_done(
-    client: httpx.AsyncClient, goods: str, ann: dict[str, str], sent: list[tuple[str, str]]
+    client: httpx.AsyncClient, ann: dict[str, str], sent: list[tuple[str, str]]
 ) -> None:
+    goods = "/api/products"
     answer = await client.post(goods, json=MUG, headers=[*ann.items(), *sent])
     assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
     assert await listed(client, goods) == []
@@ -339,6 +340,16 @@ async def test_where_a_key_would_mean_nothing_it_is_refused(
     answer = await client.request(method, path, json={}, headers=admin | {"Idempotency-Key": "k"})
     assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
     assert answer.json()["detail"] == "Idempotency-Key is not heeded at this address"
+
+
+async def test_a_query_by_post_changes_nothing_and_so_may_have_any_key(
+    client: httpx.AsyncClient, goods: str, ann: dict[str, str], app: Litestar
+) -> None:
+    for expected in (0, 1):
+        answer = await client.post(f"{goods}/query", json={}, headers={"Idempotency-Key": "1"})
+        assert (answer.status_code, len(answer.json()["data"])) == (200, expected)
+        await client.post(goods, json=MUG, headers=ann)
+    assert await app.state.database.motor["_idempotency"].count_documents({}) == 0
 
 
 async def test_what_is_idempotent_by_itself_takes_no_notice_of_a_key(
