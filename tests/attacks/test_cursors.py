@@ -1,0 +1,120 @@
+"""Attacks through cursors: none is taken that was not given out for this very list, and none tells more."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any
+
+import bson
+import pytest
+
+from service.query.cursors import SIGNATURE_BYTES, Cursors, list_id
+from service.query.keyset import Place
+from service.query.lists import ListQuery, SortKey
+from tests.attacks.conftest import Place as Attacked
+from tests.attacks.conftest import Siege, made
+
+QUERY = {"sort": "-price", "limit": "1"}
+
+
+async def given_out(siege: Siege, path: str, query: dict[str, str]) -> str:
+    """Give a cursor that the service itself wrote."""
+    page = (await siege.client.get(path, params=query)).json()
+    if "next" not in page:
+        await made(siege, path, {"name": "Cup", "price": 1}, "ann")
+        page = (await siege.client.get(path, params=query)).json()
+    cursor: str = page["next"]
+    return cursor
+
+
+def raw(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def text(content: bytes) -> str:
+    return urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def with_operator(cursor: str) -> str:
+    """Give the cursor with an operator of the database for a value, under its old signature."""
+    content = raw(cursor)
+    value = bson.encode({"values": [{"$ne": None}, {"$gt": ""}], "is_backward": False})
+    return text(content[:9] + value + content[-SIGNATURE_BYTES:])
+
+
+def signed_by_another(cursor: str) -> str:
+    return Cursors("a guess").write(raw(cursor)[1:9], Place((0, "x"))) or ""
+
+
+FORGERIES: list[Any] = [
+    pytest.param(lambda cursor: cursor[:-1], id="A9-cut"),
+    pytest.param(lambda cursor: cursor[: len(cursor) // 2], id="A9-half"),
+    pytest.param(lambda cursor: cursor + "AAAA", id="A9-longer"),
+    pytest.param(lambda cursor: text(b"\x02" + raw(cursor)[1:]), id="A9-of-another-version"),
+    pytest.param(lambda cursor: text(raw(cursor)[:-SIGNATURE_BYTES]), id="A9-unsigned"),
+    pytest.param(lambda cursor: text(raw(cursor)[:-1] + bytes([raw(cursor)[-1] ^ 1])), id="A9-one-bit"),
+    pytest.param(with_operator, id="A9-operators-as-values"),
+    pytest.param(signed_by_another, id="A9-signed-by-another"),
+    pytest.param(lambda _: "null", id="A9-null"),
+    pytest.param(lambda _: "x" * 5000, id="A9-long"),
+]
+
+
+@pytest.mark.parametrize("forge", FORGERIES)
+async def test_a_forged_cursor_is_400_in_a_url_and_in_a_body(
+    siege: Siege, place: Attacked, forge: Any
+) -> None:
+    forged = forge(await given_out(siege, place.path, QUERY))
+    before = siege.stored()
+    in_url = await siege.client.get(place.path, params=QUERY | {"cursor": forged})
+    in_body = await siege.client.post(f"{place.path}/query", json={"sort": "-price", "cursor": forged})
+    for answer in (in_url, in_body):
+        assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
+    (by_name,), (by_pointer,) = in_url.json()["errors"], in_body.json()["errors"]
+    assert (by_name["parameter"], by_pointer["pointer"]) == ("cursor", "/cursor")
+    assert by_name["code"] == by_pointer["code"]
+    assert siege.stored() == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"sort": "price"}, id="A9-of-another-order"),
+        pytest.param({"sort": "-price,name"}, id="A9-of-a-longer-order"),
+        pytest.param({}, id="A9-of-no-order"),
+        pytest.param({"sort": "-price", "filter[price][gte]": "0"}, id="A9-of-another-filter"),
+        pytest.param({"sort": "-price", "filter": '{"name":{"exists":true}}'}, id="A9-of-a-filter-in-json"),
+    ],
+)
+async def test_a_cursor_of_another_list_is_400(siege: Siege, place: Attacked, other: dict[str, str]) -> None:
+    cursor = await given_out(siege, place.path, QUERY)
+    answer = await siege.client.get(place.path, params=other | {"cursor": cursor})
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["parameter"], error["code"]) == (400, "cursor", "cursor")
+
+
+async def test_a_cursor_of_another_collection_is_400(siege: Siege) -> None:
+    here, there = (place.path for place in siege.places.values())
+    cursor = await given_out(siege, here, QUERY)
+    assert (await siege.client.get(here, params=QUERY | {"cursor": cursor})).status_code == 200
+    answer = await siege.client.get(there, params=QUERY | {"cursor": cursor})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "cursor")
+
+
+@pytest.mark.parametrize("hidden", ["secret", "parts.key"])
+async def test_no_cursor_leads_along_a_hidden_field(siege: Siege, hidden: str) -> None:
+    """Even one that is signed well, as if the field had not always been hidden."""
+    sort = (SortKey(tuple(hidden.split("."))),)
+    name = list_id("vault 1", ListQuery(sort=sort))
+    cursor = Cursors("any").write(name, Place(("a", "id")))
+    for query in ({"sort": hidden}, {"sort": hidden, "cursor": cursor or ""}):
+        answer = await siege.client.get("/api/vault", params=query)
+        assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
+        assert answer.json()["errors"][0]["code"] == "unknown_field"
+        assert "s3cret" not in answer.text
+
+
+async def test_a_cursor_carries_no_hidden_value(siege: Siege) -> None:
+    await made(siege, "/api/vault", {"name": "Chest", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "ann")
+    cursor = await given_out(siege, "/api/vault", {"sort": "name", "limit": "1"})
+    assert b"Box" in raw(cursor)
+    for hidden in (b"s3cret", b"k3y"):
+        assert hidden not in raw(cursor)
