@@ -1,0 +1,74 @@
+"""docs/saved-queries.md is true: each request is sent, each table is that of the code, each row is legal."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pymongo
+import pytest
+import pytest_asyncio
+from bson import ObjectId
+
+from service.app import create_app
+from service.saved_queries import accumulators, functions, limits
+from service.saved_queries.parameters import TYPES
+from service.saved_queries.stages import NAMES
+from service.settings import load
+from tests.conftest import SECRET, connect, opened
+from tests.query.examples import Example, agrees, read_page
+
+PATH = Path(__file__).parents[2] / "docs" / "saved-queries.md"
+TEXT = PATH.read_text()
+PAGE = read_page(PATH)
+TABLES = [accumulators.as_markdown(), functions.as_markdown(), limits.as_markdown()]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def reader(mongodb_uri: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of a service that holds the page's dataset."""
+    settings = load(
+        _env_file=None,
+        environment="development",
+        mongodb_uri=mongodb_uri,
+        database=f"test_{uuid4().hex[:12]}",
+        jwt_secret=SECRET,
+        rate_limit="off",
+        log_level="error",
+    )
+    app = create_app(settings)
+    token = app.state.tokens.issue(str(ObjectId()), ["admin"])
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    async with opened(app), connect(app) as client:
+        for request in PAGE.dataset:
+            answer = await client.post(request.target, content=request.body, headers=headers)
+            assert answer.status_code == 201, answer.text
+        yield client
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
+        mongodb.drop_database(settings.database)
+
+
+@pytest.mark.parametrize("example", PAGE.examples, ids=lambda example: str(example.request))
+async def test_an_example_of_the_page_is_answered_as_it_says(
+    reader: httpx.AsyncClient, example: Example
+) -> None:
+    answer = await reader.get(example.request.target)
+    assert answer.status_code == example.status, answer.text
+    if not agrees(example.answer, answer.json()):
+        assert answer.json() == example.answer  # says what differs
+
+
+@pytest.mark.parametrize("line", [line for table in TABLES for line in table.splitlines()])
+def test_the_page_has_every_row(line: str) -> None:
+    assert line in TEXT.splitlines()
+
+
+def test_the_page_tells_of_every_stage_and_type_and_of_no_other_stage() -> None:
+    rows = re.findall(r'^\| `(\{"(\w+)": .*?\})` \|', TEXT, re.MULTILINE)
+    stages = TEXT.split("## Stages")[1].split("## Accumulators")[0]
+    told = {name for written, name in rows if written in stages and len(json.loads(written)) == 1}
+    assert told == set(NAMES)
+    assert all(f"`{name}`" in TEXT for name in (*TYPES, "array"))
