@@ -18,7 +18,7 @@ from service.query.places import (
 )
 from service.query.problems import shown
 from service.query.tree import And, Compare, Node, Or, Path
-from service.query.values import Unreadable, array_from_json, comparable_kinds, from_json, from_text
+from service.query.values import Unreadable, arrays_from_json, comparable_kinds, from_json, from_text
 
 MAXIMUM_SIZE = 2**31 - 1
 _LONGEST_SIZE = len(str(MAXIMUM_SIZE))
@@ -128,7 +128,7 @@ def _readings(field: Field, kinds: frozenset[Kind], operator: Operator, value: A
         return [None]
     try:
         if isinstance(value, list) and operator.takes_arrays:
-            return [array_from_json(field, value)]
+            return [*arrays_from_json(field, value)]
         return _bounded_text(operator, from_json(kinds, value))
     except Unreadable as problem:
         raise Unfit(f"{described(value)} is {problem}", "type") from None

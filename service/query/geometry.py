@@ -231,6 +231,11 @@ def _folds_back(start: Flat, end: Flat, other_start: Flat, other_end: Flat) -> b
 
 
 def _meet(start: Flat, end: Flat, other_start: Flat, other_end: Flat) -> bool:
+    for axis in (0, 1):  # most edges are far apart, which is quickly seen
+        low, high = sorted((start[axis], end[axis]))
+        other_low, other_high = sorted((other_start[axis], other_end[axis]))
+        if max(low, other_low) - min(high, other_high) > _TOUCHING:
+            return False
     sides = _side(start, end, other_start) * _side(start, end, other_end)
     other_sides = _side(other_start, other_end, start) * _side(other_start, other_end, end)
     if sides < 0 and other_sides < 0:

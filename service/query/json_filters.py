@@ -9,6 +9,7 @@ from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_DEPTH
 from service.query.operators import OPERATORS, PLACES, Operator, Takes
 from service.query.paths import find, report_unknown
+from service.query.places import cost
 from service.query.problems import Problems, escaped, shown
 from service.query.tree import EVERYTHING, And, Compare, Elem, Node, Not, Or, Path, all_of
 
@@ -122,6 +123,8 @@ class FilterReader:
             elif operator.takes is Takes.CONDITION:
                 parts.append(self._elem(path, field, operand, here))
             else:
+                if name in PLACES:
+                    self.count(cost(operand) - 1)
                 parts.append(self._compare(path, field, operator, operand, here))
         return parts
 

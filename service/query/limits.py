@@ -17,6 +17,7 @@ MAXIMUM_CURSOR_CHARACTERS = 4096
 MAXIMUM_CURSOR_VALUES_BYTES = 1024
 MAXIMUM_ESTIMATED = 10_000
 MAXIMUM_POLYGON_POSITIONS = 100
+POSITIONS_OF_A_CONDITION = 5
 MAXIMUM_DISTANCE_M = 10_000_000
 MAXIMUM_PATH_NAMES = 32
 MAXIMUM_SORT_KEYS = 8
@@ -44,6 +45,7 @@ MEANINGS = MappingProxyType(
         "MAXIMUM_CURSOR_VALUES_BYTES": "bytes of the values to sort by that a cursor carries",
         "MAXIMUM_ESTIMATED": "documents that `count=estimated` counts when there is a filter or a rule",
         "MAXIMUM_POLYGON_POSITIONS": "positions of all rings of a polygon of `within`",
+        "POSITIONS_OF_A_CONDITION": "positions of a polygon that count as one condition",
         "MAXIMUM_DISTANCE_M": "metres of `near`, a quarter of the way around the globe",
         "MAXIMUM_PATH_NAMES": "names of one dotted path",
         "MAXIMUM_SORT_KEYS": "fields of `sort`",

@@ -86,9 +86,10 @@ def _element(condition: Node, *, is_negated: bool) -> Filter:
 
     So does `$geoWithin`, which MongoDB takes only alone.
     """
-    operators = [_operator(part, is_negated=is_negated) for part in on_element(condition)]
-    if sum(_is_on_place(part) for part in on_element(condition)) > 1:
+    parts = on_element(condition)
+    if sum(map(_is_on_place, parts)) > 1:
         raise ValueError("two places in the condition of one element")
+    operators = [_operator(part, is_negated=is_negated) for part in reversed(parts)]
     element: Filter = {}
     for one in sorted(operators, key=_stands_alone, reverse=True):
         clashes = one.keys() & element.keys() or _stands_alone(element)

@@ -19,7 +19,7 @@ from service.query.geometry import (
     fault,
 )
 from service.query.kinds import Kind
-from service.query.limits import MAXIMUM_DISTANCE_M, MAXIMUM_POLYGON_POSITIONS
+from service.query.limits import MAXIMUM_DISTANCE_M, MAXIMUM_POLYGON_POSITIONS, POSITIONS_OF_A_CONDITION
 
 _CIRCLE_NUMBERS, _BOX_NUMBERS = 3, 4
 _SHORTEST_RING = 4
@@ -57,6 +57,13 @@ def can_hold_place(field: Field) -> bool:
         and all((part.fields.get(name) or part.others) is not None for name in ("type", "coordinates"))
         for part in (field, field.items)
     )
+
+
+def cost(value: Any) -> int:
+    """Tell as how many conditions the right side of an operator on places counts, before it is read."""
+    rings = value.get("polygon") if isinstance(value, Mapping) else None
+    positions = sum(len(ring) for ring in rings if isinstance(ring, list)) if isinstance(rings, list) else 0
+    return max(1, positions // POSITIONS_OF_A_CONDITION)
 
 
 def circle_of_text(text: str) -> Circle:

@@ -71,7 +71,7 @@ def from_text(kinds: frozenset[Kind], text: str) -> list[Any]:
     Traceback (most recent call last):
     service.query.values.Unreadable: not a number
     """
-    return _readings(_readers_of_text(kinds), text)
+    return _readings(_readers_of_text(kinds), kinds, text)
 
 
 def from_json(kinds: frozenset[Kind], value: Any) -> list[Any]:
@@ -80,13 +80,30 @@ def from_json(kinds: frozenset[Kind], value: Any) -> list[Any]:
     >>> from_json(frozenset({Kind.DECIMAL}), 12.5)
     [Decimal128('12.5')]
     """
-    return _readings(_readers_of_json(kinds), value)
+    return _readings(_readers_of_json(kinds), kinds, value)
 
 
-def array_from_json(field: Field, elements: list[Any], depth: int = 0) -> tuple[Any, ...]:
-    """Read a JSON array as a whole value of an array's field; Unreadable says what it is not."""
+def arrays_from_json(field: Field, elements: list[Any]) -> list[tuple[Any, ...]]:
+    """Read a JSON array as all that it can be at a field: the whole value, or one element of it.
+
+    Unreadable says what it is not.
+    """
+    found: list[tuple[Any, ...]] = []
+    problem: Unreadable | None = None
+    for place in (field, field.items):
+        try:
+            if place is not None and not place.write_only and Kind.ARRAY in place.kinds:
+                found.append(_array(place, elements))
+        except Unreadable as error:
+            problem = error
+    if not found:
+        raise problem or Unreadable(phrase(comparable_kinds(field)))
+    return found[:1] if found[0] == found[-1] else found
+
+
+def _array(field: Field, elements: list[Any], depth: int = 0) -> tuple[Any, ...]:
     if Kind.ARRAY not in field.kinds:
-        raise Unreadable(phrase(field.kinds))
+        raise Unreadable("not an array that this field can hold")
     if len(elements) > MAXIMUM_LIST_LENGTH or depth > MAXIMUM_DEPTH:
         raise Unreadable("not an array within the limits")
     return tuple(_element(field, element, depth) for element in elements)
@@ -104,13 +121,13 @@ def _element(field: Field, element: Any, depth: int) -> Any:
     if isinstance(element, list):
         if items is None:
             raise Unreadable("not an array of simple values")
-        return array_from_json(items, element, depth + 1)
+        return _array(items, element, depth + 1)
     if element is None and Kind.NULL in kinds:
         return None
     return from_json(kinds, element)[0]
 
 
-def _readings(readers: tuple[Reader, ...], value: Any) -> list[Any]:
+def _readings(readers: tuple[Reader, ...], kinds: frozenset[Kind], value: Any) -> list[Any]:
     found, problems = [], []
     for read in readers:
         try:
@@ -118,7 +135,7 @@ def _readings(readers: tuple[Reader, ...], value: Any) -> list[Any]:
         except Unreadable as problem:
             problems.append(str(problem))
     if not found:
-        raise Unreadable(" and ".join(dict.fromkeys(problems)) or "not comparable with this field")
+        raise Unreadable(" and ".join(dict.fromkeys(problems)) or phrase(kinds))
     return found
 
 

@@ -101,7 +101,7 @@ def test_an_id_within_an_element_is_a_field_like_any_other() -> None:
          "there is no field `secret`"),
         ({"vault": {"elem": {"key": "x"}}}, "operator", "/vault/elem",
          "`elem` needs an array whose elements are described"),
-        ({"parts": 5}, "type", "/parts", "`5` is not comparable with this field"),
+        ({"parts": 5}, "type", "/parts", "`5` is not an array"),
         ({"address": 5}, "operator", "/address",
          "`address` is an object; compare its members, as `object.member`"),
         ({"or": []}, "form", "/or", "`or` needs at least one filter"),

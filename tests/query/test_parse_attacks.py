@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from service.errors import ParameterInvalid
-from service.query import (
-    parse_list,
-)
+from service.query import parse_list, parse_query
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_PARAMETERS
 from tests.query.shop import SHOP, an_array, an_object, of, refused, without_hidden
@@ -40,6 +38,35 @@ def test_a_hidden_field_is_refused_exactly_as_one_that_does_not_exist(hidden: st
         with pytest.raises(ParameterInvalid) as caught:
             parse_list([ask(hidden)], fields)
         bodies.append(caught.value.problem(instance="/api/shop", request_id="1"))
+    assert bodies[0] == bodies[1]
+    assert bodies[0]["errors"][0]["code"] in {"unknown_field", "unknown_parameter"}
+
+
+STAR = [[position % 7 + position / 100, position * 3 % 11] for position in range(99)] + [[0, 0]]
+
+
+@pytest.mark.parametrize(
+    "hidden", ["secret", "address.secret", "parts.secret", "parts.0.secret", "note.secret", "vault.key"]
+)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda name: {"filter": {name: "x"}},
+        lambda name: {"filter": {"or": [{"not": {name: {"near": {"point": [1, 2], "distance_m": 3}}}}]}},
+        lambda name: {"filter": {"parts": {"elem": {name.removeprefix("parts."): {"exists": True}}}}},
+        lambda name: {"sort": ["-" + name]},
+        lambda name: {"fields": ["name", name]},
+        lambda name: {"expand": [name]},
+        lambda name: {name: "x"},
+    ],
+)
+def test_a_hidden_field_is_refused_in_a_body_as_one_that_does_not_exist(hidden: str, ask: Any) -> None:
+    """A7, A8, A9."""
+    bodies = []
+    for fields in (SHOP, SHOP_WITHOUT_HIDDEN):
+        with pytest.raises(ParameterInvalid) as caught:
+            parse_query(ask(hidden), fields)
+        bodies.append(caught.value.problem(instance="/api/shop/query", request_id="1"))
     assert bodies[0] == bodies[1]
     assert bodies[0]["errors"][0]["code"] in {"unknown_field", "unknown_parameter"}
 
@@ -96,6 +123,8 @@ def test_the_elements_of_a_hidden_list_cannot_be_compared() -> None:
         ("filter[" + "a." * 30_000 + "a]", "1"),
         ("filter[" + "prise" * 10_000 + "]", "1"),
         ("sort", "-name," * 10_000),
+        ("filter", json.dumps({"place": {"within": {"polygon": [[[0, 0]] * 5000]}}})),
+        ("filter", json.dumps({"or": [{"place": {"within": {"polygon": [STAR]}}}] * 20})),
     ],
     ids=lambda parameter: f"{parameter[0][:20]} {parameter[1][:20]}",
 )
