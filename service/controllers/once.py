@@ -16,6 +16,9 @@ from service.idempotency.claims import Claims
 from service.idempotency.keys import KeyedRequest
 from service.idempotency.steps import Step, alone
 
+DISTINGUISHING = ("content-type", "if-match", "if-none-match")
+"""The headers that make a request with the same body another one; those that only shape the answer do not."""
+
 REPLAYED = {"Idempotency-Replayed": "true"}
 
 Handler = TypeVar("Handler", bound=Callable[..., Coroutine[Any, Any, Response[bytes]]])
@@ -81,8 +84,7 @@ async def _keyed(request: AnyRequest) -> KeyedRequest | None:
         request.scope["method"].encode(),
         request.scope["path"].encode("utf-8", "surrogateescape"),
         request.scope["query_string"],
-        request.headers.get("content-type", "").encode("latin-1"),
-        request.headers.get("if-match", "").encode("latin-1"),
+        *(", ".join(request.headers.getall(name, [])).encode("latin-1") for name in DISTINGUISHING),
         await request.body(),
     )
     return KeyedRequest.of(principal(request), key, parts)

@@ -67,6 +67,10 @@ async def paths(siege: Siege) -> list[str]:
     await made(siege, "/api/collections", {"name": name, "schema": schema, "rules": rules}, "admin")
     anns = await made(siege, f"/api/{name}", {"text": "Ann's", "hidden": "x"}, "ann")
     bobs = await made(siege, f"/api/{name}", {"text": "Bob's"}, "bob")
+    schema = {"type": "object", "properties": {"note": {"type": "string", "x-collection": name}}}
+    rules = {"read": "anyone", "create": "user"}
+    await made(siege, "/api/collections", {"name": f"{name}s", "schema": schema, "rules": rules}, "admin")
+    link = await made(siege, f"/api/{name}s", {"note": anns["id"]}, "bob")
     mug = siege.places["code-first"].mug["id"]
     return [
         *(f"/api/{name}", f"/api/{name}?fields=text", f"/api/{name}?filter[text][exists]=true&sort=-id"),
@@ -80,7 +84,8 @@ async def paths(siege: Siege) -> list[str]:
             "/api/goods",
         ),
         *("/api/collections", "/api/collections/goods", "/api/profile", "/api/openapi.json", "/docs"),
-        "/api/nothing",
+        *(f"/api/{name}s", f"/api/{name}s?expand=note", f"/api/{name}s/{link['id']}?expand=note"),
+        *(f"/api/{name}s/{link['id']}", f"/api/{name}/{anns['id']}?fields=text", "/api/nothing"),
     ]
 
 

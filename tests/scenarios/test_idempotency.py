@@ -142,11 +142,12 @@ async def test_changes_under_many_keys_meet_and_are_all_done_and_remembered(
         {"json": MUG | {"price": 1}},
         {"headers": {"Content-Type": "application/json; charset=utf-8"}, "json": MUG},
         {"headers": {"If-Match": '"1"'}, "json": MUG},
+        {"headers": {"If-None-Match": "*"}, "json": MUG},
         {"params": {"a": "1"}, "json": MUG},
         {"method": "PATCH", "json": MUG},
         {"path": "/other", "method": "PATCH", "json": MUG},
     ],
-    ids=["body", "media type", "condition", "query", "method", "path"],
+    ids=["body", "media type", "If-Match", "If-None-Match", "query", "method", "path"],
 )
 async def test_another_request_with_the_key_is_422_and_does_nothing(
     client: httpx.AsyncClient, ann: dict[str, str], key: dict[str, str], changed: dict[str, Any]
