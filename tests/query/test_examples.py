@@ -3,7 +3,7 @@
 How to write an example, for whoever adds a section to the page:
 
 - a block fenced as `json POST /api/...` is data: all such blocks are sent first, in order, by an
-  administrator, the documents of an array one after the other;
+  administrator;
 - a block fenced as `http` is a request: its first line `GET /api/hotels?filter[stars]=5`, headers on the
   lines below it, and after an empty line a body. Nothing is percent-encoded but `+` (`%2B`) and `&` in values
   (`%26`). Examples are sent by nobody, without a token, in any order: they read and change nothing;
@@ -52,10 +52,8 @@ async def reader(mongodb_uri: str) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     async with opened(app), connect(app) as client:
         for request in PAGE.dataset:
-            body = json.loads(request.body)
-            for each in body if isinstance(body, list) else [body]:
-                answer = await client.post(request.target, json=each, headers=headers)
-                assert answer.status_code == 201, answer.text
+            answer = await client.post(request.target, content=request.body, headers=headers)
+            assert answer.status_code == 201, answer.text
         yield client
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
         mongodb.drop_database(settings.database)

@@ -1,0 +1,53 @@
+"""Indexes that classes declare: built when the service starts, in the place of what cannot be beside them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from litestar import Litestar
+
+from models import Product
+from service.app import create_app
+from service.database import Database
+from service.definitions import building, indexes
+from service.query.fields import Field
+from service.query.kinds import Kind
+from service.settings import Settings
+from tests.conftest import opened
+
+FIELDS = Field(
+    kinds=frozenset({Kind.OBJECT}),
+    fields={name: Field(frozenset({Kind.STRING})) for name in ("name", "description")},
+)
+
+
+def text_keys(information: Mapping[str, Any]) -> list[list[str]]:
+    return [sorted(index["weights"]) for index in information.values() if "weights" in index]
+
+
+async def test_the_indexes_of_a_class_are_there_when_the_service_has_started(app: Litestar) -> None:
+    database: Database = app.state.database
+    built = await database.motor["products"].index_information()
+    (wanted,) = indexes.parse(Product.indexes, FIELDS)
+    assert built[wanted.name]["weights"] == {"description": 1, "name": 1}
+    assert app.state.registry.get("products").description.indexes == (wanted,)
+
+
+async def test_another_text_index_gives_way_to_the_one_of_the_class(
+    database: Database, settings: Settings
+) -> None:
+    products = database.motor["products"]
+    await products.create_index([("name", "text")], name="of_before")
+    async with opened(create_app(settings)):
+        assert text_keys(await products.index_information()) == [["description", "name"]]
+
+
+async def test_an_index_that_documents_break_is_left_out(database: Database) -> None:
+    things = database.motor["things"]
+    await things.insert_many([{"name": "a"}, {"name": "a"}])
+    wanted = indexes.parse([{"fields": ["name"], "unique": True}, {"text": ["name"]}], FIELDS)
+    await building.ensure(things, wanted)
+    assert set(await things.index_information()) == {"_id_", wanted[1].name}
+    await things.delete_many({})
+    for _ in range(2):
+        await building.ensure(things, wanted)
+        assert set(await things.index_information()) == {"_id_", *(index.name for index in wanted)}
