@@ -165,7 +165,7 @@ def _check(faults: Faults, name: str, schema: Any, pointer: str) -> None:
         items = schema.get("items")
         types = _types(items) if isinstance(items, dict) else []
         pointer += "/items"
-    if not types or any(each not in TYPES for each in types):
+    if not types or not all(isinstance(each, str) and each in TYPES for each in types):
         detail = "a parameter says its `type`: of " + ", ".join(TYPES) + ", or an array with `items` of these"
         faults.add(detail, "type", f"{pointer}/type")
 

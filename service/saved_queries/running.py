@@ -3,6 +3,7 @@
 from typing import Any, NoReturn
 
 import pymongo
+from bson.errors import InvalidBSON
 from pymongo.errors import OperationFailure, PyMongoError
 
 from service.access.principals import Principal
@@ -25,7 +26,8 @@ TOO_LARGE = frozenset({4568, 10334, 16493, 17419, 17420})
 TOO_MUCH_MEMORY = frozenset({146, 292, 16819, 16945})
 """Codes of a stage beyond its 100 MB, which may not go to disk."""
 
-BAD_VALUE, TYPE_MISMATCH = 2, 14
+UNFIT = frozenset({2, 14, 15, 159, 241})
+"""Codes of bad values, other types, overflows and failed conversions: the named ones."""
 
 FIRST_ASSERTION = 14_000
 """From here on codes have no names: they are of single functions that were given what they do not take."""
@@ -63,6 +65,8 @@ async def run(
     try:
         with pymongo.timeout(TIME_LIMIT_S):
             return await _answer(collection, present, pipeline)
+    except InvalidBSON:  # a time beyond the year 9999
+        raise _unfit() from None
     except PyMongoError as error:
         if error.timeout and await registry.database.is_reachable():
             raise _too_expensive(f"takes longer than {TIME_LIMIT_S:g} seconds") from None
@@ -128,10 +132,14 @@ def _translate(error: PyMongoError) -> NoReturn:
         raise _too_expensive("makes a document of more than MongoDB's 16 MB") from None
     if code in TOO_MUCH_MEMORY:
         raise _too_expensive("needs more memory than a stage may have") from None
-    if code in {BAD_VALUE, TYPE_MISMATCH} or code >= FIRST_ASSERTION:
-        detail = "A document holds a value that the query cannot compute with"
-        raise QueryUnfit(detail, hint="Have its pipeline `match` the documents that it can.") from None
+    if code in UNFIT or code >= FIRST_ASSERTION:
+        raise _unfit() from None
     raise error
+
+
+def _unfit() -> QueryUnfit:
+    detail = "A document holds a value that the query cannot compute with"
+    return QueryUnfit(detail, hint="Have its pipeline `match` the documents that it can.")
 
 
 def _too_expensive(what: str) -> QueryTooExpensive:

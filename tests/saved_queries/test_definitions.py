@@ -65,6 +65,7 @@ TABLE: list[tuple[Any, str, str]] = [
     (stages({"limit": 1}, p={}), f"{SCHEMA}/type", "type"),
     (stages({"limit": 1}, p={"type": "object"}), f"{SCHEMA}/type", "type"),
     (stages({"limit": 1}, p={"type": ["string", "object"]}), f"{SCHEMA}/type", "type"),
+    (stages({"limit": 1}, p={"type": [{}]}), f"{SCHEMA}/type", "type"),
     (stages({"limit": 1}, p={"type": "array"}), f"{SCHEMA}/items/type", "type"),
     (stages({"limit": 1}, p={"type": "array", "items": {"type": "array"}}), f"{SCHEMA}/items/type", "type"),
     (stages({"limit": 1}, p={"type": "array", "items": {"type": "object"}}), f"{SCHEMA}/items/type", "type"),

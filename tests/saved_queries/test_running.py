@@ -1,6 +1,7 @@
 """Running saved queries: who sees what, how parameters are read, what is refused, what is bounded."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -305,6 +306,8 @@ async def test_a_query_that_grows_too_large_is_stopped(
     ("name", "members"),
     [
         ("sum_of_parts", {"price": "dear"}),
+        ("sum_of_parts", {"price": datetime(9999, 12, 31, tzinfo=UTC), "parts": 2**50}),
+        ("sum_of_parts", {"price": datetime(9999, 12, 31, tzinfo=UTC), "parts": 2**63 - 1}),
         ("two_arrays", {"tags": ["a"], "makers": ["b", "c"]}),
     ],
 )
