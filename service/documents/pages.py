@@ -163,7 +163,8 @@ class Reader:
             is_inclusion = any(self.projection.values())
             computed = {SORT_VALUES: 1, HAS_ARRAYS: 1} if is_inclusion else {}
             stages = [*stages, {"$project": self.projection | computed}]
-        cursor = self.documents.aggregate(stages, batchSize=self.limit + 1, session=session(), **options)
+        # With room in the batch for one more than there can be, MongoDB need not be asked for others.
+        cursor = self.documents.aggregate(stages, batchSize=self.limit + 2, session=session(), **options)
         return [document async for document in cursor]
 
 

@@ -19,8 +19,8 @@ CHEAPEST_FIRST = {"sort": "price,name", "limit": "3"}
 @pytest.fixture
 async def shelf(client: httpx.AsyncClient, goods: str, ann: dict[str, str]) -> str:
     """Give the path of a collection with a few products."""
-    for number, price in enumerate(PRICES):
-        await created(client, goods, {"name": f"Mug {number}", "price": price, "tags": ["mug"]}, ann)
+    mugs = [{"name": f"Mug {number}", "price": price, "tags": ["mug"]} for number, price in enumerate(PRICES)]
+    assert (await client.post(goods, json=mugs, headers=ann)).status_code == 201
     return goods
 
 
@@ -234,13 +234,35 @@ async def test_a_count_says_how_sure_it_is(
 ) -> None:
     page = await listed(client, shelf, **query)
     assert (page["total"], page["count"]) == (total, count)
-    body = {name: int(text) if text.isdecimal() else text for name, text in query.items() if "[" not in name}
+    body: dict[str, Any] = {
+        name: int(text) if text.isdecimal() else text for name, text in query.items() if "[" not in name
+    }
     if "filter[price][lte]" in query:
         body["filter"] = {"price": {"lte": 2}}
     elif "filter[name]" in query:
         body["filter"] = {"name": "none"}
     answer = await client.post(f"{shelf}/query", json=body)
     assert (answer.json()["total"], answer.json()["count"]) == (total, count)
+
+
+@pytest.mark.parametrize(
+    ("query", "operations"),
+    [
+        ({}, 1),
+        ({"sort": "price", "limit": "2"}, 1),
+        ({"sort": "price", "limit": "2", "page": "2", "fields": "-name"}, 1),
+        ({"sort": "price", "limit": "2", "count": "exact"}, 2),
+    ],
+)
+async def test_a_list_asks_the_database_once_and_a_count_once_more(
+    client: httpx.AsyncClient, shelf: str, app: Litestar, query: dict[str, str], operations: int
+) -> None:
+    database = app.state.database.motor
+    await database.command("profile", 2)
+    await listed(client, shelf, **query)
+    await database.command("profile", 0)
+    asked = {"ns": f"{database.name}.{shelf.rpartition('/')[2]}"}
+    assert await database["system.profile"].count_documents(asked) == operations
 
 
 @pytest.mark.parametrize("count", ["exact", "estimated"])

@@ -47,6 +47,7 @@ def test_ids_that_are_unique_and_of_one_type_are_the_documents_ids(
         ([{"id": HEX}, {"id": HEX.upper()}], f'the `id` "{HEX.upper()}" occurs more than once.'),
         ([{"id": 1}, {"id": "a"}], "`id` is an integer in some documents and text in others."),
         ([{"id": 1.5}], "some values of `id` cannot be in a URL."),
+        ([{"id": "query"}], "some values of `id` cannot be in a URL."),
         ([{"id": True}], "some values of `id` cannot be in a URL."),
         ([{"id": 2**53}], "some values of `id` cannot be in a URL."),
         ([{"id": {"a": 1}}], "some values of `id` cannot be in a URL."),
