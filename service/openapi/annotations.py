@@ -1,4 +1,4 @@
-"""What must be known of a schema's parts to show them in another way: what is hidden, fixed, given, a format."""
+"""What must be known of a schema's parts to show them in another way: what is hidden, fixed, or a format."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from service.schema.subschemas import IN_PLACE, REFERENCES, Subschemas
 _OF_THE_VALUE = IN_PLACE - {"not"}
 _CERTAIN = frozenset({*REFERENCES, "allOf"})
 _MEMBERS = frozenset({"properties", "patternProperties"})
+_FLAGS = ("readOnly", "writeOnly")
 _ELEMENTS = frozenset({"items", "prefixItems"})
 
 
@@ -18,13 +19,15 @@ _ELEMENTS = frozenset({"items", "prefixItems"})
 class Annotations:
     """Of one schema: pointers of subschemas whose values are of a sort, and names of members that are.
 
-    `hidden` values are write-only, `fixed` ones read-only, `given` ones have a default.
+    `hidden` values are write-only, `fixed` ones read-only, `given` ones have a default, `referring` ones are
+    references to documents of a collection, or arrays of them.
     """
 
     subschemas: Subschemas
     hidden: frozenset[str]
     fixed: frozenset[str]
     given: frozenset[str]
+    referring: frozenset[str]
     kinds: dict[str, Kind]
 
     def names(self, pointers: frozenset[str]) -> frozenset[str]:
@@ -55,6 +58,11 @@ class Annotations:
                 waiting.extend(before.get(pointer, ()))
         return frozenset(found)
 
+    def holds_references(self, pointer: str) -> bool:
+        """Tell whether an object has members that are references: what they lead to stands beside them."""
+        steps = self.subschemas.steps[pointer]
+        return any(step.target in self.referring for step in steps if step.keyword in _MEMBERS)
+
     def shows_no_elements(self, pointer: str) -> bool:
         """Tell whether the elements of an array are hidden, so that it is read as an empty one."""
         targets = (step.target for step in self.subschemas.steps[pointer] if step.keyword in _ELEMENTS)
@@ -76,12 +84,13 @@ def annotate(subschemas: Subschemas) -> Annotations:
         hidden=having("writeOnly", _OF_THE_VALUE),
         fixed=having("readOnly", _OF_THE_VALUE),
         given=having("default", _CERTAIN),
+        referring=having("x-collection", _OF_THE_VALUE | _ELEMENTS),
         kinds=dict(_kinds(subschemas)),
     )
 
 
 def _is_marked(schema: Any, keyword: str) -> bool:
-    return keyword in schema if keyword == "default" else schema.get(keyword) is True
+    return schema.get(keyword) is True if keyword in _FLAGS else keyword in schema
 
 
 def _kinds(subschemas: Subschemas) -> Iterator[tuple[str, Kind]]:

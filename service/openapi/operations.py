@@ -113,6 +113,8 @@ class Operation:
         problems = {
             str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in self.statuses
         }
+        if any(isinstance(each, dict) and "content" in each for each in self.parameters):
+            problems["414"] = {"$ref": "#/components/responses/UrlTooLong"}
         operation: Schema = {"operationId": self.id, "tags": [self.tag], "summary": self.summary}
         if self.description:
             operation["description"] = self.description

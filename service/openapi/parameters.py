@@ -68,31 +68,21 @@ def _of_headers() -> dict[str, Schema]:
     return {
         "If-Match": _header(
             "If-Match",
-            "Versions, as `ETag` told them, of which the document must have one: else 412.",
+            'Versions such as `"3"`, as `ETag` told them, of which the document must have one: else 412.',
             TEXT,
-            example=TAG_EXAMPLE,
         ),
         "If-None-Match": _header(
-            "If-None-Match",
-            "Tags of answers that the client has: 304 when this is one.",
-            TEXT,
-            example=TAG_EXAMPLE,
+            "If-None-Match", "Tags of answers that the client has: 304 when this is one.", TEXT
         ),
         "If-None-Match.new": _header(
-            "If-None-Match", "`*`: only when there is no such document; else 412.", TEXT, example="*"
+            "If-None-Match", "`*`: only when there is no such document; else 412.", TEXT
         ),
         "Idempotency-Key": _header(
             "Idempotency-Key",
             "A key of the client's own for this request, such as a UUID: a repeat gets the first answer.",
             key,
-            example="8e03978e-40d5-43dd-bc93-6894a57f9324",
         ),
-        "Prefer": _header(
-            "Prefer",
-            "`return=minimal` for an answer without the document (RFC 7240).",
-            TEXT,
-            example="return=minimal",
-        ),
+        "Prefer": _header("Prefer", "`return=minimal` for an answer without the document (RFC 7240).", TEXT),
     }
 
 

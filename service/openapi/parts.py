@@ -22,8 +22,6 @@ _SYSTEM: dict[str, Schema] = {
 MANY = 10**9
 """More subschemas than a checked schema has."""
 
-_EXPANDED: Schema = {"_expanded": {"type": "object", "description": "What `expand` asked for, by its paths."}}
-
 
 class Part:
     """A collection, and the schemas of it that have been referred to."""
@@ -58,7 +56,7 @@ class Part:
             return ({"id": identity} if self.collection.description.options.may_supply_ids else {}), ()
         members = {"id": {**identity, "readOnly": True}, **_SYSTEM}
         if view is views.PART:
-            return {**members, **_EXPANDED}, ("id",)
+            return ({**members, **views.EXPANDED} if self.has_references else members), ("id",)
         return members, tuple(members) if view is views.DOCUMENT else ()
 
     def shown(self) -> Schema:

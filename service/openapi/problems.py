@@ -80,8 +80,12 @@ def schemas() -> dict[str, Schema]:
 
 
 def responses() -> dict[str, Schema]:
-    """Give the responses with problems, one for each status."""
-    return {f"Problem{status}": _response(status, failures) for status, failures in by_status().items()}
+    """Give the responses with problems, one for each status, and what the server itself refuses."""
+    told = {f"Problem{status}": _response(status, failures) for status, failures in by_status().items()}
+    return {
+        **told,
+        "UrlTooLong": {"description": "The URL is longer than the server reads, which says no more."},
+    }
 
 
 def _response(status: int, failures: list[type[Failure]]) -> Schema:

@@ -81,7 +81,7 @@ class Rewriter:
     def _rewritten(
         self, view: View, pointer: str, system: dict[str, Schema] | None, *, is_alternative: bool = False
     ) -> Schema | bool:
-        """Rewrite one subschema; `system` are the members that documents have beside their own, if it is theirs."""
+        """Rewrite one subschema; `system` are the members that documents have besides, where it is one."""
         schema = self._subschemas.schemas[pointer]
         if isinstance(schema, bool):
             return schema
@@ -182,6 +182,8 @@ class _Rules:
             written.pop("default", None)
         if view.is_read and self._annotations.shows_no_elements(pointer):
             written = {**_without(written, "items", "prefixItems", "minItems"), "maxItems": 0}
+        if view is views.PART and self._annotations.holds_references(pointer):
+            written["properties"] = {**written.get("properties", {}), **views.EXPANDED}
         kind = self._annotations.kinds.get(pointer)
         if kind is not None and view.is_read:
             return wire.as_read(written, kind)

@@ -58,6 +58,14 @@ def pointers_of(sort: Sort, annotations: Annotations) -> frozenset[str]:
     return pointers
 
 
+EXPANDED: Schema = {
+    "_expanded": {
+        "type": "object",
+        "description": "The documents that `expand` asked for, by their references.",
+    }
+}
+"""The member that has what references lead to, in each object that holds some."""
+
 _CONDITIONAL = ("not", "if", "then", "else", "dependentSchemas", "dependentRequired")
 _COUNTING = ("minProperties", "contains", "minContains", "maxContains", "uniqueItems")
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")

@@ -35,8 +35,9 @@ const page = window.SwaggerUIBundle({
 
 document.getElementById("caller").addEventListener("submit", (event) => {
   event.preventDefault();
+  const hadToken = Boolean(token);
   token = document.getElementById("token").value.trim().replace(/^Bearer\s+/i, "");
-  if (!token) {
+  if (hadToken && !token) {
     page.authActions.logout([SCHEME]);
   }
   page.specActions.download(CONTRACT);
