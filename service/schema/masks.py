@@ -107,16 +107,17 @@ class _Place:
 def read_only_removals(
     value: dict[str, Any], field: Field, present: dict[str, Any], guarded: frozenset[Field], pointer: str = ""
 ) -> Iterator[Violation]:
-    """Give the read-only members that are there at present and not in the value, through objects of both."""
+    """Give the read-only members of the present object, and of objects in it, that are not in the value."""
     for name, before in present.items():
         below = member(field, name)
         if below is None or below not in guarded:
             continue
-        if name not in value:
-            if below.read_only:
-                yield Violation(f"`{name[:80]}` is read-only", "read_only", pointer=pointer + escape(name))
-        elif isinstance(before, dict) and isinstance(value[name], dict):
-            yield from read_only_removals(value[name], below, before, guarded, pointer + escape(name))
+        if name not in value and below.read_only:
+            yield Violation(f"`{name[:80]}` is read-only", "read_only", pointer=pointer + escape(name))
+        elif isinstance(before, dict):
+            after = value.get(name)
+            now = after if isinstance(after, dict) else {}
+            yield from read_only_removals(now, below, before, guarded, pointer + escape(name))
 
 
 def identity(value: Any) -> Hashable:
@@ -137,7 +138,8 @@ def keep_unwritable(
 ) -> dict[str, Any]:
     """Give a replacing body with the read-only and write-only members that it leaves out.
 
-    As they are in `present`, through objects that both have; `kept` are the Fields that lead to such members.
+    As they are in `present`, through objects that both have; of an object that the body leaves out, the
+    read-only ones. `kept` are the Fields that lead to such members.
     """
     added: dict[str, Any] = {}
     for name, before in present.items():
@@ -147,6 +149,22 @@ def keep_unwritable(
         if name not in body:
             if below.read_only or below.write_only:
                 added[name] = before
+            elif isinstance(before, dict) and (part := _read_only_part(before, below)):
+                added[name] = part
         elif isinstance(before, dict) and isinstance(body[name], dict):
             added[name] = keep_unwritable(body[name], before, below, kept)
     return {**body, **added} if added else body
+
+
+def _read_only_part(value: dict[str, Any], field: Field) -> dict[str, Any]:
+    """Give the read-only members of an object, and those of objects in it."""
+    found: dict[str, Any] = {}
+    for name, before in value.items():
+        below = member(field, name)
+        if below is None:
+            continue
+        if below.read_only:
+            found[name] = before
+        elif isinstance(before, dict) and (part := _read_only_part(before, below)):
+            found[name] = part
+    return found

@@ -182,7 +182,7 @@ async def test_if_match_guards_every_change(
 
 
 INVALID: list[tuple[Any, list[tuple[str, str]]]] = [
-    ([], [("", "type")]),
+    ([], [("", "length")]),
     ("mug", [("", "type")]),
     ({}, [("/name", "required"), ("/price", "required")]),
     ({"name": "", "price": -1}, [("/name", "min_length"), ("/price", "minimum")]),

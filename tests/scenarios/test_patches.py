@@ -102,7 +102,7 @@ REFUSED: list[tuple[str, Any, int, str, list[str]]] = [
     (JSON_PATCH, [{"op": "copy", "from": "/name", "path": "/id"}], 400, NOT_WRITABLE, ["/id"]),
     (OPERATIONS, [], 400, "patch.invalid", [""]),
     (OPERATIONS, {"inc": {"name": 1}}, 400, "patch.invalid", ["/inc/name"]),
-    (OPERATIONS, {"inc": {"prise": 1}}, 400, "patch.invalid", ["/inc/prise"]),
+    (OPERATIONS, {"inc": {"prise": 1}}, 400, "document.invalid", ["/prise"]),
     (OPERATIONS, {"inc": {"price": -100}}, 400, "document.invalid", ["/price"]),
     (OPERATIONS, {"set": {"tags.4": "x"}}, 409, "patch.conflict", ["/set/tags.4"]),
     (OPERATIONS, {"inc": {"_version": 1}}, 400, NOT_WRITABLE, ["/inc/_version"]),

@@ -175,6 +175,13 @@ def test_a_replacement_keeps_what_the_client_could_not_write_or_see() -> None:
     body = {"secret": "new", "below": {}}
 
     assert schema.keep_unwritable(body, present) == {"secret": "new", "score": 1, "below": {"secret": "b"}}
+    assert GUARDED.keep_unwritable({"name": "new"}, PRESENT) == {
+        "name": "new",
+        "score": 1,
+        "whole": {"x": 1},
+        "below": {"score": 2},
+        "counts": {"a": 1},
+    }
     assert body == {"secret": "new", "below": {}}
     assert schema_with(name={}).keep_unwritable(body, present) is body
 
@@ -183,7 +190,8 @@ def test_a_replacement_keeps_what_the_client_could_not_write_or_see() -> None:
     ("body", "pointers"),
     [
         (PRESENT, []),
-        ({"name": "n"}, ["/score", "/whole"]),
+        ({"name": "n"}, ["/below/score", "/counts/a", "/score", "/whole"]),
+        (PRESENT | {"below": None}, ["/below/score"]),
         (PRESENT | {"below": {"name": "b"}}, ["/below/score"]),
         (PRESENT | {"rows": []}, []),
         (PRESENT | {"counts": {}}, ["/counts/a"]),

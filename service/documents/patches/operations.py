@@ -9,11 +9,11 @@ from service.documents import body as bodies
 from service.documents.patches import arrays, quantities
 from service.documents.patches.places import Missing, child, field_below, fresh, index, is_hidden
 from service.documents.patches.quantities import Unfit
-from service.errors import PatchConflict, PatchInvalid, Violation, suggestion
+from service.errors import Failure, PatchConflict, PatchInvalid, Violation, suggestion
 from service.query.fields import Field
 from service.registry import Collection
 from service.schema import Schema
-from service.schema.pointers import escape
+from service.schema.pointers import escape, join
 from service.strict_json import MAXIMUM_DEPTH, depth
 
 MAXIMUM_OPERATIONS = 1000
@@ -128,13 +128,17 @@ class Operations:
         return self.apply(document, collection.description.schema)
 
     def apply(self, document: dict[str, Any], schema: Schema) -> dict[str, Any]:
-        """Give a document of a schema as all operations make it; raises PatchInvalid, PatchConflict."""
+        """Give a document of a schema as all operations make it; raises PatchInvalid, PatchConflict.
+
+        Raises DocumentInvalid for a hidden field, as for one that the schema does not have: whether it can be
+        done would tell of the value.
+        """
         changed: dict[str, Any] = fresh(document)
         for operation in self._operations:
             try:
                 _apply(changed, schema, operation)
             except Unfit as problem:
-                violation = Violation(str(problem), problem.code, operation.pointer, hint=problem.hint)
+                violation = Violation(str(problem), problem.code, operation.pointer)
                 detail = f"{operation.pointer}: {problem}"
                 raise PatchInvalid(detail, errors=[violation]) from None
             except Missing:
@@ -153,13 +157,11 @@ def _apply(document: dict[str, Any], schema: Schema, operation: Operation) -> No
         return
     is_blind = operation.name == "set" and isinstance(container, dict)
     if is_hidden(below) and not is_blind:
-        raise _unknown(operation, field)
+        raise _unknown(operation.path, field)
     if isinstance(container, list):
         at = index(container, step)
         container[at] = CHANGES[operation.name](container[at], operation.value, below, schema)
         return
-    if below is None and operation.name != "set":
-        raise _unknown(operation, field)
     if step in container or operation.name != "pull":
         container[step] = CHANGES[operation.name](container.get(step), operation.value, below, schema)
 
@@ -173,7 +175,7 @@ def _container(
     for position, step in enumerate(operation.path[:-1]):
         below = field_below(field, container, step)
         if is_hidden(below):
-            raise _unknown(operation, field)
+            raise _unknown(operation.path[: position + 1], field)
         if isinstance(container, dict) and step not in container:
             made: dict[str, Any] = {}
             if operation.name not in {"unset", "pull"}:  # which put nothing anywhere
@@ -194,8 +196,8 @@ def _unset(container: Any, step: str) -> None:
     container.pop(step, None)
 
 
-def _unknown(operation: Operation, field: Field | None) -> Unfit:
-    """Give the failure for a field that is not there or that nobody may see, which is the same."""
-    name = ".".join(operation.path)[:80]
-    known = () if field is None else tuple(field.names())
-    return Unfit(f"`{name}` is not a field here", "unknown_field", hint=suggestion(operation.path[-1], known))
+def _unknown(path: Path, field: Field | None) -> Failure:
+    """Give the failure for a hidden field: what the validator says of one that the schema does not have."""
+    detail = f"`{path[-1][:80]}` is not a field of the schema"
+    hint = suggestion(path[-1][:80], () if field is None else tuple(field.names()))
+    return bodies.invalid([Violation(detail, "additional_properties", join(path), hint=hint)])

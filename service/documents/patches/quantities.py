@@ -25,9 +25,8 @@ Chosen = Callable[[Any, Any], Any]
 class Unfit(ValueError):
     """A value that an operation cannot be done with; says why."""
 
-    def __init__(self, detail: str, code: str, hint: str | None = None) -> None:
+    def __init__(self, detail: str, code: str) -> None:
         self.code = code
-        self.hint = hint
         super().__init__(detail)
 
 
@@ -96,7 +95,10 @@ def _sum(one: Number, other: Number) -> Number:
             raise Unfit("the sum is not a decimal of at most 34 digits", "range") from None
     if isinstance(one, int) and isinstance(other, float) and other.is_integer():
         other = int(other)
-    return one + other
+    try:
+        return one + other
+    except OverflowError:
+        raise Unfit("the sum is too large", "range") from None
 
 
 def _as_json(number: Number, field: Field, *, is_text: bool) -> Any:
