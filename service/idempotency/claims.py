@@ -153,12 +153,12 @@ class Claims:
             "_updated_at": "$$NOW",
             "_owner": {"$literal": request.owner},
         }
-        is_over = {"$lte": ["$expires_at", "$$NOW"]}  # also where nothing is: no date comes before all dates
+        is_over = _is_past("$expires_at")  # also where nothing is, which comes before all numbers
         is_abandoned = {
             "$and": [
                 {"$eq": ["$fingerprint", request.fingerprint]},
                 {"$not": "$is_done"},
-                {"$lte": ["$lease_until", "$$NOW"]},
+                _is_past("$lease_until"),
             ]
         }
         taken_over = {"$mergeObjects": ["$$ROOT", lease]}
@@ -197,3 +197,8 @@ class Claims:
     async def _end_lease(self, claim: Claim) -> None:
         with suppress(PyMongoError):  # then it ends by itself
             await self._notes.update_one(claim.condition, {"$set": {"lease_until": LONG_AGO}})
+
+
+def _is_past(moment: str) -> dict[str, Any]:
+    """Compare a field with now, as numbers: SecantusDB takes no date for later than `$$NOW`."""
+    return {"$lte": [{"$toLong": moment}, {"$toLong": "$$NOW"}]}
