@@ -1,0 +1,172 @@
+"""Who sees what in the contract, and how it is kept and renewed."""
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from service.access.principals import ANONYMOUS, Principal
+from service.openapi.cache import Contracts, Recent
+from service.registry import Collection
+from tests.conftest import Asker
+from tests.openapi.conftest import Fair
+
+SHOWN = {
+    "nobody": {"kinds", "trees", "shapes", "products", "loose-ends"},
+    "ann": {"kinds", "trees", "shapes", "products", "loose-ends"},
+    "keeper": {"kinds", "trees", "shapes", "products", "loose-ends", "loose_ends"},
+    "admin": {"kinds", "trees", "shapes", "products", "loose-ends", "loose_ends"},
+}
+OF_LOOSE_ENDS = {
+    "nobody": {"/api/loose-ends": {"post"}},
+    "ann": {
+        "/api/loose-ends": {"get", "post", "patch"},
+        "/api/loose-ends/query": {"post"},
+        "/api/loose-ends/queries": {"get"},
+        "/api/loose-ends/{id}": {"get", "put", "patch"},
+    },
+    "admin": {
+        "/api/loose-ends": {"get", "post", "patch", "delete"},
+        "/api/loose-ends/query": {"post"},
+        "/api/loose-ends/queries": {"get"},
+        "/api/loose-ends/{id}": {"get", "put", "patch", "delete"},
+    },
+}
+COLLECTIONS = {"kinds", "trees", "shapes", "loose-ends", "loose_ends", "products"}
+
+
+@pytest.mark.parametrize("who", SHOWN)
+async def test_callers_see_the_collections_that_they_may_use(fair: Fair, who: str) -> None:
+    contract = await fair.contract(who)
+    assert {path.split("/")[2] for path in contract["paths"]} & COLLECTIONS == SHOWN[who]
+    assert {tag["name"] for tag in contract["tags"]} & COLLECTIONS == SHOWN[who]
+
+
+@pytest.mark.parametrize("who", OF_LOOSE_ENDS)
+async def test_callers_see_the_operations_that_they_may_use(fair: Fair, who: str) -> None:
+    paths = (await fair.contract(who))["paths"]
+    seen = {path: set(methods) for path, methods in paths.items() if path.split("/")[2] == "loose-ends"}
+    assert seen == OF_LOOSE_ENDS[who]
+
+
+async def test_schemas_of_collections_that_are_not_shown_are_not_there(fair: Fair) -> None:
+    told = (await fair.client.get("/api/openapi.json")).text
+    assert "loose_ends" not in told
+    assert "Loose_ends" not in told
+
+
+async def test_nobody_is_told_the_version_of_the_program(fair: Fair) -> None:
+    contract = await fair.contract("nobody")
+    assert contract["info"]["version"] == "1.0.0"
+    assert contract["servers"] == [{"url": "/"}]
+
+
+async def test_the_contract_has_a_strong_tag_and_is_private_to_callers(fair: Fair) -> None:
+    answer = await fair.client.get("/api/openapi.json", headers=fair.people["ann"])
+    tag = answer.headers["etag"]
+    assert not tag.startswith("W/")
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert "Authorization" in answer.headers["vary"]
+    again = await fair.client.get("/api/openapi.json", headers=fair.people["ann"] | {"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    other = await fair.client.get("/api/openapi.json", headers=fair.people["admin"] | {"If-None-Match": tag})
+    assert other.status_code == 200
+    head = await fair.client.head("/api/openapi.json", headers=fair.people["ann"])
+    assert (head.headers["etag"], head.content) == (tag, b"")
+
+
+async def test_unknown_parameters_are_refused(fair: Fair) -> None:
+    answer = await fair.client.get("/api/openapi.json?version=2")
+    assert answer.status_code == 400
+
+
+async def test_a_change_of_a_definition_changes_the_contract(
+    client: httpx.AsyncClient, admin: dict[str, str], as_user: Asker
+) -> None:
+    async def told() -> Any:
+        answer = await client.get("/api/openapi.json")
+        return answer.headers["etag"], answer.json()
+
+    before, contract = await told()
+    assert "/api/films" not in contract["paths"]
+    film = {"type": "object", "properties": {"title": {"type": "string"}}}
+    body = {"name": "films", "schema": film, "rules": {"list": "anyone"}}
+    assert (await client.post("/api/collections", json=body, headers=admin)).status_code == 201
+    made, contract = await told()
+    assert set(contract["paths"]["/api/films"]) == {"get"}
+    change = {"schema": {"properties": {"year": {"type": "integer"}}}, "rules": {"create": "anyone"}}
+    assert (await client.patch("/api/collections/films", json=change, headers=admin)).status_code == 200
+    changed, contract = await told()
+    assert set(contract["paths"]["/api/films"]) == {"get", "post"}
+    assert contract["components"]["schemas"]["FilmsCreate"]["properties"]["year"] == {"type": "integer"}
+    await client.delete("/api/collections/films?confirm=films", headers=admin)
+    assert len({before, made, changed}) == 3
+    assert (await told())[0] == before
+
+
+class Counted(Contracts):
+    """Contracts that count how often one is built."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.built = 0
+
+    def _built(self, *arguments: Any) -> Any:
+        self.built += 1
+        return super()._built(*arguments)
+
+
+def user(*roles: str) -> Principal:
+    return Principal("user", "1", frozenset(roles))
+
+
+async def test_a_contract_is_built_once_for_all_who_see_the_same(fair: Fair) -> None:
+    collections = fair.app.state.registry.all()
+    contracts = Counted()
+    several = await asyncio.gather(*(contracts.get(collections, user("admin")) for _ in range(20)))
+    assert contracts.built == 1
+    assert len({id(each) for each in several}) == 1
+    editor = await contracts.get(collections, user("editor"))
+    assert editor is await contracts.get(collections, user("writer"))
+    assert contracts.built == 2
+    assert await contracts.get(collections, ANONYMOUS) is not editor
+
+
+async def test_200_collections_are_served_in_time(fair: Fair) -> None:
+    kinds: Collection = fair.app.state.registry.get("kinds")
+    many = [replace(kinds, name=f"kinds-{number}") for number in range(200)]
+    contracts = Contracts()
+    began_s = time.perf_counter()
+    first = await contracts.get(many, user("admin"))
+    built_s = time.perf_counter() - began_s
+    assert len(first.content) > 1_000_000
+    assert built_s < 3
+    began_s = time.perf_counter()
+    for _ in range(10):
+        assert await contracts.get(many, user("admin")) is first
+    assert (time.perf_counter() - began_s) / 10 < 0.02
+    changed = [*many[:-1], replace(many[-1], version=2)]
+    began_s = time.perf_counter()
+    assert (await contracts.get(changed, user("admin"))).content == first.content
+    assert time.perf_counter() - began_s < built_s
+
+
+def test_what_is_kept_is_bounded() -> None:
+    class Sized:
+        size_bytes = 40
+
+    recent: Recent[Sized] = Recent(100, 10)
+    for key in range(3):
+        recent.put(key, Sized())
+        assert recent.get(0) is not None or key == 2
+    assert [recent.get(key) is not None for key in range(3)] == [True, False, True]
+    recent.put("large", type("Large", (), {"size_bytes": 1000})())
+    assert [recent.get(key) is not None for key in (0, 2, "large")] == [False, False, True]
+    several: Recent[Sized] = Recent(10**9, 2)
+    for key in range(5):
+        several.put(key, Sized())
+    assert [several.get(key) is not None for key in range(5)] == [False] * 3 + [True] * 2
+
