@@ -1,11 +1,13 @@
 """A collection's schema, rewritten for each view into schemas of the contract that refer to each other."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from service.openapi import names, views, wire
 from service.openapi.annotations import Annotations, annotate
 from service.openapi.views import Schema, View
 from service.schema.subschemas import IN_PLACE, REFERENCES, Subschemas
+from service.schema.validators import build
 
 _SINGLE = frozenset(
     {
@@ -20,13 +22,16 @@ _MEMBERS = frozenset({"properties", "patternProperties", "additionalProperties",
 _PLAIN = frozenset(
     {
         "type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum",
-        "maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "maxContains",
+        "maxLength", "minLength", "maxItems", "minItems", "uniqueItems", "maxContains",
         "minContains", "maxProperties", "minProperties", "required", "dependentRequired", "format",
         "contentEncoding", "contentMediaType", "title", "description", "default", "deprecated", "readOnly",
         "writeOnly", "examples",
     }
 )  # fmt: skip
 """Keywords that are kept as they are; others are kept when they begin with `x-`, as OpenAPI asks."""
+
+
+_CLOSING = frozenset({"additionalProperties", "unevaluatedProperties"})
 
 
 class Rewriter:
@@ -42,6 +47,11 @@ class Rewriter:
             for pointer, steps in subschemas.steps.items()
             for step in steps
         }
+        self._patterns = [
+            build({"pattern": str(name)})
+            for _, keyword, name in self._children
+            if keyword == "patternProperties"
+        ]
         self._rules: dict[View, _Rules] = {}
         self._waiting: list[tuple[View, str]] = []
 
@@ -85,61 +95,56 @@ class Rewriter:
         schema = self._subschemas.schemas[pointer]
         if isinstance(schema, bool):
             return schema
+        here = _Here(view, pointer, system, is_alternative)
         written: Schema = {}
         for keyword, part in schema.items():
             if keyword in REFERENCES:
-                self._refer(view, pointer, keyword, system, written)
+                self._refer(here, keyword, written)
             elif keyword in _MAPS:
-                written[keyword] = {
-                    name: self._child(view, pointer, keyword, name, system, is_alternative=is_alternative)
-                    for name in part
-                    if not (keyword in _MEMBERS and self._is_absent(view, pointer, keyword, name))
-                }
+                written[keyword] = self._members(here, keyword, part)
             elif keyword in _LISTS:
-                children = [
-                    self._child(view, pointer, keyword, at, system, is_alternative=is_alternative)
-                    for at in range(len(part))
-                ]
+                children = [self._child(here, keyword, position) for position in range(len(part))]
                 written[keyword] = [*written.get(keyword, ()), *children]
             elif keyword in _SINGLE:
-                written[keyword] = self._child(
-                    view, pointer, keyword, None, system, is_alternative=is_alternative
-                )
-            elif (keyword in _PLAIN or keyword.startswith("x-")) and wire.is_known_elsewhere(keyword, part):
+                written[keyword] = self._child(here, keyword, None)
+            elif _is_told(keyword, part):
                 written[keyword] = part
+        if len(written.get("patternProperties", ())) < len(schema.get("patternProperties", ())):
+            written = _without(written, *_CLOSING)
         written = self._rules_of(view).applied(pointer, written)
         if is_alternative and view.is_patch:
-            written = {name: part for name, part in written.items() if name != "additionalProperties"}
-        return written if system is None else _with_room(written, system)
+            written = _without(written, "additionalProperties")
+        return written if system is None else self._with_room(written, system)
 
-    def _refer(
-        self, view: View, pointer: str, keyword: str, system: dict[str, Schema] | None, written: Schema
-    ) -> None:
-        target = self._children[pointer, keyword, None]
-        if system is not None:  # at the root the target has other members than elsewhere
-            written["allOf"] = [*written.get("allOf", ()), self._rewritten(view, target, system)]
+    def _refer(self, here: "_Here", keyword: str, written: Schema) -> None:
+        target = self._children[here.pointer, keyword, None]
+        if here.system is not None:  # at the root the target has other members than elsewhere
+            written["allOf"] = [*written.get("allOf", ()), self._rewritten(here.view, target, here.system)]
             return
-        self._waiting.append((view, target))
-        referred = names.reference(self._rules_of(view).names[target])
+        self._waiting.append((here.view, target))
+        referred = names.reference(self._rules_of(here.view).names[target])
         if "$ref" in written:
             written["allOf"] = [*written.get("allOf", ()), referred]
         else:
             written |= referred
 
-    def _child(
-        self,
-        view: View,
-        pointer: str,
-        keyword: str,
-        name: str | int | None,
-        system: dict[str, Schema] | None,
-        *,
-        is_alternative: bool,
-    ) -> Schema | bool:
-        target = self._children[pointer, keyword, name]
+    def _members(self, here: "_Here", keyword: str, part: dict[str, Any]) -> Schema:
+        """Rewrite the subschemas that have names, but for those that the view does not have."""
+        absent = here.view.absent if keyword in _MEMBERS else None
+        left_out = views.pointers_of(absent, self._annotations) if absent else frozenset[str]()
+        return {
+            name: self._child(here, keyword, name)
+            for name in part
+            if self._children[here.pointer, keyword, name] not in left_out
+            and (keyword != "patternProperties" or wire.is_pattern_of_all(name))
+        }
+
+    def _child(self, here: "_Here", keyword: str, name: str | int | None) -> Schema | bool:
+        view, target = here.view, self._children[here.pointer, keyword, name]
         if keyword in IN_PLACE:
-            here = None if keyword == "not" else system
-            return self._rewritten(view, target, here, is_alternative=is_alternative or keyword != "allOf")
+            system = None if keyword == "not" else here.system
+            is_alternative = here.is_alternative or keyword != "allOf"
+            return self._rewritten(view, target, system, is_alternative=is_alternative)
         if keyword in _ELEMENTS:
             return self._rewritten(view.of_elements, target, None)
         child = self._rewritten(view, target, None)
@@ -147,10 +152,24 @@ class Rewriter:
             return child
         return child if name is None and child is False else views.nullable(child)
 
-    def _is_absent(self, view: View, pointer: str, keyword: str, name: str) -> bool:
-        if view.absent is None:
-            return False
-        return self._children[pointer, keyword, name] in views.pointers_of(view.absent, self._annotations)
+    def _with_room(self, schema: Schema, system: dict[str, Any]) -> Schema:
+        """Give a schema of whole documents in which the system's members have their place."""
+        written = _without(schema, "propertyNames", "const", "enum", "maxProperties")
+        if any(pattern.is_valid(name) for pattern in self._patterns for name in system):
+            written = _without(written, "patternProperties", *_CLOSING)  # it would judge these members too
+        if not _CLOSING & written.keys() or not system:
+            return written
+        return {**written, "properties": {**dict.fromkeys(system, True), **written.get("properties", {})}}
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """The subschema that is being rewritten, and what it is part of."""
+
+    view: View
+    pointer: str
+    system: dict[str, Schema] | None
+    is_alternative: bool
 
 
 class _Rules:
@@ -194,16 +213,7 @@ def _without(schema: Schema, *keywords: str) -> Schema:
     return {name: part for name, part in schema.items() if name not in keywords}
 
 
-def _with_room(schema: Schema, system: dict[str, Any]) -> Schema:
-    """Give a schema of whole documents in which the system's members have their place."""
-    written = _without(schema, "propertyNames", "const", "enum", "maxProperties")
-    is_closed = any(
-        name in written and written[name] is not True
-        for name in ("additionalProperties", "unevaluatedProperties", "patternProperties")
-    )
-    if not is_closed or not system:
-        return written
-    if "patternProperties" in written:
-        written = _without(written, "patternProperties", "additionalProperties", "unevaluatedProperties")
-    own = written.get("properties", {})
-    return {**written, "properties": {**dict.fromkeys(system, True), **own}}
+def _is_told(keyword: str, part: Any) -> bool:
+    if keyword == "pattern":
+        return wire.is_pattern_of_all(part)
+    return keyword in _PLAIN or keyword.startswith("x-")

@@ -26,8 +26,8 @@ IDS: dict[Kind, dict[str, Any]] = {
 }
 """The schema of an id of each kind that ids can have."""
 
-_OURS_ALONE = re.compile(r"\(\?(?![:=!<])|\(\?P|\[\[:|\\[AzZ]")
-"""What our regular expressions know and those of ECMA 262, which OpenAPI means, do not."""
+_OURS_ALONE = re.compile(r"\(\?(?![:=!<])|\(\?P|\[\[:|\\[AzZ]|\\[pP]")
+"""What our regular expressions know, and not those of ECMA 262, which OpenAPI means, or of Python."""
 
 _OF_TEXTS = ("pattern", "minLength", "maxLength")
 _OF_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
@@ -41,13 +41,13 @@ def kind_of(schema: Schema) -> Kind | None:
     return FORMATS.get(str(schema.get("format")))
 
 
-def is_known_elsewhere(keyword: str, part: Any) -> bool:
-    """Tell whether other validators read a keyword's part as ours does: not every pattern of ours.
+def is_pattern_of_all(pattern: str) -> bool:
+    """Tell whether other regular expression engines read a pattern as ours does.
 
-    >>> is_known_elsewhere("pattern", "^[a-z]+$"), is_known_elsewhere("pattern", "(?i)a")
+    >>> is_pattern_of_all("^[a-z]+$"), is_pattern_of_all("(?i)a")
     (True, False)
     """
-    return keyword != "pattern" or _OURS_ALONE.search(part) is None
+    return _OURS_ALONE.search(pattern) is None
 
 
 def told(schema: Schema, kind: Kind) -> Schema:

@@ -97,7 +97,10 @@ SHAPES: dict[str, Any] = {
         "pair": {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}], "items": False},
     },
     "allOf": [
-        {"if": {"properties": {"kind": {"const": "circle"}}}, "then": {"properties": {"radius": {"type": "number"}}}},
+        {
+            "if": {"properties": {"kind": {"const": "circle"}}},
+            "then": {"properties": {"radius": {"type": "number"}}},
+        },
         {"patternProperties": {"^x-": {"type": "string"}}},
     ],
     "dependentRequired": {"inner": ["name"]},
@@ -109,7 +112,10 @@ SHAPES: dict[str, Any] = {
 LOOSE: dict[str, Any] = {
     "type": "object",
     "anyOf": [
-        {"properties": {"a": {"type": "string"}, "hidden": {"type": "string", "writeOnly": True}}, "required": ["hidden"]},
+        {
+            "properties": {"a": {"type": "string"}, "hidden": {"type": "string", "writeOnly": True}},
+            "required": ["hidden"],
+        },
         {"properties": {"a": {"type": "string"}, "open": {"type": "string"}}, "required": ["open"]},
     ],
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from tests.openapi.conftest import Fair
 from tests.openapi.definitions import KINDS_DOCUMENT
@@ -120,11 +120,17 @@ async def test_lists_in_every_form(ann: Checked) -> None:
     first = (await ann.ask("GET", "/api/kinds?limit=1&sort=-whole&count=exact", 200)).json()
     after = (await ann.ask("GET", f"/api/kinds?limit=1&sort=-whole&cursor={first['next']}", 200)).json()
     assert "page" not in after
-    await ann.ask("GET", "/api/kinds?fields=text&q=hello&count=estimated", 400)
+    await ann.ask("GET", "/api/kinds?fields=text&q=hello&count=estimated", 200)
     await ann.ask("GET", "/api/kinds?fields=text&q=hello", 200)
     await ann.ask("GET", "/api/kinds?filter[whole][gte]=1&filter[day]=2026-11-22", 200)
     conditions = {"or": [{"whole": {"in": [7]}}, {"not": {"labels": {"all": ["a"]}}}], "nested.a": 1}
-    query = {"filter": conditions, "sort": ["-whole", "text"], "fields": ["text"], "limit": 2, "count": "exact"}
+    query = {
+        "filter": conditions,
+        "sort": ["-whole", "text"],
+        "fields": ["text"],
+        "limit": 2,
+        "count": "exact",
+    }
     await ann.ask("POST", "/api/kinds/query", 200, json=query)
     await ann.ask("POST", "/api/kinds/query", 400, json={"filter": {"none": 1}})
     await ann.ask("GET", "/api/kinds/queries", 200)

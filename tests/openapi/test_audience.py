@@ -169,4 +169,3 @@ def test_what_is_kept_is_bounded() -> None:
     for key in range(5):
         several.put(key, Sized())
     assert [several.get(key) is not None for key in range(5)] == [False] * 3 + [True] * 2
-

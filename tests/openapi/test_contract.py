@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service.errors import catalogue
@@ -101,7 +101,11 @@ async def test_every_example_is_valid(fair: Fair) -> None:
     count = 0
     for path, method, operation in operations(contract):
         answers = [each for each in operation["responses"].values() if "$ref" not in each]
-        for part in (*answers, *contract["components"]["responses"].values(), operation.get("requestBody", {})):
+        for part in (
+            *answers,
+            *contract["components"]["responses"].values(),
+            operation.get("requestBody", {}),
+        ):
             for media in part.get("content", {}).values():
                 if "example" in media:
                     count += 1
