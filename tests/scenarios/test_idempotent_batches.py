@@ -8,18 +8,12 @@ import httpx
 import pytest
 from litestar import Litestar
 
-MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen", "tags": ["blue"]}
-PER_REQUEST = {"x-request-id", "idempotency-replayed"}
+from tests.scenarios.repeats import MUG, listed, shown
 
 
 @pytest.fixture
 def headers(ann: dict[str, str]) -> dict[str, str]:
     return ann | {"Idempotency-Key": str(uuid4())}
-
-
-def shown(answer: httpx.Response) -> tuple[int, dict[str, str], bytes]:
-    own = {name: value for name, value in answer.headers.items() if name not in PER_REQUEST}
-    return answer.status_code, own, answer.content
 
 
 def batch(goods: str, *, atomic: bool, price: float = 1) -> dict[str, Any]:
@@ -32,11 +26,6 @@ def batch(goods: str, *, atomic: bool, price: float = 1) -> dict[str, Any]:
         {"op": "patch", "collection": name, "id": {"_ref": "cup"}, "patch": {"price": price}},
     ]
     return {"atomic": atomic, "operations": operations}
-
-
-async def listed(client: httpx.AsyncClient, goods: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await client.get(goods)).json()["data"]
-    return found
 
 
 @pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "each"])
