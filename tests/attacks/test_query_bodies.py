@@ -61,7 +61,6 @@ ASKING: list[Any] = [
     pytest.param('{"fields":"{name}"}', id="A9-fields"),
     pytest.param('{"fields":["-{name}"]}', id="A9-left-out"),
     pytest.param('{"expand":["{name}"]}', id="A10-expand"),
-    pytest.param('{"{name}":"x"}', id="A11-member"),
 ]
 NAMES = [("secret", "zzzzzz"), ("parts.key", "parts.zzz"), ("parts.0.key", "parts.0.zzz")]
 
