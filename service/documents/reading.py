@@ -93,7 +93,7 @@ async def find(
     try:
         part, total = await _part_and_total(reader, _place(cursors, name, query), query)
     except OperationFailure as error:
-        raise _refusal(collection, error) from None
+        raise _refusal(collection, query, error) from None
     return Page(
         documents=part.documents,
         limit=query.limit,
@@ -150,11 +150,12 @@ async def _part_and_total(
     return part, total
 
 
-def _refusal(collection: Collection, error: OperationFailure) -> Exception:
+def _refusal(collection: Collection, query: ListQuery, error: OperationFailure) -> Exception:
     """Give our failure for the things in a parsed query that MongoDB alone can know to be wrong."""
-    if error.code == BAD_VALUE:
+    if error.code == BAD_VALUE and len(query.sort) > 1:
         detail = "two of the fields to sort by hold arrays in one document"
         return ParameterInvalid(detail, errors=[Violation(detail, "parallel_arrays", parameter="sort")])
-    if error.code == INDEX_NOT_FOUND:
+    is_without_search = error.code == BAD_VALUE and query.search is not None  # the substitute's answer
+    if error.code == INDEX_NOT_FOUND or is_without_search:
         return unsearchable(collection.description.schema.root)
     return error
