@@ -103,7 +103,9 @@ def _condition(field: Field, schemas: dict[str, Schema]) -> Schema:
 
 
 def _value(kinds: frozenset[Kind]) -> Schema:
-    return {"type": sorted({"null", *(each for kind in kinds for each in _TYPES.get(kind, ("string",)))})}
+    types = {each for kind in kinds for each in _TYPES.get(kind, ("string",))}
+    # Where it can only be null, nothing is said: openapi-fetch takes members of that type for forbidden ones.
+    return {"type": sorted({"null", *types})} if types else {}
 
 
 def _operators(kinds: frozenset[Kind], value: Schema) -> Iterator[tuple[str, Schema]]:

@@ -224,3 +224,13 @@ async def test_definitions_and_health(root: Checked) -> None:
     await root.ask("DELETE", "/api/collections/films", 400)
     await root.ask("DELETE", "/api/collections/films?confirm=films", 200)
     await root.ask("GET", "/api/collections/films", 404)
+
+
+async def test_methods_that_are_not_told_are_405(root: Checked) -> None:
+    for path, methods in root.contract["paths"].items():
+        place = path.replace("{id}", "1" * 24).replace("{name}", "kinds")
+        for method in {"get", "post", "put", "patch", "delete", "trace"} - set(methods):
+            answer = await root.fair.client.request(method, place, headers=root.fair.people["admin"])
+            assert (answer.status_code, answer.json()["code"]) == (405, "method.not_allowed"), (method, path)
+            allowed = {each.strip().lower() for each in answer.headers["allow"].split(",")}
+            assert allowed - {"head", "options"} == set(methods), path

@@ -1,0 +1,55 @@
+"""A service in a process of its own, for programs that know it by its contract alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pymongo
+from bson import ObjectId
+
+from service.access.tokens import Tokens
+from tests.conftest import SECRET
+from tests.live.processes import running
+from tests.openapi.definitions import DEFINITIONS, KINDS_DOCUMENT
+
+SHEAF = ("-c", "from service.cli import main; main()", "serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where the service is, the token of an administrator, and the id of a document of `kinds`."""
+
+    url: str
+    token: str
+    kind_id: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+@contextmanager
+def serving(mongodb_uri: str) -> Iterator[Served]:
+    name = f"test_{uuid4().hex[:12]}"
+    variables = {
+        "MONGODB_URI": mongodb_uri,
+        "SHEAF_DATABASE": name,
+        "SHEAF_JWT_SECRET": SECRET,
+        "SHEAF_LOG_LEVEL": "error",
+        "SHEAF_PORT": "0",
+        "SHEAF_RATE_LIMIT": "off",
+        "SHEAF_WORKERS": "1",
+    }
+    token = Tokens(SECRET, [], "sheaf", "sheaf", 900).issue(str(ObjectId()), ["admin"])
+    with running(*SHEAF, variables=variables) as service:
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=service.url, headers=headers) as client:
+            for definition in DEFINITIONS:
+                assert client.post("/api/collections", json=definition).status_code == 201
+            made = client.post("/api/kinds", json=KINDS_DOCUMENT).json()["data"]
+        yield Served(service.url, token, made["id"])
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
+        mongodb.drop_database(name)
