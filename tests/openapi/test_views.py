@@ -1,0 +1,206 @@
+"""What becomes of a schema in each view; the contract refuses nothing that the service accepts."""
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, cast
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+
+from service import schema as schemas
+from service.documents import encoding, patches
+from service.openapi import views, wire
+from service.openapi.rewriting import Rewriter
+from service.openapi.views import View
+from service.query.kinds import Kind
+from service.registry import Collection
+from service.schema import Schema
+from service.schema.subschemas import collect
+from tests.openapi.definitions import KINDS, KINDS_DOCUMENT, LOOSE, SHAPES, TREE
+
+SYSTEM: dict[str, Any] = {"id": True, "_version": True}
+
+
+def written(schema: dict[str, Any], view: View) -> Any:
+    """Give the schemas of a view of a schema, of which `X` and the view's name is the first."""
+    rewriter = Rewriter("X", collect(schema, 10_000))
+    rewriter.write(view, SYSTEM if view is not views.CREATE else {})
+    return rewriter.schemas
+
+
+@pytest.mark.parametrize(
+    ("schema", "view", "expected"),
+    [
+        ({"properties": {"a": {"writeOnly": True}}, "required": ["a"]}, views.DOCUMENT, {}),
+        ({"properties": {"a": {"readOnly": True}}, "required": ["a"]}, views.CREATE, {}),
+        (
+            {"properties": {"a": {"default": 1}}, "required": ["a"]},
+            views.CREATE,
+            {"properties": {"a": {"default": 1}}},
+        ),
+        (
+            {"properties": {"a": {"default": 1}}, "required": ["a"]},
+            views.REPLACE,
+            {"required": ["a"], "properties": {"a": {}}},
+        ),
+        (
+            {"properties": {"a": {"type": "string", "format": "int64"}}},
+            views.DOCUMENT,
+            {
+                "properties": {
+                    "a": {
+                        "type": ["integer", "string"],
+                        "format": "int64",
+                        "pattern": wire.PATTERNS[Kind.INT64],
+                    }
+                }
+            },
+        ),
+        (
+            {"properties": {"a": {"enum": ["5", "x"], "format": "int64"}}},
+            views.DOCUMENT,
+            {
+                "properties": {
+                    "a": {"enum": [5, "x"], "format": "int64", "pattern": wire.PATTERNS[Kind.INT64]}
+                }
+            },
+        ),
+        (
+            {"properties": {"a": {"type": "string", "format": "decimal", "pattern": "^1"}}},
+            views.CREATE,
+            {
+                "properties": {
+                    "a": {
+                        "type": "string",
+                        "format": "decimal",
+                        "pattern": "^1",
+                        "allOf": [{"pattern": wire.PATTERNS[Kind.DECIMAL]}],
+                    }
+                }
+            },
+        ),
+        (
+            {"properties": {"a": {"items": {"writeOnly": True}, "minItems": 1}}},
+            views.DOCUMENT,
+            {"properties": {"a": {"maxItems": 0}}},
+        ),
+        (
+            {"oneOf": [{"required": ["a"]}, {"required": ["b"]}], "properties": {"a": {"writeOnly": True}}},
+            views.DOCUMENT,
+            {"anyOf": [{}, {"required": ["b"]}]},
+        ),
+        (
+            {"properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False},
+            views.PATCH,
+            {"properties": {"a": {"type": ["integer", "null"]}}},
+        ),
+        (
+            {"additionalProperties": False, "maxProperties": 2, "propertyNames": {"maxLength": 2}},
+            views.REPLACE,
+            {"additionalProperties": False},
+        ),
+        ({"patternProperties": {".": {"type": "null"}}, "additionalProperties": False}, views.DOCUMENT, {}),
+    ],
+)
+def test_a_view_says_what_crosses_the_wire(
+    schema: dict[str, Any], view: View, expected: dict[str, Any]
+) -> None:
+    root = written({"type": "object", **schema}, view)["X" + view.name]
+    system = {} if view is views.CREATE else SYSTEM
+    members = expected.pop("properties", {})
+    assert root == {"type": "object", **expected, "properties": {**system, **members}}
+
+
+def test_references_lead_to_schemas_of_the_same_view() -> None:
+    found = written(TREE, views.PATCH) | written(TREE, views.CREATE)
+    node = (
+        found["XPatch.node"]["properties"]
+        if "XPatch.node" in found
+        else found["XPatch"]["allOf"][0]["properties"]
+    )
+    assert node["children"]["items"] == {"$ref": "#/components/schemas/XReplace.node"}
+    assert found["XCreate.node"]["properties"]["children"]["items"]["$ref"].endswith("XCreate.node")
+    assert "pin" not in written(TREE, views.DOCUMENT)["XDocument.node"]["properties"]
+
+
+def test_a_read_view_has_no_write_only_member_anywhere() -> None:
+    for schema in (KINDS, TREE, LOOSE):
+        for view in (views.DOCUMENT, views.PART):
+            text = str(written(schema, view))
+            assert "writeOnly" not in text
+            assert not any(f"'{name}':" in text for name in ("secret", "pin", "hidden"))
+
+
+NAMES = [
+    "text",
+    "kind",
+    "value",
+    "a",
+    "open",
+    "hidden",
+    "children",
+    "name",
+    "radius",
+    "nested",
+    "x-y",
+    "extra",
+]
+PLAIN = st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["a", "small", "circle", "5"])
+VALUES = st.recursive(
+    PLAIN | st.sampled_from(list(KINDS_DOCUMENT.values())),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=6,
+)
+MEMBERS = st.dictionaries(st.sampled_from([*NAMES, *KINDS_DOCUMENT]), VALUES, max_size=4)
+DOCUMENTS = st.one_of(
+    MEMBERS,
+    MEMBERS.map(lambda members: {**KINDS_DOCUMENT, **members}),
+    MEMBERS.map(lambda members: {"text": "x", **members}),
+    st.dictionaries(st.sampled_from(["value", "children", "pin"]), VALUES).map(
+        lambda more: {"value": 1, **more}
+    ),
+)
+FORMS = {"kinds": KINDS, "tree": TREE, "shapes": SHAPES, "loose": LOOSE, "free": {"type": "object"}}
+
+
+@cache
+def compiled(form: str) -> Schema:
+    return schemas.compile(FORMS[form])
+
+
+@cache
+def judge(form: str, view: View) -> Draft202012Validator:
+    found = written(FORMS[form], view)
+    others = written(FORMS[form], views.REPLACE) if view is views.PATCH else {}
+    whole = {"components": {"schemas": others | found}, "$ref": f"#/components/schemas/X{view.name}"}
+    return Draft202012Validator(whole)
+
+
+def shown(schema: Schema, document: dict[str, Any]) -> Any:
+    collection = cast("Collection", SimpleNamespace(description=SimpleNamespace(schema=schema)))
+    stored = {"_id": 1, **schema.encode(document), "_version": 1}
+    return orjson.loads(encoding.dump(encoding.view(collection, stored)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=150, deadline=None)
+@given(document=DOCUMENTS, patch=MEMBERS)
+def test_what_the_service_accepts_and_answers_is_in_the_contract(
+    form: str, document: dict[str, Any], patch: dict[str, Any]
+) -> None:
+    schema = compiled(form)
+    complete = schema.with_defaults(document)
+    if schema.violations(complete):
+        return
+    if not schema.read_only_violations(document, None):
+        assert [each.message for each in judge(form, views.CREATE).iter_errors(document)] == []
+    assert [each.message for each in judge(form, views.REPLACE).iter_errors(complete)] == []
+    read = shown(schema, complete)
+    assert [each.message for each in judge(form, views.DOCUMENT).iter_errors(read)] == []
+    part = {name: value for name, value in read.items() if name not in patch}
+    assert [each.message for each in judge(form, views.PART).iter_errors({"id": 1, **part})] == []
+    if not schema.violations(patches.merge(complete, patch)):
+        assert [each.message for each in judge(form, views.PATCH).iter_errors(patch)] == []
