@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 from bson import Decimal128
 
+from service.query.rings import Flat, Position, Ring, Vector, angle, center_of, flat, surrounds, touch, vector
+
 EARTH_RADIUS_M = 6_378_100.0
 """MongoDB's radius of the globe."""
 
@@ -17,13 +19,6 @@ WHOLE_TURN, HALF_TURN, QUARTER_TURN = 360.0, 180.0, 90.0
 _SLICE_DEGREES = 90.0
 _SEGMENTS_PER_DEGREE, _MOST_SEGMENTS = 4, 90
 """Edges between positions are great circles; a box's edges along the parallels are cut into short ones."""
-
-Position: TypeAlias = tuple[float, float]
-"""Longitude and latitude in degrees, in GeoJSON's order."""
-
-Vector: TypeAlias = tuple[float, float, float]
-
-Ring: TypeAlias = tuple[Position, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +30,7 @@ class Circle:
 
     def has(self, position: Position) -> bool:
         """Tell whether a position lies in it."""
-        return _angle(_vector(self.center), _vector(position)) <= self.distance_m / EARTH_RADIUS_M
+        return angle(vector(self.center), vector(position)) <= self.distance_m / EARTH_RADIUS_M
 
     def as_mongo(self) -> dict[str, Any]:
         """Give what `$geoWithin` takes."""
@@ -89,8 +84,8 @@ class Polygon:
     def has(self, position: Position) -> bool:
         """Tell whether a position lies in it: within an odd number of its rings."""
         center, rings = _flattened(self)
-        point = _flat(center, position)
-        return point is not None and sum(_surrounds(ring, point) for ring in rings) % 2 == 1
+        point = flat(center, position)
+        return point is not None and sum(surrounds(ring, point) for ring in rings) % 2 == 1
 
     def as_mongo(self) -> dict[str, Any]:
         """Give what `$geoWithin` takes."""
@@ -119,28 +114,21 @@ def fault(polygon: Polygon) -> str | None:
     MongoDB refuses what crosses or touches itself, and takes what is larger than half of the globe for the
     rest of it.
     """
-    center = _center(polygon.rings[0])
+    center = center_of(polygon.rings[0])
     rings: list[list[Flat]] = []
     for ring in polygon.rings:
-        points = [_flat(center, position) for position in ring]
+        points = [flat(center, position) for position in ring]
         if any(point is None for point in points):
             return "a polygon must be smaller than half of the globe"
         rings.append([point for point in points if point is not None])
-    if _touches_itself(rings):
+    if touch(rings):
         return "the rings of a polygon neither cross nor touch themselves or each other"
     outer, *holes = rings
-    if not all(_surrounds(outer, hole[0]) for hole in holes):
+    if not all(surrounds(outer, hole[0]) for hole in holes):
         return "the rings after the first are holes, which lie in it"
-    if any(_surrounds(one, other[0]) for one in holes for other in holes if one is not other):
+    if any(surrounds(one, other[0]) for one in holes for other in holes if one is not other):
         return "a polygon's holes do not lie in each other"
     return None
-
-
-Flat: TypeAlias = tuple[float, float]
-"""A position on the plane that touches the globe at a center: there, great circles are straight lines."""
-
-_NEAR_HORIZON = math.cos(math.radians(85))
-_TOUCHING = 1e-12
 
 
 def _normal(longitude: float) -> float:
@@ -151,119 +139,11 @@ def _is_on_globe(position: Position) -> bool:
     return abs(position[0]) <= HALF_TURN and abs(position[1]) <= QUARTER_TURN
 
 
-def _vector(position: Position) -> Vector:
-    longitude, latitude = math.radians(position[0]), math.radians(position[1])
-    shrunk = math.cos(latitude)
-    return shrunk * math.cos(longitude), shrunk * math.sin(longitude), math.sin(latitude)
-
-
-def _dot(one: Vector, other: Vector) -> float:
-    return one[0] * other[0] + one[1] * other[1] + one[2] * other[2]
-
-
-def _cross(one: Vector, other: Vector) -> Vector:
-    return (
-        one[1] * other[2] - one[2] * other[1],
-        one[2] * other[0] - one[0] * other[2],
-        one[0] * other[1] - one[1] * other[0],
-    )
-
-
-def _angle(one: Vector, other: Vector) -> float:
-    return math.atan2(math.hypot(*_cross(one, other)), _dot(one, other))
-
-
-def _center(ring: Ring) -> Vector:
-    """Give the middle direction of a ring's corners."""
-    vectors = [_vector(position) for position in ring[:-1]]
-    x, y, z = (math.fsum(parts) for parts in zip(*vectors, strict=True))
-    length = math.hypot(x, y, z)
-    return (x / length, y / length, z / length) if length > _TOUCHING else vectors[0]
-
-
-def _flat(center: Vector, position: Position) -> Flat | None:
-    """Project a position on the plane at the center (gnomonic); None beyond or near its horizon."""
-    vector = _vector(position)
-    height = _dot(center, vector)
-    if height < _NEAR_HORIZON:
-        return None
-    across = _cross((0.0, 0.0, 1.0) if abs(center[2]) < 0.9 else (1.0, 0.0, 0.0), center)  # noqa: PLR2004  # not along the center
-    length = math.hypot(*across)
-    east = (across[0] / length, across[1] / length, across[2] / length)
-    return _dot(east, vector) / height, _dot(_cross(center, east), vector) / height
-
-
 @lru_cache(maxsize=64)
 def _flattened(polygon: Polygon) -> tuple[Vector, list[list[Flat]]]:
-    center = _center(polygon.rings[0])
-    flat = [[_flat(center, position) for position in ring] for ring in polygon.rings]
-    return center, [[point for point in ring if point is not None] for ring in flat]
-
-
-def _surrounds(ring: list[Flat], point: Flat) -> bool:
-    """Tell whether a closed ring goes around a point, by the edges that a ray from it crosses."""
-    is_inside = False
-    for (x1, y1), (x2, y2) in pairwise(ring):
-        if (y1 > point[1]) != (y2 > point[1]) and point[0] < x1 + (point[1] - y1) / (y2 - y1) * (x2 - x1):
-            is_inside = not is_inside
-    return is_inside
-
-
-def _touches_itself(rings: list[list[Flat]]) -> bool:
-    edges = [(ring, position, *edge) for ring in rings for position, edge in enumerate(pairwise(ring))]
-    for number, (ring, position, start, end) in enumerate(edges):
-        if _distance(start, start, end) < _TOUCHING and math.dist(start, end) < _TOUCHING:
-            return True
-        for other_ring, other_position, other_start, other_end in edges[:number]:
-            gap = abs(position - other_position)
-            is_next = ring is other_ring and gap in (1, len(ring) - 2)
-            if is_next and _folds_back(start, end, other_start, other_end):
-                return True
-            if not is_next and _meet(start, end, other_start, other_end):
-                return True
-    return False
-
-
-def _folds_back(start: Flat, end: Flat, other_start: Flat, other_end: Flat) -> bool:
-    """Tell whether two edges with a corner in common lie upon each other."""
-    corner, one, other = (start, end, other_start) if start == other_end else (end, start, other_end)
-    return _distance(one, corner, other) < _TOUCHING or _distance(other, corner, one) < _TOUCHING
-
-
-def _meet(start: Flat, end: Flat, other_start: Flat, other_end: Flat) -> bool:
-    for axis in (0, 1):  # most edges are far apart, which is quickly seen
-        low, high = sorted((start[axis], end[axis]))
-        other_low, other_high = sorted((other_start[axis], other_end[axis]))
-        if max(low, other_low) - min(high, other_high) > _TOUCHING:
-            return False
-    sides = _side(start, end, other_start) * _side(start, end, other_end)
-    other_sides = _side(other_start, other_end, start) * _side(other_start, other_end, end)
-    if sides < 0 and other_sides < 0:
-        return True
-    return (
-        min(
-            _distance(start, other_start, other_end),
-            _distance(end, other_start, other_end),
-            _distance(other_start, start, end),
-            _distance(other_end, start, end),
-        )
-        < _TOUCHING
-    )
-
-
-def _side(start: Flat, end: Flat, point: Flat) -> float:
-    return (end[0] - start[0]) * (point[1] - start[1]) - (end[1] - start[1]) * (point[0] - start[0])
-
-
-def _distance(point: Flat, start: Flat, end: Flat) -> float:
-    """Give the distance of a point from the edge between two others."""
-    length = math.dist(start, end)
-    if length == 0:
-        return math.dist(point, start)
-    along = (point[0] - start[0]) * (end[0] - start[0]) + (point[1] - start[1]) * (end[1] - start[1])
-    part = max(0.0, min(1.0, along / length / length))
-    nearest = (start[0] + part * (end[0] - start[0]), start[1] + part * (end[1] - start[1]))
-    return math.dist(point, nearest)
+    center = center_of(polygon.rings[0])
+    rings = [[flat(center, position) for position in ring] for ring in polygon.rings]
+    return center, [[point for point in ring if point is not None] for ring in rings]
 
 
 _DEPTHS = {

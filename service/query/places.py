@@ -13,13 +13,12 @@ from service.query.geometry import (
     Box,
     Circle,
     Polygon,
-    Position,
     Region,
-    Ring,
     fault,
 )
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_DISTANCE_M, MAXIMUM_POLYGON_POSITIONS, POSITIONS_OF_A_CONDITION
+from service.query.rings import Position, Ring
 
 _CIRCLE_NUMBERS, _BOX_NUMBERS = 3, 4
 _SHORTEST_RING = 4
