@@ -8,7 +8,7 @@ from service.errors import BodyTooLarge, DocumentInvalid, Duplicate, Violation
 from service.registry import Collection
 from service.schema.pointers import join
 
-UNINDEXABLE = {16755, 16756, 171, 17280, 17261, 17262}
+UNINDEXABLE = {16755, 16756, 171, 17280}
 """Codes of "cannot extract geo keys", "cannot index parallel arrays" and their kin."""
 
 TOO_LARGE = {10334, 17419, 17420}

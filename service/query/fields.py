@@ -14,7 +14,7 @@ class Field:
     members of an object, `others` what an undeclared member is (None: there are none), `items` what an array
     holds. `read_only` and `write_only` are the schema's annotations of the same names, `has_formats` tells
     whether anything at or below must be turned into another BSON type. `collection` is the one whose
-    ids the values are, for a reference.
+    ids the values are, for a reference. `is_text` tells of an `int64` that JSON has as text, however small.
     """
 
     kinds: frozenset[Kind] = frozenset()
@@ -25,6 +25,7 @@ class Field:
     write_only: bool = False
     has_formats: bool = False
     collection: str | None = None
+    is_text: bool = False
 
     def resolve(self, path: tuple[str, ...]) -> "Field | None":
         """Find the field at a dotted path, through arrays as MongoDB does; None when unknown or write-only.

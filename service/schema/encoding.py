@@ -86,7 +86,8 @@ def member(field: Field, name: str) -> Field | None:
 def with_text_forms(value: Any, field: Field, told: frozenset[Field]) -> Any:
     """Give a stored value with text where its Field says so; `told` are the Fields that lead to such.
 
-    `YYYY-MM-DD` for a time that is a day, digits for an `int64` that a double would round.
+    `YYYY-MM-DD` for a time that is a day, digits for an `int64` that only text may tell: where the schema
+    allows no integer, and where it allows both for one that a double would round.
     """
     if isinstance(value, datetime):
         return value.date().isoformat() if _is_day(field) else value
@@ -97,14 +98,21 @@ def with_text_forms(value: Any, field: Field, told: frozenset[Field]) -> Any:
     if isinstance(value, list) and field.items in told:
         below = field.items
         return [with_text_forms(part, below, told) for part in value]
-    if isinstance(value, int) and Kind.INT64 in field.kinds and abs(value) > MAXIMUM_SAFE_INTEGER:
+    if isinstance(value, int) and not isinstance(value, bool) and is_told_as_text(value, field):
         return str(value)
     return value
 
 
+def is_told_as_text(number: int, field: Field) -> bool:
+    """Tell whether an integer at a field is text in JSON."""
+    if Kind.INT64 not in field.kinds or field.kinds & {Kind.INTEGER, Kind.NUMBER}:
+        return False
+    return field.is_text or abs(number) > MAXIMUM_SAFE_INTEGER
+
+
 def is_told(field: Field) -> bool:
     """Tell whether a stored value of a field may have a text that only the field knows of."""
-    return _is_day(field) or Kind.INT64 in field.kinds
+    return _is_day(field) or (Kind.INT64 in field.kinds and not field.kinds & {Kind.INTEGER, Kind.NUMBER})
 
 
 def _is_day(field: Field) -> bool:

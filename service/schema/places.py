@@ -37,6 +37,7 @@ class _Builder:
                 read_only=shape.read_only,
                 write_only=shape.write_only,
                 collection=only_one(place, shape.collections),
+                is_text=shape.is_text,
             )
             self._waiting.append(place)
         return self._fields[place]

@@ -30,6 +30,7 @@ class Shape:
 
     `rest` and `items` are None where nothing is said, `is_closed` where other members are refused, `is_loose`
     where alternatives leave room for what none of them says. `collections` are those whose ids it may hold.
+    `is_text` tells of an `int64` that is never an integer in JSON.
     """
 
     kinds: frozenset[Kind] = JSON_KINDS
@@ -41,6 +42,7 @@ class Shape:
     read_only: bool = False
     write_only: bool = False
     collections: frozenset[str] = frozenset()
+    is_text: bool = False
 
     def takes(self, kind: Kind) -> bool:
         """Tell whether a value may be of a kind."""
@@ -88,6 +90,7 @@ class Shapes:
             read_only=schema.get("readOnly") is True,
             write_only=schema.get("writeOnly") is True,
             collections=_collections(schema),
+            is_text="integer" not in schema.get("type", "integer"),
         )
         merged = reduce(self._meet, map(self.of, _in_place(groups)), shape)
         return _with_unevaluated(merged, schema, groups)
@@ -112,6 +115,7 @@ class Shapes:
             read_only=one.read_only or other.read_only,
             write_only=one.write_only or other.write_only,
             collections=one.collections | other.collections,
+            is_text=_is_text(one) or _is_text(other),
         )
 
     def _join(self, one: Shape, other: Shape) -> Shape:
@@ -131,6 +135,7 @@ class Shapes:
             read_only=one.read_only or other.read_only,
             write_only=one.write_only or other.write_only,
             collections=one.collections | other.collections,
+            is_text=_is_text(one) and _is_text(other),
         )
 
     def _count(self, members: int) -> None:
@@ -151,7 +156,7 @@ def _kinds(schema: dict[str, Any]) -> frozenset[Kind]:
         kinds = JSON_KINDS
     chosen = FORMATS.get(str(schema.get("format")))
     if chosen is Kind.INT64 and kinds & {Kind.STRING, Kind.INTEGER}:
-        return kinds - {Kind.STRING, Kind.INTEGER} | {chosen}
+        return kinds - {Kind.STRING} - ({Kind.INTEGER} if Kind.STRING in kinds else set()) | {chosen}
     if chosen is not None and Kind.STRING in kinds:
         return kinds - {Kind.STRING} | {chosen}
     return kinds
@@ -187,6 +192,10 @@ def _narrowed(one: frozenset[Kind], other: frozenset[Kind]) -> frozenset[Kind]:
 
 def _open(shape: Shape) -> frozenset[Kind]:
     return shape.kinds | JSON_KINDS if shape.is_loose else shape.kinds
+
+
+def _is_text(shape: Shape) -> bool:
+    return shape.is_text or not _open(shape) & {Kind.INT64, Kind.INTEGER, Kind.NUMBER}
 
 
 def _refuses_members(shape: Shape) -> bool:

@@ -20,8 +20,6 @@ INDEXED: dict[str, Any] = {
         {"at": 1},
         {"at": {"type": "Point", "coordinates": [200, 1000]}},
         {"p": [1], "q": [2]},
-        {"title": "x", "language": "klingon"},
-        {"language": 1},
     ],
     ids=str,
 )

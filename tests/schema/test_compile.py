@@ -44,7 +44,7 @@ ANYTHING = {kind.value for kind in JSON_KINDS}
         ({"type": "string", "format": "uuid"}, {"uuid"}),
         ({"type": "string", "format": "decimal"}, {"decimal"}),
         ({"type": "string", "format": "binary"}, {"binary"}),
-        ({"type": "integer", "format": "int64"}, {"int64"}),
+        ({"type": "integer", "format": "int64"}, {"int64", "integer"}),
         ({"type": "string", "format": "int64"}, {"int64"}),
         ({"type": ["integer", "string", "null"], "format": "int64"}, {"int64", "null"}),
         ({"type": "number", "format": "date"}, {"number"}),

@@ -11,8 +11,8 @@ from bson.decimal128 import create_decimal128_context
 
 from service.errors import DocumentInvalid
 from service.query.fields import Field
-from service.query.kinds import MAXIMUM_SAFE_INTEGER, Kind, to_bson
-from service.schema.encoding import encode
+from service.query.kinds import Kind, to_bson
+from service.schema.encoding import encode, is_told_as_text
 from service.schema.sentences import shown
 
 _NUMBERS = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.INT64, Kind.DECIMAL})
@@ -108,8 +108,8 @@ def _as_json(number: Number, field: Field, *, is_text: bool) -> Any:
         if not math.isfinite(number):
             raise Unfit("the sum is too large", "range")
         return number
-    is_long = abs(number) > MAXIMUM_SAFE_INTEGER
-    return str(number) if Kind.INT64 in field.kinds and (is_text or is_long) else number
+    is_text = is_text and Kind.INT64 in field.kinds
+    return str(number) if is_text or is_told_as_text(number, field) else number
 
 
 def _ordered(value: Any, field: Field | None) -> tuple[type, Any]:
