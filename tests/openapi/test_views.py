@@ -134,35 +134,52 @@ def test_a_read_view_has_no_write_only_member_anywhere() -> None:
             assert not any(f"'{name}':" in text for name in ("secret", "pin", "hidden"))
 
 
-NAMES = [
-    "text",
-    "kind",
-    "value",
-    "a",
-    "open",
-    "hidden",
-    "children",
-    "name",
-    "radius",
-    "nested",
-    "x-y",
-    "extra",
-]
-PLAIN = st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["a", "small", "circle", "5"])
+BASES: dict[str, dict[str, Any]] = {
+    "kinds": {**KINDS_DOCUMENT, "secret": "s"},
+    "tree": {"value": 1, "pin": "p", "children": [{"value": 2, "pin": "q", "children": []}]},
+    "shapes": {
+        "kind": "circle",
+        "radius": 1.5,
+        "name": "one",
+        "again": "two",
+        "author": "0123456789abcdef01234567",
+        "inner": {"by": "0123456789abcdef01234567"},
+        "and": "x",
+        "nothing": None,
+        "coded": "Ab",
+        "pair": [1, "a"],
+        "x-y": "z",
+    },
+    "loose": {"a": "x", "hidden": "h", "open": "o"},
+    "free": {"anything": [1, {"b": None}]},
+}
+PLAIN = st.none() | st.booleans() | st.integers(-5, 20) | st.sampled_from(["a", "small", "circle", "5"])
 VALUES = st.recursive(
-    PLAIN | st.sampled_from(list(KINDS_DOCUMENT.values())),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
-    max_leaves=6,
-)
-MEMBERS = st.dictionaries(st.sampled_from([*NAMES, *KINDS_DOCUMENT]), VALUES, max_size=4)
-DOCUMENTS = st.one_of(
-    MEMBERS,
-    MEMBERS.map(lambda members: {**KINDS_DOCUMENT, **members}),
-    MEMBERS.map(lambda members: {"text": "x", **members}),
-    st.dictionaries(st.sampled_from(["value", "children", "pin"]), VALUES).map(
-        lambda more: {"value": 1, **more}
+    PLAIN | st.sampled_from([part for base in BASES.values() for part in base.values()]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "value"]), inner, max_size=3)
     ),
+    max_leaves=4,
 )
+
+
+def changed(form: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Give documents of a form with a member more or less, or another in its place."""
+    base = BASES[form]
+    names = st.sampled_from([*base, "extra"])
+    return st.builds(
+        lambda left_out, put: {name: part for name, part in base.items() if name not in left_out} | put,
+        st.sets(names, max_size=3),
+        st.dictionaries(names, VALUES, max_size=1),
+    )
+
+
+def patched(form: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Give merge patches of a form, with nulls and parts of what is there."""
+    names = st.sampled_from([*BASES[form], "extra"])
+    return st.dictionaries(names, st.none() | VALUES, max_size=2)
+
+
 FORMS = {"kinds": KINDS, "tree": TREE, "shapes": SHAPES, "loose": LOOSE, "free": {"type": "object"}}
 
 
@@ -187,20 +204,23 @@ def shown(schema: Schema, document: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=150, deadline=None)
-@given(document=DOCUMENTS, patch=MEMBERS)
-def test_what_the_service_accepts_and_answers_is_in_the_contract(
-    form: str, document: dict[str, Any], patch: dict[str, Any]
-) -> None:
+@given(data=st.data())
+def test_what_the_service_accepts_and_answers_is_in_the_contract(form: str, data: st.DataObject) -> None:
+    document, patch = data.draw(changed(form)), data.draw(patched(form))
     schema = compiled(form)
     complete = schema.with_defaults(document)
     if schema.violations(complete):
         return
     if not schema.read_only_violations(document, None):
-        assert [each.message for each in judge(form, views.CREATE).iter_errors(document)] == []
-    assert [each.message for each in judge(form, views.REPLACE).iter_errors(complete)] == []
+        assert faults(form, views.CREATE, document) == []
+    assert faults(form, views.REPLACE, complete) == []
     read = shown(schema, complete)
-    assert [each.message for each in judge(form, views.DOCUMENT).iter_errors(read)] == []
+    assert faults(form, views.DOCUMENT, read) == []
     part = {name: value for name, value in read.items() if name not in patch}
-    assert [each.message for each in judge(form, views.PART).iter_errors({"id": 1, **part})] == []
+    assert faults(form, views.PART, {"id": 1, **part}) == []
     if not schema.violations(patches.merge(complete, patch)):
-        assert [each.message for each in judge(form, views.PATCH).iter_errors(patch)] == []
+        assert faults(form, views.PATCH, patch) == []
+
+
+def faults(form: str, view: View, value: Any) -> list[str]:
+    return [each.message for each in judge(form, view).iter_errors(value)]
