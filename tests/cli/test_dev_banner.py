@@ -40,6 +40,7 @@ Collections:
   films     12 documents  {URL}/api/films
   products   0 documents  {URL}/api/products
 
+Every operation, to read and to try: {URL}/docs
 Anyone may read and write these collections: films.
 Rate limits are off; SHEAF_RATE_LIMIT=on turns them on.
 Data is kept in {ready.data}.
@@ -63,6 +64,7 @@ def test_a_later_start_with_limits_and_nothing_to_try(ready: Settings) -> None:
 Collections:
   products  0 documents  {URL}/api/products
 
+Every operation, to read and to try: {URL}/docs
 Rate limits are on: 100/15minutes for each address, 1000/15minutes for each user.
 Data is kept in mongodb://127.0.0.1:27017/, database `sheaf`.
 

@@ -203,7 +203,7 @@ def shown(schema: Schema, document: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_what_the_service_accepts_and_answers_is_in_the_contract(form: str, data: st.DataObject) -> None:
     document, patch = data.draw(changed(form)), data.draw(patched(form))

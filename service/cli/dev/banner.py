@@ -20,7 +20,7 @@ def banner(url: str, chosen: Settings, prepared: Prepared, *, has_own_mongodb: b
     """Give the text, ready to be printed; commands in it are ready to be pasted."""
     parts = (
         _collections(url, prepared.shelves),
-        _circumstances(chosen, prepared, has_own_mongodb=has_own_mongodb),
+        _circumstances(url, chosen, prepared, has_own_mongodb=has_own_mongodb),
         _commands(url, prepared),
         _administrator(url, chosen, prepared, has_own_mongodb=has_own_mongodb),
     )
@@ -36,7 +36,10 @@ def _collections(url: str, shelves: tuple[Shelf, ...]) -> Iterator[str]:
         yield f"  {shelf.name:<{width}}  {count:>{room}}  {url}/api/{shelf.name}"
 
 
-def _circumstances(chosen: Settings, prepared: Prepared, *, has_own_mongodb: bool) -> Iterator[str]:
+def _circumstances(
+    url: str, chosen: Settings, prepared: Prepared, *, has_own_mongodb: bool
+) -> Iterator[str]:
+    yield f"Every operation, to read and to try: {url}/docs"
     is_open = [shelf.name for shelf in prepared.shelves if shelf.is_open]
     if is_open:
         yield f"Anyone may read and write these collections: {', '.join(is_open)}."
