@@ -36,9 +36,7 @@ def _collections(url: str, shelves: tuple[Shelf, ...]) -> Iterator[str]:
         yield f"  {shelf.name:<{width}}  {count:>{room}}  {url}/api/{shelf.name}"
 
 
-def _circumstances(
-    url: str, chosen: Settings, prepared: Prepared, *, has_own_mongodb: bool
-) -> Iterator[str]:
+def _circumstances(url: str, chosen: Settings, prepared: Prepared, *, has_own_mongodb: bool) -> Iterator[str]:
     yield f"Every operation, to read and to try: {url}/docs"
     is_open = [shelf.name for shelf in prepared.shelves if shelf.is_open]
     if is_open:
