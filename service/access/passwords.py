@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from threading import BoundedSemaphore
 from typing import TypeVar
 
@@ -25,6 +26,14 @@ MAXIMUM_WAITING = 64
 
 Result = TypeVar("Result")
 
+_HASHER = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, type=Type.ID)
+
+
+@cache
+def _decoy() -> str:
+    """Give a hash of no account, made once in a process because it costs as much as any other."""
+    return _HASHER.hash("a password that no account has")
+
 
 class Passwords:
     """Hashes and verifies without blocking the event loop, at most `threads` at a time, 19 MiB each.
@@ -34,16 +43,13 @@ class Passwords:
     """
 
     def __init__(self, threads: int, waiting: int = MAXIMUM_WAITING) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, type=Type.ID
-        )
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
         self._places = BoundedSemaphore(threads + waiting)
-        self._decoy = self._hasher.hash("a password that no account has")
+        _decoy()  # before the first caller could tell by the time that it takes
 
     async def hash(self, password: str) -> str:
         """Give the encoded argon2id hash of a password, with a fresh salt; raises Busy."""
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self._run(lambda: _HASHER.hash(password))
 
     async def verify(self, hashed: str, password: str) -> bool:
         """Tell whether this is the password of the hash; raises Busy."""
@@ -51,11 +57,11 @@ class Passwords:
 
     async def verify_decoy(self, password: str) -> None:
         """Do the work of `verify` for an account that does not exist, so time does not tell; raises Busy."""
-        await self.verify(self._decoy, password)
+        await self.verify(_decoy(), password)
 
     def needs_rehash(self, hashed: str) -> bool:
         """Tell whether the hash was made at another cost than today's."""
-        return self._hasher.check_needs_rehash(hashed)
+        return _HASHER.check_needs_rehash(hashed)
 
     def close(self) -> None:
         """Let the running work end and drop what waits; `hash` and `verify` cannot be used afterwards."""
@@ -63,7 +69,7 @@ class Passwords:
 
     def _matches(self, hashed: str, password: str) -> bool:
         try:
-            return self._hasher.verify(hashed, password)
+            return _HASHER.verify(hashed, password)
         except VerifyMismatchError:
             return False
 

@@ -81,9 +81,13 @@ def _is_text(argument: Any) -> dict[str, Any]:
 
 
 def number(fields: Sequence[Field]) -> Field:
-    """Give the Field of a number made of others: a decimal or a long integer may come of such."""
+    """Give the Field of a number made of others: a decimal or a long integer may come of such.
+
+    A long integer is then text where a double would round it, whatever the type of the others.
+    """
     kinds = frozenset(kind for field in fields for kind in _kinds(field))
-    return Field(frozenset({Kind.NUMBER}) | (kinds & {Kind.DECIMAL, Kind.INT64}))
+    long_or_any = Kind.INT64 if Kind.INT64 in kinds else Kind.NUMBER
+    return Field(frozenset({long_or_any}) | kinds & {Kind.DECIMAL})
 
 
 def one_of(fields: Sequence[Field]) -> Field:
