@@ -109,6 +109,9 @@ def _place(path: Path, field: Field, operator: Operator, read: Callable[[Any], R
 
 def _kinds(path: Path, field: Field, operator: Operator, *, is_null: bool = False) -> frozenset[Kind]:
     """Give the kinds that the operator can compare there; Unfit when there are none."""
+    if field.items is not None and field.items.write_only and operator.takes is not Takes.FLAG:
+        # It would hold for the hidden elements too.
+        raise Unfit(f"`{operator.name}` does not apply to {_named(path)}", "operator")
     kinds = comparable_kinds(field) & operator.kinds
     is_for_arrays = operator.name == "all" or operator.takes is Takes.COUNT
     if is_for_arrays and Kind.ARRAY not in field.kinds:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from service.query.kinds import Kind
 
@@ -30,14 +31,17 @@ class Field:
     def resolve(self, path: tuple[str, ...]) -> "Field | None":
         """Find the field at a dotted path, through arrays as MongoDB does; None when unknown or write-only.
 
-        A number in the path is an array's position or an object's member of that name.
+        A number in the path is an array's position or an object's member of that name. Where MongoDB would
+        look in several places, the first is given, and one with something hidden hides them all.
         """
-        here: Field | None = self
+        places: tuple[Field, ...] = (self,)
         for name in path:
-            here = _step(here, name) if here is not None else None
-            if here is None or here.write_only:
+            places = tuple(dict.fromkeys(place for here in places for place in _step(here, name)))
+            if any(place.write_only for place in places):
                 return None
-        return here
+        if len(places) > 1 and any(map(hides, places)):
+            return None
+        return places[0] if places else None
 
     def names(self) -> Iterator[str]:
         """Give the names of the declared members that a query may use."""
@@ -46,14 +50,33 @@ class Field:
                 yield name
 
 
-def _step(here: Field, name: str) -> Field | None:
-    """Take one step; where MongoDB would look in several places, a hidden one hides them all."""
+@lru_cache(maxsize=256)
+def hides(root: Field) -> bool:
+    """Tell whether a field, or anything below it, is write-only."""
+    seen: set[Field] = set()
+    waiting: list[Field | None] = [root]
+    while waiting:
+        here = waiting.pop()
+        if here is not None and here not in seen:
+            if here.write_only:
+                return True
+            seen.add(here)
+            waiting += (here.items, here.others, *here.fields.values())
+    return False
+
+
+def _step(here: Field, name: str) -> Iterator[Field]:
+    """Give every place where MongoDB would look for a name: the member of an object, or of array elements.
+
+    Of arrays one level, as MongoDB does it; a write-only element is a place too, whatever is asked for.
+    """
     own = here.fields.get(name, here.others)
-    if here.items is None:
-        return own
-    member = here.items.fields.get(name, here.items.others)  # of the array's elements, one level as MongoDB
-    inside = here.items if name.isdecimal() and name.isascii() else member
-    for place in (here.items, own, member):
-        if place is not None and place.write_only:
-            return place
-    return own or inside
+    if own is not None:
+        yield own
+    items = here.items
+    if items is not None:
+        if items.write_only or (name.isdecimal() and name.isascii()):
+            yield items
+        member = items.fields.get(name, items.others)
+        if member is not None:
+            yield member

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from service.query.fields import Field
+from service.query.fields import Field, hides
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_SELECTED_FIELDS, MAXIMUM_SORT_KEYS
 from service.query.lists import Selection, SortKey
@@ -88,9 +88,9 @@ def _without_nested(paths: set[Path]) -> tuple[Path, ...]:
 
 
 def _is_sortable(field: Field) -> bool:
-    """Tell whether the order says nothing about hidden members: objects sort by all that they hold."""
+    """Tell whether the order tells nothing hidden: objects and arrays sort by all that they hold."""
     kinds = comparable_kinds(field)
-    if not kinds & SCALARS - {Kind.NULL}:
+    if hides(field) or not kinds & SCALARS - {Kind.NULL}:
         return False
     return Kind.OBJECT not in kinds or not _is_described(field)
 
@@ -102,7 +102,7 @@ def _is_described(field: Field) -> bool:
     while waiting:
         here = waiting.pop()
         if here is not None and id(here) not in seen:
-            if here.fields or here.write_only:
+            if here.fields:
                 return True
             seen.add(id(here))
             waiting += (here.items, here.others)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from service.query.fields import Field
+from service.query.fields import Field, hides
 from service.query.geometry import (
     HALF_TURN,
     QUARTER_TURN,
@@ -41,15 +41,8 @@ def can_hold_place(field: Field) -> bool:
 
     Not when anything in it is write-only: MongoDB looks at the value as a whole.
     """
-    seen: set[int] = set()
-    waiting = [field]
-    while waiting:
-        here = waiting.pop()
-        if id(here) not in seen:
-            if here.write_only:
-                return False
-            seen.add(id(here))
-            waiting += [part for part in (here.items, here.others, *here.fields.values()) if part is not None]
+    if hides(field):
+        return False
     return any(
         part is not None
         and Kind.OBJECT in part.kinds

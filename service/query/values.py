@@ -102,7 +102,7 @@ def arrays_from_json(field: Field, elements: list[Any]) -> list[tuple[Any, ...]]
 
 
 def _array(field: Field, elements: list[Any], depth: int = 0) -> tuple[Any, ...]:
-    if Kind.ARRAY not in field.kinds:
+    if Kind.ARRAY not in field.kinds or (field.items is not None and field.items.write_only):
         raise Unreadable("not an array that this field can hold")
     if len(elements) > MAXIMUM_LIST_LENGTH or depth > MAXIMUM_DEPTH:
         raise Unreadable("not an array within the limits")

@@ -5,6 +5,7 @@ from typing import Any
 
 from service.errors import Violation
 from service.query.fields import Field
+from service.query.kinds import Kind
 from service.schema.encoding import member
 from service.schema.pointers import escape
 
@@ -12,13 +13,18 @@ from service.schema.pointers import escape
 def visible(value: Any, field: Field, hidden: frozenset[Field]) -> Any:
     """Give a stored value without its write-only members; `hidden` are the Fields that lead to those.
 
-    The same value when it has none of them.
+    The same value when it has none of them. An object that stands where the schema has an array now is one of
+    its elements, and an array where it has an object is several: what they hold is hidden all the same.
     """
     if isinstance(value, dict):
-        return _visible_members(value, field, hidden)
-    if isinstance(value, list) and field.items in hidden:
         below = field.items
-        return [] if below.write_only else [visible(part, below, hidden) for part in value]
+        if below is None or below not in hidden or Kind.OBJECT in field.kinds:
+            return _visible_members(value, field, hidden)
+        return {} if below.write_only else visible(value, below, hidden)
+    if isinstance(value, list):
+        below = field if field.items is None else field.items
+        if below in hidden:
+            return [] if below.write_only else [visible(part, below, hidden) for part in value]
     return value
 
 

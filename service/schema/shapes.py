@@ -6,7 +6,8 @@ from typing import Any
 
 from service.query.kinds import FORMATS, Kind
 from service.schema.combinations import FREE, UNSAID, Place, both, either, too_complex
-from service.schema.subschemas import Subschemas
+from service.schema.subschemas import Step, Subschemas
+from service.schema.validators import build
 
 MAXIMUM_MERGES = 20_000
 
@@ -74,13 +75,11 @@ class Shapes:
         schema = self._subschemas.schemas[pointer]
         if isinstance(schema, bool):
             return Shape() if schema else Shape(frozenset(), is_closed=True)
+        steps = self._subschemas.steps[pointer]
         groups: dict[str, list[Place]] = {}
-        members: dict[str, Place] = {}
-        for step in self._subschemas.steps[pointer]:
-            if step.keyword == "properties":
-                members[str(step.name)] = Place(step.target)
-            else:
-                groups.setdefault(step.keyword, []).append(Place(step.target))
+        for step in steps:
+            groups.setdefault(step.keyword, []).append(Place(step.target))
+        members = _members(steps)
         shape = Shape(
             kinds=_kinds(schema),
             members=members,
@@ -160,6 +159,20 @@ def _kinds(schema: dict[str, Any]) -> frozenset[Kind]:
     if chosen is not None and Kind.STRING in kinds:
         return kinds - {Kind.STRING} | {chosen}
     return kinds
+
+
+def _members(steps: tuple[Step, ...]) -> dict[str, Place]:
+    """Give the declared members, each with the patterns of names that judge it too."""
+    members = {str(step.name): Place(step.target) for step in steps if step.keyword == "properties"}
+    for step in steps if members else ():
+        if step.keyword == "patternProperties":
+            nothing = build({"patternProperties": {str(step.name): False}})
+            members |= {
+                name: both(place, Place(step.target))
+                for name, place in members.items()
+                if not nothing.is_valid({name: None})
+            }
+    return members
 
 
 def _collections(schema: dict[str, Any]) -> frozenset[str]:

@@ -11,7 +11,18 @@ BOTH = Field(
     fields={"open": of(Kind.STRING), "mixed": of(Kind.STRING)},
     items=an_object(mixed=SECRET),
 )
-ROOT = an_object(both=BOTH, rows=an_array(an_object(**{"0": SECRET, "name": of(Kind.STRING)})), free=ANYTHING)
+DEEP = Field(
+    kinds=frozenset({Kind.OBJECT, Kind.ARRAY}),
+    fields={"inner": an_object(key=of(Kind.STRING), name=of(Kind.STRING)), "list": an_array(of(Kind.STRING))},
+    items=an_object(inner=an_object(key=SECRET, name=of(Kind.STRING)), list=an_array(SECRET)),
+)
+ROOT = an_object(
+    both=BOTH,
+    deep=DEEP,
+    rows=an_array(an_object(**{"0": SECRET, "name": of(Kind.STRING)})),
+    pairs=an_array(an_object(**{"0": an_object(key=SECRET), "key": of(Kind.STRING)})),
+    free=ANYTHING,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +34,7 @@ ROOT = an_object(both=BOTH, rows=an_array(an_object(**{"0": SECRET, "name": of(K
         (SHOP, "matrix.0.1", {Kind.NUMBER}),
         (ROOT, "both.open", {Kind.STRING}),
         (ROOT, "rows.1.name", {Kind.STRING}),
+        (ROOT, "deep.inner.name", {Kind.STRING}),
         (ROOT, "free.a.0.b.c", ANYTHING.kinds),
     ],
 )
@@ -32,7 +44,11 @@ def test_a_field_is_found_through_objects_and_arrays(root: Field, path: str, kin
     assert field.kinds == kinds
 
 
-@pytest.mark.parametrize("path", ["both.mixed", "rows.0", "rows.0.0", "both.other", "rows.\u0660"])
+HIDDEN = ["both.mixed", "rows.0", "rows.0.0", "both.other", "rows.\u0660"]
+HIDDEN_IN_ONE_OF_SEVERAL_PLACES = ["deep.inner.key", "deep.inner", "deep.list", "pairs.0.key"]
+
+
+@pytest.mark.parametrize("path", [*HIDDEN, *HIDDEN_IN_ONE_OF_SEVERAL_PLACES])
 def test_where_mongodb_would_look_at_a_hidden_field_there_is_none(path: str) -> None:
     """A8."""
     assert ROOT.resolve(tuple(path.split("."))) is None

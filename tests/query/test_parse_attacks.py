@@ -8,9 +8,10 @@ import pytest
 
 from service.errors import ParameterInvalid
 from service.query import parse_list, parse_query
+from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_PARAMETERS
-from tests.query.shop import SHOP, an_array, an_object, of, refused, without_hidden
+from tests.query.shop import SECRET, SHOP, an_array, an_object, of, refused, without_hidden
 
 SHOP_WITHOUT_HIDDEN = without_hidden(SHOP)
 
@@ -69,6 +70,42 @@ def test_a_hidden_field_is_refused_in_a_body_as_one_that_does_not_exist(hidden: 
         bodies.append(caught.value.problem(instance="/api/shop/query", request_id="1"))
     assert bodies[0] == bodies[1]
     assert bodies[0]["errors"][0]["code"] in {"unknown_field", "unknown_parameter"}
+
+
+NESTED = an_object(
+    loose=Field(frozenset({Kind.STRING, Kind.ARRAY}), items=SECRET),
+    matrix=an_array(an_array(SECRET)),
+    deep=Field(frozenset({Kind.STRING, Kind.ARRAY}), items=an_array(an_object(key=SECRET))),
+)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"filter": {"loose": "x"}},
+        {"filter": {"loose": None}},
+        {"filter": {"loose": {"gt": "x"}}},
+        {"filter": {"loose": {"startswith": "x"}}},
+        {"filter": {"loose": {"in": ["x", ["x"]]}}},
+        {"filter": {"loose": ["x"]}},
+        {"filter": {"loose": {"size": 1}}},
+        {"filter": {"loose": {"elem": {"eq": "x"}}}},
+        {"filter": {"matrix": ["x"]}},
+        {"filter": {"matrix": [["x"]]}},
+        {"filter": {"matrix": [[]]}},
+        {"filter": {"matrix.0": ["x"]}},
+        {"filter": {"matrix": {"elem": {"size": 1}}}},
+        {"filter": {"matrix": {"elem": {"elem": {"eq": "x"}}}}},
+        {"filter": {"deep": [[{"key": "x"}]]}},
+        {"sort": "loose"},
+        {"sort": "-deep"},
+        {"sort": "deep.0"},
+    ],
+)
+def test_nothing_is_asked_of_hidden_elements_through_the_array_that_holds_them(query: Any) -> None:
+    """A8, A9."""
+    with pytest.raises(ParameterInvalid):
+        parse_query(query, NESTED)
 
 
 NO_NAMES = [

@@ -259,6 +259,20 @@ def test_annotations_reach_a_field_through_references_and_alternatives() -> None
     }
 
 
+def test_a_declared_member_is_also_what_the_patterns_of_its_name_say() -> None:
+    root = compiled(
+        {
+            "properties": {"key_of_door": TEXT, "day": TEXT, "name": TEXT},
+            "patternProperties": {"^key_": {"writeOnly": True}, "day$": {"format": "date"}},
+        }
+    )
+
+    assert root.fields["key_of_door"].write_only
+    assert root.fields["day"].kinds == {Kind.DATE}
+    assert root.fields["name"].kinds == {Kind.STRING}
+    assert not root.fields["name"].write_only
+
+
 def test_a_recursive_schema_refined_by_alternatives_comes_to_an_end() -> None:
     node = {
         "type": "object",

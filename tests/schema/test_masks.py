@@ -133,6 +133,12 @@ def test_write_only_members_are_never_shown() -> None:
     assert stored == before
 
 
+def test_what_an_older_schema_let_in_is_hidden_in_another_form_too() -> None:
+    stored = {"below": [{"secret": "s", "name": "b"}], "rows": {"secret": "s", "x": 1}, "codes": {"a": "s"}}
+
+    assert HIDING.visible(stored) == {"below": [{"name": "b"}], "rows": {"x": 1}, "codes": {}}
+
+
 def test_system_fields_stay_when_every_other_member_is_hidden() -> None:
     schema = compile_schema({"type": "object", "additionalProperties": SECRET})
 
