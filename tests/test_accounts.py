@@ -44,7 +44,7 @@ async def test_whoever_has_an_account_can_sign_in_with_its_address_in_any_case(p
         "roles": ["admin", "editor"],
         "_version": 1,
         "_created_at": made.created_at,
-        "_updated_at": made.created_at,
+        "_updated_at": made.updated_at,
     }
 
 
