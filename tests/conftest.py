@@ -3,6 +3,8 @@
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
 
@@ -46,17 +48,22 @@ def drop(mongodb_uri: str) -> Iterator[Callable[[str], object]]:
 @pytest.fixture
 def settings(mongodb_uri: str, drop: Callable[[str], object]) -> Iterator[Settings]:
     """Settings of one test; a test that needs others copies them with changes."""
-    name = f"test_{uuid4().hex[:12]}"
-    yield load(
+    made = settings_of(mongodb_uri)
+    yield made
+    drop(made.database)
+
+
+def settings_of(mongodb_uri: str) -> Settings:
+    """Give settings with a database that nobody else has."""
+    return load(
         _env_file=None,
         environment="development",
         mongodb_uri=mongodb_uri,
-        database=name,
+        database=f"test_{uuid4().hex[:12]}",
         jwt_secret=SECRET,
         rate_limit="off",
         log_level="error",
     )
-    drop(name)
 
 
 @pytest.fixture
@@ -90,6 +97,30 @@ def connect(app: Litestar, address: str = "127.0.0.1") -> httpx.AsyncClient:
     """Give a client that comes from an address."""
     transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False, client=(address, 50000))
     return httpx.AsyncClient(transport=transport, base_url="http://sheaf.test")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that the tests of a module share, and its database without the service."""
+
+    app: Litestar
+    client: httpx.AsyncClient
+    database: pymongo.database.Database[dict[str, Any]]
+
+    def signed_in(self, *roles: str) -> dict[str, str]:
+        """Give the headers of a request by a user of their own, with roles."""
+        return {"Authorization": f"Bearer {self.app.state.tokens.issue(str(ObjectId()), roles)}"}
+
+
+@asynccontextmanager
+async def served(mongodb_uri: str) -> AsyncIterator[Service]:
+    """Serve an application on a database of its own, which is dropped afterwards."""
+    settings = settings_of(mongodb_uri)
+    app = create_app(settings)
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
+        async with opened(app), connect(app) as client:
+            yield Service(app, client, mongodb[settings.database])
+        mongodb.drop_database(settings.database)
 
 
 @pytest.fixture

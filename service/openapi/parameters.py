@@ -71,6 +71,9 @@ def _of_headers() -> dict[str, Schema]:
             'Versions such as `"3"`, as `ETag` told them, of which the document must have one: else 412.',
             TEXT,
         ),
+        "If-Match.any": _header(
+            "If-Match", "`*`: whatever their versions, where the collection asks for the header.", TEXT
+        ),
         "If-None-Match": _header(
             "If-None-Match", "Tags of answers that the client has: 304 when this is one.", TEXT
         ),
@@ -82,7 +85,11 @@ def _of_headers() -> dict[str, Schema]:
             "A key of the client's own for this request, such as a UUID: a repeat gets the first answer.",
             key,
         ),
-        "Prefer": _header("Prefer", "`return=minimal` for an answer without the document (RFC 7240).", TEXT),
+        "Prefer": _header(
+            "Prefer",
+            "`return=minimal` or `return=representation`: without the document or with it (RFC 7240).",
+            TEXT,
+        ),
     }
 
 

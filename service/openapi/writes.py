@@ -126,15 +126,22 @@ def delete_document(part: Part) -> Operation:
 
 def change_documents(part: Part) -> Operation:
     """Describe changing all documents that fulfil a filter."""
+    documents: Schema = {"type": "array", "items": part.refer(views.DOCUMENT)}
+    changed = Answer(
+        200,
+        "How many they were; with `Prefer: return=representation`, the documents as they are now.",
+        {"anyOf": [data(_AFFECTED), data(documents)]},
+        optional_headers=(*_APPLIED, *_REPLAYED),
+    )
     return Operation(
         method="patch",
         path=part.path,
         id=f"change{part.base}",
         tag=part.collection.name,
         summary="Change all documents that fulfil a filter, all or none",
-        answers=(Answer(200, "How many they were.", data(_AFFECTED), optional_headers=_REPLAYED),),
+        answers=(changed,),
         failures=(*_FILTERED, *OF_CHECKS, *OF_PATCHES, *OF_KEYS),
-        parameters=(filter_parameter(part), "q", _MAXIMUM, "Idempotency-Key"),
+        parameters=(filter_parameter(part), "q", _MAXIMUM, "If-Match.any", "Idempotency-Key", "Prefer"),
         bodies=_patches(part),
         access="perhaps",
     )
@@ -150,7 +157,7 @@ def delete_documents(part: Part) -> Operation:
         summary="Delete all documents that fulfil a filter, all or none",
         answers=(Answer(200, "How many they were.", data(_AFFECTED)),),
         failures=_FILTERED,
-        parameters=(filter_parameter(part), "q", _MAXIMUM),
+        parameters=(filter_parameter(part), "q", _MAXIMUM, "If-Match.any"),
         access="perhaps",
     )
 

@@ -3,19 +3,15 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import httpx
 import pymongo
 import pytest
 import pytest_asyncio
-from bson import ObjectId
 
 from models import Product
 from service import schema as schemas
-from service.app import create_app
-from service.settings import load
-from tests.conftest import GOODS_RULES, SECRET, connect, opened
+from tests.conftest import GOODS_RULES, served
 
 MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen", "tags": ["blue"]}
 VAULT: dict[str, Any] = {
@@ -73,27 +69,12 @@ class Siege:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def siege(mongodb_uri: str) -> AsyncIterator[Siege]:
-    settings = load(
-        _env_file=None,
-        environment="development",
-        mongodb_uri=mongodb_uri,
-        database=f"test_{uuid4().hex[:12]}",
-        jwt_secret=SECRET,
-        rate_limit="off",
-        log_level="error",
-    )
-    app = create_app(settings)
-
-    def signed_in(*roles: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {app.state.tokens.issue(str(ObjectId()), roles)}"}
-
-    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
-        async with opened(app), connect(app) as client:
-            people = {None: {}, "ann": signed_in(), "bob": signed_in(), "admin": signed_in("admin")}
-            under_siege = Siege(client, mongodb[settings.database], people, {})
-            await furnish(under_siege)
-            yield under_siege
-        mongodb.drop_database(settings.database)
+    async with served(mongodb_uri) as service:
+        ann, bob, admin = service.signed_in(), service.signed_in(), service.signed_in("admin")
+        people = {None: {}, "ann": ann, "bob": bob, "admin": admin}
+        under_siege = Siege(service.client, service.database, people, {})
+        await furnish(under_siege)
+        yield under_siege
 
 
 async def furnish(siege: Siege) -> None:

@@ -3,17 +3,12 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import httpx
-import pymongo
 import pytest_asyncio
-from bson import ObjectId
 from litestar import Litestar
 
-from service.app import create_app
-from service.settings import load
-from tests.conftest import SECRET, connect, opened
+from tests.conftest import served
 from tests.openapi.definitions import DEFINITIONS
 
 
@@ -33,25 +28,10 @@ class Fair:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def fair(mongodb_uri: str) -> AsyncIterator[Fair]:
-    settings = load(
-        _env_file=None,
-        environment="development",
-        mongodb_uri=mongodb_uri,
-        database=f"test_{uuid4().hex[:12]}",
-        jwt_secret=SECRET,
-        rate_limit="off",
-        log_level="error",
-    )
-    app = create_app(settings)
-
-    def signed_in(*roles: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {app.state.tokens.issue(str(ObjectId()), roles)}"}
-
-    people = {"nobody": {}, "ann": signed_in(), "keeper": signed_in("keeper"), "admin": signed_in("admin")}
-    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
-        async with opened(app), connect(app) as client:
-            for definition in DEFINITIONS:
-                answer = await client.post("/api/collections", json=definition, headers=people["admin"])
-                assert answer.status_code == 201, answer.text
-            yield Fair(app, client, people)
-        mongodb.drop_database(settings.database)
+    async with served(mongodb_uri) as service:
+        ann, keeper, admin = (service.signed_in(*roles) for roles in ((), ("keeper",), ("admin",)))
+        for definition in DEFINITIONS:
+            answer = await service.client.post("/api/collections", json=definition, headers=admin)
+            assert answer.status_code == 201, answer.text
+        people = {"nobody": {}, "ann": ann, "keeper": keeper, "admin": admin}
+        yield Fair(service.app, service.client, people)

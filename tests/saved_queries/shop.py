@@ -6,21 +6,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
-from uuid import uuid4
 
 import httpx
 import pymongo
 import pytest
 from beanie import Document, PydanticObjectId
-from bson import ObjectId
 from pydantic import BaseModel, Field
 
 from models import DOCUMENTS
 from models.base import Stored
 from service import schema as schemas
-from service.app import create_app
-from service.settings import load
-from tests.conftest import SECRET, connect, opened
+from tests.conftest import served
 
 OF_MAKERS: dict[str, Any] = {"x-collection": "makers"}
 HIDDEN: dict[str, Any] = {"writeOnly": True}
@@ -108,38 +104,22 @@ class Shop:
 @asynccontextmanager
 async def open_shop(mongodb_uri: str, queries: dict[str, Any], *, is_code_first: bool) -> AsyncIterator[Shop]:
     """Start a service with the shop, whose collections classes describe, or stored definitions."""
-    settings = load(
-        _env_file=None,
-        environment="development",
-        mongodb_uri=mongodb_uri,
-        database=f"test_{uuid4().hex[:12]}",
-        jwt_secret=SECRET,
-        rate_limit="off",
-        log_level="error",
-    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sale, "queries", queries)
         patch.setattr("service.app.DOCUMENTS", (*DOCUMENTS, Maker, Sale) if is_code_first else DOCUMENTS)
-        app = create_app(settings)
-
-        def signed_in(*roles: str) -> dict[str, str]:
-            return {"Authorization": f"Bearer {app.state.tokens.issue(str(ObjectId()), roles)}"}
-
-        people = {
-            None: {},
-            "ann": signed_in(),
-            "bob": signed_in(),
-            "buyer": signed_in("buyer"),
-            "admin": signed_in("admin"),
-        }
-        with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
-            async with opened(app), connect(app) as client:
-                shop = Shop(client, mongodb[settings.database], people, {})
-                for model in () if is_code_first else (Maker, Sale):
-                    await shop.make("collections", _definition(model), "admin")
-                await _furnish(shop)
-                yield shop
-            mongodb.drop_database(settings.database)
+        async with served(mongodb_uri) as service:
+            people = {
+                None: {},
+                "ann": service.signed_in(),
+                "bob": service.signed_in(),
+                "buyer": service.signed_in("buyer"),
+                "admin": service.signed_in("admin"),
+            }
+            shop = Shop(service.client, service.database, people, {})
+            for model in () if is_code_first else (Maker, Sale):
+                await shop.make("collections", _definition(model), "admin")
+            await _furnish(shop)
+            yield shop
 
 
 def _definition(model: Any) -> dict[str, Any]:

@@ -4,22 +4,16 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import httpx
-import pymongo
 import pytest
 import pytest_asyncio
-from bson import ObjectId
 
-from service.app import create_app
 from service.saved_queries import accumulators, functions, limits
 from service.saved_queries.parameters import TYPES
 from service.saved_queries.stages import NAMES
-from service.settings import load
-from tests.conftest import SECRET, connect, opened
-from tests.query.examples import Example, agrees, read_page
+from tests.conftest import served
+from tests.query.examples import Example, agrees, load_dataset, read_page
 
 PATH = Path(__file__).parents[2] / "docs" / "saved-queries.md"
 TEXT = PATH.read_text()
@@ -30,25 +24,9 @@ TABLES = [accumulators.as_markdown(), functions.as_markdown(), limits.as_markdow
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def reader(mongodb_uri: str) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of a service that holds the page's dataset."""
-    settings = load(
-        _env_file=None,
-        environment="development",
-        mongodb_uri=mongodb_uri,
-        database=f"test_{uuid4().hex[:12]}",
-        jwt_secret=SECRET,
-        rate_limit="off",
-        log_level="error",
-    )
-    app = create_app(settings)
-    token = app.state.tokens.issue(str(ObjectId()), ["admin"])
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    async with opened(app), connect(app) as client:
-        for request in PAGE.dataset:
-            answer = await client.post(request.target, content=request.body, headers=headers)
-            assert answer.status_code == 201, answer.text
-        yield client
-    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
-        mongodb.drop_database(settings.database)
+    async with served(mongodb_uri) as service:
+        await load_dataset(service, PAGE)
+        yield service.client
 
 
 @pytest.mark.parametrize("example", PAGE.examples, ids=lambda example: str(example.request))

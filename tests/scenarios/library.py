@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
-from uuid import uuid4
 
 import httpx
 import pymongo
@@ -17,9 +16,7 @@ from pydantic import BaseModel, Field
 from models import DOCUMENTS
 from models.base import Stored
 from service import schema as schemas
-from service.app import create_app
-from service.settings import load
-from tests.conftest import SECRET, connect, opened
+from tests.conftest import served
 
 ABSENT = "5" * 24
 
@@ -129,37 +126,21 @@ class Library:
 @asynccontextmanager
 async def open_library(mongodb_uri: str, *, is_code_first: bool) -> AsyncIterator[Library]:
     """Start a service with the library, whose collections classes describe, or stored definitions."""
-    settings = load(
-        _env_file=None,
-        environment="development",
-        mongodb_uri=mongodb_uri,
-        database=f"test_{uuid4().hex[:12]}",
-        jwt_secret=SECRET,
-        rate_limit="off",
-        log_level="error",
-    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("service.app.DOCUMENTS", (*DOCUMENTS, *MODELS) if is_code_first else DOCUMENTS)
-        app = create_app(settings)
-
-    def signed_in(*roles: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {app.state.tokens.issue(str(ObjectId()), roles)}"}
-
-    people = {
-        None: {},
-        "ann": signed_in(),
-        "bob": signed_in(),
-        "accountant": signed_in("accountant"),
-        "admin": signed_in("admin"),
-    }
-    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
-        async with opened(app), connect(app) as client:
-            library = Library(app, client, mongodb[settings.database], people, {})
+        async with served(mongodb_uri) as service:
+            people = {
+                None: {},
+                "ann": service.signed_in(),
+                "bob": service.signed_in(),
+                "accountant": service.signed_in("accountant"),
+                "admin": service.signed_in("admin"),
+            }
+            library = Library(service.app, service.client, service.database, people, {})
             for model in () if is_code_first else MODELS:
                 await library.make("collections", _definition(model), "admin")
             await _furnish(library)
             yield library
-        mongodb.drop_database(settings.database)
 
 
 def _definition(model: Any) -> dict[str, Any]:
