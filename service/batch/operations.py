@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Literal, TypeAlias, get_args
 
 from service.batch.references import MAXIMUM_REFERENCES, NAME, find, is_reference
@@ -74,13 +75,11 @@ def parse(body: Any, *, is_minimal: bool = False) -> Batch:
     >>> parse({"operations": [{"op": "get", "collection": "films", "id": "1"}]}).operations[0].pointer
     '/operations/0'
     """
-    violations = list(_shape_faults(body))
+    violations = list(islice(_shape_faults(body), MAXIMUM_VIOLATIONS))
     if not violations:
-        for index, operation in enumerate(body["operations"]):
-            violations += _operation_faults(operation, f"/operations/{index}")
-            if len(violations) >= MAXIMUM_VIOLATIONS:
-                break
-    violations = violations or list(_name_faults(body["operations"]))
+        faults = (_operation_faults(part, f"/operations/{at}") for at, part in enumerate(body["operations"]))
+        violations = list(islice(chain.from_iterable(faults), MAXIMUM_VIOLATIONS))
+    violations = violations or list(islice(_name_faults(body["operations"]), MAXIMUM_VIOLATIONS))
     if violations:
         more = len(violations) > 1
         detail = f"{len(violations)} things are wrong" if more else violations[0].detail

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from service.schema.pointers import escape
+from service.schema.check import MAXIMUM_NAME_BYTES
+from service.schema.pointers import join
 
 REFERENCE = "_ref"
 
@@ -29,20 +30,27 @@ def is_reference(value: Any) -> bool:
 def find(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:
     """Give each reference within a value: where it is, and the name in it, None when it is malformed.
 
+    Names that are too long for a field, which is refused later, are cut in the pointers.
+
     >>> list(find({"a": [{"_ref": "x"}, {"_ref": "x", "b": 1}]}, ""))
     [('/a/0', 'x'), ('/a/1', None)]
     """
+    for path, name in _find(value, ()):
+        yield pointer + join(path), name
+
+
+def _find(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     if is_reference(value):
         name = value[REFERENCE]
-        yield pointer, name if isinstance(name, str) and len(value) == 1 else None
+        yield path, name if isinstance(name, str) and len(value) == 1 else None
     elif isinstance(value, dict):
         for name, part in value.items():
             if isinstance(part, dict | list):
-                yield from find(part, pointer + escape(name))
+                yield from _find(part, (*path, name[:MAXIMUM_NAME_BYTES]))
     elif isinstance(value, list):
         for index, part in enumerate(value):
             if isinstance(part, dict | list):
-                yield from find(part, pointer + escape(index))
+                yield from _find(part, (*path, index))
 
 
 def resolve(value: Any, known: Mapping[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from service import schema as schemas
 from service.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Failure, FieldNotWritable, Violation
 from service.registry import Collection
 from service.schema.check import MAXIMUM_NAME_BYTES
-from service.schema.pointers import escape
+from service.schema.pointers import join
 
 SYSTEM_NAMES = frozenset({"id", *SYSTEM_FIELDS})
 SURELY_SHORT_CHARACTERS = MAXIMUM_NAME_BYTES // 4
@@ -62,7 +62,7 @@ def _summary(violations: list[Violation], said: str) -> str:
     return f"{len(violations)} fields {said}"
 
 
-def _illegal_names(value: Any, pointer: str = "") -> Iterator[Violation]:
+def _illegal_names(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Violation]:
     """Find names that have a meaning of their own, or are so long that pointers with them would be a burden.
 
     The depth was bounded by the reader of the JSON.
@@ -71,19 +71,19 @@ def _illegal_names(value: Any, pointer: str = "") -> Iterator[Violation]:
         for name, member in value.items():
             if _is_long(name):
                 detail = f"`{name[:80]}`… is a name of more than {MAXIMUM_NAME_BYTES} bytes"
-                yield Violation(detail, "name", pointer=pointer)
+                yield Violation(detail, "name", pointer=join(path))
                 continue
             if not name or name[0] in "_$" or "." in name or "\0" in name:
                 shown = name.replace("\0", "\\0")[:80]
                 yield Violation(
-                    f"`{shown}` cannot be the name of a field", "name", pointer=pointer + escape(name)
+                    f"`{shown}` cannot be the name of a field", "name", pointer=join((*path, name))
                 )
             if isinstance(member, dict | list):
-                yield from _illegal_names(member, pointer + escape(name))
+                yield from _illegal_names(member, (*path, name))
     else:
         for position, member in enumerate(value):
             if isinstance(member, dict | list):
-                yield from _illegal_names(member, pointer + escape(position))
+                yield from _illegal_names(member, (*path, position))
 
 
 def _is_long(name: str) -> bool:

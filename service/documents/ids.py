@@ -45,7 +45,7 @@ async def make(collection: Collection) -> Any:
 async def make_many(collection: Collection, count: int, taken: Iterable[Any] = ()) -> list[Any]:
     """Give so many ids that no document of the collection has had, and that are not among those `taken`.
 
-    In order, and at the cost of one.
+    In order, and at the cost of one. Raises IdInvalid when there are no larger integers of 53 bits.
     """
     kind = collection.description.options.id_kind
     if kind is Kind.INTEGER:
@@ -74,6 +74,11 @@ async def _next_integers(collection: Collection, count: int, taken: int) -> list
         return_document=ReturnDocument.AFTER,
     )
     end = int(counter["value"]) + 1
+    if end > kinds.MAXIMUM_SAFE_INTEGER + 1:  # a client brought the largest, or nearly
+        raise IdInvalid(
+            f"`{collection.name}` has no integer left that is larger than all its ids",
+            hint="Send an id with the document.",
+        )
     return list(range(end - count, end))
 
 

@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from service.errors import Violation
+from service.errors import MAXIMUM_VIOLATIONS, Violation
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.schema import encoding, masks, targets
@@ -50,7 +51,7 @@ class Schema:
         """Give every violation by a document as JSON without system fields; empty when it is valid."""
         if not self._validator.is_valid(document):
             return explain(self._validator, self._subschemas, self._body, document)
-        return [] if STORABLE.is_valid(document) else list(beyond_int64(document))
+        return [] if STORABLE.is_valid(document) else list(islice(beyond_int64(document), MAXIMUM_VIOLATIONS))
 
     def targets(self) -> Iterator[tuple[str, str]]:
         """Give the pointer and the value of each `x-collection`."""

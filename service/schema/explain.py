@@ -36,7 +36,8 @@ def explain(
         case Effort.NONE:
             detail = "the document does not match the schema, and is too deep to say where"
             found = iter([Violation(detail, "schema", pointer="")])
-    every = dict.fromkeys(islice(found, MAXIMUM_VIOLATIONS)) | dict.fromkeys(beyond_int64(document))
+    too_large = islice(beyond_int64(document), MAXIMUM_VIOLATIONS)
+    every = dict.fromkeys(islice(found, MAXIMUM_VIOLATIONS)) | dict.fromkeys(too_large)
     return list(every)[:MAXIMUM_VIOLATIONS]
 
 

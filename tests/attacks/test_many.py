@@ -10,7 +10,7 @@ from litestar import Litestar
 
 from service.app import create_app
 from service.settings import Settings
-from tests.attacks.conftest import MUG, Place, Siege
+from tests.attacks.conftest import MUG, Place, Siege, made
 from tests.conftest import connect, opened
 
 LONG_S = 1.0
@@ -151,3 +151,34 @@ async def test_a15_each_operation_counts_as_a_request(limited: Litestar) -> None
         assert (await send(client, 1)).status_code == 429
         listed = await client.get("/api/products", params={"limit": 100})
         assert len(listed.json()["data"]) == 39
+
+
+async def test_a7_a_change_by_filter_answers_no_guess_at_what_is_hidden(siege: Siege) -> None:
+    """Nor tells what a document's version, or the number of those that were changed, would tell."""
+    for secret in ("right", "wrong"):
+        await made(siege, "/api/vault", {"name": "Guessed", "secret": secret}, "ann")
+    url = "/api/vault?filter[name]=Guessed&max_affected=9"
+    for number, prefer in enumerate(("minimal", "representation"), start=2):
+        headers = siege.people["ann"] | {"Prefer": f"return={prefer}"}
+        answer = await siege.client.patch(url, json={"secret": "right"}, headers=headers)
+        assert answer.status_code == 200
+        if prefer == "minimal":
+            assert answer.json() == {"data": {"matched": 2, "changed": 2}}
+        else:
+            assert [each["_version"] for each in answer.json()["data"]] == [number, number]
+
+
+async def test_a15_a_refused_batch_is_not_answered_with_much_more_than_was_sent(siege: Siege) -> None:
+    long = "n" * 100_000
+    unknown = {f"oepratoins{number}": 0 for number in range(20_000)}
+    bodies: list[dict[str, Any]] = [
+        {"operations": [create({long: [{"_ref": "nobody"}] * 900})]},
+        {"operations": [create({long: [[]] * 100_000})]},
+        {"operations": []} | unknown,
+        {"operations": [create({}) | unknown]},
+    ]
+    for body in bodies:
+        began_s = perf_counter()
+        answer = await siege.client.post(BATCH, json=body, headers=siege.people["ann"])
+        assert (answer.status_code, len(answer.content) < 200_000) == (400, True), answer.text[:500]
+        assert perf_counter() - began_s < LONG_S

@@ -269,3 +269,20 @@ async def test_integer_ids_count_on_from_the_largest(
     assert ids == [1, 2, 10, 11, 4, 12]
     await client.delete("/api/own/12")
     assert (await client.post("/api/own", json={})).json()["data"]["id"] == 13
+
+
+async def test_no_integer_id_is_made_that_no_path_could_name(
+    client: httpx.AsyncClient, admin: dict[str, str]
+) -> None:
+    body = {
+        "name": "own",
+        "schema": {"type": "object"},
+        "rules": {"read": "anyone", "write": "anyone"},
+        "options": {"id_type": "integer"},
+    }
+    await client.post("/api/collections", json=body, headers=admin)
+    for own, status in (({"id": 2**53 - 2}, 201), ({}, 201), ({}, 400), ([{}, {}], 400), ({"id": 7}, 201)):
+        answer = await client.post("/api/own", json=own)
+        assert (answer.status_code, answer.json().get("code")) == (status, {400: "id.invalid"}.get(status))
+    listed = (await client.get("/api/own")).json()["data"]
+    assert {each["id"] for each in listed} == {7, 2**53 - 2, 2**53 - 1}

@@ -173,6 +173,7 @@ def test_a_document_with_endless_faults_reports_a_bounded_number() -> None:
     schema = schema_with({"items": {"type": "string"}})
 
     assert len(schema.violations({"a": list(range(MAXIMUM_VIOLATIONS + 50))})) == MAXIMUM_VIOLATIONS
+    assert len(schema.violations({"b": [2**64] * (MAXIMUM_VIOLATIONS + 50)})) == MAXIMUM_VIOLATIONS
 
 
 def test_a_very_large_document_reports_its_first_fault_in_no_time() -> None:

@@ -22,7 +22,7 @@ from service.schema.pointers import join
 from service.strict_json import MAXIMUM_DEPTH, depth
 
 MAXIMUM_HANDLED = 2
-"""How many times the largest document a patch may copy and move in all."""
+"""How many times the largest document a patch may copy, move and replace as a whole in all."""
 
 Steps = tuple[str, ...]
 
@@ -120,7 +120,7 @@ class Application:
         """Put a value, which came from a source's Field, at the operation's path."""
         self._bound_depth(operation, value)
         if not operation.path:
-            self._replace_whole(self._schema.visible_part(value, source))
+            self._replace_whole(operation, self._schema.visible_part(value, source))
             return
         container, step, target = self._parent(operation.path)
         if target is not source:  # what is hidden there might be seen here
@@ -132,10 +132,11 @@ class Application:
         else:
             container.insert(self._at(container, step, operation.path), value)
 
-    def _replace_whole(self, value: Any) -> None:
+    def _replace_whole(self, operation: Operation, value: Any) -> None:
         """Replace the document as PUT does: what the client cannot see or write stays."""
         if isinstance(value, dict):
-            system = {name: part for name, part in self._before.items() if name in SYSTEM_NAMES}
+            self._handle(operation, self._before)
+            system = {name: self._before[name] for name in SYSTEM_NAMES if name in self._before}
             value = {**system, **self._schema.keep_unwritable(value, self._before)}
         self._document = value
 
@@ -182,10 +183,11 @@ class Application:
             raise _Absent("path", path) from None
 
     def _handle(self, operation: Operation, value: Any) -> None:
-        """Count what is copied and moved, so that no patch makes much of little."""
+        """Count what is copied, moved and replaced as a whole, so that no patch makes much of little."""
         self._handled_bytes += len(json.dumps(value))
         if self._handled_bytes > self._limit_bytes:
-            detail = f"/{operation.position}: the patch copies and moves more than {self._limit_bytes} bytes"
+            done = "copies, moves and replaces"
+            detail = f"/{operation.position}: the patch {done} more than {self._limit_bytes} bytes in all"
             raise BodyTooLarge(detail)
 
     @staticmethod

@@ -1,9 +1,11 @@
 """Arrays of a field: values put at their end, or taken out; JSON and the formats say what is equal."""
 
+import json
 from collections.abc import Hashable
 from typing import Any
 
 from bson import Decimal128
+from bson.decimal128 import create_decimal128_context
 
 from service.documents.patches.places import fresh
 from service.documents.patches.quantities import Unfit
@@ -14,6 +16,8 @@ from service.schema import Schema
 from service.schema.encoding import encode
 
 EACH = "each"
+
+_EXACT = create_decimal128_context()
 
 
 def pushed(present: Any, said: Any, field: Field | None, _: Schema) -> list[Any]:
@@ -76,10 +80,22 @@ def _identity(value: Any, field: Field | None, schema: Schema, *, is_whole: bool
 
 
 def _hashable(value: Any) -> Hashable:
-    if isinstance(value, dict):
-        return frozenset((name, _hashable(part)) for name, part in value.items())
-    if isinstance(value, list):
-        return tuple(map(_hashable, value))
+    if isinstance(value, dict | list):
+        return (list, _text(value))  # tuples of numbers that all have one hash are easily made, texts are not
     if isinstance(value, Decimal128):
         return (Decimal128, value.to_decimal())
     return (bool, value) if isinstance(value, bool) else value
+
+
+def _text(value: Any) -> str:
+    """Write a value so that equal ones, and no others, are written alike."""
+    if isinstance(value, dict):
+        members = sorted(f"{json.dumps(name)}:{_text(part)}" for name, part in value.items())
+        return f"{{{','.join(members)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_text, value))}]"
+    if isinstance(value, Decimal128):
+        return f"decimal {_EXACT.normalize(value.to_decimal()) or 0}"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value) if isinstance(value, str) else repr(value)

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from service.documents import body as bodies
 from service.documents.patches import arrays, quantities
 from service.documents.patches.places import Missing, child, field_below, fresh, index, is_hidden
 from service.documents.patches.quantities import Unfit
-from service.errors import Failure, PatchConflict, PatchInvalid, Violation, suggestion
+from service.errors import MAXIMUM_VIOLATIONS, Failure, PatchConflict, PatchInvalid, Violation, suggestion
 from service.query.fields import Field
 from service.registry import Collection
 from service.schema import Schema
@@ -53,10 +53,10 @@ def read(body: Any) -> "Operations":
     if not isinstance(body, dict):
         detail = f"Operations are an object with {', '.join(f'`{name}`' for name in NAMES)}"
         raise PatchInvalid(detail, errors=[Violation(detail, "type", pointer="")])
+    unknown = islice((name[:80] for name in body if name not in NAMES), MAXIMUM_VIOLATIONS)
     violations = [
-        Violation(f"`{name[:80]}` is not an operation", "unknown", escape(name), hint=suggestion(name, NAMES))
-        for name in body
-        if name not in NAMES
+        Violation(f"`{name}` is not an operation", "unknown", escape(name), hint=suggestion(name, NAMES))
+        for name in unknown
     ]
     pairs = [pair for name in NAMES if name in body for pair in _pairs(name, body[name], violations)]
     if len(pairs) > MAXIMUM_OPERATIONS:

@@ -190,6 +190,9 @@ def test_little_cannot_be_made_into_much() -> None:
     moving = [move("/a", "/b"), move("/b", "/a")] * 50
     with pytest.raises(BodyTooLarge):
         patched({"a": "x" * 1000}, moving)
+    replacing = [op("replace", "", value={})] * 50
+    with pytest.raises(BodyTooLarge):
+        patched({"a": "x" * 1000}, replacing)
     with pytest.raises(PatchInvalid):
         patched({}, [op("add", "/a", value=1)] * 1001)
     deep: Any = {}

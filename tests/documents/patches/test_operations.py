@@ -1,5 +1,6 @@
 from contextlib import suppress
 from copy import deepcopy
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -279,3 +280,55 @@ def test_increments_of_decimals_add_up_exactly(amounts: list[int]) -> None:
     exact = sum(amount if amount % 2 else amount * 1000 for amount in amounts)
     assert changed({"cost": document["cost"]}, {"max": {"cost": f"{exact}e-3"}}) == document
     assert changed({"cost": document["cost"]}, {"min": {"cost": f"{exact}e-3"}}) == document
+
+
+def with_one_hash(count: int) -> list[list[int]]:
+    """Give pairs of integers whose tuples have one hash in Python, which anybody can compute."""
+    modulus, first, second, start = 2**64, 11400714785074694791, 14029467366897019727, 2870177450012600261
+
+    def mixed(value: int) -> int:
+        lane = (start + value * second) % modulus
+        return ((lane << 31 | lane >> 33) * first) % modulus
+
+    pairs: list[list[int]] = []
+    for one in range(1, 8 * count):
+        other = (mixed(1) + 5 * second - mixed(one)) * pow(second, -1, modulus) % modulus
+        other -= modulus if other >= 2**63 else 0
+        if 0 < abs(other) < 2**61 - 1 and other != -1:
+            pairs.append([one, other])
+    assert len({hash(tuple(pair)) for pair in pairs[:count]}) == 1
+    return pairs[:count]
+
+
+def test_values_of_one_hash_cost_no_more_than_others() -> None:
+    """Compared each with each they would take many seconds."""
+    pairs: list[Any] = with_one_hash(10_000)
+    began_s = perf_counter()
+    added = changed({}, {"add_to_set": {"anything": {"each": [*pairs, *pairs]}}})
+    assert len(added["anything"]) == len(pairs)
+    assert changed(added, {"pull": {"anything": {"each": pairs}}}) == {"anything": []}
+    assert perf_counter() - began_s < 1.0
+
+
+EQUAL: list[tuple[Any, Any, bool]] = [
+    ([1], [1.0], True),
+    ([1], [True], False),
+    ([1], ["1"], False),
+    ([[1]], "[[1]]", False),
+    ({"a": 1, "b": [None]}, {"b": [None], "a": 1.0}, True),
+    ({"a": "x"}, {"a": "y"}, False),
+    ({}, [], False),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "are_equal"), EQUAL)
+def test_arrays_and_objects_are_elements_by_their_json(one: Any, other: Any, *, are_equal: bool) -> None:
+    added = changed({"anything": [one]}, {"add_to_set": {"anything": {"each": [other]}}})
+    assert len(added["anything"]) == 2 - are_equal
+
+
+def test_endless_unknown_operations_are_told_as_far_as_is_of_use() -> None:
+    began_s = perf_counter()
+    with pytest.raises(PatchInvalid) as refused:
+        changed({}, {f"ad_to_est{number}": {} for number in range(20_000)})
+    assert (len(refused.value.errors), perf_counter() - began_s < 0.5) == (100, True)
