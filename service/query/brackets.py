@@ -2,9 +2,9 @@
 
 from service.query.comparisons import Unfit, compare_text
 from service.query.fields import Field
-from service.query.json_filters import report_operator
+from service.query.json_filters import FilterReader, report_operator
 from service.query.kinds import Kind
-from service.query.operators import OPERATORS
+from service.query.operators import OPERATORS, Takes
 from service.query.paths import find, report_unknown
 from service.query.problems import Problems, shown
 from service.query.tree import EVERYTHING, Node
@@ -16,8 +16,12 @@ _FORM = "a filter is `filter[field]=value` or `filter[field][operator]=value`, w
 _LONGEST_HINT = 200
 
 
-def read_bracket(problems: Problems, fields: Field, name: str, text: str) -> Node:
-    """Read one parameter whose name begins with `filter[`; what is wrong goes to `problems`."""
+def read_bracket(problems: Problems, filters: FilterReader, fields: Field, name: str, text: str) -> Node:
+    """Read one parameter whose name begins with `filter[`; what is wrong goes to `problems`.
+
+    What it costs is counted by `filters`.
+    """
+    filters.count()
     names = name.removeprefix(PREFIX).removesuffix("]").split("][")
     if not name.endswith("]") or any("[" in part or "]" in part for part in names):
         return _malformed(problems, name, None)
@@ -32,6 +36,8 @@ def read_bracket(problems: Problems, fields: Field, name: str, text: str) -> Nod
     if operator is None:
         report_operator(problems, path, field, names[1], parameter=name)
         return EVERYTHING
+    if operator.takes is Takes.LIST:
+        filters.count_values(text.count(",") + 1)
     try:
         return compare_text(path, field, operator, text)
     except Unfit as problem:

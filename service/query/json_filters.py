@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from service.query.comparisons import Unfit, compare_json
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_DEPTH
+from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_DEPTH, VALUES_OF_A_CONDITION
 from service.query.operators import OPERATORS, PLACES, Operator, Takes
 from service.query.paths import find, report_unknown
 from service.query.places import cost
@@ -62,6 +62,10 @@ class FilterReader:
                 "too_complex",
                 parameter=self._parameter,
             )
+
+    def count_values(self, values: int) -> None:
+        """Count the values of a list before they are read, for each has its cost too."""
+        self.count(values // VALUES_OF_A_CONDITION)
 
     def read(self, value: Any, fields: Field, place: Place = TOP) -> Node:
         """Read an object of conditions, all of which must hold."""
@@ -142,6 +146,8 @@ class FilterReader:
         return Elem(path, self.read(value, items, deeper))
 
     def _compare(self, path: Path, field: Field, operator: Operator, value: Any, place: Place) -> Node:
+        if isinstance(value, list):
+            self.count_values(_values_in(value))
         try:
             return compare_json(path, field, operator, value)
         except Unfit as problem:
@@ -150,6 +156,16 @@ class FilterReader:
     def _refuse(self, detail: str, code: str, place: Place) -> Node:
         self._problems.add(detail, code, parameter=self._parameter, pointer=place.pointer)
         return EVERYTHING
+
+
+def _values_in(values: list[Any]) -> int:
+    """Count the values of a list, and of the lists within it."""
+    counted, waiting = 0, [values]
+    while waiting:
+        here = waiting.pop()
+        counted += len(here)
+        waiting += [each for each in here if isinstance(each, list)]
+    return counted
 
 
 def report_operator(

@@ -11,6 +11,7 @@ MAXIMUM_QUERY_BYTES = 262_144
 MAXIMUM_DEPTH = 10
 MAXIMUM_CONDITIONS = 100
 MAXIMUM_LIST_LENGTH = 1000
+VALUES_OF_A_CONDITION = 100
 MAXIMUM_TEXT_CHARACTERS = 1000
 MAXIMUM_SEARCH_CHARACTERS = 200
 MAXIMUM_CURSOR_CHARACTERS = 4096
@@ -39,6 +40,7 @@ MEANINGS = MappingProxyType(
         "MAXIMUM_DEPTH": "levels of `and`, `or`, `not`, `elem` and arrays within each other",
         "MAXIMUM_CONDITIONS": "conditions of one request, each `and`, `or`, `not` counted too",
         "MAXIMUM_LIST_LENGTH": "values of one list, such as that of `in`",
+        "VALUES_OF_A_CONDITION": "values of lists that count as one more condition",
         "MAXIMUM_TEXT_CHARACTERS": "characters of the text of `contains`, `icontains`, `startswith`",
         "MAXIMUM_SEARCH_CHARACTERS": "characters of `q`",
         "MAXIMUM_CURSOR_CHARACTERS": "characters of `cursor`",

@@ -54,8 +54,7 @@ def parse_list(
     given: dict[str, Any] = {}
     for name, text in parameters:
         if name.startswith(PREFIX):
-            filters.count()
-            conditions.append(read_bracket(problems, fields, name, text))
+            conditions.append(read_bracket(problems, filters, fields, name, text))
         elif name not in PARAMETERS:
             hint = f"Did you mean `filter[{name}]`?" if find(fields, name) else None
             _report_unknown(problems, name, hint)

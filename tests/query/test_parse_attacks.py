@@ -160,6 +160,8 @@ def test_the_elements_of_a_hidden_list_cannot_be_compared() -> None:
         ("filter[" + "a." * 30_000 + "a]", "1"),
         ("filter[" + "prise" * 10_000 + "]", "1"),
         ("sort", "-name," * 10_000),
+        ("filter", json.dumps({"or": [{"price": {"in": [1] * 1000}}] * 10})),
+        ("filter", json.dumps({"extra": [[[1] * 1000] * 10]})),
         ("filter", json.dumps({"place": {"within": {"polygon": [[[0, 0]] * 5000]}}})),
         ("filter", json.dumps({"or": [{"place": {"within": {"polygon": [STAR]}}}] * 20})),
     ],
@@ -176,6 +178,8 @@ def test_a_query_that_would_cost_much_is_refused_quickly(parameter: tuple[str, s
 
 def test_many_parameters_are_refused() -> None:
     failure = refused(*[("filter[price]", "1")] * (MAXIMUM_CONDITIONS + 1))
+    assert failure.detail == "a query may have 100 conditions at the most"
+    failure = refused(*[("filter[price][in]", ",".join(["1"] * 1000))] * 10)
     assert failure.detail == "a query may have 100 conditions at the most"
     failure = refused(*[("x", "1")] * (MAXIMUM_PARAMETERS + 1))
     assert failure.detail == "a request may have 200 parameters at the most"
