@@ -20,6 +20,7 @@ from service.registry import Collection
 from service.transactions import session
 
 BAD_VALUE = 2
+AMBIGUOUS_NAME = 16746
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,9 @@ def _refusal(collection: Collection, query: ListQuery, error: OperationFailure) 
     if error.code == BAD_VALUE and len(query.sort) > 1:
         detail = "two of the fields to sort by hold arrays in one document"
         return ParameterInvalid(detail, errors=[Violation(detail, "parallel_arrays", parameter="sort")])
+    if error.code == AMBIGUOUS_NAME and query.sort:
+        detail = "a number in a path to sort by is both an array's position and a name in one of its elements"
+        return ParameterInvalid(detail, errors=[Violation(detail, "ambiguous", parameter="sort")])
     is_without_search = error.code == BAD_VALUE and query.search is not None  # the substitute's answer
     if error.code == INDEX_NOT_FOUND or is_without_search:
         return unsearchable(collection.description.schema.root)

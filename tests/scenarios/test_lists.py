@@ -415,3 +415,14 @@ async def test_two_arrays_to_sort_by_are_refused_in_every_form(
     for query in ({}, {"cursor": cursor}, {"count": "exact"}):
         answer = await client.get("/api/pairs", params={"sort": "a,b"} | query, headers=admin)
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "parallel_arrays")
+
+
+async def test_a_name_that_is_a_position_too_cannot_be_sorted_by(
+    client: httpx.AsyncClient, admin: dict[str, str]
+) -> None:
+    body = {"name": "free", "schema": {"type": "object"}}
+    await client.post("/api/collections", json=body, headers=admin)
+    await created(client, "/api/free", {"a": [{"0": 1}]}, admin)
+    for sort in ("a.0", "-a.0.b"):
+        answer = await client.get("/api/free", params={"sort": sort}, headers=admin)
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "ambiguous")
