@@ -1,11 +1,12 @@
 import ast
 import re
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
 from service import errors
-from service.errors import Duplicate, Failure, Stale, Unavailable, Violation, catalogue
+from service.errors import Duplicate, Failure, Stale, Unavailable, Violation, catalogue, suggestion
 
 ROOT = Path(__file__).parents[1]
 FAILURES = list(catalogue())
@@ -62,3 +63,11 @@ def test_unavailable_says_when_to_try_again() -> None:
 def test_a_flood_of_violations_is_cut() -> None:
     many = [Violation("x", "y", pointer=f"/{number}") for number in range(1000)]
     assert len(Duplicate(errors=many).errors) == errors.MAXIMUM_VIOLATIONS
+
+
+def test_a_suggestion_is_quick_among_many_long_names() -> None:
+    names = [f"{'x' * 60}{number:04}" for number in range(2000)]
+    start = perf_counter()
+    assert suggestion("x" * 59 + "y0007", [*names, "prise"]) is not None
+    assert suggestion("price", [*names, "prise"]) == "Did you mean `prise`?"
+    assert perf_counter() - start < 0.2

@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from heapq import nlargest
+from os.path import commonprefix
 from typing import Any, ClassVar, Self
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "https://sheaf.dev/problems/"
 MAXIMUM_VIOLATIONS = 100
+MAXIMUM_COMPARED = 50
+"""How many words an unknown one is compared with letter by letter, which takes long for long words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,17 @@ def suggestion(word: str, known: Iterable[str]) -> str | None:
     >>> suggestion("zzz", ["price"]) is None
     True
     """
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    candidates = list(known)
+    if len(candidates) > MAXIMUM_COMPARED:
+        candidates = nlargest(MAXIMUM_COMPARED, candidates, key=lambda each: _shared(word, each))
+    near = get_close_matches(word, candidates, n=1, cutoff=0.6)
     return f"Did you mean `{near[0]}`?" if near else None
+
+
+def _shared(word: str, other: str) -> int:
+    """Count the characters with which two words begin and end alike."""
+    ends = ((word, other), (word[::-1], other[::-1]))
+    return sum(len(commonprefix(pair)) for pair in ends)  # noqa: RUF071  # by characters, these are no paths
 
 
 def catalogue() -> Iterator[type[Failure]]:

@@ -11,7 +11,7 @@ from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_LIST_LENGTH
 from service.query.operators import SCALARS
-from service.query.problems import shown
+from service.query.problems import MAXIMUM_SUGGESTIONS, shown
 from service.query.values import Unreadable, from_text
 from service.saved_queries.faults import Faults
 from service.saved_queries.limits import MAXIMUM_PARAMETERS_OF_A_QUERY
@@ -105,10 +105,11 @@ class Parameters:
         return encoded
 
     def _misplaced(self, names: list[str]) -> Iterator[Violation]:
-        for name in dict.fromkeys(names):
+        for position, name in enumerate(dict.fromkeys(names)):
             said = shown(name)
             if name not in self.schemas:
-                detail, hint = f"`{said}` is not a parameter here", suggestion(name[:64], self.schemas)
+                detail = f"`{said}` is not a parameter here"
+                hint = suggestion(name[:64], self.schemas) if position < MAXIMUM_SUGGESTIONS else None
                 yield Violation(detail, "unknown_parameter", parameter=said, hint=hint)
             elif names.count(name) > 1:
                 yield Violation(f"`{said}` is there more than once", "repeated", parameter=said)
