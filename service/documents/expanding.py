@@ -1,11 +1,13 @@
 """What a query shows of the documents that it found: references are expanded, fields selected."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
 from service.documents import encoding
-from service.documents.following import EXPANDED, Followed, View, steps_to
+from service.documents.following import BREATH_S, EXPANDED, Followed, View, steps_to
 from service.documents.targets import Targets
 from service.query.expansions import Expansion, plan
 from service.query.lists import ListQuery, Selection
@@ -21,7 +23,7 @@ async def page(
     """Give the views of a list's stored documents, read by the query of `to_read`, as `views` does."""
     if query.expand:
         return await views(targets, collection, documents, query)
-    return [encoding.view(collection, document) for document in documents]  # the fields are selected already
+    return await _whole(collection, documents)  # the fields are selected already
 
 
 async def views(
@@ -37,7 +39,7 @@ async def views(
     absent or hidden by a rule, an array for an array. Raises SignInRequired or Forbidden for a collection of
     which the caller may read nothing, ParameterInvalid when a limit is passed.
     """
-    shown = [encoding.view(collection, document) for document in documents]
+    shown = await _whole(collection, documents)
     selection = query.selection
     if expansions := _plan(targets, collection, query):
         followed = Followed(targets)
@@ -46,6 +48,18 @@ async def views(
         shown = [followed.expanded(view, steps) for view in shown]
         selection = _with_expanded(selection, expansions)
     return shown if selection is None else [select(view, selection) for view in shown]
+
+
+async def _whole(collection: Collection, documents: Iterable[dict[str, Any]]) -> list[View]:
+    """Give all that may be seen of documents; between large ones, other requests go on."""
+    shown: list[View] = []
+    began_s = perf_counter()
+    for document in documents:
+        if perf_counter() - began_s > BREATH_S:
+            await asyncio.sleep(0)
+            began_s = perf_counter()
+        shown.append(encoding.view(collection, document))
+    return shown
 
 
 def to_read(targets: Targets, collection: Collection, query: ListQuery) -> ListQuery:

@@ -1,7 +1,9 @@
 """The documents that one request's references lead to: read level by level, written once each."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -23,6 +25,9 @@ from service.transactions import session
 
 EXPANDED = "_expanded"
 """The member, beside references, that holds the documents that they lead to; no client's field begins so."""
+
+BREATH_S = 0.01
+"""How long documents are made into views before other requests may go on."""
 
 View: TypeAlias = dict[str, Any]
 """A document as clients see it."""
@@ -113,7 +118,11 @@ class Followed:
         cursor = collection.documents.find(
             reading.selector({"$in": missing}, where), batch_size=len(missing), session=session()
         )
+        began_s = perf_counter()
         async for document in cursor:
+            if perf_counter() - began_s > BREATH_S:
+                await asyncio.sleep(0)
+                began_s = perf_counter()
             view = encoding.view(collection, document)
             text = encoding.dump(view)
             self._read_bytes += len(text)
