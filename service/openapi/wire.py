@@ -7,6 +7,7 @@ import orjson
 
 from service.documents.encoding import dump
 from service.query.kinds import FORMATS, MAXIMUM_SAFE_INTEGER, Kind, to_bson
+from service.schema.shapes import kind_of as kind_of_json
 
 PATTERNS: dict[Kind, str] = {
     Kind.OBJECT_ID: "^[0-9a-fA-F]{24}$",
@@ -30,8 +31,6 @@ _OURS_ALONE = re.compile(r"\(\?(?![:=!<])|\(\?P|\[\[:|\\[AzZ]|\\[pP]")
 """What our regular expressions know, and not those of ECMA 262, which OpenAPI means, or of Python."""
 
 _OF_TEXTS = ("pattern", "minLength", "maxLength")
-_OF_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-_WHOLE = {"integer", "number"}
 
 Schema = dict[str, Any]
 
@@ -68,26 +67,23 @@ def told(schema: Schema, kind: Kind) -> Schema:
 def as_read(schema: Schema, kind: Kind) -> Schema:
     """Give the schema of what is read where a schema with a format was written.
 
-    The text may have another spelling then, and an `int64` is a number as long as a double holds it.
+    The text may have another spelling then, and an `int64` that may be both is a number as long as a double
+    holds it.
     """
     written = {name: part for name, part in schema.items() if name not in _OF_TEXTS}
-    if "const" in written:
+    is_one_form = kind is Kind.INT64 and len(_types(written) & {"string", "integer"}) == 1
+    if "const" in written and not is_one_form:
         written["const"] = _stored(kind, written["const"])
-    if "enum" in written:
+    if "enum" in written and not is_one_form:
         written["enum"] = [_stored(kind, value) for value in written["enum"]]
-    if kind is Kind.INT64:
-        types = _types(written)
-        if types and types & {"string", *_WHOLE}:
-            if not types & _WHOLE:
-                written = {name: part for name, part in written.items() if name not in _OF_NUMBERS}
-            missing = {"string"} if types & _WHOLE else {"string", "integer"}
-            written["type"] = sorted(types | missing)
     return told(written, kind) if kind_of(schema) else written
 
 
 def _types(schema: Schema) -> set[str]:
-    stated = schema.get("type", [])
-    return {stated} if isinstance(stated, str) else set(stated)
+    """Give the types that a schema states, in words or by its values."""
+    if "type" in schema:
+        return {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
+    return {kind_of_json(value).value for value in schema.get("enum", [schema.get("const")])}
 
 
 def _stored(kind: Kind, value: Any) -> Any:

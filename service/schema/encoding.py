@@ -105,14 +105,14 @@ def with_text_forms(value: Any, field: Field, told: frozenset[Field]) -> Any:
 
 def is_told_as_text(number: int, field: Field) -> bool:
     """Tell whether an integer at a field is text in JSON."""
-    if Kind.INT64 not in field.kinds or field.kinds & {Kind.INTEGER, Kind.NUMBER}:
+    if Kind.INT64 not in field.kinds or Kind.INTEGER in field.kinds:
         return False
     return field.is_text or abs(number) > MAXIMUM_SAFE_INTEGER
 
 
 def is_told(field: Field) -> bool:
     """Tell whether a stored value of a field may have a text that only the field knows of."""
-    return _is_day(field) or (Kind.INT64 in field.kinds and not field.kinds & {Kind.INTEGER, Kind.NUMBER})
+    return _is_day(field) or (Kind.INT64 in field.kinds and Kind.INTEGER not in field.kinds)
 
 
 def _is_day(field: Field) -> bool:

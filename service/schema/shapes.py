@@ -89,7 +89,7 @@ class Shapes:
             read_only=schema.get("readOnly") is True,
             write_only=schema.get("writeOnly") is True,
             collections=_collections(schema),
-            is_text="integer" not in schema.get("type", "integer"),
+            is_text=not _stated(schema) & {Kind.INTEGER, Kind.NUMBER},
         )
         merged = reduce(self._meet, map(self.of, _in_place(groups)), shape)
         return _with_unevaluated(merged, schema, groups)
@@ -143,16 +143,18 @@ class Shapes:
             raise too_complex()
 
 
-def _kinds(schema: dict[str, Any]) -> frozenset[Kind]:
+def _stated(schema: dict[str, Any]) -> frozenset[Kind]:
+    """Give the kinds of JSON that a schema states itself."""
     if "type" in schema:
         names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        kinds = frozenset(Kind(name) for name in names)
-    elif "const" in schema:
-        kinds = frozenset({kind_of(schema["const"])})
-    elif "enum" in schema:
-        kinds = frozenset(map(kind_of, schema["enum"]))
-    else:
-        kinds = JSON_KINDS
+        return frozenset(Kind(name) for name in names)
+    if "const" in schema:
+        return frozenset({kind_of(schema["const"])})
+    return frozenset(map(kind_of, schema["enum"])) if "enum" in schema else JSON_KINDS
+
+
+def _kinds(schema: dict[str, Any]) -> frozenset[Kind]:
+    kinds = _stated(schema)
     chosen = FORMATS.get(str(schema.get("format")))
     if chosen is Kind.INT64 and kinds & {Kind.STRING, Kind.INTEGER}:
         return kinds - {Kind.STRING} - ({Kind.INTEGER} if Kind.STRING in kinds else set()) | {chosen}

@@ -191,6 +191,9 @@ def test_an_int64_is_told_as_its_type_allows(type_: str | list[str], stored: Any
         ({"anyOf": [{"type": "string", "format": "int64"}, {"type": "integer"}]}, 5),
         ({"anyOf": [{"type": "string", "format": "int64"}, {"type": "null"}]}, "5"),
         ({"anyOf": [{"type": "string", "format": "int64"}, {"type": "string"}]}, "5"),
+        ({"format": "int64", "enum": ["5", "6"]}, "5"),
+        ({"format": "int64", "enum": [5, 6]}, 5),
+        ({"format": "int64"}, 5),
     ],
     ids=str,
 )
