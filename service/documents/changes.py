@@ -6,7 +6,7 @@ So very many at once cost few round trips, and writers on other workers are met 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
@@ -135,7 +135,7 @@ async def _try(
         for each in batch:
             each.settle(DocumentNotFound())  # one each, for who catches it may say more in it
         return []
-    outcomes, newest = await _outcomes(batch, present)
+    outcomes, newest = await _outcomes(collection, batch, present)
     if newest is not present and not await _write(collection, where, present, newest):
         return None
     for each, outcome in outcomes:
@@ -144,18 +144,21 @@ async def _try(
 
 
 async def _outcomes(
-    batch: list[Waiting[Asked]], present: dict[str, Any]
+    collection: Collection, batch: list[Waiting[Asked]], present: dict[str, Any]
 ) -> tuple[list[tuple[Waiting[Asked], Any]], dict[str, Any]]:
     """Compute changes one on the other; gives each one's document or failure, and the last document.
 
-    Fewer than there are, when one has changed what the rule looks at: only the database may judge that.
+    Fewer than there are, when one has changed what the rule looks at, or an index that may refuse it: only
+    the database may judge that.
     """
+    watched = {*_names(batch[0].asked.where), *_indexed(collection)} if len(batch) > 1 else set()
     newest = present
     outcomes: list[tuple[Waiting[Asked], Any]] = []
     outcome: Any
     for each in batch:
         if newest is not present:
-            if not _looks_the_same(each.asked.where, present, newest):
+            # The same object, not an equal one: true equals 1 in Python, and not in a rule.
+            if any(present.get(name) is not newest.get(name) for name in watched):
                 break
             await asyncio.sleep(0)  # others shall not wait until all are computed
         try:
@@ -180,15 +183,26 @@ async def _refuse(
         batch[0].settle(failure)
 
 
-def _looks_the_same(where: Node | None, present: dict[str, Any], newest: dict[str, Any]) -> bool:
-    """Tell whether all that a rule looks at is as it was in the document that the database has judged."""
-    if where is None:
-        return True
-    # The same object, not an equal one: true equals 1 in Python, and not in a rule.
-    return all(present.get(name) is newest.get(name) for name in _names(where))
+def _indexed(collection: Collection) -> Iterator[str]:
+    """Give the names of the members that MongoDB may refuse a value of: in unique indexes, and places."""
+    for index in collection.description.indexes:
+        if index.options.get("unique") or any(kind == "2dsphere" for _, kind in index.keys):
+            for path, _ in index.keys:
+                yield path.partition(".")[0]
+            yield from _filtered(index.options.get("partialFilterExpression", {}))
 
 
-def _names(node: Node) -> Iterator[str]:
+def _filtered(condition: Mapping[str, Any]) -> Iterator[str]:
+    """Give the names of the members that a filter of MongoDB's looks at."""
+    for name, part in condition.items():
+        if not name.startswith("$"):
+            yield name.partition(".")[0]
+        elif isinstance(part, list):
+            for each in part:
+                yield from _filtered(each)
+
+
+def _names(node: Node | None) -> Iterator[str]:
     """Give the names of the members of a document that a condition looks at."""
     if isinstance(node, Compare | Elem):
         yield "_id" if node.path[0] == "id" else node.path[0]

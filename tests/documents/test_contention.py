@@ -156,3 +156,15 @@ async def test_changes_and_a_deletion_at_once_leave_nothing_behind(
     assert {answer.status_code for answer in answers} <= {200, 204, 404}
     assert answers[10].status_code == 204
     assert (await workers[0].get(path)).status_code == 404
+
+
+async def test_a_value_that_is_taken_is_refused_also_when_the_next_change_gives_it_up(
+    workers: list[httpx.AsyncClient], ann: dict[str, str]
+) -> None:
+    await made(workers[0], {"code": "taken"}, ann)
+    path = await made(workers[0], {"code": "mine"}, ann)
+    patches: list[dict[str, Any]] = [{"hits": 1}, {"code": "taken"}, {"code": "free"}, {"hits": 2}]
+    answers = await asyncio.gather(*(workers[0].patch(path, json=patch, headers=ann) for patch in patches))
+    assert [answer.status_code for answer in answers] == [200, 409, 200, 200]
+    now = (await workers[0].get(path)).json()["data"]
+    assert (now["code"], now["hits"], now["_version"]) == ("free", 2, 4)
