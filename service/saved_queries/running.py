@@ -20,7 +20,7 @@ from service.saved_queries.values import Values, fill
 from service.schema.encoding import with_text_forms
 from service.transactions import session
 
-TOO_LARGE = frozenset({4568, 10334, 16493, 17419, 17420})
+TOO_LARGE = frozenset({4568, 10334, 13548, 16493, 17419, 17420})
 """Codes of a document, a text or what `lookup` finds beyond the 16 MB."""
 
 TOO_MUCH_MEMORY = frozenset({146, 292, 16819, 16945})

@@ -18,6 +18,13 @@ QUERIES: dict[str, Any] = {
     "sum_of_parts": {"pipeline": [{"project": {"x": {"add": ["price", "parts"]}}}]},
     "two_arrays": {"pipeline": [{"sort": "tags,makers"}]},
     "long": {"pipeline": [{"project": {"x": {"concat": ["name"] * 20}}}]},
+    "longer": {
+        "pipeline": [
+            {"set": {"name": {"concat": ["name"] * 3}}},
+            {"set": {"name": {"concat": ["name"] * 20}}},
+            {"project": {"x": {"length": {"concat": ["name"] * 20}}}},
+        ]
+    },
     "slow": {
         "pipeline": [
             {"set": {"a": "tags", "b": "tags", "c": "tags"}},
@@ -64,6 +71,7 @@ async def test_a_query_that_takes_too_long_is_stopped(shop: Shop, plant: Callabl
         ("pushed", 200, "The query needs more memory than a stage may have"),
         ("pushed", 20, "The query makes a document of more than MongoDB's 16 MB"),
         ("long", 1, "The query makes a document of more than MongoDB's 16 MB"),
+        ("longer", 1, "The query makes a document of more than MongoDB's 16 MB"),
         ("repeated", 8, f"The query gives more than {MAXIMUM_ANSWER_BYTES // 2**20} MiB"),
     ],
 )
