@@ -20,8 +20,7 @@ QUERIES: dict[str, Any] = {
     "long": {"pipeline": [{"project": {"x": {"concat": ["name"] * 20}}}]},
     "longer": {
         "pipeline": [
-            {"set": {"name": {"concat": ["name"] * 3}}},
-            {"set": {"name": {"concat": ["name"] * 20}}},
+            {"set": {"name": {"concat": ["name"] * 5}}},
             {"project": {"x": {"length": {"concat": ["name"] * 20}}}},
         ]
     },
