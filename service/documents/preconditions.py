@@ -8,7 +8,8 @@ from typing import Any
 from service.errors import PreconditionRequired, RequestInvalid, Stale
 from service.registry import Collection
 
-_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*')
+_ELEMENT = re.compile(r'[ \t]*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|$)')
+"""A part of a list, which may be empty (RFC 9110, 5.6.1.2); a comma may stand in a tag, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ def read_if_match(header: str | None) -> Expected | None:
 
     >>> read_if_match('"1", W/"2"').versions
     frozenset({'1'})
+    >>> sorted(read_if_match('"1",, "a,b"').versions)
+    ['1', 'a,b']
     """
     if header is None:
         return None
@@ -125,7 +128,12 @@ def is_known(header: str | None, entity_tag: str) -> bool:
 
 
 def _tags(name: str, header: str) -> list[tuple[str, str]]:
-    matches = [_TAG.fullmatch(part) for part in header.split(",")]
-    if not all(matches):
+    found: list[tuple[str, str]] = []
+    at = 0
+    while at < len(header) and (match := _ELEMENT.match(header, at)):
+        at = match.end()
+        if match[2] is not None:
+            found.append((match[1] or "", match[2]))
+    if at < len(header) or not found:
         raise RequestInvalid(f'{name} is not a list of entity tags such as "3"')
-    return [(match[1] or "", match[2]) for match in matches if match]
+    return found
