@@ -26,10 +26,13 @@ from service.errors import (
     PreconditionRequired,
     Stale,
 )
-from service.idempotency.steps import Step, Tell, Told
+from service.idempotency.steps import Step, Tell, Told, minimal
 from service.registry import Collection, Registry
 
 CREATED, OK, NO_CONTENT = 201, 200, 204
+
+MAXIMUM_ANSWER_BYTES = 32 * 1024 * 1024
+"""How large the answers of a batch may be together; those beyond it have the id for the document."""
 
 _PLACES: tuple[tuple[tuple[type[Failure], ...], str], ...] = (
     ((DocumentInvalid, FieldNotWritable, Duplicate, BodyTooLarge), "/document"),
@@ -62,17 +65,33 @@ class Done:
         return {"status": self.status, **shown, "etag": etag}
 
 
+class _Answers:
+    """What the operations are answered, as JSON: a hundred documents are a few bytes to ask for."""
+
+    def __init__(self) -> None:
+        self.parts: list[orjson.Fragment] = []
+        self._size = 0
+
+    def add(self, told: Told) -> None:
+        """Add what the next operation is answered, of which little is kept when there is much already."""
+        content = encoding.dump(told)
+        if self._size + len(content) > MAXIMUM_ANSWER_BYTES:
+            content = encoding.dump(minimal(told))
+        self._size += len(content)
+        self.parts.append(orjson.Fragment(content))
+
+
 async def run_atomically(
     database: Database, registry: Registry, principal: Principal, batch: Batch
-) -> list[Told]:
+) -> list[orjson.Fragment]:
     """Run all operations in one transaction, which the first failure ends; reads see the writes before them.
 
     Raises that failure, with the operation's place in its pointers and its index as `operation`.
     """
 
-    async def work() -> list[Told]:  # anew at each try
+    async def work() -> list[orjson.Fragment]:  # anew at each try
         known: Known = {}
-        answers: list[Told] = []
+        answers = _Answers()
         for operation in batch.operations:
             try:
                 told = await _run(registry, principal, batch, operation, known)
@@ -80,27 +99,27 @@ async def run_atomically(
                 failure.extra["operation"] = operation.index
                 raise
             _note(operation, told, known)
-            answers.append(told)
-        return answers
+            answers.add(told)
+        return answers.parts
 
     return await database.transaction(work)
 
 
 async def run_each(
     registry: Registry, principal: Principal, batch: Batch, step: Step, tell: Tell
-) -> list[Told]:
+) -> list[orjson.Fragment]:
     """Run the operations each by itself, in order; one that fails leaves the others alone.
 
     `step` runs each one and has `tell` make a failure what its operation is answered.
     """
     known: Known = {}
-    answers: list[Told] = []
+    answers = _Answers()
     for operation in batch.operations:
         run = partial(_run, registry, principal, batch, operation, known)
         told = await step(operation.index, run, tell)
         _note(operation, told, known)
-        answers.append(told)
-    return answers
+        answers.add(told)
+    return answers.parts
 
 
 def _note(operation: Operation, told: Told, known: Known) -> None:

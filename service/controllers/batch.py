@@ -3,6 +3,7 @@
 from functools import partial
 
 from litestar import Controller, Response, post
+from orjson import Fragment
 
 from service import batch, problems
 from service.batch import Batch
@@ -57,7 +58,7 @@ async def _charge(request: AnyRequest, found: Batch) -> None:
         await charge(len(found.operations) - 1)
 
 
-def _answer(request: AnyRequest, answers: list[Told]) -> Response[bytes]:
+def _answer(request: AnyRequest, answers: list[Fragment]) -> Response[bytes]:
     headers = preferences.applied(preferences.preferred_return(request))
     return json_response(encoding.dump({"data": answers}), headers=headers)
 

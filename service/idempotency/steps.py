@@ -82,7 +82,7 @@ class Steps:
     async def _note(self, place: int, told: Told) -> None:
         content = encoding.dump(told)
         if len(content) > STEP_LIMIT_BYTES:
-            content = encoding.dump(_minimal(told))
+            content = encoding.dump(minimal(told))
         noted = await self._notes.update_one(
             self._condition, {"$set": {f"steps.{place}": content}}, session=session()
         )
@@ -90,12 +90,12 @@ class Steps:
             raise IdempotencyRunning
 
 
-def _minimal(told: Told) -> Told:
-    """Give what is remembered of a very large answer: an id for its document, a problem without `errors`.
+def minimal(told: Told) -> Told:
+    """Give what is kept of a very large answer: an id for its document, a problem without `errors`.
 
-    >>> _minimal({"status": 200, "data": {"id": "1", "text": "very long"}, "etag": '"2"'})
+    >>> minimal({"status": 200, "data": {"id": "1", "text": "very long"}, "etag": '"2"'})
     {'status': 200, 'id': '1', 'etag': '"2"'}
-    >>> _minimal({"status": 400, "problem": {"code": "document.invalid", "errors": ["very many"]}})
+    >>> minimal({"status": 400, "problem": {"code": "document.invalid", "errors": ["very many"]}})
     {'status': 400, 'problem': {'code': 'document.invalid'}}
     """
     minimal: Told = {}

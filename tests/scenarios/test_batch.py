@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from service.batch import running
+
 BATCH = "/api/batch"
 PRODUCTS = "products"
 MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen", "tags": ["blue"]}
@@ -388,3 +390,20 @@ async def test_a_batch_under_a_key_is_run_once(client: httpx.AsyncClient, ann: d
         assert (first.status_code, first.content) == (200, second.content)
         assert second.headers["idempotency-replayed"] == "true"
     assert len(await stored(client, PRODUCTS, ann)) == 2
+
+
+@pytest.mark.parametrize("is_atomic", [True, False])
+async def test_answers_that_are_large_together_have_ids_for_documents(
+    client: httpx.AsyncClient,
+    books: str,
+    ann: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_atomic: bool,
+) -> None:
+    monkeypatch.setattr(running, "MAXIMUM_ANSWER_BYTES", 1000)
+    book = {"op": "create", "as": "b", "collection": books, "document": {"id": "b", "title": "t" * 300}}
+    read = {"op": "get", "collection": books, "id": {"_ref": "b"}}
+    first, second, *others = await done(client, [book, *[read] * 5], ann, atomic=is_atomic)
+    assert first["data"] == second["data"]
+    assert others == [{"status": 200, "id": "b", "etag": '"1"'}] * 4
