@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bson import MinKey
+from pymongo.errors import OperationFailure
 
 from service.query import keyset
 from service.query.keyset import Keys, Order, Place
@@ -18,6 +19,12 @@ SORT_VALUES = "_sort_values"
 HAS_ARRAYS = "_has_arrays"
 REVERSED = "_reversed"
 """What is computed beside a document's own members, of which none can have such a name."""
+
+NO_SORT_KEY = {168, 31325}
+"""Codes of a server that cannot tell the values to sort by, such as the substitute for development.
+
+There are no places to go on from then: its lists are paged by number.
+"""
 
 _ALL: Filter = {}
 _VALUES: Stage = {
@@ -120,7 +127,12 @@ class Reader:
         if marked:
             arrays = [{"$isArray": f"${path}"} for path, _ in keys]
             stages.append({"$set": {HAS_ARRAYS: {"$or": arrays}}})
-        return await self._aggregate(stages)
+        try:
+            return await self._aggregate(stages)
+        except OperationFailure as error:
+            if error.code not in NO_SORT_KEY:
+                raise
+            return await self._find(part, keys, skip)
 
     async def _read_backward(self, part: Filter) -> list[Document]:
         """Read the last documents, last first: in the order itself, and then by its values the other way."""

@@ -1,0 +1,55 @@
+"""What the service does on the substitute for MongoDB, for development where there is no MongoDB to bring."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from service import mongod
+from service.mongod.search import PROGRAMS, Server
+from tests.conftest import Service, served
+
+SORTED = "/api/products?sort=-price,name&fields=name"
+
+
+async def created(service: Service) -> list[dict[str, Any]]:
+    """Create three products in one request under a key, and repeat it."""
+    products = [{"name": name, "price": price} for name, price in (("Mug", 5), ("Desk", 90), ("Lamp", 30))]
+    headers = service.signed_in("admin") | {"Idempotency-Key": "three-products"}
+    first = await service.client.post("/api/products", json=products, headers=headers)
+    again = await service.client.post("/api/products", json=products, headers=headers)
+    assert (first.status_code, again.json()) == (201, first.json()), first.text
+    documents: list[dict[str, Any]] = first.json()["data"]
+    return documents
+
+
+async def test_the_service_works_on_the_substitute_but_for_search_and_cursors_of_an_order(
+    tmp_path: Path,
+) -> None:
+    program = shutil.which(PROGRAMS["secantus"], path=str(Path(sys.executable).parent))
+    assert program is not None
+    with mongod.start(tmp_path, server=Server("secantus", Path(program))) as server:
+        async with served(server.uri) as service:
+            documents = await created(service)
+            await check_lists(service, documents)
+            patched = await service.client.patch(
+                "/api/products?filter[price][gte]=30&max_affected=2",
+                content=b'{"inc": {"price": 1}}',
+                headers=service.signed_in("admin")
+                | {"Content-Type": "application/vnd.sheaf.operations+json"},
+            )
+            assert patched.json() == {"data": {"matched": 2, "changed": 2}}
+
+
+async def check_lists(service: Service, documents: list[dict[str, Any]]) -> None:
+    """Read lists by number, by cursor in the order of ids, and by words, which cannot be."""
+    by_price = [{"id": documents[place]["id"], "name": documents[place]["name"]} for place in (1, 2, 0)]
+    first = (await service.client.get(f"{SORTED}&limit=2")).json()
+    assert first == {"data": by_price[:2], "page": 1, "limit": 2, "has_more": True}
+    second = (await service.client.get(f"{SORTED}&limit=2&page=2")).json()
+    assert second == {"data": by_price[2:], "page": 2, "limit": 2, "has_more": False}
+    by_id = (await service.client.get("/api/products?limit=2")).json()
+    rest = (await service.client.get(f"/api/products?limit=2&cursor={by_id['next']}")).json()
+    assert [*by_id["data"], *rest["data"]] == documents
+    searched = await service.client.get("/api/products?q=desk")
+    assert (searched.status_code, searched.json()["errors"][0]["code"]) == (400, "not_indexed")
