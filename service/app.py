@@ -36,6 +36,7 @@ from service.middleware.cors import Cors
 from service.middleware.deadline import Deadline
 from service.middleware.draining import DrainingMiddleware
 from service.middleware.failures import Failures
+from service.middleware.options import Options
 from service.middleware.principal import PrincipalMiddleware
 from service.middleware.rate_limit import RateLimit
 from service.middleware.request_id import RequestId
@@ -130,6 +131,7 @@ def _pipeline(settings: Settings, drain: Drain, tokens: Tokens, counts: SharedCo
         )
         pipeline.append(limits)
     pipeline.append(Deadline(timeout_s=settings.operation_timeout_s + GRACE_S))
+    pipeline.append(Options())  # asks the router itself
     return pipeline
 
 

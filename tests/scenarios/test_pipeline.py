@@ -54,6 +54,32 @@ async def test_every_answer_is_complete(
         assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/health", "GET, HEAD, OPTIONS"),
+        ("/api/products", "DELETE, GET, HEAD, OPTIONS, PATCH, POST"),
+        ("/api/products/6b035b1d7b28a7b5c8d0f1aa", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("/api/products/query", "OPTIONS, POST"),
+        ("/api/collections", "GET, HEAD, OPTIONS, POST"),
+        ("/api/batch", "OPTIONS, POST"),
+    ],
+)
+async def test_options_names_all_methods_of_an_address_to_everybody(
+    client: httpx.AsyncClient, path: str, allowed: str
+) -> None:
+    answer = await client.options(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers.get_list("allow") == [allowed]
+    assert "content-type" not in answer.headers
+    assert (await client.request("TRACE", path)).headers["allow"] == allowed
+
+
+async def test_options_of_an_address_that_is_not_there_is_404(client: httpx.AsyncClient) -> None:
+    answer = await client.options("/nowhere")
+    assert (answer.status_code, answer.json()["code"]) == (404, "route.not_found")
+
+
 async def test_a_request_id_of_the_client_is_kept(client: httpx.AsyncClient) -> None:
     kept = await client.get("/api/health", headers={"X-Request-ID": "my-id.1"})
     replaced = await client.get("/api/health", headers={"X-Request-ID": "a\tb"})
