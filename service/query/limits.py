@@ -1,6 +1,8 @@
 """The limits of the query language: what is beyond them is refused before any database hears of it."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 DEFAULT_LIMIT = 20
 MAXIMUM_LIMIT = 100
@@ -64,5 +66,10 @@ MEANINGS = MappingProxyType(
 
 def as_markdown() -> str:
     """Give the table of limits for docs/queries.md."""
-    rows = [f"| `{name}` | {globals()[name]} | {meaning} |" for name, meaning in MEANINGS.items()]
+    return table(MEANINGS, globals())
+
+
+def table(meanings: Mapping[str, str], values: Mapping[str, Any]) -> str:
+    """Give the Markdown table of limits, by name what they bound and what they are."""
+    rows = [f"| `{name}` | {values[name]} | {meaning} |" for name, meaning in meanings.items()]
     return "\n".join(["| limit | value | what it bounds |", "|---|---|---|", *rows])

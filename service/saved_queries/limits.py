@@ -2,6 +2,8 @@
 
 from types import MappingProxyType
 
+from service.query.limits import table
+
 MAXIMUM_QUERIES = 100
 MAXIMUM_QUERIES_BYTES = 65_536
 MAXIMUM_DESCRIPTION_CHARACTERS = 1000
@@ -46,5 +48,4 @@ MEANINGS = MappingProxyType(
 
 def as_markdown() -> str:
     """Give the table of limits for docs/saved-queries.md."""
-    rows = [f"| `{name}` | {globals()[name]} | {meaning} |" for name, meaning in MEANINGS.items()]
-    return "\n".join(["| limit | value | what it bounds |", "|---|---|---|", *rows])
+    return table(MEANINGS, globals())
