@@ -5,27 +5,8 @@ from typing import Any
 from service.batch.operations import MAXIMUM_OPERATIONS, OPS
 from service.batch.references import NAME, REFERENCE
 from service.documents.patches import JSON_PATCH, MERGE_PATCH, OPERATIONS
-from service.errors import (
-    BatchInvalid,
-    CollectionNotFound,
-    Conflict,
-    Contention,
-    DocumentInvalid,
-    DocumentNotFound,
-    Duplicate,
-    FieldNotWritable,
-    Forbidden,
-    IdempotencyMismatch,
-    IdempotencyRunning,
-    IdInvalid,
-    ParameterInvalid,
-    PatchConflict,
-    PatchInvalid,
-    PatchTestFailed,
-    PreconditionRequired,
-    SignInRequired,
-    Stale,
-)
+from service.errors import BatchInvalid, Conflict
+from service.openapi.failures import OF_CHECKS, OF_KEYS, OF_PATCHES, OF_VERSIONS, ON_ONE
 from service.openapi.names import reference
 from service.openapi.operations import JSON, Answer, Body, Operation, data
 
@@ -155,24 +136,12 @@ def operations() -> list[Operation]:
             ),
             failures=(
                 BatchInvalid,
-                CollectionNotFound,
                 Conflict,
-                Contention,
-                DocumentInvalid,
-                DocumentNotFound,
-                Duplicate,
-                FieldNotWritable,
-                Forbidden,
-                IdInvalid,
-                IdempotencyMismatch,
-                IdempotencyRunning,
-                ParameterInvalid,
-                PatchConflict,
-                PatchInvalid,
-                PatchTestFailed,
-                PreconditionRequired,
-                SignInRequired,
-                Stale,
+                *ON_ONE,
+                *OF_CHECKS,
+                *OF_PATCHES,
+                *OF_VERSIONS,
+                *OF_KEYS,
             ),
             parameters=("Idempotency-Key",),
             bodies={JSON: Body(reference("Batch"), _EXAMPLE)},
