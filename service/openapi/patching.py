@@ -51,6 +51,3 @@ def _operations() -> Schema:
         "additionalProperties": False,
         "properties": members,
     }
-
-
-EXAMPLE = {"set": {"path.to.field": "a value"}, "unset": ["other"]}

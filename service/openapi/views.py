@@ -37,8 +37,6 @@ CREATE = View("Create", absent="fixed", optional=("fixed", "given"))
 REPLACE = View("Replace", optional=("fixed", "hidden"))
 PATCH = View("Patch", is_partial=True, is_patch=True)
 
-VIEWS = (DOCUMENT, PART, CREATE, REPLACE, PATCH)
-
 
 def concerned(view: View, annotations: Annotations) -> frozenset[str]:
     """Give the pointers at or below which a view differs from the schema as it was written."""
