@@ -2,29 +2,41 @@
 
 from beanie import Document
 
+from models.audit_event import AuditEvent
 from models.counter import Counter
 from models.definition import CollectionDefinition
 from models.file_import import FileImport
+from models.one_time_token import OneTimeToken
 from models.product import Product
 from models.remembered_answer import RememberedAnswer
+from models.revocation import Revocation
+from models.session import Session
 from models.user import User
 
 __all__ = [
     "DOCUMENTS",
+    "AuditEvent",
     "CollectionDefinition",
     "Counter",
     "FileImport",
+    "OneTimeToken",
     "Product",
     "RememberedAnswer",
+    "Revocation",
+    "Session",
     "User",
 ]
 
 DOCUMENTS: tuple[type[Document], ...] = (
+    AuditEvent,
     CollectionDefinition,
     Counter,
     FileImport,
+    OneTimeToken,
     Product,
     RememberedAnswer,
+    Revocation,
+    Session,
     User,
 )
 """Every code-first document. Those whose collection does not start with `_` are served under `/api/`."""

@@ -12,6 +12,7 @@ from models import DOCUMENTS
 from service import database as databases
 from service import logs, problems
 from service.access.passwords import Passwords
+from service.access.sealing import Sealer
 from service.access.tokens import Tokens
 from service.controllers.auth import AuthController
 from service.controllers.batch import BatchController
@@ -28,6 +29,8 @@ from service.drain import Drain
 from service.errors import StartupFailure
 from service.guards import KeyHasEffect, TokenIsValid
 from service.idempotency.claims import Claims
+from service.identity.revocations import Revocations
+from service.identity.sessions import Sessions
 from service.middleware.body_limit import BodyLimit
 from service.middleware.caching import Caching
 from service.middleware.client_address import ClientAddress
@@ -68,6 +71,7 @@ def create_app(settings: Settings) -> Litestar:
     database = databases.connect(**settings.connection)
     drain = Drain.of_process()
     tokens = _tokens(settings)
+    revocations = Revocations(settings.access_token_ttl_s)
     registry = Registry(database, DOCUMENTS, document_limit_bytes=settings.body_limit_bytes)
     counts = SharedCounts(database.motor["_rate_limits"])
     application = Litestar(
@@ -86,11 +90,12 @@ def create_app(settings: Settings) -> Litestar:
         ],
         guards=[TokenIsValid(), KeyHasEffect()],
         exception_handlers={Exception: problems.litestar_handler},
-        lifespan=[_lifespan(settings, database, registry)],
+        lifespan=[_lifespan(settings, database, registry, revocations)],
         openapi_config=None,
         logging_config=None,
         state=State(
             {
+                "audit_ttl_s": settings.audit_ttl_s,
                 "claims": Claims(database, lease_s=settings.operation_timeout_s + GRACE_S),
                 "contracts": Contracts(),
                 "cursors": Cursors(*_secrets(settings)),
@@ -98,16 +103,21 @@ def create_app(settings: Settings) -> Litestar:
                 "drain": drain,
                 "registration_open": settings.registration == "open",
                 "registry": registry,
+                "revocations": revocations,
+                "sealer": Sealer(_secrets(settings)),
+                "sessions": Sessions(tokens, revocations, settings.refresh_token_ttl_s),
                 "tokens": tokens,
             }
         ),
     )
-    for middleware in reversed(_pipeline(settings, drain, tokens, counts)):
+    for middleware in reversed(_pipeline(settings, drain, PrincipalMiddleware(tokens, revocations), counts)):
         application.asgi_handler = middleware(application.asgi_handler)
     return application
 
 
-def _pipeline(settings: Settings, drain: Drain, tokens: Tokens, counts: SharedCounts) -> list[ASGIMiddleware]:
+def _pipeline(
+    settings: Settings, drain: Drain, principals: PrincipalMiddleware, counts: SharedCounts
+) -> list[ASGIMiddleware]:
     """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
     pipeline: list[ASGIMiddleware] = [
         RequestId(),  # everything after it is logged and answered with the id
@@ -119,7 +129,7 @@ def _pipeline(settings: Settings, drain: Drain, tokens: Tokens, counts: SharedCo
         DrainingMiddleware(drain),
         ClientAddress(trusted_proxies=settings.trusted_proxies),
         BodyLimit(limit_bytes=settings.body_limit_bytes),  # before anything reads a body
-        PrincipalMiddleware(tokens),  # before the limits, which differ by who asks
+        principals,  # before the limits, which differ by who asks
     ]
     if settings.rate_limit == "on":
         limits = RateLimit(
@@ -154,7 +164,7 @@ def _secrets(settings: Settings) -> list[str]:
 
 
 def _lifespan(
-    settings: Settings, database: Database, registry: Registry
+    settings: Settings, database: Database, registry: Registry, revocations: Revocations
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     """Give what opens when the service starts and closes when it ends."""
 
@@ -166,7 +176,8 @@ def _lifespan(
             async with registry.following():
                 if not await registry.wait_until_loaded(settings.database_timeout_s + 1):
                     log.warning("app.started_without_database")
-                yield
+                async with revocations.following():
+                    yield
         finally:
             passwords.close()
             database.close()

@@ -90,6 +90,12 @@ class Settings(BaseSettings):
     access_token_ttl_s: int = Field(
         900, ge=60, le=86400, description="Seconds that an access token is valid for."
     )
+    refresh_token_ttl_s: int = Field(
+        2_592_000, ge=300, le=31_536_000, description="Seconds after which a session that is not used ends."
+    )
+    audit_ttl_s: int = Field(
+        31_536_000, ge=3600, le=315_360_000, description="Seconds that the audit log is kept for."
+    )
     registration: Literal["open", "closed"] = Field(
         "open", description="Whether anybody may register; `closed` leaves it to `sheaf user create`."
     )

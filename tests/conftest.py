@@ -19,6 +19,8 @@ from models import Product
 from service import database as databases
 from service import mongod
 from service import schema as schemas
+from service.access.principals import Principal
+from service.access.tokens import Tokens
 from service.app import create_app
 from service.database import Database
 from service.settings import Settings, load
@@ -88,6 +90,12 @@ async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
+def bearer(tokens: Tokens, user_id: str, *roles: str) -> dict[str, str]:
+    """Give the headers of a request by a user, of a session of which nothing is stored."""
+    principal = Principal("user", user_id, frozenset(roles), session_id=f"session-of-{user_id}")
+    return {"Authorization": f"Bearer {tokens.issue(principal)}"}
+
+
 def opened(app: Litestar) -> LifespanManager:
     """Give a context in which the application's lifespan is open, in a task of its own."""
     return LifespanManager(cast("Any", app), startup_timeout=20, shutdown_timeout=20)
@@ -109,7 +117,7 @@ class Service:
 
     def signed_in(self, *roles: str) -> dict[str, str]:
         """Give the headers of a request by a user of their own, with roles."""
-        return {"Authorization": f"Bearer {self.app.state.tokens.issue(str(ObjectId()), roles)}"}
+        return bearer(self.app.state.tokens, str(ObjectId()), *roles)
 
 
 @asynccontextmanager
@@ -132,7 +140,7 @@ def as_user(app: Litestar) -> Asker:
         if name is None:
             return {}
         user_id = ids.setdefault(name, str(ObjectId()))
-        return {"Authorization": f"Bearer {app.state.tokens.issue(user_id, roles)}"}
+        return bearer(app.state.tokens, user_id, *roles)
 
     return headers
 

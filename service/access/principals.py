@@ -1,8 +1,12 @@
-"""Who asks: nobody in particular, or a signed-in user."""
+"""Who asks: nobody in particular, a signed-in user, or a program with a user's API key."""
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 ADMIN = "admin"
 """The role that every rule lets pass."""
@@ -13,11 +17,24 @@ ROLE_PATTERN = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The one on whose behalf a request acts; `id` is the user's id, None for the anonymous caller."""
+    """The one on whose behalf a request acts; `id` is the user's id, None for the anonymous caller.
 
-    kind: Literal["anonymous", "user"]
+    A token is of one session (`session_id`), an API key (`key_id`) acts as its user, within its `scopes`.
+    `epoch` counts the changes of what an account may do: revocations tell tokens of earlier ones. `email`,
+    `name` and `attributes` (flat, set by administrators) are what rules read as `$user.*`.
+    """
+
+    kind: Literal["anonymous", "user", "key"]
     id: str | None
     roles: frozenset[str]
+    session_id: str | None = None
+    epoch: int = 0
+    key_id: str | None = None
+    scopes: frozenset[str] | None = None
+    email: str | None = None
+    is_email_verified: bool = False
+    name: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=lambda: NONE, hash=False)
 
     @property
     def is_signed_in(self) -> bool:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from service.access.decisions import ALLOWED, REFUSED, Decision, Grant
 from service.access.principals import ROLE_PATTERN, Principal
 from service.errors import DefinitionInvalid, Violation, suggestion
-from service.query.tree import Compare, Node, Or
+from service.query.fields import Field
+from service.query.tree import Compare, Node
 
 Verb = Literal["list", "get", "create", "update", "delete", "watch"]
 
@@ -21,18 +23,6 @@ OWNER_PATH = ("_owner",)
 WORDS = ("anyone", "user", "owner", "nobody")
 ROLE_PREFIX = "role:"
 MAXIMUM_WORDS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether a principal may do something here at all, and to which documents (None: to all)."""
-
-    allowed: bool
-    where: Node | None = None
-
-
-ALLOWED = Decision(allowed=True)
-REFUSED = Decision(allowed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +53,12 @@ class Rules:
         """Decide without the database; `where` belongs into the very operation that reads or writes."""
         if principal.is_admin:
             return ALLOWED
-        narrowed: list[Node] = []
-        for alternative in self._alternatives[verb]:
+        grants = []
+        for position, alternative in enumerate(self._alternatives[verb]):
             if alternative.admits(principal):
-                if alternative.where is None:
-                    return ALLOWED
-                narrowed.append(alternative.where(principal))
-        if not narrowed:
-            return REFUSED
-        return Decision(allowed=True, where=narrowed[0] if len(narrowed) == 1 else Or(tuple(narrowed)))
+                where = None if alternative.where is None else alternative.where(principal)
+                grants.append(Grant(position, where))
+        return Decision(tuple(grants)) if grants else REFUSED
 
     def warnings(self) -> list[str]:
         """Give a sentence for each verb that changes data and is open to everybody."""
@@ -82,12 +69,15 @@ class Rules:
         ]
 
 
-def compile(rules: Any) -> Rules:  # noqa: A001  # read with its module: rules.compile
+def compile(rules: Any, fields: Field | None) -> Rules:  # noqa: A001, ARG001  # read with its module: rules.compile
     """Compile `{verb or group: word or list of words}`; raises DefinitionInvalid naming every fault.
 
-    >>> compile({"read": "anyone", "create": "anyone"}).warnings()
+    `fields` is the root of the collection's schema, which conditions and masks are read against; without it,
+    when there is none that is right, only the form is checked.
+
+    >>> compile({"read": "anyone", "create": "anyone"}, Field()).warnings()
     ['Anyone may create documents without signing in.']
-    >>> compile({"reed": "anyone"})
+    >>> compile({"reed": "anyone"}, Field())
     Traceback (most recent call last):
     service.errors.DefinitionInvalid: The rules have 1 fault
     """

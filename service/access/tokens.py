@@ -7,6 +7,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jose import jwt
@@ -26,10 +27,10 @@ MAXIMUM_REMEMBERED = 4096
 MAXIMUM_CLOCK_SKEW_S = 60
 """How far in the future another worker's clock may have issued a token."""
 
-REQUIRED_CLAIMS = ("iss", "aud", "sub", "exp", "iat", "jti")
+REQUIRED_CLAIMS = ("iss", "aud", "sub", "exp", "iat", "jti", "sid")
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_OPTIONS = {f"require_{claim}": True for claim in REQUIRED_CLAIMS}
+_OPTIONS = {f"require_{claim}": True for claim in REQUIRED_CLAIMS if claim != "sid"}
 
 
 class _Verified(NamedTuple):
@@ -51,18 +52,24 @@ class Tokens:
         # Verifying costs some 30 µs, remembering a quarter of one; failures are not remembered.
         self._verified = lru_cache(MAXIMUM_REMEMBERED)(self._verify)
 
-    def issue(self, user_id: str, roles: Iterable[str]) -> str:
-        """Give a new token for a user, valid from now on for `ttl_s` seconds."""
+    def issue(self, principal: Principal) -> str:
+        """Give a new token that speaks for a user of a session, valid from now on for `ttl_s` seconds."""
         now = int(time.time())
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
-            "sub": user_id,
+            "sub": principal.id,
             "exp": now + self.ttl_s,
             "iat": now,
             "jti": secrets.token_urlsafe(16),
             "typ": TOKEN_KIND,
-            "roles": sorted(roles),
+            "sid": principal.session_id,
+            "epoch": principal.epoch,
+            "roles": sorted(principal.roles),
+            "email": principal.email,
+            "email_verified": principal.is_email_verified,
+            "name": principal.name,
+            "attributes": dict(principal.attributes),
         }
         key = self._keys[self._key_id]
         return jwt.encode(claims, key, ALGORITHM, headers={"kid": self._key_id})
@@ -97,8 +104,7 @@ class Tokens:
             raise TokenInvalid from None
         if not self._has_right_claims(claims):
             raise TokenInvalid
-        principal = Principal(kind="user", id=claims["sub"], roles=frozenset(claims["roles"]))
-        return _Verified(principal, claims["exp"])
+        return _Verified(_principal(claims), claims["exp"])
 
     def _key_of(self, token: str) -> Key:
         """Find the key by the header's `kid`, which is only ever looked up among the keys that we hold."""
@@ -118,8 +124,12 @@ class Tokens:
             and type(claims["iat"]) is int
             and claims["iat"] <= time.time() + MAXIMUM_CLOCK_SKEW_S
             and bool(claims["sub"])
+            and isinstance(claims.get("sid"), str)
+            and bool(claims["sid"])
+            and type(claims.get("epoch")) is int
             and isinstance(roles, list)
             and all(isinstance(role, str) for role in roles)
+            and isinstance(claims.get("attributes"), dict)
         )
 
 
@@ -132,6 +142,20 @@ def key_id(secret: str) -> str:
     encoded = urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
     digest = hashlib.sha256(f'{{"k":"{encoded}","kty":"oct"}}'.encode()).digest()
     return urlsafe_b64encode(digest[:12]).decode()
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    return Principal(
+        kind="user",
+        id=claims["sub"],
+        roles=frozenset(claims["roles"]),
+        session_id=claims["sid"],
+        epoch=claims["epoch"],
+        email=claims.get("email"),
+        is_email_verified=claims.get("email_verified") is True,
+        name=claims.get("name"),
+        attributes=MappingProxyType(claims["attributes"]),
+    )
 
 
 def _expired() -> TokenInvalid:

@@ -9,10 +9,11 @@ import click
 from pymongo.errors import PyMongoError
 
 from models.user import ADMIN, User
-from service import accounts, database, settings
+from service import database, settings
 from service.access.passwords import Passwords
 from service.cli import mongodb
 from service.errors import StartupFailure
+from service.identity import accounts
 from service.settings import Development, Settings
 
 UNREACHABLE = "MongoDB cannot be reached; check that MONGODB_URI is right and that it runs."

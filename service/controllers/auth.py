@@ -2,15 +2,15 @@
 
 from litestar import Controller, Response, post
 
-from service import accounts
 from service.access import bodies
 from service.access.bodies import Credentials, Registration
+from service.controllers import signing_in
 from service.controllers.requests import AnyRequest, json_of, json_response, only_parameters
+from service.controllers.signing_in import NOT_STORED
 from service.documents.encoding import dump
 from service.errors import RegistrationClosed
 from service.guards import IGNORES_TOKEN
-
-NOT_STORED = {"Cache-Control": "no-store"}
+from service.identity import accounts
 
 
 class AuthController(Controller):
@@ -38,10 +38,4 @@ class AuthController(Controller):
         form = bodies.read(Credentials, await json_of(request))
         state = request.app.state
         user = await accounts.sign_in(state.passwords, form.email, form.password)
-        granted = {
-            "access_token": state.tokens.issue(str(user.id), user.roles),
-            "token_type": "Bearer",
-            "expires_in": state.tokens.ttl_s,
-            "user": accounts.view(user),
-        }
-        return json_response(dump({"data": granted}), headers=NOT_STORED)
+        return await signing_in.complete(request, user)

@@ -4,7 +4,6 @@ from litestar import Controller, Response, patch, route
 from litestar.enums import HttpMethod
 
 from models.user import User
-from service import accounts
 from service.access import bodies
 from service.access.bodies import ProfileChange
 from service.controllers.requests import (
@@ -20,6 +19,7 @@ from service.documents import preconditions
 from service.documents.encoding import dump
 from service.errors import DocumentNotFound, TokenInvalid
 from service.guards import SignedIn, signed_in
+from service.identity import accounts
 
 
 class ProfileController(Controller):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from models.definition import CollectionDefinition
@@ -48,12 +49,12 @@ def parse(body: Mapping[str, Any]) -> Description:
     ]
     source = {name: body.get(name, default) for name, default in MEMBERS.items()}
     options = _gather(lambda: option_parts.parse(source["options"]), violations) or Options()
-    rules = _gather(lambda: access_rules.compile(source["rules"]), violations)
     schema = _gather(lambda: _compile_schema(source["schema"], options), violations)
-    if schema is not None:
-        root = schema.root
-        indexes = _gather(lambda: index_parts.parse(source["indexes"], root), violations)
-        queries = _gather(lambda: saved_queries.parse(source["queries"], root), violations)
+    root = None if schema is None else schema.root
+    rules = _gather(lambda: access_rules.compile(source["rules"], root), violations)
+    if root is not None:
+        indexes = _gather(partial(index_parts.parse, source["indexes"], root), violations)
+        queries = _gather(partial(saved_queries.parse, source["queries"], root), violations)
     if violations or schema is None or rules is None or indexes is None or queries is None:
         count = len(violations)
         detail = violations[0].detail if count == 1 else f"{count} things are wrong"

@@ -113,7 +113,7 @@ class Followed:
         self._documents += len(missing)
         if self._documents > MAXIMUM_EXPANDED_DOCUMENTS:
             raise _beyond(f"read more than {MAXIMUM_EXPANDED_DOCUMENTS} documents")
-        where = reading.permit(collection, self._targets.principal, "get")
+        where = reading.permit(collection, self._targets.principal, "get").where
         loaded.views.update(dict.fromkeys(missing))
         cursor = collection.documents.find(
             reading.selector({"$in": missing}, where), batch_size=len(missing), session=session()

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
+from service.access.decisions import Decision
 from service.access.principals import Principal
 from service.access.rules import Verb
 from service.documents import counting
@@ -40,15 +41,20 @@ class Page:
     total: Total | None = None
 
 
-def permit(collection: Collection, principal: Principal, verb: Verb) -> Node | None:
-    """Give the filter that the rule for a verb lays on this caller, None for no narrowing.
+def decide(collection: Collection, principal: Principal, verb: Verb) -> Decision:
+    """Decide what a caller may do by a verb; the one place that asks the rules, without the database."""
+    return collection.description.rules.decide(verb, principal)
+
+
+def permit(collection: Collection, principal: Principal, verb: Verb) -> Decision:
+    """Give what the rule for a verb grants this caller.
 
     Raises SignInRequired or Forbidden when the caller may not do it to any document. Every path to a document
     asks here.
     """
-    decision = collection.description.rules.decide(verb, principal)
+    decision = decide(collection, principal, verb)
     if decision.allowed:
-        return decision.where
+        return decision
     if principal.id is None:
         raise SignInRequired
     raise Forbidden(f"The rules of `{collection.name}` do not let you {verb} its documents")
@@ -62,7 +68,7 @@ def selector(document_id: Any, where: Node | None) -> dict[str, Any]:
 
 async def get(collection: Collection, principal: Principal, document_id: Any) -> dict[str, Any]:
     """Read one stored document; raises DocumentNotFound when it is absent or hidden by the rule."""
-    where = permit(collection, principal, "get")
+    where = permit(collection, principal, "get").where
     document: dict[str, Any] | None
     if where is None and session() is None:
         document = await collection.joined_reads.get(document_id)
@@ -81,7 +87,7 @@ async def find(
     Raises SignInRequired, Forbidden, and ParameterInvalid for a cursor of another list, for `q` without a
     text index, for an order that the documents do not have, for an exact count that takes too long.
     """
-    where = conjoin(permit(collection, principal, "list"), query.where)
+    where = conjoin(permit(collection, principal, "list").where, query.where)
     reader = Reader(
         collection.documents,
         {} if where is None else to_mongo(where),

@@ -107,7 +107,7 @@ async def put(
     if not may_create:
         return await replace(collection, principal, document_id, body, expected), False
     permit(collection, principal, "create")
-    where = permit(collection, principal, "update")
+    where = permit(collection, principal, "update").where
     if not collection.description.options.may_supply_ids:
         raise IdInvalid(
             f"`{collection.name}` makes its ids itself, so that PUT cannot create",
@@ -147,7 +147,7 @@ async def delete(
     collection: Collection, principal: Principal, document_id: Any, expected: Expected | None
 ) -> None:
     """Delete a document; raises DocumentNotFound, Stale, PreconditionRequired, Contention."""
-    where = permit(collection, principal, "delete")
+    where = permit(collection, principal, "delete").where
     preconditions.require(collection, expected)
     for attempt in range(ATTEMPTS):
         condition = where
@@ -203,7 +203,7 @@ async def _change(
     expected: Expected | None,
     change: Change,
 ) -> dict[str, Any]:
-    where = permit(collection, principal, "update")
+    where = permit(collection, principal, "update").where
     preconditions.require(collection, expected)
     computed = partial(compute, collection, change=change)
     return await changes.make(collection, document_id, changes.Asked(where, expected, computed))

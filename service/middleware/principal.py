@@ -9,6 +9,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from service.access.principals import ANONYMOUS, Principal
 from service.access.tokens import Tokens
 from service.errors import TokenInvalid
+from service.identity.revocations import Revocations
 
 
 class PrincipalMiddleware(ASGIMiddleware):
@@ -20,8 +21,9 @@ class PrincipalMiddleware(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP, ScopeType.WEBSOCKET)
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, revocations: Revocations) -> None:
         self._tokens = tokens
+        self._revocations = revocations
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Read the token and pass the request on."""
@@ -43,4 +45,7 @@ class PrincipalMiddleware(ASGIMiddleware):
         scheme, _, token = values[0].decode("latin-1").strip().partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise TokenInvalid("The Authorization header must be `Bearer <access token>`")
-        return self._tokens.read(token.strip())
+        found = self._tokens.read(token.strip())
+        if self._revocations.covers(found):
+            raise TokenInvalid("The access token is no longer valid", hint="Sign in again to get a new one.")
+        return found

@@ -8,6 +8,7 @@ import orjson
 
 from service.access.principals import Principal
 from service.access.rules import VERBS, Verb
+from service.documents.reading import decide
 from service.openapi import batches, definitions, identity, parameters, patching, problems
 from service.openapi.collections import describe
 from service.openapi.filters import SHARED_PREFIX
@@ -52,7 +53,7 @@ def visible(collections: Iterable[Collection], principal: Principal) -> tuple[Vi
     found = (
         Visible(
             collection,
-            frozenset(verb for verb in VERBS if collection.description.rules.decide(verb, principal).allowed),
+            frozenset(verb for verb in VERBS if decide(collection, principal, verb).allowed),
         )
         for collection in collections
     )

@@ -56,7 +56,7 @@ async def run(
     Raises ParameterInvalid; SignInRequired or Forbidden when the caller may not list this collection, or read
     one that the query looks up; QueryTooExpensive; QueryUnfit.
     """
-    where = permit(collection, principal, "list")
+    where = permit(collection, principal, "list").where
     given, encoded = query.parameters.read(parameters)
     narrowing = {name: _narrowing(registry, principal, name) for name in sorted(query.collections)}
     present = _over_present(query, registry)
@@ -101,7 +101,7 @@ def _match(where: Node | None) -> list[dict[str, Any]]:
 def _narrowing(registry: Registry, principal: Principal, name: str) -> list[dict[str, Any]]:
     """Give the stages that leave of another collection what the caller may read there."""
     other = _other(registry, name)
-    where = permit(other, principal, "get")
+    where = permit(other, principal, "get").where
     return [*_match(where), *without_hidden(other.description.schema.root)[1]]
 
 

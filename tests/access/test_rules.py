@@ -4,11 +4,14 @@ from typing import Any
 import pytest
 
 from service.access import rules
+from service.access.decisions import ALLOWED, REFUSED, Decision, Grant
 from service.access.principals import ANONYMOUS, Principal
-from service.access.rules import ALLOWED, GROUPS, REFUSED, VERBS, Decision, Verb
+from service.access.rules import GROUPS, VERBS, Verb
 from service.errors import DefinitionInvalid, Violation
+from service.query.fields import Field
 from service.query.tree import Compare, Node, Or
 
+FIELDS = Field()
 ANN = Principal("user", "ann", frozenset())
 EDITOR = Principal("user", "ed", frozenset({"editor"}))
 ADMIN = Principal("user", "root", frozenset({"admin"}))
@@ -18,7 +21,7 @@ NAMES = "read, write, list, get, create, update, delete, watch"
 
 
 def owned_by(user_id: str) -> Decision:
-    return Decision(allowed=True, where=Compare(("_owner",), "eq", user_id))
+    return Decision((Grant(where=Compare(("_owner",), "eq", user_id)),))
 
 
 @pytest.mark.parametrize(
@@ -43,27 +46,27 @@ def owned_by(user_id: str) -> Decision:
 def test_the_widest_of_the_words_decides(
     verb: Verb, words: Any, anonymous: Decision, ann: Decision, editor: Decision
 ) -> None:
-    compiled = rules.compile({verb: words})
+    compiled = rules.compile({verb: words}, FIELDS)
     assert [compiled.decide(verb, who) for who in (ANONYMOUS, ANN, EDITOR)] == [anonymous, ann, editor]
     assert compiled.decide(verb, ADMIN) == ALLOWED
 
 
 def test_whoever_is_signed_in_may_create_what_only_its_owner_may_touch() -> None:
-    compiled = rules.compile({"create": "owner"})
+    compiled = rules.compile({"create": "owner"}, FIELDS)
     assert [compiled.decide("create", who) for who in (ANONYMOUS, ANN, ADMIN)] == [REFUSED, ALLOWED, ALLOWED]
 
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("stated", [{}, {"read": "nobody", "write": "nobody"}])
 def test_without_a_rule_a_verb_is_closed_to_all_but_administrators(verb: Verb, stated: Any) -> None:
-    compiled = rules.compile(stated)
+    compiled = rules.compile(stated, FIELDS)
     assert [compiled.decide(verb, who) for who in (ANONYMOUS, ANN, EDITOR)] == [REFUSED] * 3
     assert compiled.decide(verb, ADMIN) == ALLOWED
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_group_stands_for_its_verbs_and_no_others(group: str) -> None:
-    compiled = rules.compile({group: "anyone"})
+    compiled = rules.compile({group: "anyone"}, FIELDS)
     assert tuple(verb for verb in VERBS if compiled.decide(verb, ANONYMOUS).allowed) == tuple(
         verb for verb in VERBS if verb in GROUPS[group]
     )
@@ -156,13 +159,13 @@ def test_a_rule_for_one_verb_beats_its_group_in_either_order(order: int) -> None
 )
 def test_every_fault_of_the_rules_is_named(stated: Any, violations: list[Violation]) -> None:
     with pytest.raises(DefinitionInvalid) as caught:
-        rules.compile(stated)
+        rules.compile(stated, FIELDS)
     assert list(caught.value.errors) == violations
 
 
 def test_rules_that_let_anyone_change_data_are_warned_of() -> None:
-    assert rules.compile({"read": "anyone", "write": ["user", "role:x"]}).warnings() == []
-    assert rules.compile({"write": "anyone", "delete": "user"}).warnings() == [
+    assert rules.compile({"read": "anyone", "write": ["user", "role:x"]}, FIELDS).warnings() == []
+    assert rules.compile({"write": "anyone", "delete": "user"}, FIELDS).warnings() == [
         "Anyone may create documents without signing in.",
         "Anyone may update documents without signing in.",
     ]
@@ -182,7 +185,7 @@ def test_several_narrowing_alternatives_are_or_ed() -> None:
 
 
 def test_deciding_costs_next_to_nothing() -> None:
-    compiled = rules.compile({"update": ["owner", "role:editor"]})
+    compiled = rules.compile({"update": ["owner", "role:editor"]}, FIELDS)
     started = time.perf_counter()
     for _ in range(10_000):
         compiled.decide("update", ANN)

@@ -1,5 +1,6 @@
 import time
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,6 +16,16 @@ from service.errors import TokenInvalid
 SECRET = "the present secret, which is long enough"
 PREVIOUS = "the earlier secret, which is long enough"
 USER_ID = "64b64b64b64b64b64b64b64b"
+ANN = Principal("user", USER_ID, frozenset(), session_id="s1")
+EDITOR = replace(
+    ANN,
+    roles=frozenset({"editor", "admin"}),
+    epoch=3,
+    email="ed@example.com",
+    is_email_verified=True,
+    name="Ed",
+    attributes={"team": "red"},
+)
 GENERIC = "The access token is not valid"
 EXPIRED = "The access token has expired"
 
@@ -33,7 +44,10 @@ def claims(**changes: Any) -> dict[str, Any]:
         "iat": now,
         "jti": "1",
         "typ": "access",
+        "sid": "s1",
+        "epoch": 0,
         "roles": [],
+        "attributes": {},
     }
     return {name: value for name, value in (usual | changes).items() if value is not ...}
 
@@ -56,13 +70,11 @@ def refusal(token: str) -> str:
 def test_a_token_says_who_it_was_issued_to() -> None:
     ring = tokens()
     for _ in range(2):
-        assert ring.read(ring.issue(USER_ID, ["editor", "admin"])) == Principal(
-            "user", USER_ID, frozenset({"admin", "editor"})
-        )
+        assert ring.read(ring.issue(EDITOR)) == EDITOR
 
 
 def test_a_token_carries_every_claim_and_the_name_of_its_key() -> None:
-    token = tokens().issue(USER_ID, ["editor", "admin"])
+    token = tokens().issue(EDITOR)
     stated = jwt.get_unverified_claims(token)
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "kid": key_id(SECRET), "typ": "JWT"}
     assert stated == {
@@ -73,28 +85,49 @@ def test_a_token_carries_every_claim_and_the_name_of_its_key() -> None:
         "iat": stated["iat"],
         "jti": stated["jti"],
         "typ": "access",
+        "sid": "s1",
+        "epoch": 3,
         "roles": ["admin", "editor"],
+        "email": "ed@example.com",
+        "email_verified": True,
+        "name": "Ed",
+        "attributes": {"team": "red"},
     }
     assert abs(stated["iat"] - time.time()) < 5
-    assert stated["jti"] != jwt.get_unverified_claims(tokens().issue(USER_ID, []))["jti"]
+    assert stated["jti"] != jwt.get_unverified_claims(tokens().issue(ANN))["jti"]
 
 
 def test_a_forged_token_with_nothing_wrong_is_read() -> None:
-    assert tokens().read(forged()) == Principal("user", USER_ID, frozenset())
+    assert tokens().read(forged()) == ANN
 
 
 def test_after_rotation_earlier_tokens_are_still_read_and_new_ones_are_under_the_new_secret() -> None:
-    earlier = tokens(PREVIOUS).issue(USER_ID, [])
+    earlier = tokens(PREVIOUS).issue(ANN)
     rotated = tokens(SECRET, (PREVIOUS,))
-    assert rotated.read(earlier) == Principal("user", USER_ID, frozenset())
-    assert jwt.get_unverified_header(rotated.issue(USER_ID, []))["kid"] == key_id(SECRET)
+    assert rotated.read(earlier) == ANN
+    assert jwt.get_unverified_header(rotated.issue(ANN))["kid"] == key_id(SECRET)
     assert refusal(earlier) == GENERIC
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        *({name: ...} for name in ("iss", "aud", "sub", "exp", "iat", "jti", "typ", "roles")),
+        *(
+            {name: ...}
+            for name in (
+                "iss",
+                "aud",
+                "sub",
+                "exp",
+                "iat",
+                "jti",
+                "typ",
+                "roles",
+                "sid",
+                "epoch",
+                "attributes",
+            )
+        ),
         {"iss": "another"},
         {"iss": ["sheaf"]},
         {"aud": "another"},
@@ -115,6 +148,10 @@ def test_after_rotation_earlier_tokens_are_still_read_and_new_ones_are_under_the
         {"roles": "admin"},
         {"roles": [["admin"]]},
         {"roles": {"admin": 1}},
+        {"sid": ""},
+        {"sid": 1},
+        {"epoch": "0"},
+        {"attributes": []},
     ],
     ids=str,
 )
@@ -128,7 +165,7 @@ def test_an_expired_token_is_called_that() -> None:
 
 def test_a_remembered_token_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     ring = tokens()
-    token = ring.issue(USER_ID, [])
+    token = ring.issue(ANN)
     assert ring.read(token).id == USER_ID
     later = time.time() + 900
     monkeypatch.setattr(time, "time", lambda: later)
@@ -195,7 +232,7 @@ def test_what_is_no_token_is_refused(token: str) -> None:
 
 
 def test_a_changed_payload_is_refused() -> None:
-    header, _, signature = tokens().issue(USER_ID, []).split(".")
+    header, _, signature = tokens().issue(ANN).split(".")
     payload = urlsafe_b64encode(orjson.dumps(claims(roles=["admin"]))).rstrip(b"=").decode()
     assert refusal(f"{header}.{payload}.{signature}") == GENERIC
 

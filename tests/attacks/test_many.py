@@ -11,7 +11,7 @@ from litestar import Litestar
 from service.app import create_app
 from service.settings import Settings
 from tests.attacks.conftest import MUG, Place, Siege, made
-from tests.conftest import connect, opened
+from tests.conftest import bearer, connect, opened
 
 LONG_S = 1.0
 BATCH = "/api/batch"
@@ -130,7 +130,7 @@ async def limited(settings: Settings) -> AsyncIterator[Litestar]:
 
 
 async def test_a15_each_operation_counts_as_a_request(limited: Litestar) -> None:
-    headers = {"Authorization": f"Bearer {limited.state.tokens.issue('0' * 24, [])}"}
+    headers = bearer(limited.state.tokens, "0" * 24)
 
     async def send(client: httpx.AsyncClient, number: int) -> httpx.Response:
         operations = [create(MUG, "products")] * number

@@ -13,6 +13,7 @@ from bson import ObjectId
 
 from service import mongod
 from service.access.tokens import Tokens
+from tests.conftest import bearer
 from tests.live.processes import DEADLINE_S, Service, running
 
 SHEAF = ("-c", "from service.cli import main; main()", "serve")
@@ -77,7 +78,7 @@ def variables(uri: str) -> dict[str, str]:
 def token(*roles: str) -> dict[str, str]:
     """Give the headers of a request by a user with roles."""
     tokens = Tokens(SECRET, [], "sheaf", "sheaf", 900)
-    return {"Authorization": f"Bearer {tokens.issue(str(ObjectId()), roles)}"}
+    return bearer(tokens, str(ObjectId()), *roles)
 
 
 def client(service: Service) -> httpx.AsyncClient:

@@ -6,11 +6,12 @@ from litestar.types import Receive, Scope, Send
 from service.access.principals import ANONYMOUS, Principal
 from service.access.tokens import Tokens
 from service.errors import TokenInvalid
+from service.identity.revocations import Revocations
 from service.middleware.principal import PrincipalMiddleware
 
 TOKENS = Tokens("a secret for tests that is long enough", (), issuer="sheaf", audience="sheaf", ttl_s=3600)
-TOKEN = TOKENS.issue("ann", ["editor"])
-ANN = Principal("user", "ann", frozenset({"editor"}))
+ANN = Principal("user", "ann", frozenset({"editor"}), session_id="s1")
+TOKEN = TOKENS.issue(ANN)
 
 NOT_BEARER = "The Authorization header must be `Bearer <access token>`"
 NOT_VALID = "The access token is not valid"
@@ -29,7 +30,9 @@ async def state_after(*values: str, scope_type: str = "http", **present: Any) ->
         **present,
     }
     channel = cast("Any", None)
-    await PrincipalMiddleware(TOKENS)(application)(cast("Scope", scope), channel, channel)
+    await PrincipalMiddleware(TOKENS, Revocations(TOKENS.ttl_s))(application)(
+        cast("Scope", scope), channel, channel
+    )
     return cast("dict[str, Any]", seen[0].get("state", {}))
 
 

@@ -11,7 +11,7 @@ import pymongo
 from bson import ObjectId
 
 from service.access.tokens import Tokens
-from tests.conftest import SECRET
+from tests.conftest import SECRET, bearer
 from tests.live.processes import running
 from tests.openapi.definitions import DEFINITIONS, KINDS_DOCUMENT
 
@@ -43,13 +43,12 @@ def serving(mongodb_uri: str) -> Iterator[Served]:
         "SHEAF_RATE_LIMIT": "off",
         "SHEAF_WORKERS": "1",
     }
-    token = Tokens(SECRET, [], "sheaf", "sheaf", 900).issue(str(ObjectId()), ["admin"])
+    headers = bearer(Tokens(SECRET, [], "sheaf", "sheaf", 900), str(ObjectId()), "admin")
     with running(*SHEAF, variables=variables) as service:
-        headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(base_url=service.url, headers=headers) as client:
             for definition in DEFINITIONS:
                 assert client.post("/api/collections", json=definition).status_code == 201
             made = client.post("/api/kinds", json=KINDS_DOCUMENT).json()["data"]
-        yield Served(service.url, token, made["id"])
+        yield Served(service.url, headers["Authorization"].removeprefix("Bearer "), made["id"])
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
         mongodb.drop_database(name)

@@ -34,7 +34,10 @@ def forged(settings: Settings, algorithm: str = "HS256", **changes: Any) -> str:
         "iat": now,
         "jti": "1",
         "typ": "access",
+        "sid": "1",
+        "epoch": 0,
         "roles": ["admin"],
+        "attributes": {},
     }
     header = {"kid": changes.pop("kid", key_id(secret))}
     stated = {name: value for name, value in (claims | changes).items() if value is not ...}
@@ -53,6 +56,7 @@ UNSIGNED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIiwicm9sZXMiOlsiYWRtaW4iXX0."
         {"typ": ...},
         {"exp": ...},
         {"jti": ...},
+        {"sid": ...},
         {"kid": "../../dev/null"},
         {"kid": "unknown"},
         {"algorithm": "HS512"},

@@ -42,6 +42,7 @@ async def test_whoever_registers_gets_an_account_without_roles(client: httpx.Asy
     }
     stored = await User.get(user["id"])
     assert stored is not None
+    assert stored.password_hash is not None
     assert stored.password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 

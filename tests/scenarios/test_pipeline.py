@@ -11,7 +11,7 @@ from litestar import Litestar
 from service.app import create_app
 from service.middleware.security_headers import HELMET_DEFAULTS
 from service.settings import Settings
-from tests.conftest import connect, opened
+from tests.conftest import bearer, connect, opened
 
 ANSWERS: list[tuple[str, str, dict[str, str], int, str | None]] = [
     ("GET", "/api/health", {}, 200, None),
@@ -180,7 +180,7 @@ async def test_a_flood_is_answered_429_with_when_to_come_back(limited: Litestar)
 
 
 async def test_signed_in_callers_have_a_limit_of_their_own(limited: Litestar) -> None:
-    headers = {"Authorization": f"Bearer {limited.state.tokens.issue('0' * 24, [])}"}
+    headers = bearer(limited.state.tokens, "0" * 24)
     async with connect(limited) as client:
         assert await statuses(client, 10, "/api/products", headers=headers) == [200] * 8 + [429] * 2
         assert await statuses(client, 1, "/api/products") == [200]

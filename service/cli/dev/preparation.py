@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from models import DOCUMENTS
 from models.product import Product
 from models.user import ADMIN, User
-from service import accounts, database
+from service import database
 from service.access.passwords import Passwords
 from service.access.principals import ANONYMOUS, OPERATOR
 from service.access.rules import VERBS
@@ -23,6 +23,7 @@ from service.cli.user import UNREACHABLE
 from service.documents import body as bodies
 from service.documents import encoding, loading, reading
 from service.errors import DatabaseUnavailable, Duplicate, StartupFailure
+from service.identity import accounts
 from service.query import ListQuery
 from service.registry import Collection, Registry
 from service.settings import Settings
@@ -113,8 +114,7 @@ async def _shelves(registry: Registry, names: Sequence[str]) -> tuple[Shelf, ...
 
 
 async def _shelf(registry: Registry, collection: Collection) -> Shelf:
-    rules = collection.description.rules
-    is_open = all(rules.decide(verb, ANONYMOUS).allowed for verb in VERBS)
+    is_open = all(reading.decide(collection, ANONYMOUS, verb).allowed for verb in VERBS)
     page = await reading.find(collection, OPERATOR, ListQuery(limit=1))
     example = None
     for document in page.documents:

@@ -101,8 +101,8 @@ def _check(collection: Collection, expected: Expected | None) -> None:
 
 def _permitted(collection: Collection, principal: Principal, verb: Verb, query: ChangeQuery) -> Node | None:
     """Give the condition on the documents; a filter also reads, so that it asks for the right to list."""
-    seen = permit(collection, principal, "list")
-    return conjoin(conjoin(permit(collection, principal, verb), seen), query.where)
+    seen = permit(collection, principal, "list").where
+    return conjoin(conjoin(permit(collection, principal, verb).where, seen), query.where)
 
 
 async def _ids(collection: Collection, where: Node | None, query: ChangeQuery) -> list[Any]:

@@ -5,12 +5,12 @@ import pytest
 from argon2 import PasswordHasher
 
 from models.user import User
-from service import accounts
 from service import database as databases
 from service.access.bodies import ProfileChange
 from service.access.passwords import Passwords
 from service.documents.preconditions import Expected
 from service.errors import Busy, CredentialsWrong, DocumentInvalid, DocumentNotFound, Duplicate, Stale
+from service.identity import accounts
 from service.settings import Settings
 
 EMAIL, PASSWORD = "Root@example.com", "correct horse"
@@ -107,6 +107,7 @@ async def test_signing_in_renews_a_hash_of_another_cost(passwords: Passwords) ->
     await User.find_all().update({"$set": {"password_hash": weak}})
     await accounts.sign_in(passwords, EMAIL, PASSWORD)
     renewed = (await accounts.get(user_id)).password_hash
+    assert renewed is not None
     assert renewed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     await accounts.sign_in(passwords, EMAIL, PASSWORD)
     assert (await accounts.get(user_id)).password_hash == renewed

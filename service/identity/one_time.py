@@ -1,0 +1,54 @@
+"""Tokens that can be used once, which only their holder knows: the service stores hashes."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from models.base import utc_now
+from models.one_time_token import OneTimeToken
+from service.access.sealing import digest
+from service.transactions import session
+
+TOKEN_BYTES = 32
+MAXIMUM_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class OneTime:
+    """What a token stands for: whose it is, and what was noted when it was given out."""
+
+    user_id: str | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def give(purpose: str, ttl_s: float, user_id: str | None = None, **facts: Any) -> str:
+    """Make a token for a purpose, valid for `ttl_s` seconds; joins the present transaction."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    stored = OneTimeToken(
+        id=digest(token),
+        purpose=purpose,
+        user_id=user_id,
+        facts=facts,
+        expires_at=utc_now() + timedelta(seconds=ttl_s),
+    )
+    await stored.insert(session=session())
+    return token
+
+
+async def take(purpose: str, token: str) -> OneTime | None:
+    """Use a token up; None when there is none such any more. Of any number at once, one has it."""
+    if len(token) > MAXIMUM_CHARACTERS:
+        return None
+    taken = await OneTimeToken.get_motor_collection().find_one_and_delete(
+        {"_id": digest(token), "purpose": purpose, "expires_at": {"$gt": utc_now()}}, session=session()
+    )
+    return None if taken is None else OneTime(taken["user_id"], taken["facts"])
+
+
+async def drop(purpose: str, user_id: str) -> None:
+    """Make all of a user's tokens for a purpose void; joins the present transaction."""
+    await OneTimeToken.get_motor_collection().delete_many(
+        {"user_id": user_id, "purpose": purpose}, session=session()
+    )

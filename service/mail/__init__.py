@@ -1,0 +1,1 @@
+"""Mails: templates, the outbox in which they wait, sending."""
