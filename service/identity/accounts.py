@@ -63,7 +63,7 @@ async def sign_in(passwords: Passwords, email: str, password: str) -> User:
     Does the same work whether the account exists, is disabled, or has another password.
     """
     user = await _find(email)
-    if user is None:
+    if user is None or user.password_hash is None:
         await passwords.verify_decoy(password)
         raise CredentialsWrong
     is_right = await passwords.verify(user.password_hash, password)
@@ -131,7 +131,7 @@ async def _find(email: str) -> User | None:
 
 async def _renew_hash(passwords: Passwords, user: User, password: str) -> None:
     """Hash anew when the cost has changed, unless the password was changed meanwhile; can wait when busy."""
-    if passwords.needs_rehash(user.password_hash):
+    if user.password_hash is not None and passwords.needs_rehash(user.password_hash):
         with suppress(Busy):
             renewed = await passwords.hash(password)
             present = {"_id": user.id, "password_hash": user.password_hash}

@@ -75,7 +75,7 @@ def test_a_group_stands_for_its_verbs_and_no_others(group: str) -> None:
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_rule_for_one_verb_beats_its_group_in_either_order(order: int) -> None:
     stated = {"read": "anyone", "get": "nobody", "write": "nobody", "create": "user"}
-    compiled = rules.compile(dict(list(stated.items())[::order]))
+    compiled = rules.compile(dict(list(stated.items())[::order]), FIELDS)
     assert [verb for verb in VERBS if compiled.decide(verb, ANN).allowed] == ["list", "create", "watch"]
 
 

@@ -1,0 +1,1 @@
+"""Failures of identity: signing in, sessions, keys, second factors."""
