@@ -11,17 +11,14 @@ from models.base import Stored
 
 
 class AuditEvent(Stored, Document):
-    """One event: who (`actor_kind`, `actor_id`) did what (`action`, such as `user.disabled`) to what."""
+    """One event: `actor` (kind, id, key_id) did `action`, such as `user.disabled`, to `target` (kind, id)."""
 
     at: datetime
     action: str
-    actor_kind: str
-    actor_id: str | None = None
-    key_id: str | None = None
+    actor: dict[str, str | None]
     address: str | None = None
     request_id: str | None = None
-    target_kind: str
-    target_id: str | None = None
+    target: dict[str, str | None]
     details: dict[str, Any] = Field(default_factory=dict)
     expires_at: datetime
 
@@ -32,6 +29,7 @@ class AuditEvent(Stored, Document):
         indexes = [
             IndexModel("expires_at", expireAfterSeconds=0),
             IndexModel([("at", DESCENDING), ("_id", DESCENDING)]),
-            IndexModel([("target_id", 1), ("at", DESCENDING), ("_id", DESCENDING)]),
-            IndexModel([("actor_id", 1), ("at", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel([("target.id", 1), ("at", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel([("actor.id", 1), ("at", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel([("action", 1), ("at", DESCENDING), ("_id", DESCENDING)]),
         ]

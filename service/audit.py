@@ -42,13 +42,10 @@ class Trail:
         event = AuditEvent(
             at=now,
             action=action,
-            actor_kind=self.actor.kind,
-            actor_id=self.actor.id,
-            key_id=self.actor.key_id,
+            actor={"kind": self.actor.kind, "id": self.actor.id, "key_id": self.actor.key_id},
             address=self.actor.address,
             request_id=self.actor.request_id,
-            target_kind=target_kind,
-            target_id=target_id,
+            target={"kind": target_kind, "id": target_id},
             details=dict(details or {}),
             expires_at=now + timedelta(seconds=self.ttl_s),
         )
