@@ -21,6 +21,7 @@ PARTS: list[set[str]] = [
         "documents",
         "audit",
         "identity",
+        "listing",
         "mail",
         "transfer",
         "rates",

@@ -32,6 +32,7 @@
     │   ├── TooManyAffected           bulk.too_many_affected more documents match than may be changed
     │   ├── IdempotencyRunning        idempotency.running    the first request with this key still runs
     │   ├── QueryUnfit                query.unfit            a saved query cannot compute with the data
+    │   ├── LastAdministrator         user.last_admin        nobody would be left to administer
     │   └── RegistrationClosed        registration.closed
     ├── Stale                     412 document.stale         If-Match names another version
     ├── BodyTooLarge              413 body.too_large
@@ -104,6 +105,7 @@ from service.errors.http import (
     Unauthenticated,
     Unavailable,
 )
+from service.errors.identity import LastAdministrator
 from service.errors.queries import QueryNotFound, QueryTooExpensive, QueryUnfit
 
 __all__ = [
@@ -133,6 +135,7 @@ __all__ = [
     "IdempotencyRunning",
     "Internal",
     "JsonInvalid",
+    "LastAdministrator",
     "Malformed",
     "MediaTypeUnsupported",
     "MethodNotAllowed",
