@@ -1,12 +1,13 @@
 """What the rules grant one caller: to which documents, under which conditions, with which fields."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from service.query.lists import Selection
-from service.query.tree import Node, Or
+from service.query.match import matches
+from service.query.tree import Node, Or, Path
 
 NOTHING_FORCED: Mapping[str, Any] = MappingProxyType({})
 
@@ -65,3 +66,61 @@ class Decision:
 
 ALLOWED = Decision((Grant(),))
 REFUSED = Decision()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a grant whose `where` holds does not allow a write.
+
+    `beyond` are the changed places that its `fields` leave out; without any, its `check` does not hold.
+    """
+
+    grant: Grant
+    beyond: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The grant that decides a write and the document that it makes; or why each does not allow it.
+
+    `refusals` are those of the grants before it; without a grant and without any, every grant hides the
+    document: to the caller there is none.
+    """
+
+    grant: Grant | None = None
+    result: Mapping[str, Any] | None = None
+    refusals: tuple[Refusal, ...] = ()
+
+
+def grants_for(decision: Decision, document: Mapping[str, Any]) -> tuple[Grant, ...]:
+    """Give the grants whose `where` holds for a document as it is stored, in order; the first decides a read.
+
+    >>> grants_for(ALLOWED, {"_id": 1}) == ALLOWED.grants
+    True
+    """
+    return tuple(grant for grant in decision.grants if grant.where is None or matches(grant.where, document))
+
+
+def deciding(
+    decision: Decision,
+    present: Mapping[str, Any] | None,
+    result_of: Callable[[Grant], Mapping[str, Any]],
+    beyond_of: Callable[[Grant], tuple[Path, ...]] = lambda _: (),
+) -> Verdict:
+    """Find the first grant that allows a write: `where` holds before it, `fields` and `check` of its result.
+
+    `present` is the document as it is stored, None for a new one; `result_of` gives what a grant makes of it,
+    as it will be stored, its forced members in place; `beyond_of` gives what is changed beyond a grant's
+    fields (`service.access.writable.beyond`). What they raise goes through.
+    """
+    refusals: list[Refusal] = []
+    for grant in decision.grants if present is None else grants_for(decision, present):
+        outside = () if grant.fields is None else beyond_of(grant)
+        if outside:
+            refusals.append(Refusal(grant, outside))
+            continue
+        result = result_of(grant)
+        if grant.check is None or matches(grant.check, result):
+            return Verdict(grant, result, tuple(refusals))
+        refusals.append(Refusal(grant))
+    return Verdict(refusals=tuple(refusals))
