@@ -43,7 +43,7 @@ async def create_user(
     granted = _checked(roles)
     key = email_key(form.email)
     if await User.find_one({"email_key": key}) is not None:
-        raise _taken()
+        raise taken()
     user = User(
         email=form.email,
         email_key=key,
@@ -54,7 +54,7 @@ async def create_user(
     try:
         return await user.insert()
     except DuplicateKeyError:
-        raise _taken() from None
+        raise taken() from None
 
 
 async def sign_in(passwords: Passwords, email: str, password: str) -> User:
@@ -154,6 +154,7 @@ def _checked(roles: Iterable[str]) -> list[str]:
     return granted
 
 
-def _taken() -> Duplicate:
-    taken = Violation("An account with this e-mail address exists already", "unique", "/email")
-    return Duplicate("The e-mail address is taken", errors=[taken])
+def taken() -> Duplicate:
+    """Give the refusal of an address that another account has."""
+    violation = Violation("An account with this e-mail address exists already", "unique", "/email")
+    return Duplicate("The e-mail address is taken", errors=[violation])
