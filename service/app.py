@@ -11,24 +11,29 @@ from litestar.middleware import ASGIMiddleware
 from models import DOCUMENTS
 from service import database as databases
 from service import logs, problems
+from service.access import signing
 from service.access.passwords import Passwords
 from service.access.sealing import Sealer
 from service.access.tokens import Tokens
+from service.controllers.audit import AuditController
 from service.controllers.auth import AuthController
 from service.controllers.batch import BatchController
 from service.controllers.collections import CollectionsController
 from service.controllers.documents import DocumentsController
 from service.controllers.health import HealthController
+from service.controllers.jwks import JwksController
 from service.controllers.lists import ListsController
 from service.controllers.openapi import ContractController, DocsController
 from service.controllers.profile import ProfileController
 from service.controllers.queries import QueriesController
 from service.controllers.saved_queries import SavedQueriesController
+from service.controllers.users import UsersController
 from service.database import Database
 from service.drain import Drain
 from service.errors import StartupFailure
 from service.guards import KeyHasEffect, TokenIsValid
 from service.idempotency.claims import Claims
+from service.identity.lockout import Lockouts
 from service.identity.revocations import Revocations
 from service.identity.sessions import Sessions
 from service.middleware.body_limit import BodyLimit
@@ -66,7 +71,7 @@ def create() -> Litestar:
 def create_app(settings: Settings) -> Litestar:
     """Make the application; it connects to MongoDB when its lifespan begins.
 
-    Raises StartupFailure when the settings lack the database or the secret.
+    Raises StartupFailure when the settings lack the database or the secret, or name a key that is none.
     """
     database = databases.connect(**settings.connection)
     drain = Drain.of_process()
@@ -76,6 +81,7 @@ def create_app(settings: Settings) -> Litestar:
     counts = SharedCounts(database.motor["_rate_limits"])
     application = Litestar(
         route_handlers=[
+            AuditController,
             AuthController,
             BatchController,
             CollectionsController,
@@ -83,10 +89,12 @@ def create_app(settings: Settings) -> Litestar:
             DocsController,
             DocumentsController,
             HealthController,
+            JwksController,
             ListsController,
             ProfileController,
             QueriesController,
             SavedQueriesController,
+            UsersController,
         ],
         guards=[TokenIsValid(), KeyHasEffect()],
         exception_handlers={Exception: problems.litestar_handler},
@@ -101,6 +109,7 @@ def create_app(settings: Settings) -> Litestar:
                 "cursors": Cursors(*_secrets(settings)),
                 "database": database,
                 "drain": drain,
+                "lockouts": _lockouts(settings),
                 "registration_open": settings.registration == "open",
                 "registry": registry,
                 "revocations": revocations,
@@ -153,6 +162,17 @@ def _tokens(settings: Settings) -> Tokens:
         settings.jwt_issuer,
         settings.jwt_audience,
         settings.access_token_ttl_s,
+        keys=signing.read_files(settings.jwt_keys),
+    )
+
+
+def _lockouts(settings: Settings) -> Lockouts:
+    return Lockouts(
+        Sealer(_secrets(settings)),
+        account_tries=settings.lockout_tries,
+        address_tries=settings.lockout_address_tries,
+        first_s=settings.lockout_s,
+        longest_s=settings.lockout_longest_s,
     )
 
 

@@ -15,6 +15,7 @@ from service.controllers.requests import (
     only_parameters,
     tagged_response,
 )
+from service.controllers.trails import trail_of
 from service.definitions import change
 from service.documents import patches, preconditions
 from service.documents.encoding import dump
@@ -48,7 +49,7 @@ class CollectionsController(Controller):
         only_parameters(request)
         body = _object(await json_of(request))
         registry = request.app.state.registry
-        collection = await change.create(registry, body, principal(request).id)
+        collection = await change.create(registry, body, principal(request).id, trail_of(request))
         return await _answer(collection, status_code=201, Location=f"/api/collections/{collection.name}")
 
     @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
@@ -90,7 +91,7 @@ class CollectionsController(Controller):
             )
         preconditions_of(request, collection)
         version = collection.version if "if-match" in request.headers else None
-        deleted = await change.delete(request.app.state.registry, name, version)
+        deleted = await change.delete(request.app.state.registry, name, version, trail_of(request))
         return json_response(dump({"data": {"name": name, "documents_deleted": deleted}}))
 
 
@@ -103,7 +104,9 @@ def preconditions_of(request: AnyRequest, collection: Collection) -> None:
 
 async def _replace(request: AnyRequest, collection: Collection, body: dict[str, Any]) -> Response[bytes]:
     preconditions_of(request, collection)
-    return await _answer(await change.replace(request.app.state.registry, collection, body))
+    return await _answer(
+        await change.replace(request.app.state.registry, collection, body, trail_of(request))
+    )
 
 
 def _changeable(request: AnyRequest, name: str) -> Collection:

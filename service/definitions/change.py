@@ -1,6 +1,7 @@
 """Creating, replacing and deleting runtime collections: checked wholly first, then all or nothing."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -13,6 +14,7 @@ from models.base import utc_now
 from models.counter import Counter
 from models.definition import CollectionDefinition
 from service import deadline
+from service.audit import Trail
 from service.definitions import building, names
 from service.definitions import description as descriptions
 from service.definitions.description import Description
@@ -25,6 +27,7 @@ from service.errors import (
     Violation,
 )
 from service.registry import Collection, Registry
+from service.transactions import session
 
 CUT_OFF_S = 60.0
 """After how long a deletion that has not come to its end counts as cut off."""
@@ -32,12 +35,19 @@ CUT_OFF_S = 60.0
 STRAY_S = 1.5
 """How long after a deletion a write may still arrive, from a worker that has not heard of it yet."""
 
+MAXIMUM_NOTED = 4000
+"""How many characters of rules are noted in the audit log."""
+
 STRAY = timedelta(seconds=10)
 """How far from a deletion such a write may be dated, by another worker's clock."""
 
 
-async def create(registry: Registry, body: dict[str, Any], owner: str | None) -> Collection:
+async def create(
+    registry: Registry, body: dict[str, Any], owner: str | None, trail: Trail | None = None
+) -> Collection:
     """Create a collection from `{"name", "schema", "rules"?, "indexes"?, "options"?}`.
+
+    It is noted in the trail, if there is one, as the other changes are.
 
     Raises DefinitionInvalid, CollectionExists (also when MongoDB holds documents under that name that are not
     Sheaf's), Duplicate.
@@ -58,14 +68,16 @@ async def create(registry: Registry, body: dict[str, Any], owner: str | None) ->
     )
     try:
         await registry.database.patiently(lambda: building.build(documents, description.indexes, []))
-        await _store(definition, deleted)
+        await registry.database.transaction(partial(_store, definition, deleted, trail))
     except BaseException:  # a client that leaves cancels, and leaves no index behind either
         await _settle(registry, name, description.indexes)
         raise
     return await registry.apply(definition)
 
 
-async def replace(registry: Registry, collection: Collection, body: dict[str, Any]) -> Collection:
+async def replace(
+    registry: Registry, collection: Collection, body: dict[str, Any], trail: Trail | None = None
+) -> Collection:
     """Replace the description of a runtime collection, which must be the stored one still.
 
     Raises DefinitionInvalid, Duplicate, CollectionChanged when somebody else was first; nothing changes then.
@@ -76,7 +88,7 @@ async def replace(registry: Registry, collection: Collection, body: dict[str, An
     present = collection.description.indexes
     try:
         await registry.database.patiently(lambda: building.build(documents, description.indexes, present))
-        await _restate(collection, description)
+        await registry.database.transaction(partial(_restate, collection, description, trail))
     except BaseException:  # a client that leaves cancels, and leaves no index behind either
         await _settle(registry, collection.name, description.indexes)
         raise
@@ -84,7 +96,9 @@ async def replace(registry: Registry, collection: Collection, body: dict[str, An
     return await registry.apply(await stored(collection.name))
 
 
-async def delete(registry: Registry, name: str, version: int | None = None) -> int:
+async def delete(
+    registry: Registry, name: str, version: int | None = None, trail: Trail | None = None
+) -> int:
     """Delete a runtime collection with all its documents; gives how many they were.
 
     Raises CollectionNotFound, and CollectionChanged when it is not the one known here any more, or not at the
@@ -92,10 +106,7 @@ async def delete(registry: Registry, name: str, version: int | None = None) -> i
     next creation of that name, and its documents are never served again.
     """
     collection = registry.get(name)
-    marked = await CollectionDefinition.get_motor_collection().update_one(
-        _unchanged(collection, version), {"$set": {"is_deleting": True, "_updated_at": utc_now()}}
-    )
-    if marked.matched_count == 0:
+    if not await registry.database.transaction(partial(_mark, collection, version, trail)):
         await stored(name)
         raise CollectionChanged
     registry.remove(name)
@@ -115,6 +126,12 @@ async def stored(name: str) -> CollectionDefinition:
 async def count(collection: Collection) -> int:
     """Estimate the number of documents of a collection from MongoDB's own books."""
     return int(await collection.documents.estimated_document_count())
+
+
+def _text(rules: Any) -> str:
+    """Give rules as text for the trail: their names may be such as MongoDB gives a meaning."""
+    written = json.dumps(rules, ensure_ascii=False, separators=(",", ":"))
+    return written if len(written) <= MAXIMUM_NOTED else f"{written[:MAXIMUM_NOTED]}…"
 
 
 def _exists(name: str) -> CollectionExists:
@@ -158,28 +175,54 @@ async def _empty(registry: Registry, name: str, uid: str) -> None:
     )
 
 
-async def _store(definition: CollectionDefinition, deleted: CollectionDefinition | None) -> None:
+async def _store(
+    definition: CollectionDefinition, deleted: CollectionDefinition | None, trail: Trail | None
+) -> None:
     """Store a new definition, in place of a deleted one's mark if there is one; raises CollectionExists."""
     if deleted is None:
         try:
-            await definition.insert()
+            await definition.insert(session=session())
         except DuplicateKeyError:
             raise _exists(definition.id) from None
-        return
-    mark = CollectionDefinition.find_one({"_id": deleted.id, "uid": deleted.uid, "is_deleting": True})
-    stored_in_place = await mark.replace_one(definition)
-    if stored_in_place is None or stored_in_place.matched_count == 0:
-        raise _exists(definition.id)
+    else:
+        mark = CollectionDefinition.find_one(
+            {"_id": deleted.id, "uid": deleted.uid, "is_deleting": True}, session=session()
+        )
+        stored_in_place = await mark.replace_one(definition, session=session())
+        if stored_in_place is None or stored_in_place.matched_count == 0:
+            raise _exists(definition.id)
+    if trail is not None:
+        await trail.note("collection.created", "collection", definition.id)
 
 
-async def _restate(collection: Collection, description: Description) -> None:
+async def _mark(collection: Collection, version: int | None, trail: Trail | None) -> bool:
+    """Mark a collection as being deleted; tells whether it was still the one known here."""
+    marked = await CollectionDefinition.get_motor_collection().update_one(
+        _unchanged(collection, version),
+        {"$set": {"is_deleting": True, "_updated_at": utc_now()}},
+        session=session(),
+    )
+    if marked.matched_count and trail is not None:
+        await trail.note("collection.deleted", "collection", collection.name)
+    return bool(marked.matched_count)
+
+
+async def _restate(collection: Collection, description: Description, trail: Trail | None) -> None:
     """Store another description of a collection; raises CollectionChanged when somebody else was first."""
     changed = await CollectionDefinition.get_motor_collection().update_one(
         _unchanged(collection, collection.version),
         {"$set": {**descriptions.texts(description), "_updated_at": utc_now()}, "$inc": {"_version": 1}},
+        session=session(),
     )
     if changed.modified_count == 0:
         raise CollectionChanged
+    if trail is not None:
+        before, after = collection.description.source, description.source
+        parts = [name for name in after if before.get(name) != after[name]]
+        details: dict[str, Any] = {"version": collection.version + 1, "parts": parts}
+        if "rules" in parts:
+            details |= {"rules": {"before": _text(before["rules"]), "after": _text(after["rules"])}}
+        await trail.note("collection.changed", "collection", collection.name, details)
 
 
 async def _settle(registry: Registry, name: str, others: Sequence[Index]) -> None:

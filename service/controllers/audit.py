@@ -1,0 +1,25 @@
+"""The audit log, for administrators; it can only be read."""
+
+from litestar import Controller, Response, route
+from litestar.enums import HttpMethod
+
+from service.audit import listing
+from service.controllers import links
+from service.controllers.requests import AnyRequest, json_response, parameters_of
+from service.documents import encoding
+from service.guards import HasRole
+
+
+class AuditController(Controller):
+    """`/api/audit`."""
+
+    path = "/api/audit"
+    guards = [HasRole("admin")]
+
+    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    async def list_events(self, request: AnyRequest) -> Response[bytes]:
+        """Give one page of events, newest first unless `sort` says otherwise."""
+        parameters = parameters_of(request)
+        page = await listing.LISTING.page(parameters, request.app.state.cursors)
+        content = encoding.list_bytes(map(listing.view, page.documents), page)
+        return json_response(content, headers=links.around(request, parameters, page))

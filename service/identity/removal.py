@@ -1,0 +1,113 @@
+"""Removing a user for good, and what becomes of the documents that the user owns."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from models.base import utc_now
+from models.user import User
+from service import deadline
+from service.audit import Trail
+from service.database import Database
+from service.errors import ParameterInvalid, Violation
+from service.identity import users
+from service.identity.revocations import INTERVAL_S, Revocations
+from service.identity.sessions import Sessions
+from service.registry import Collection, Registry
+from service.transactions import session
+
+Fate = Literal["keep", "delete", "transfer"]
+
+STRAY_S = 2 * INTERVAL_S
+"""How long after its end an account's tokens may still write, through a worker that has not heard of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a removal did to documents, by the names of their collections."""
+
+    documents: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Removes users; the documents that they own are kept as they are, deleted, or given to somebody else.
+
+    The account is closed first, so that a removal that is cut off has let nobody in, and is finished by the
+    next one.
+    """
+
+    database: Database
+    registry: Registry
+    sessions: Sessions
+    revocations: Revocations
+
+    async def remove(self, trail: Trail, user_id: str, fate: Fate, heir_id: str | None = None) -> Removed:
+        """Remove a user; raises DocumentNotFound, ParameterInvalid for a wrong heir, LastAdministrator."""
+        await _check_heir(user_id, fate, heir_id)
+        await self.database.transaction(partial(self._close, trail, user_id))
+        await self.revocations.catch_up()
+        counts = {}
+        if fate != "keep":
+            with deadline.lifted():
+                await asyncio.sleep(STRAY_S)
+            for collection in self.registry.all():
+                changed = await self.database.patiently(partial(_settle, collection, user_id, heir_id))
+                if changed:
+                    counts[collection.name] = changed
+        details = {"documents": fate, "heir": heir_id, "counts": counts}
+        await self.database.transaction(partial(_delete, trail, user_id, details))
+        return Removed(counts)
+
+    async def owned(self, user_id: str) -> dict[str, int]:
+        """Count the documents that a user owns, by collection; raises DocumentNotFound."""
+        await users.find(user_id)
+        counts = {}
+        for collection in self.registry.all():
+            number = await collection.documents.count_documents({"_owner": user_id})
+            if number:
+                counts[collection.name] = number
+        return counts
+
+    async def _close(self, trail: Trail, user_id: str) -> None:
+        present = await users.find(user_id)
+        if users.is_administrator(present):
+            await users.refuse_last(present["_id"])
+        await User.get_motor_collection().update_one(
+            {"_id": present["_id"]},
+            {"$set": {"is_disabled": True, "_updated_at": utc_now()}, "$inc": {"_version": 1}},
+            session=session(),
+        )
+        await self.sessions.end_all(user_id)
+        await self.revocations.outdate_user(user_id)
+        await trail.note("user.closed", "user", user_id)
+
+
+async def _check_heir(user_id: str, fate: Fate, heir_id: str | None) -> None:
+    if (fate == "transfer") != (heir_id is not None):
+        detail = "`to` names who gets the documents, with `documents=transfer` and only then"
+    elif heir_id == user_id:
+        detail = "documents cannot be transferred to the user who is removed"
+    else:
+        if heir_id is not None:
+            await users.find(heir_id)
+        return
+    raise ParameterInvalid(detail, errors=[Violation(detail, "value", parameter="to")])
+
+
+async def _settle(collection: Collection, user_id: str, heir_id: str | None) -> int:
+    """Delete the documents of a user, or give them to an heir; gives their number."""
+    owned = {"_owner": user_id}
+    if heir_id is None:
+        return int((await collection.documents.delete_many(owned)).deleted_count)
+    given = {"$set": {"_owner": heir_id, "_updated_at": utc_now()}, "$inc": {"_version": 1}}
+    return int((await collection.documents.update_many(owned, given)).modified_count)
+
+
+async def _delete(trail: Trail, user_id: str, details: Mapping[str, Any]) -> None:
+    present = await users.find(user_id)
+    await users.drop_tokens(user_id)
+    await User.get_motor_collection().delete_one({"_id": present["_id"]}, session=session())
+    await trail.note("user.deleted", "user", user_id, details)

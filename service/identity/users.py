@@ -1,0 +1,232 @@
+"""Users as administrators see and change them; each change takes effect on all of a user's tokens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from beanie import PydanticObjectId
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from models.base import utc_now
+from models.counter import Counter
+from models.one_time_token import OneTimeToken
+from models.user import ADMIN, User
+from service.access.passwords import Passwords
+from service.access.user_bodies import NewUser, UserChange
+from service.audit import Trail
+from service.database import Database
+from service.documents.preconditions import Expected
+from service.errors import DocumentNotFound, LastAdministrator
+from service.identity import accounts
+from service.identity.revocations import Revocations
+from service.identity.sessions import Sessions
+from service.listing import Listing
+from service.transactions import session
+
+ADMINISTRATORS = "_administrators"
+"""The counter that each change which takes an administrator away counts up, so that no two pass at once."""
+
+IN_TOKENS = ("email", "is_email_verified", "roles", "attributes")
+"""What access tokens say of a user: with a change of it, earlier tokens are no longer right."""
+
+_TEXT = {"type": "string"}
+_MOMENT = {"type": "string", "format": "date-time"}
+
+LISTING = Listing.of(
+    User,
+    {
+        "email": _TEXT,
+        "name": {"type": ["string", "null"]},
+        "roles": {"type": "array", "items": _TEXT},
+        "attributes": {"type": "object"},
+        "is_email_verified": {"type": "boolean"},
+        "is_disabled": {"type": "boolean"},
+    },
+)
+"""What users may be searched, filtered and sorted by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Administration of users; every method notes what it did in the trail that it is given.
+
+    What is revoked is heeded by this worker once its caller lets `revocations.catch_up`.
+    """
+
+    database: Database
+    sessions: Sessions
+    revocations: Revocations
+    passwords: Passwords
+
+    async def create(self, trail: Trail, form: NewUser) -> Mapping[str, Any]:
+        """Make an account; gives it as stored. Raises Duplicate naming the address, Busy."""
+        hashed = None if form.password is None else await self.passwords.hash(form.password)
+        made = User(
+            email=form.email,
+            email_key=accounts.email_key(form.email),
+            is_email_verified=form.is_email_verified,
+            password_hash=hashed,
+            name=form.name,
+            roles=form.roles,
+            attributes=form.attributes,
+        )
+
+        async def store() -> None:
+            await made.insert(session=session())
+            await trail.note("user.created", "user", str(made.id), {"roles": made.roles})
+
+        try:
+            await self.database.transaction(store)
+        except DuplicateKeyError:
+            raise accounts.taken() from None
+        return await find(str(made.id))
+
+    async def change(
+        self, trail: Trail, user_id: str, form: UserChange, expected: Expected | None
+    ) -> Mapping[str, Any]:
+        """Change what a form gives; gives the account as stored then.
+
+        A disabled account's sessions end. Raises DocumentNotFound, Stale, Duplicate, LastAdministrator.
+        """
+
+        async def change() -> Mapping[str, Any]:
+            present = await find(user_id)
+            if expected is not None:
+                expected.check(dict(present))
+            return await self._change(trail, present, _wanted(form, present))
+
+        try:
+            return await self.database.transaction(change)
+        except DuplicateKeyError:
+            raise accounts.taken() from None
+
+    async def _change(
+        self, trail: Trail, present: Mapping[str, Any], wanted: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        if not wanted:
+            return present
+        user_id = str(present["_id"])
+        after = {**present, **wanted}
+        if is_administrator(present) and not is_administrator(after):
+            await refuse_last(present["_id"])
+        is_outdated = any(name in wanted for name in IN_TOKENS) or after["is_disabled"]
+        changed: Mapping[str, Any] = await _users().find_one_and_update(
+            {"_id": present["_id"]},
+            {
+                "$set": {**wanted, "_updated_at": utc_now()},
+                "$inc": {"_version": 1, "epoch": int(is_outdated)},
+            },
+            return_document=ReturnDocument.AFTER,
+            session=session(),
+        )
+        if is_outdated:
+            await self.revocations.outdate_user(user_id, changed["epoch"])
+        if changed["is_disabled"] and not present.get("is_disabled", False):
+            await self.sessions.end_all(user_id)
+            await drop_tokens(user_id)
+        for action, details in _events(present, wanted):
+            await trail.note(action, "user", user_id, details)
+        return changed
+
+    async def sign_out(self, trail: Trail, user_id: str) -> int:
+        """End all sessions of a user; gives their number. Raises DocumentNotFound."""
+
+        async def end() -> int:
+            await find(user_id)
+            ended = await self.sessions.end_all(user_id)
+            await trail.note("session.all_ended", "user", user_id, {"sessions": ended})
+            return ended
+
+        return await self.database.transaction(end)
+
+
+async def find(user_id: str) -> Mapping[str, Any]:
+    """Read an account as stored, in use or not, within the present transaction; raises DocumentNotFound."""
+    found = None
+    if PydanticObjectId.is_valid(user_id):
+        found = await _users().find_one({"_id": PydanticObjectId(user_id)}, session=session())
+    if found is None:
+        raise DocumentNotFound("There is no such account")
+    return dict(found)
+
+
+async def find_by_email(email: str) -> Mapping[str, Any]:
+    """Read an account by its address; raises DocumentNotFound."""
+    found = await _users().find_one({"email_key": accounts.email_key(email)})
+    if found is None:
+        raise DocumentNotFound(f"There is no account with the address {email}")
+    return dict(found)
+
+
+def view(user: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what administrators see of a stored account; no secret is in it."""
+    return {
+        "id": str(user["_id"]),
+        "email": user["email"],
+        "is_email_verified": user.get("is_email_verified", False),
+        "name": user.get("name"),
+        "roles": sorted(user.get("roles", [])),
+        "attributes": user.get("attributes", {}),
+        "is_disabled": user.get("is_disabled", False),
+        "has_password": user.get("password_hash") is not None,
+        "_version": user["_version"],
+        "_created_at": user["_created_at"],
+        "_updated_at": user["_updated_at"],
+    }
+
+
+def is_administrator(user: Mapping[str, Any]) -> bool:
+    """Tell whether somebody may administer the service now."""
+    return ADMIN in user.get("roles", ()) and not user.get("is_disabled", False)
+
+
+async def refuse_last(user_id: Any) -> None:
+    """Raise LastAdministrator unless somebody else is one, within the transaction that takes this one away.
+
+    All such transactions write to one document, so that of two at once one waits for the other's outcome.
+    """
+    await Counter.get_motor_collection().update_one(
+        {"_id": ADMINISTRATORS}, {"$inc": {"value": 1}}, upsert=True, session=session()
+    )
+    others = {"roles": ADMIN, "is_disabled": {"$ne": True}, "_id": {"$ne": user_id}}
+    if await _users().find_one(others, {"_id": 1}, session=session()) is None:
+        raise LastAdministrator(
+            "This is the last administrator, without whom nobody could administer the service",
+            hint="Make somebody else an administrator first.",
+        )
+
+
+async def drop_tokens(user_id: str) -> None:
+    """Make all of a user's one-time tokens void; joins the present transaction."""
+    await OneTimeToken.get_motor_collection().delete_many({"user_id": user_id}, session=session())
+
+
+def _wanted(form: UserChange, present: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the stored members that a form changes, with their new values."""
+    given = form.model_dump(include=form.model_fields_set)
+    changed = {name: value for name, value in given.items() if value != present.get(name)}
+    if "email" in changed:
+        changed["email_key"] = accounts.email_key(changed["email"])
+        changed.setdefault("is_email_verified", False)  # the proof was of another address
+    return changed
+
+
+def _events(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Give the events of a change: each fact before and after, addresses and names left out."""
+    events: list[tuple[str, dict[str, Any]]] = []
+    if "is_disabled" in wanted:
+        events.append(("user.disabled" if wanted["is_disabled"] else "user.enabled", {}))
+    events += [
+        (f"user.{name}_changed", {"before": present.get(name), "after": wanted[name]})
+        for name in ("roles", "attributes")
+        if name in wanted
+    ]
+    others = [name for name in ("email", "is_email_verified", "name") if name in wanted]
+    if others:
+        events.append(("user.changed", {"members": others}))
+    return events
+
+
+def _users() -> Any:
+    return User.get_motor_collection()
