@@ -24,6 +24,7 @@ def _split(value: object) -> object:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -85,6 +86,10 @@ class Settings(BaseSettings):
     jwt_previous_secrets: Secrets = Field(
         (), description="Earlier secrets whose tokens are still accepted, comma-separated; for rotation."
     )
+    jwt_keys: Paths = Field(
+        (),
+        description="RSA or P-256 keys (PEM files, comma-separated); the first private one signs, all verify.",
+    )
     jwt_issuer: str = Field("sheaf", min_length=1, description="The `iss` claim of access tokens.")
     jwt_audience: str = Field("sheaf", min_length=1, description="The `aud` claim of access tokens.")
     access_token_ttl_s: int = Field(
@@ -101,6 +106,18 @@ class Settings(BaseSettings):
     )
     password_threads: int = Field(
         2, ge=1, le=64, description="Passwords hashed at the same time per worker; each takes 19 MiB."
+    )
+    lockout_tries: int = Field(
+        5, ge=1, le=100, description="Wrong passwords, or codes, of one account before it is locked."
+    )
+    lockout_address_tries: int = Field(
+        20, ge=1, le=10_000, description="The same from one client address, whatever the accounts."
+    )
+    lockout_s: int = Field(
+        60, ge=1, le=86_400, description="Seconds of an account's first lock; each next one is twice as long."
+    )
+    lockout_longest_s: int = Field(
+        900, ge=1, le=86_400, description="Seconds of the longest lock, and of that of an address."
     )
 
     # --- protection

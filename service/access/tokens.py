@@ -1,24 +1,21 @@
-"""Access tokens: JSON Web Tokens signed with HS256 (RFC 7519, 8725), and their rotation."""
+"""Access tokens: JSON Web Tokens signed by a key of the ring (RFC 7519, 8725), and their rotation."""
 
-import hashlib
 import re
 import secrets
 import time
-from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jose import jwt
-from jose.backends.base import Key
 from jose.exceptions import ExpiredSignatureError, JOSEError
-from jose.jwk import construct
 
+from service.access import signing
 from service.access.principals import Principal
+from service.access.signing import KeyRing, SigningKey
 from service.errors import TokenInvalid
 
-ALGORITHM = "HS256"
 TOKEN_KIND = "access"  # noqa: S105  # a claim's value, not a secret
 MAXIMUM_TOKEN_CHARACTERS = 4096
 MAXIMUM_REMEMBERED = 4096
@@ -28,6 +25,9 @@ MAXIMUM_CLOCK_SKEW_S = 60
 """How far in the future another worker's clock may have issued a token."""
 
 REQUIRED_CLAIMS = ("iss", "aud", "sub", "exp", "iat", "jti", "sid")
+
+HEADERS = frozenset({"alg", "kid", "typ"})
+"""The header's members that we write; a token with another one, such as a key of its own, is not ours."""
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _OPTIONS = {f"require_{claim}": True for claim in REQUIRED_CLAIMS if claim != "sid"}
@@ -39,17 +39,27 @@ class _Verified(NamedTuple):
 
 
 class Tokens:
-    """Issues tokens under `secret` and reads those under it or an earlier one, for `ttl_s` seconds each."""
+    """Issues tokens and reads them, for `ttl_s` seconds each.
 
-    def __init__(self, secret: str, previous: Iterable[str], issuer: str, audience: str, ttl_s: int) -> None:
+    The first of `keys` that can sign signs, else `secret`; what any of them signed is read, and what was
+    signed under an earlier secret.
+    """
+
+    def __init__(
+        self,
+        secret: str,
+        previous: Iterable[str],
+        issuer: str,
+        audience: str,
+        ttl_s: int,
+        *,
+        keys: Sequence[SigningKey] = (),
+    ) -> None:
         self.ttl_s = ttl_s
         self._issuer = issuer
         self._audience = audience
-        self._key_id = key_id(secret)
-        self._keys: dict[str, Key] = {
-            key_id(each): construct(each.encode(), ALGORITHM) for each in (*previous, secret)
-        }
-        # Verifying costs some 30 µs, remembering a quarter of one; failures are not remembered.
+        self.ring = KeyRing([*keys, *(signing.of_secret(each) for each in (secret, *previous))])
+        # Verifying costs 30 to 100 µs, remembering a quarter of one; failures are not remembered.
         self._verified = lru_cache(MAXIMUM_REMEMBERED)(self._verify)
 
     def issue(self, principal: Principal) -> str:
@@ -71,8 +81,7 @@ class Tokens:
             "name": principal.name,
             "attributes": dict(principal.attributes),
         }
-        key = self._keys[self._key_id]
-        return jwt.encode(claims, key, ALGORITHM, headers={"kid": self._key_id})
+        return self.ring.sign(claims)
 
     def read(self, token: str) -> Principal:
         """Give whom a token speaks for; raises TokenInvalid, which only tells expiry apart.
@@ -90,10 +99,11 @@ class Tokens:
         if _COMPACT.fullmatch(token) is None:
             raise TokenInvalid
         try:
+            key = self._key_of(token)
             claims = jwt.decode(
                 token,
-                self._key_of(token),
-                algorithms=[ALGORITHM],
+                key.verifier,
+                algorithms=[key.algorithm],  # the key's own: what the token says only has to agree
                 options=_OPTIONS,
                 audience=self._audience,
                 issuer=self._issuer,
@@ -106,10 +116,10 @@ class Tokens:
             raise TokenInvalid
         return _Verified(_principal(claims), claims["exp"])
 
-    def _key_of(self, token: str) -> Key:
+    def _key_of(self, token: str) -> SigningKey:
         """Find the key by the header's `kid`, which is only ever looked up among the keys that we hold."""
-        name = jwt.get_unverified_header(token).get("kid")
-        key = self._keys.get(name) if isinstance(name, str) else None
+        header = jwt.get_unverified_header(token)
+        key = self.ring.find(header.get("kid")) if HEADERS.issuperset(header) else None
         if key is None:
             raise TokenInvalid
         return key
@@ -131,17 +141,6 @@ class Tokens:
             and all(isinstance(role, str) for role in roles)
             and isinstance(claims.get("attributes"), dict)
         )
-
-
-def key_id(secret: str) -> str:
-    """Name a secret by its JSON Web Key thumbprint (RFC 7638), shortened; it does not give the secret away.
-
-    >>> key_id("an example secret of 32 bytes...")
-    'cWxt9YBVCsc0bao5'
-    """
-    encoded = urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
-    digest = hashlib.sha256(f'{{"k":"{encoded}","kty":"oct"}}'.encode()).digest()
-    return urlsafe_b64encode(digest[:12]).decode()
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

@@ -11,6 +11,7 @@ from service.errors import Failure, StartupFailure, suggestion
 
 COMMANDS = {
     "dev": "Serve with a MongoDB of its own, and with collections made out of files.",
+    "keys": "Make and list the keys that sign access tokens.",
     "serve": "Serve the API until SIGTERM or Ctrl-C.",
     "settings": "Print every setting with its effective value, secrets masked.",
     "user": "Create users from the terminal.",

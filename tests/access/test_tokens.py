@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jose import jwt
 
 from service.access.principals import Principal
-from service.access.tokens import MAXIMUM_TOKEN_CHARACTERS, Tokens, key_id
+from service.access.signing import key_id
+from service.access.tokens import MAXIMUM_TOKEN_CHARACTERS, Tokens
 from service.errors import TokenInvalid
 
 SECRET = "the present secret, which is long enough"

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from jose import jwt
 
-from service.access.tokens import key_id
+from service.access.signing import key_id
 from service.settings import Settings
 from tests.scenarios.identity import CHALLENGE, INVALID_TOKEN, PROFILE, problem
 
