@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     )
     jwt_keys: Paths = Field(
         (),
-        description="RSA or P-256 keys (PEM files, comma-separated); the first private one signs, all verify.",
+        description="RSA or P-256 keys, PEM files with commas between; the first private one signs.",
     )
     jwt_issuer: str = Field("sheaf", min_length=1, description="The `iss` claim of access tokens.")
     jwt_audience: str = Field("sheaf", min_length=1, description="The `aud` claim of access tokens.")
