@@ -112,6 +112,8 @@ def _kinds(path: Path, field: Field, operator: Operator, *, is_null: bool = Fals
     if field.items is not None and field.items.write_only and operator.takes is not Takes.FLAG:
         # It would hold for the hidden elements too.
         raise Unfit(f"`{operator.name}` does not apply to {_named(path)}", "operator")
+    if field.is_partial:  # it would hold for what the mask leaves out too
+        raise Unfit(f"{_named(path)} is an object; compare its members, as `object.member`", "operator")
     kinds = comparable_kinds(field) & operator.kinds
     is_for_arrays = operator.name == "all" or operator.takes is Takes.COUNT
     if is_for_arrays and Kind.ARRAY not in field.kinds:

@@ -16,6 +16,8 @@ class Field:
     holds. `read_only` and `write_only` are the schema's annotations of the same names, `has_formats` tells
     whether anything at or below must be turned into another BSON type. `collection` is the one whose
     ids the values are, for a reference. `is_text` tells of an `int64` that JSON has as text, however small.
+    `is_partial` tells of a value of which a mask shows a part only: one may go through it, and ask nothing of
+    it as a whole.
     """
 
     kinds: frozenset[Kind] = frozenset()
@@ -27,6 +29,7 @@ class Field:
     has_formats: bool = False
     collection: str | None = None
     is_text: bool = False
+    is_partial: bool = False
 
     def resolve(self, path: tuple[str, ...]) -> "Field | None":
         """Find the field at a dotted path, through arrays as MongoDB does; None when unknown or write-only.
@@ -52,13 +55,13 @@ class Field:
 
 @lru_cache(maxsize=256)
 def hides(root: Field) -> bool:
-    """Tell whether a field, or anything below it, is write-only."""
+    """Tell whether a field, or anything below it, is write-only, or masked."""
     seen: set[Field] = set()
     waiting: list[Field | None] = [root]
     while waiting:
         here = waiting.pop()
         if here is not None and here not in seen:
-            if here.write_only:
+            if here.write_only or here.is_partial:
                 return True
             seen.add(here)
             waiting += (here.items, here.others, *here.fields.values())
