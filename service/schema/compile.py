@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -11,10 +12,12 @@ from jsonschema_rs import Draft202012Validator
 from service.errors import MAXIMUM_VIOLATIONS, Violation
 from service.query.fields import Field
 from service.query.kinds import Kind
+from service.query.lists import Selection
 from service.schema import encoding, masks, targets
 from service.schema.defaults import Defaults, complete, find_defaults
 from service.schema.explain import beyond_int64, explain
 from service.schema.places import build_tree, leading_to, reachable
+from service.schema.restrictions import masked
 from service.schema.shapes import FORMAT_KINDS
 from service.schema.subschemas import Subschemas, collect
 from service.schema.validators import STORABLE, build
@@ -116,6 +119,19 @@ class Schema:
             return value
         return masks.visible(value, field, self._write_only)
 
+    @lru_cache(maxsize=256)  # noqa: B019  # for each rule one, and schemas are few
+    def restricted(self, readable: Selection | None, writable: Selection | None) -> "Schema":
+        """Give the schema as a caller has it who may read and write these fields only (None: all of them).
+
+        The others are write-only and read-only to it, besides those that are so for everybody.
+        """
+        root = self.root
+        root = root if readable is None else masked(root, readable, "write_only")
+        root = root if writable is None else masked(root, writable, "read_only")
+        own = {name: field for name, field in root.fields.items() if name != "id" and name not in _SYSTEM}
+        body = replace(self._body, fields=own, others=root.others, items=root.items)
+        return _complete(self.source, self._subschemas, self._validator, root, body)
+
     def with_text_forms(self, document: dict[str, Any]) -> dict[str, Any]:
         """Give a stored document with text where only the schema knows it: days, and long `int64`s."""
         if not self.has_text_forms:
@@ -135,6 +151,17 @@ def compile(schema: dict[str, Any], id_kind: Kind = Kind.OBJECT_ID) -> Schema:  
         others=body.others,
         has_formats=True,
     )
+    return _complete(schema, subschemas, build(schema), root, body)
+
+
+def _complete(
+    source: dict[str, Any],
+    subschemas: Subschemas,
+    validator: Draft202012Validator,
+    root: Field,
+    body: Field,
+) -> Schema:
+    """Find which Fields lead to those that must be treated specially."""
     fields = [*reachable(root), body]
 
     def leading(claim: Callable[[Field], bool]) -> frozenset[Field]:
@@ -142,12 +169,12 @@ def compile(schema: dict[str, Any], id_kind: Kind = Kind.OBJECT_ID) -> Schema:  
 
     told = leading(encoding.is_told)
     return Schema(
-        source=schema,
+        source=source,
         root=root,
         has_text_forms=body in told,
         _body=body,
         _subschemas=subschemas,
-        _validator=build(schema),
+        _validator=validator,
         _defaults=find_defaults(subschemas),
         _read_only=leading(lambda field: field.read_only),
         _write_only=leading(lambda field: field.write_only),
