@@ -6,10 +6,12 @@ from models.audit_event import AuditEvent
 from models.counter import Counter
 from models.definition import CollectionDefinition
 from models.file_import import FileImport
+from models.lockout import KnownPlace, Lockout
 from models.one_time_token import OneTimeToken
 from models.product import Product
 from models.remembered_answer import RememberedAnswer
 from models.revocation import Revocation
+from models.second_factor import SecondFactor
 from models.session import Session
 from models.user import User
 
@@ -19,10 +21,13 @@ __all__ = [
     "CollectionDefinition",
     "Counter",
     "FileImport",
+    "KnownPlace",
+    "Lockout",
     "OneTimeToken",
     "Product",
     "RememberedAnswer",
     "Revocation",
+    "SecondFactor",
     "Session",
     "User",
 ]
@@ -32,10 +37,13 @@ DOCUMENTS: tuple[type[Document], ...] = (
     CollectionDefinition,
     Counter,
     FileImport,
+    KnownPlace,
+    Lockout,
     OneTimeToken,
     Product,
     RememberedAnswer,
     Revocation,
+    SecondFactor,
     Session,
     User,
 )

@@ -4,12 +4,19 @@ from service.audit import Actor, Trail
 from service.controllers.requests import AnyRequest
 from service.guards import principal
 from service.identity.sessions import Client
+from service.middleware.client_address import limited_address
 
 
 def address_of(request: AnyRequest) -> str | None:
     """Give the client's address, which a trusted proxy may have told."""
     address: str | None = request.scope["state"].get("client_address")
     return address or (request.client.host if request.client else None)
+
+
+def place_of(request: AnyRequest) -> str | None:
+    """Give the address that the client's guesses are counted under, as its requests are: for IPv6 the /64."""
+    address = address_of(request)
+    return None if address is None else limited_address(address)
 
 
 def client_of(request: AnyRequest) -> Client:

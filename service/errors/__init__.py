@@ -14,6 +14,8 @@
     ├── Unauthenticated           401
     │   ├── SignInRequired            auth.required
     │   ├── TokenInvalid              auth.token_invalid
+    │   ├── CodeWrong                 auth.code_wrong        of the second factor: wrong, or used before
+    │   ├── SignInExpired             auth.sign_in_expired   the first step of a sign-in is void
     │   └── CredentialsWrong          auth.credentials_wrong
     ├── Forbidden                 403 access.denied
     ├── NotFound                  404
@@ -33,6 +35,8 @@
     │   ├── IdempotencyRunning        idempotency.running    the first request with this key still runs
     │   ├── QueryUnfit                query.unfit            a saved query cannot compute with the data
     │   ├── LastAdministrator         user.last_admin        nobody would be left to administer
+    │   ├── SecondFactorPresent       second_factor.present
+    │   ├── SecondFactorAbsent        second_factor.absent
     │   └── RegistrationClosed        registration.closed
     ├── Stale                     412 document.stale         If-Match names another version
     ├── BodyTooLarge              413 body.too_large
@@ -41,6 +45,7 @@
     ├── IdempotencyMismatch       422 idempotency.mismatch   another request had this key
     ├── PreconditionRequired      428 precondition.required  the collection wants If-Match
     ├── RateLimited               429 rate.limited
+    ├── Locked                    429 auth.locked            too many wrong passwords or codes
     ├── Internal                  500 internal
     └── Unavailable               503
         ├── DatabaseUnavailable       database.unavailable
@@ -105,7 +110,14 @@ from service.errors.http import (
     Unauthenticated,
     Unavailable,
 )
-from service.errors.identity import LastAdministrator
+from service.errors.identity import (
+    CodeWrong,
+    LastAdministrator,
+    Locked,
+    SecondFactorAbsent,
+    SecondFactorPresent,
+    SignInExpired,
+)
 from service.errors.queries import QueryNotFound, QueryTooExpensive, QueryUnfit
 
 __all__ = [
@@ -115,6 +127,7 @@ __all__ = [
     "BatchInvalid",
     "BodyTooLarge",
     "Busy",
+    "CodeWrong",
     "CollectionChanged",
     "CollectionExists",
     "CollectionNotFound",
@@ -136,6 +149,7 @@ __all__ = [
     "Internal",
     "JsonInvalid",
     "LastAdministrator",
+    "Locked",
     "Malformed",
     "MediaTypeUnsupported",
     "MethodNotAllowed",
@@ -152,6 +166,9 @@ __all__ = [
     "RegistrationClosed",
     "RequestInvalid",
     "RouteNotFound",
+    "SecondFactorAbsent",
+    "SecondFactorPresent",
+    "SignInExpired",
     "SignInRequired",
     "Stale",
     "StartupFailure",
