@@ -9,7 +9,15 @@ import orjson
 from service.access.principals import Principal
 from service.access.rules import VERBS, Verb
 from service.documents.reading import decide
-from service.openapi import batches, definitions, identity, parameters, patching, problems
+from service.openapi import (
+    batches,
+    definitions,
+    identity,
+    parameters,
+    patching,
+    problems,
+    users,
+)
 from service.openapi.collections import describe
 from service.openapi.filters import SHARED_PREFIX
 from service.openapi.operations import BEARER, Operation
@@ -28,6 +36,7 @@ suggestion. Every failure is `application/problem+json` with a stable `code`."""
 
 _TAGS = {
     "Accounts": "Making an account, signing in, one's own account.",
+    "Administration": "Users and the audit log: for administrators.",
     "Batch": "Many operations in one request.",
     "Definitions": "What each collection is: for administrators.",
     "Health": "Whether the service works.",
@@ -48,6 +57,10 @@ class Visible:
         return self.collection.name, self.collection.uid, self.collection.version, self.verbs
 
 
+FIXED = (identity, users, definitions, batches)
+"""The modules that tell of what is always there, each by its `operations` and `schemas`."""
+
+
 def visible(collections: Iterable[Collection], principal: Principal) -> tuple[Visible, ...]:
     """Give the collections in which a caller may do something, with what it may do."""
     found = (
@@ -62,7 +75,7 @@ def visible(collections: Iterable[Collection], principal: Principal) -> tuple[Vi
 
 def fixed_operations() -> list[Operation]:
     """Give the operations that are there whatever collections there are."""
-    return [*identity.operations(), *definitions.operations(), *batches.operations()]
+    return [operation for part in FIXED for operation in part.operations()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +114,10 @@ def assemble(fragments: Sequence[Fragment]) -> bytes:
     """Put the contract together, as JSON: an OpenAPI 3.1 document."""
     shared: dict[str, Schema] = {
         **problems.schemas(),
-        **identity.schemas(),
-        **definitions.schemas(),
-        **batches.schemas(),
         **patching.schemas(),
     }
+    for part in FIXED:
+        shared |= part.schemas()
     for each in fragments:
         shared |= each.shared
     tags = [{"name": name, "description": description} for name, description in _TAGS.items()]

@@ -13,6 +13,7 @@ from service.errors import (
     SignInRequired,
     Stale,
 )
+from service.openapi.forms import closed, of_form
 from service.openapi.names import reference
 from service.openapi.operations import JSON, Answer, Body, Operation, data
 
@@ -58,31 +59,11 @@ def schemas() -> dict[str, Schema]:
     }
     health: dict[str, Schema] = {"status": {"const": "ok"}, "timestamp": _MOMENT}
     return {
-        "User": _closed(members, "An account."),
-        "Grant": _closed(grant, "An access token, and whose it is."),
-        "Health": _closed(health, "The service can work."),
-        **{name: _form(form) for name, form in _FORMS.items()},
+        "User": closed(members, "An account."),
+        "Grant": closed(grant, "An access token, and whose it is."),
+        "Health": closed(health, "The service can work."),
+        **{name: of_form(form) for name, form in _FORMS.items()},
     }
-
-
-def _closed(members: dict[str, Schema], description: str) -> Schema:
-    return {
-        "type": "object",
-        "description": description,
-        "required": list(members),
-        "properties": members,
-        "additionalProperties": False,
-    }
-
-
-def _form(form: type[Form]) -> Schema:
-    """Give a form's schema without the titles that pydantic makes of its names."""
-    written = form.model_json_schema()
-    for part in (written, *written["properties"].values()):
-        part.pop("title", None)
-        if part.get("default", 0) is None:
-            del part["default"]
-    return written
 
 
 def operations() -> list[Operation]:
