@@ -72,11 +72,13 @@ REFUSED = Decision()
 class Refusal:
     """Why a grant whose `where` holds does not allow a write.
 
-    `beyond` are the changed places that its `fields` leave out; without any, its `check` does not hold.
+    `beyond` are the changed places that its `fields` leave out, `failure` is why what it makes is no document
+    that can be stored; without either, its `check` does not hold.
     """
 
     grant: Grant
     beyond: tuple[Path, ...] = ()
+    failure: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +108,26 @@ def deciding(
     present: Mapping[str, Any] | None,
     result_of: Callable[[Grant], Mapping[str, Any]],
     beyond_of: Callable[[Grant], tuple[Path, ...]] = lambda _: (),
+    tolerated: tuple[type[Exception], ...] = (),
 ) -> Verdict:
     """Find the first grant that allows a write: `where` holds before it, `fields` and `check` of its result.
 
     `present` is the document as it is stored, None for a new one; `result_of` gives what a grant makes of it,
     as it will be stored, its forced members in place; `beyond_of` gives what is changed beyond a grant's
-    fields (`service.access.writable.beyond`). What they raise goes through.
+    fields (`service.access.writable.beyond`). What they raise goes through, unless it is `tolerated`: then
+    the next grant may still do, which forces other members.
     """
     refusals: list[Refusal] = []
     for grant in decision.grants if present is None else grants_for(decision, present):
-        outside = () if grant.fields is None else beyond_of(grant)
-        if outside:
-            refusals.append(Refusal(grant, outside))
+        try:
+            outside = () if grant.fields is None else beyond_of(grant)
+            if outside:
+                refusals.append(Refusal(grant, outside))
+                continue
+            result = result_of(grant)
+        except tolerated as failure:
+            refusals.append(Refusal(grant, failure=failure))
             continue
-        result = result_of(grant)
         if grant.check is None or matches(grant.check, result):
             return Verdict(grant, result, tuple(refusals))
         refusals.append(Refusal(grant))

@@ -12,12 +12,12 @@ from jsonschema_rs import Draft202012Validator
 from service.errors import MAXIMUM_VIOLATIONS, Violation
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.query.lists import Selection
+from service.query.masks import Mask
 from service.schema import encoding, masks, targets
 from service.schema.defaults import Defaults, complete, find_defaults
 from service.schema.explain import beyond_int64, explain
 from service.schema.places import build_tree, leading_to, reachable
-from service.schema.restrictions import masked
+from service.schema.restrictions import unseen, unwritable
 from service.schema.shapes import FORMAT_KINDS
 from service.schema.subschemas import Subschemas, collect
 from service.schema.validators import STORABLE, build
@@ -119,17 +119,18 @@ class Schema:
             return value
         return masks.visible(value, field, self._write_only)
 
-    @lru_cache(maxsize=256)  # noqa: B019  # for each rule one, and schemas are few
-    def restricted(self, readable: Selection | None, writable: Selection | None) -> "Schema":
-        """Give the schema as a caller has it who may read and write these fields only (None: all of them).
+    def restricted(self, readable: Mask, writable: Mask) -> "Schema":
+        """Give the schema as a caller has it who may read and write no more than masks say.
 
-        The others are write-only and read-only to it, besides those that are so for everybody.
+        The rest is write-only and read-only to it, besides what is so for everybody.
         """
-        root = self.root
-        root = root if readable is None else masked(root, readable, "write_only")
-        root = root if writable is None else masked(root, writable, "read_only")
+        return self if readable.shows_all and writable.shows_all else self._restricted(readable, writable)
+
+    @lru_cache(maxsize=256)  # noqa: B019  # one for each rule that has masks; these and schemas are few
+    def _restricted(self, readable: Mask, writable: Mask) -> "Schema":
+        root = unwritable(unseen(self.root, readable), writable)
         own = {name: field for name, field in root.fields.items() if name != "id" and name not in _SYSTEM}
-        body = replace(self._body, fields=own, others=root.others, items=root.items)
+        body = replace(self._body, fields=own, others=root.others)
         return _complete(self.source, self._subschemas, self._validator, root, body)
 
     def with_text_forms(self, document: dict[str, Any]) -> dict[str, Any]:
