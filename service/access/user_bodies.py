@@ -63,6 +63,12 @@ class NewUser(Form):
     is_email_verified: bool = False
 
 
+class ChosenPassword(Form):
+    """A password that somebody chose."""
+
+    password: NewPassword
+
+
 class UserChange(Form):
     """What an administrator may change about an account, as a merge patch; only `name` can be removed."""
 

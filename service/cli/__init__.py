@@ -14,7 +14,7 @@ COMMANDS = {
     "keys": "Make and list the keys that sign access tokens.",
     "serve": "Serve the API until SIGTERM or Ctrl-C.",
     "settings": "Print every setting with its effective value, secrets masked.",
-    "user": "Create users from the terminal.",
+    "user": "Make, show, change and remove users from the terminal.",
 }
 """Each command is `command` of the module of its name, imported only when it runs, so that help is quick."""
 

@@ -27,6 +27,7 @@ from service.documents.encoding import dump
 from service.errors import ParameterInvalid, Violation
 from service.guards import HasRole
 from service.identity import users
+from service.identity.ending import Ending
 from service.identity.removal import Fate, Removal
 from service.identity.users import Users
 
@@ -79,7 +80,7 @@ class UsersController(Controller):
         """Remove one account; `documents` says what becomes of those that it owns."""
         given = only_parameters(request, ("documents", "to"))
         state = request.app.state
-        removal = Removal(state.database, state.registry, state.sessions, state.revocations)
+        removal = Removal(state.database, state.registry, Ending(state.revocations), state.revocations)
         if given.get("documents") not in FATES:
             raise _undecided(given.get("documents"), await removal.owned(user_id))
         fate = cast("Fate", given["documents"])
@@ -97,7 +98,7 @@ class UsersController(Controller):
 
 def _users(request: AnyRequest) -> Users:
     state = request.app.state
-    return Users(state.database, state.sessions, state.revocations, state.passwords)
+    return Users(state.database, Ending(state.revocations), state.revocations, state.passwords)
 
 
 def _answer(user: Mapping[str, Any], status_code: int = 200, **headers: str) -> Response[bytes]:
@@ -110,7 +111,7 @@ def _tag(user: Mapping[str, Any]) -> str:
 
 
 def _undecided(said: str | None, owned: dict[str, int]) -> ParameterInvalid:
-    """Refuse to remove somebody while it is not said what becomes of the documents; tell how many they are."""
+    """Refuse a removal that does not say what becomes of the documents, and tell how many there are."""
     number = sum(owned.values())
     among = ", ".join(f"{count} in `{name}`" for name, count in owned.items())
     detail = f"The user owns {number} documents" + (f" ({among})" if owned else "")

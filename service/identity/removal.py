@@ -13,8 +13,8 @@ from service.audit import Trail
 from service.database import Database
 from service.errors import ParameterInvalid, Violation
 from service.identity import users
+from service.identity.ending import Ending
 from service.identity.revocations import INTERVAL_S, Revocations
-from service.identity.sessions import Sessions
 from service.registry import Collection, Registry
 from service.transactions import session
 
@@ -41,7 +41,7 @@ class Removal:
 
     database: Database
     registry: Registry
-    sessions: Sessions
+    sessions: Ending
     revocations: Revocations
 
     async def remove(self, trail: Trail, user_id: str, fate: Fate, heir_id: str | None = None) -> Removed:

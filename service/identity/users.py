@@ -1,6 +1,7 @@
 """Users as administrators see and change them; each change takes effect on all of a user's tokens."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +13,19 @@ from models.base import utc_now
 from models.counter import Counter
 from models.one_time_token import OneTimeToken
 from models.user import ADMIN, User
+from service.access import bodies
 from service.access.passwords import Passwords
-from service.access.user_bodies import NewUser, UserChange
+from service.access.user_bodies import ChosenPassword, NewUser, UserChange
 from service.audit import Trail
 from service.database import Database
 from service.documents.preconditions import Expected
 from service.errors import DocumentNotFound, LastAdministrator
 from service.identity import accounts
+from service.identity.ending import Ending
 from service.identity.revocations import Revocations
-from service.identity.sessions import Sessions
 from service.listing import Listing
+from service.query.cursors import Cursors
+from service.query.limits import MAXIMUM_LIMIT
 from service.transactions import session
 
 ADMINISTRATORS = "_administrators"
@@ -55,7 +59,7 @@ class Users:
     """
 
     database: Database
-    sessions: Sessions
+    sessions: Ending
     revocations: Revocations
     passwords: Passwords
 
@@ -128,6 +132,43 @@ class Users:
         for action, details in _events(present, wanted):
             await trail.note(action, "user", user_id, details)
         return changed
+
+    async def set_password(self, trail: Trail, user_id: str, password: str) -> None:
+        """Give an account another password; its sessions end, and links and codes that were sent are void.
+
+        Raises DocumentNotFound, DocumentInvalid for a password that will not do, Busy.
+        """
+        form = bodies.read(ChosenPassword, {"password": password})
+        hashed = await self.passwords.hash(form.password)
+
+        async def store() -> None:
+            present = await find(user_id)
+            await _users().update_one(
+                {"_id": present["_id"]},
+                {
+                    "$set": {"password_hash": hashed, "_updated_at": utc_now()},
+                    "$inc": {"_version": 1, "epoch": 1},
+                },
+                session=session(),
+            )
+            await self.revocations.outdate_user(user_id, present["epoch"] + 1)
+            await self.sessions.end_all(user_id)
+            await drop_tokens(user_id)
+            await trail.note("password.set", "user", user_id)
+
+        await self.database.transaction(store)
+
+    async def every(self, conditions: Sequence[tuple[str, str]]) -> AsyncIterator[dict[str, Any]]:
+        """Give every account that fulfils the conditions, by address."""
+        cursors = Cursors(secrets.token_hex())
+        parameters = [*conditions, ("sort", "email"), ("limit", str(MAXIMUM_LIMIT))]
+        page = await LISTING.page(parameters, cursors)
+        while True:
+            for user in page.documents:
+                yield user
+            if page.following is None:
+                return
+            page = await LISTING.page([*parameters, ("cursor", page.following)], cursors)
 
     async def sign_out(self, trail: Trail, user_id: str) -> int:
         """End all sessions of a user; gives their number. Raises DocumentNotFound."""

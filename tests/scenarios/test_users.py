@@ -271,7 +271,7 @@ async def test_of_two_administrators_who_remove_each_other_one_stays(service: Se
     del attempt
     service.database["_users"].update_many({}, {"$pull": {"roles": "admin"}})
     pair = [await made(service, roles=["admin"]) for _ in range(2)]
-    bodies = ({"roles": []}, {"is_disabled": True})
+    bodies: list[dict[str, Any]] = [{"roles": []}, {"is_disabled": True}]
     answers = await asyncio.gather(
         *(change(service, user, body) for user, body in zip(pair, bodies, strict=True))
     )
@@ -286,7 +286,8 @@ async def test_the_last_administrator_cannot_be_removed_in_any_way(service: Serv
     service.database["_users"].update_many({}, {"$pull": {"roles": "admin"}})
     last = await made(service, roles=["admin", "editor"])
     before = stored(service, last)
-    for body in ({"roles": ["editor"]}, {"is_disabled": True}):
+    bodies: list[dict[str, Any]] = [{"roles": ["editor"]}, {"is_disabled": True}]
+    for body in bodies:
         answer = await change(service, last, body)
         assert (answer.status_code, answer.json()["code"]) == (409, "user.last_admin")
     address = f"{USERS}/{last['id']}?documents=keep"

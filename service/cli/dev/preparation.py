@@ -19,7 +19,7 @@ from service.access.principals import ANONYMOUS, OPERATOR
 from service.access.rules import VERBS
 from service.cli.dev import progress, report
 from service.cli.dev.seed import PRODUCTS
-from service.cli.user import UNREACHABLE
+from service.cli.user.group import UNREACHABLE
 from service.documents import body as bodies
 from service.documents import encoding, loading, reading
 from service.errors import DatabaseUnavailable, Duplicate, StartupFailure

@@ -1,0 +1,109 @@
+"""What the commands of `sheaf user` share: their group, their options, the administration that they call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from pymongo.errors import PyMongoError
+
+from models import DOCUMENTS
+from service import database, settings
+from service.access.passwords import Passwords
+from service.audit import OPERATOR, Trail
+from service.cli import mongodb
+from service.errors import DatabaseUnavailable, StartupFailure
+from service.identity.ending import Ending
+from service.identity.removal import Fate, Removal, Removed
+from service.identity.revocations import Revocations
+from service.identity.users import Users
+from service.registry import Registry
+from service.settings import Development, Settings
+
+UNREACHABLE = "MongoDB cannot be reached; check that MONGODB_URI is right and that it runs."
+PASSWORD_THREADS = 1
+WAIT_S = 1.0
+
+Result = TypeVar("Result")
+
+
+@click.group
+def command() -> None:
+    """Make, show, change and remove users from the terminal."""
+
+
+email_argument = click.argument("email")
+data_option = click.option(
+    "--data", type=click.Path(path_type=Path), help="The data directory of `sheaf dev` (SHEAF_DATA)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """What changes users, on behalf of whoever is at the terminal."""
+
+    users: Users
+    removal: Removal
+    registry: Registry
+    trail: Trail
+
+    async def owned(self, user_id: str) -> dict[str, int]:
+        """Count the documents that a user owns, by collection."""
+        async with self._loaded():
+            return await self.removal.owned(user_id)
+
+    async def remove(self, user_id: str, fate: Fate, heir_id: str | None) -> Removed:
+        """Remove a user."""
+        async with self._loaded():
+            return await self.removal.remove(self.trail, user_id, fate, heir_id)
+
+    @asynccontextmanager
+    async def _loaded(self) -> AsyncIterator[None]:
+        """Know the collections meanwhile; raises StartupFailure."""
+        async with self.registry.following():
+            while not await self.registry.wait_until_loaded(WAIT_S):
+                if not await self.registry.database.is_reachable():
+                    raise StartupFailure(UNREACHABLE)
+            yield
+
+
+def run(data: Path | None, work: Callable[[Administration], Awaitable[Result]]) -> Result:
+    """Do some work in the MongoDB of MONGODB_URI, or else in the one that `sheaf dev` runs.
+
+    Raises StartupFailure when it cannot be reached, and what the work raises.
+    """
+    mongodb.export(data=data)
+    with mongodb.available(settings.load(Development), shared=True) as ready:
+
+        async def administer() -> Result:
+            async with _administration(ready) as administration:
+                return await work(administration)
+
+        return asyncio.run(administer())
+
+
+@asynccontextmanager
+async def _administration(chosen: Settings) -> AsyncIterator[Administration]:
+    passwords = Passwords(threads=PASSWORD_THREADS)
+    connection = database.connect(**chosen.connection)
+    revocations = Revocations(chosen.access_token_ttl_s)
+    registry = Registry(connection, DOCUMENTS, document_limit_bytes=chosen.body_limit_bytes)
+    ending = Ending(revocations)
+    try:
+        if not await connection.is_reachable():  # asked first, because building indexes may take its time
+            raise StartupFailure(UNREACHABLE)
+        await connection.initialise(DOCUMENTS)
+        yield Administration(
+            users=Users(connection, ending, revocations, passwords),
+            removal=Removal(connection, registry, ending, revocations),
+            registry=registry,
+            trail=Trail(OPERATOR, chosen.audit_ttl_s),
+        )
+    except (PyMongoError, DatabaseUnavailable):
+        raise StartupFailure(UNREACHABLE) from None
+    finally:
+        connection.close()
+        passwords.close()
