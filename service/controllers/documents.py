@@ -16,11 +16,20 @@ from service.controllers.requests import (
     patch_of,
     tagged_response,
 )
-from service.documents import encoding, expanding, ids, preconditions, reading, writing
+from service.documents import (
+    encoding,
+    expanding,
+    ids,
+    narrowing,
+    preconditions,
+    reading,
+    visibility,
+    writing,
+)
 from service.documents.preconditions import Expected
 from service.documents.targets import Targets
 from service.errors import ParameterInvalid, Violation
-from service.guards import MayAct, principal
+from service.guards import FOR_API_KEYS, MayAct, principal
 from service.query import parse_view
 from service.query.views import WHOLE
 from service.registry import Collection
@@ -30,6 +39,7 @@ class DocumentsController(Controller):
     """`/api/{collection}/{id}`."""
 
     path = "/api/{collection:str}/{document_id:str}"
+    opt = {FOR_API_KEYS: True}
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("get")])
     async def get_document(
@@ -37,13 +47,14 @@ class DocumentsController(Controller):
     ) -> Response[bytes]:
         """Give one document: `fields`, `expand`."""
         found = collection_of(request, collection)
+        decision = reading.permit(found, principal(request), "get")
         targets = Targets(request.app.state.registry, principal(request))
-        query = parse_view(parameters_of(request), found.description.schema.root, targets.fields_of)
-        document = await reading.get(found, principal(request), ids.parse(found, document_id))
-        if query == WHOLE:
+        query = parse_view(parameters_of(request), narrowing.root(found, decision), targets.fields_of)
+        document = await reading.get_under(found, decision, ids.parse(found, document_id))
+        if query == WHOLE and visibility.mask(decision, document).shows_all:
             content = encoding.document_bytes(found, document)
             return tagged_response(request, content, preconditions.tag(document))
-        (view,) = await expanding.views(targets, found, [document], query)
+        (view,) = await expanding.views(targets, found, decision, [document], query)
         content = encoding.view_bytes(view)
         return tagged_response(request, content, preconditions.view_tag(document, content))
 

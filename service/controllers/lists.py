@@ -17,9 +17,9 @@ from service.controllers.requests import (
     parameters_of,
     tagged_response,
 )
-from service.documents import encoding, expanding, reading, writing
+from service.documents import encoding, expanding, narrowing, reading, writing
 from service.documents.targets import Targets
-from service.guards import MayAct, principal
+from service.guards import FOR_API_KEYS, MayAct, principal
 from service.query import parse_list
 
 
@@ -27,6 +27,7 @@ class ListsController(Controller):
     """`/api/{collection}`."""
 
     path = "/api/{collection:str}"
+    opt = {FOR_API_KEYS: True}
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("list")])
     async def list_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
@@ -34,10 +35,11 @@ class ListsController(Controller):
         found = collection_of(request, collection)
         parameters = parameters_of(request)
         targets = Targets(request.app.state.registry, principal(request))
-        query = parse_list(parameters, found.description.schema.root, targets.fields_of)
-        to_read = expanding.to_read(targets, found, query)
-        page = await reading.find(found, principal(request), to_read, request.app.state.cursors)
-        views = await expanding.page(targets, found, page.documents, query)
+        decision = reading.permit(found, principal(request), "list")
+        query = parse_list(parameters, narrowing.root(found, decision), targets.fields_of)
+        to_read = expanding.to_read(targets, found, decision, query)
+        page = await reading.find_under(found, decision, to_read, request.app.state.cursors)
+        views = await expanding.page(targets, found, decision, page.documents, query)
         content = encoding.list_bytes(views, page)
         entity_tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
         headers = links.around(request, parameters, page)

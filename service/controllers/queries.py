@@ -9,10 +9,10 @@ from litestar.params import FromPath
 
 from service.controllers import once
 from service.controllers.requests import AnyRequest, collection_of, json_of, json_response, only_parameters
-from service.documents import encoding, expanding, reading
+from service.documents import encoding, expanding, narrowing, reading
 from service.documents.targets import Targets
 from service.errors import ParameterInvalid
-from service.guards import MayAct, principal
+from service.guards import FOR_API_KEYS, MayAct, principal
 from service.query import parse_query
 
 
@@ -20,6 +20,7 @@ class QueriesController(Controller):
     """`/api/{collection}/query`."""
 
     path = "/api/{collection:str}/query"
+    opt = {FOR_API_KEYS: True}
 
     @post("/", guards=[MayAct("list")], status_code=200)
     @once.takes_key
@@ -32,11 +33,12 @@ class QueriesController(Controller):
         found = collection_of(request, collection)
         only_parameters(request)
         targets = Targets(request.app.state.registry, principal(request))
-        query = parse_query(await json_of(request), found.description.schema.root, targets.fields_of)
+        decision = reading.permit(found, principal(request), "list")
+        query = parse_query(await json_of(request), narrowing.root(found, decision), targets.fields_of)
         with _by_pointers():
-            to_read = expanding.to_read(targets, found, query)
-            page = await reading.find(found, principal(request), to_read, request.app.state.cursors)
-            views = await expanding.page(targets, found, page.documents, query)
+            to_read = expanding.to_read(targets, found, decision, query)
+            page = await reading.find_under(found, decision, to_read, request.app.state.cursors)
+            views = await expanding.page(targets, found, decision, page.documents, query)
         return json_response(encoding.list_bytes(views, page))
 
 

@@ -6,10 +6,13 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-from service.documents import encoding
-from service.documents.following import BREATH_S, EXPANDED, Followed, View, steps_to
+from service.access.decisions import Decision
+from service.documents import narrowing, visibility
+from service.documents.following import BREATH_S, EXPANDED, Followed, steps_to
 from service.documents.targets import Targets
+from service.documents.visibility import View
 from service.query.expansions import Expansion, plan
+from service.query.fields import Field
 from service.query.lists import ListQuery, Selection
 from service.query.select import select
 from service.query.tree import Path
@@ -18,30 +21,36 @@ from service.registry import Collection
 
 
 async def page(
-    targets: Targets, collection: Collection, documents: Iterable[dict[str, Any]], query: ListQuery
+    targets: Targets,
+    collection: Collection,
+    decision: Decision,
+    documents: Iterable[dict[str, Any]],
+    query: ListQuery,
 ) -> list[View]:
     """Give the views of a list's stored documents, read by the query of `to_read`, as `views` does."""
-    if query.expand:
-        return await views(targets, collection, documents, query)
-    return await _whole(collection, documents)  # the fields are selected already
+    if query.expand or not narrowing.shows_all(decision):
+        return await views(targets, collection, decision, documents, query)
+    return await _seen(collection, decision, documents)  # the fields are selected already
 
 
 async def views(
     targets: Targets,
     collection: Collection,
+    decision: Decision,
     documents: Iterable[dict[str, Any]],
     query: ListQuery | ViewQuery,
 ) -> list[View]:
     """Give the views of stored documents that a query asks for, by its `expand` and its selection.
 
-    The documents have been read whole, or by the query of `to_read`. Each object that holds a reference to
-    expand has `_expanded`, where the reference's name has the document that it leads to: null when that is
-    absent or hidden by a rule, an array for an array. Raises SignInRequired or Forbidden for a collection of
-    which the caller may read nothing, ParameterInvalid when a limit is passed.
+    The documents have been read under the decision, whole, or by the query of `to_read`; no reference is
+    followed that it does not show. Each object that holds a reference to expand has `_expanded`, where the
+    reference's name has the document that it leads to: null when that is absent or hidden by a rule, an array
+    for an array. Raises SignInRequired or Forbidden for a collection of which the caller may read nothing,
+    ParameterInvalid when a limit is passed.
     """
-    shown = await _whole(collection, documents)
+    shown = await _seen(collection, decision, documents)
     selection = query.selection
-    if expansions := _plan(targets, collection, query):
+    if expansions := _plan(targets, narrowing.root(collection, decision), query):
         followed = Followed(targets)
         await followed.read(expansions, shown)
         steps = steps_to(expansions)
@@ -50,7 +59,9 @@ async def views(
     return shown if selection is None else [select(view, selection) for view in shown]
 
 
-async def _whole(collection: Collection, documents: Iterable[dict[str, Any]]) -> list[View]:
+async def _seen(
+    collection: Collection, decision: Decision, documents: Iterable[dict[str, Any]]
+) -> list[View]:
     """Give all that may be seen of documents; between large ones, other requests go on."""
     shown: list[View] = []
     began_s = perf_counter()
@@ -58,15 +69,20 @@ async def _whole(collection: Collection, documents: Iterable[dict[str, Any]]) ->
         if perf_counter() - began_s > BREATH_S:
             await asyncio.sleep(0)
             began_s = perf_counter()
-        shown.append(encoding.view(collection, document))
+        shown.append(visibility.shown(collection, decision, document))
     return shown
 
 
-def to_read(targets: Targets, collection: Collection, query: ListQuery) -> ListQuery:
-    """Give the query that also reads the references to expand, whether they are to be shown or not."""
+def to_read(targets: Targets, collection: Collection, decision: Decision, query: ListQuery) -> ListQuery:
+    """Give the query that also reads the references to expand, whether they are to be shown or not.
+
+    Where there are masks it reads whole documents: which of them holds may depend on any member.
+    """
+    if not narrowing.shows_all(decision):
+        return replace(query, selection=None)
     if query.selection is None or not query.expand:
         return query
-    references = [expansion.path for expansion in _plan(targets, collection, query)]
+    references = [expansion.path for expansion in _plan(targets, collection.description.schema.root, query)]
     paths = query.selection.paths
     if query.selection.is_exclusion:
         paths = tuple(path for path in paths if not any(_is_within(each, path) for each in references))
@@ -75,8 +91,8 @@ def to_read(targets: Targets, collection: Collection, query: ListQuery) -> ListQ
     return replace(query, selection=replace(query.selection, paths=paths) if paths else None)
 
 
-def _plan(targets: Targets, collection: Collection, query: ListQuery | ViewQuery) -> tuple[Expansion, ...]:
-    return plan(collection.description.schema.root, query.expand, targets.fields_of)
+def _plan(targets: Targets, fields: Field, query: ListQuery | ViewQuery) -> tuple[Expansion, ...]:
+    return plan(fields, query.expand, targets.fields_of)
 
 
 def _with_expanded(selection: Selection | None, expansions: Iterable[Expansion]) -> Selection | None:

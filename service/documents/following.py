@@ -10,8 +10,9 @@ from uuid import UUID
 import orjson
 from bson import ObjectId
 
-from service.documents import encoding, ids, reading
+from service.documents import encoding, ids, reading, visibility
 from service.documents.targets import Targets
+from service.documents.visibility import View
 from service.errors import IdInvalid, ParameterInvalid, Violation
 from service.query.expansions import Expansion
 from service.query.limits import (
@@ -28,9 +29,6 @@ EXPANDED = "_expanded"
 
 BREATH_S = 0.01
 """How long documents are made into views before other requests may go on."""
-
-View: TypeAlias = dict[str, Any]
-"""A document as clients see it."""
 
 Steps: TypeAlias = dict[str, "Steps | Expansion"]
 """The references to follow, by the names on the way to them."""
@@ -113,17 +111,17 @@ class Followed:
         self._documents += len(missing)
         if self._documents > MAXIMUM_EXPANDED_DOCUMENTS:
             raise _beyond(f"read more than {MAXIMUM_EXPANDED_DOCUMENTS} documents")
-        where = reading.permit(collection, self._targets.principal, "get").where
+        decision = self._targets.decision(collection)
         loaded.views.update(dict.fromkeys(missing))
         cursor = collection.documents.find(
-            reading.selector({"$in": missing}, where), batch_size=len(missing), session=session()
+            reading.selector({"$in": missing}, decision.where), batch_size=len(missing), session=session()
         )
         began_s = perf_counter()
         async for document in cursor:
             if perf_counter() - began_s > BREATH_S:
                 await asyncio.sleep(0)
                 began_s = perf_counter()
-            view = encoding.view(collection, document)
+            view = visibility.shown(collection, decision, document)
             text = encoding.dump(view)
             self._read_bytes += len(text)
             if self._read_bytes > MAXIMUM_EXPANDED_BYTES:

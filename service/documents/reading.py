@@ -6,15 +6,18 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from service.access.decisions import Decision
+from service.access import scopes
+from service.access.decisions import REFUSED, Decision
 from service.access.principals import Principal
 from service.access.rules import Verb
-from service.documents import counting
+from service.documents import counting, narrowing
 from service.documents.counting import Total
 from service.documents.pages import Reader, Slice
 from service.errors import DocumentNotFound, Forbidden, ParameterInvalid, SignInRequired, Violation
 from service.query import ListQuery, Node, conjoin, projection, to_mongo
+from service.query.changes import ChangeQuery
 from service.query.cursors import Cursors, list_id
+from service.query.fields import Field
 from service.query.keyset import Order, Place, order_of
 from service.query.search import INDEX_NOT_FOUND, best_first, unsearchable
 from service.registry import Collection
@@ -43,6 +46,8 @@ class Page:
 
 def decide(collection: Collection, principal: Principal, verb: Verb) -> Decision:
     """Decide what a caller may do by a verb; the one place that asks the rules, without the database."""
+    if not scopes.cover(principal, collection.name, verb):
+        return REFUSED
     return collection.description.rules.decide(verb, principal)
 
 
@@ -57,6 +62,8 @@ def permit(collection: Collection, principal: Principal, verb: Verb) -> Decision
         return decision
     if principal.id is None:
         raise SignInRequired
+    if not scopes.cover(principal, collection.name, verb):
+        raise scopes.lacking(f"{collection.name}:{verb}")
     raise Forbidden(f"The rules of `{collection.name}` do not let you {verb} its documents")
 
 
@@ -66,9 +73,23 @@ def selector(document_id: Any, where: Node | None) -> dict[str, Any]:
     return by_id if where is None else {"$and": [by_id, to_mongo(where)]}
 
 
+def narrowed(collection: Collection, decision: Decision, query: ListQuery | ChangeQuery) -> Node | None:
+    """Give the condition on the documents that a query is for: its own, and that of the rule.
+
+    Only those grants are left that show all that the query asks about (`narrowing.admitting`); raises
+    ParameterInvalid without any.
+    """
+    return conjoin(narrowing.admitting(collection, decision, query).where, query.where)
+
+
 async def get(collection: Collection, principal: Principal, document_id: Any) -> dict[str, Any]:
     """Read one stored document; raises DocumentNotFound when it is absent or hidden by the rule."""
-    where = permit(collection, principal, "get").where
+    return await get_under(collection, permit(collection, principal, "get"), document_id)
+
+
+async def get_under(collection: Collection, decision: Decision, document_id: Any) -> dict[str, Any]:
+    """Read one stored document under a decision, whole; raises DocumentNotFound."""
+    where = decision.where
     document: dict[str, Any] | None
     if where is None and session() is None:
         document = await collection.joined_reads.get(document_id)
@@ -82,12 +103,19 @@ async def get(collection: Collection, principal: Principal, document_id: Any) ->
 async def find(
     collection: Collection, principal: Principal, query: ListQuery, cursors: Cursors | None = None
 ) -> Page:
+    """Read one page of the documents that a caller may list; raises what `find_under` and `permit` raise."""
+    return await find_under(collection, permit(collection, principal, "list"), query, cursors)
+
+
+async def find_under(
+    collection: Collection, decision: Decision, query: ListQuery, cursors: Cursors | None = None
+) -> Page:
     """Read one page of stored documents: by its number, or by its cursor, which needs `cursors`.
 
-    Raises SignInRequired, Forbidden, and ParameterInvalid for a cursor of another list, for `q` without a
-    text index, for an order that the documents do not have, for an exact count that takes too long.
+    Raises ParameterInvalid for a cursor of another list, for `q` without a text index, for an order that the
+    documents do not have, for an exact count that takes too long, for what no grant of the decision shows.
     """
-    where = conjoin(permit(collection, principal, "list").where, query.where)
+    where = narrowed(collection, decision, query)
     reader = Reader(
         collection.documents,
         {} if where is None else to_mongo(where),
@@ -100,7 +128,7 @@ async def find(
     try:
         part, total = await _part_and_total(reader, _place(cursors, name, query), query)
     except OperationFailure as error:
-        raise _refusal(collection, query, error) from None
+        raise _refusal(narrowing.root(collection, decision), query, error) from None
     return Page(
         documents=part.documents,
         limit=query.limit,
@@ -157,7 +185,7 @@ async def _part_and_total(
     return part, total
 
 
-def _refusal(collection: Collection, query: ListQuery, error: OperationFailure) -> Exception:
+def _refusal(fields: Field, query: ListQuery, error: OperationFailure) -> Exception:
     """Give our failure for the things in a parsed query that MongoDB alone can know to be wrong."""
     if error.code == BAD_VALUE and len(query.sort) > 1:
         detail = "two of the fields to sort by hold arrays in one document"
@@ -167,5 +195,5 @@ def _refusal(collection: Collection, query: ListQuery, error: OperationFailure) 
         return ParameterInvalid(detail, errors=[Violation(detail, "ambiguous", parameter="sort")])
     is_without_search = error.code == BAD_VALUE and query.search is not None  # the substitute's answer
     if error.code == INDEX_NOT_FOUND or is_without_search:
-        return unsearchable(collection.description.schema.root)
+        return unsearchable(fields)
     return error

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from service.access.decisions import Decision
 from service.access.principals import Principal
-from service.documents import reading
+from service.documents import narrowing, reading
 from service.errors import CollectionNotFound, Forbidden, SignInRequired, Violation
 from service.query.fields import Field
 from service.registry import Collection, Registry
@@ -26,14 +27,21 @@ class Targets:
         except CollectionNotFound:
             return None
         try:
-            reading.permit(collection, self.principal, "get")
+            self.decision(collection)
         except (SignInRequired, Forbidden) as refusal:
             refusal.detail = f"`expand` needs the right to read documents of `{name}`"
             refusal.errors = (Violation(refusal.detail, refusal.code, parameter="expand"),)
             raise
         return collection
 
+    def decision(self, collection: Collection) -> Decision:
+        """Give what lets the caller read a collection's documents; raises SignInRequired or Forbidden."""
+        return reading.permit(collection, self.principal, "get")
+
     def fields_of(self, name: str) -> Field | None:
-        """Give a collection's fields, for reading paths through it; raises what `find` raises."""
+        """Give the fields that the caller may see of a collection's documents, for reading paths through it.
+
+        Raises what `find` raises.
+        """
         collection = self.find(name)
-        return None if collection is None else collection.description.schema.root
+        return None if collection is None else narrowing.root(collection, self.decision(collection))

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from litestar import Litestar
 
+from service.access.decisions import ALLOWED
 from service.access.principals import ANONYMOUS
 from service.documents import expanding
 from service.documents.targets import Targets
@@ -27,7 +28,7 @@ async def test_other_requests_go_on_between_the_documents_of_a_page(
 
     task = asyncio.create_task(others())
     shown = await expanding.page(
-        Targets(registry, ANONYMOUS), registry.get("products"), documents, ListQuery()
+        Targets(registry, ANONYMOUS), registry.get("products"), ALLOWED, documents, ListQuery()
     )
     task.cancel()
 

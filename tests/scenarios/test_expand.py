@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from service.access.decisions import ALLOWED
 from service.access.principals import OPERATOR
 from service.documents import encoding, expanding, reading, writing
 from service.documents.targets import Targets
@@ -242,7 +243,7 @@ async def test_within_a_transaction_its_own_documents_are_expanded(library: Libr
         book = await writing.create(books, OPERATOR, body)
         read = await reading.get(books, OPERATOR, book["_id"])
         query = parse_list([("expand", "author")], books.description.schema.root, targets.fields_of)
-        (shown,) = await expanding.views(targets, books, [read], query)
+        (shown,) = await expanding.views(targets, books, ALLOWED, [read], query)
         await writing.delete(books, OPERATOR, book["_id"], None)
         return shown
 
