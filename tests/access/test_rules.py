@@ -25,8 +25,8 @@ SECOND = Decision((Grant(position=1),))
 """The second alternative alone, which allows everything."""
 
 
-def owned_by(user_id: str) -> Decision:
-    return Decision((Grant(where=Compare(("_owner",), "eq", user_id)),))
+def owned_by(user_id: str, position: int = 0) -> Decision:
+    return Decision((Grant(position, Compare(("_owner",), "eq", user_id)),))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def owned_by(user_id: str) -> Decision:
         (["nobody"], REFUSED, REFUSED, REFUSED),
         (["owner"], REFUSED, owned_by("ann"), owned_by("ed")),
         (["owner", "role:editor"], REFUSED, owned_by("ann"), SECOND),
-        (["role:editor", "owner"], REFUSED, owned_by("ann"), ALLOWED),
+        (["role:editor", "owner"], REFUSED, owned_by("ann", 1), ALLOWED),
         (["role:writer", "role:editor"], REFUSED, REFUSED, SECOND),
         (["owner", "user"], REFUSED, SECOND, SECOND),
         (["owner", "anyone"], SECOND, SECOND, SECOND),
