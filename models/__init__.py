@@ -2,11 +2,13 @@
 
 from beanie import Document
 
+from models.api_key import ApiKey
 from models.audit_event import AuditEvent
 from models.counter import Counter
 from models.definition import CollectionDefinition
 from models.file_import import FileImport
 from models.lockout import KnownPlace, Lockout
+from models.mail import Mail
 from models.one_time_token import OneTimeToken
 from models.product import Product
 from models.remembered_answer import RememberedAnswer
@@ -17,12 +19,14 @@ from models.user import User
 
 __all__ = [
     "DOCUMENTS",
+    "ApiKey",
     "AuditEvent",
     "CollectionDefinition",
     "Counter",
     "FileImport",
     "KnownPlace",
     "Lockout",
+    "Mail",
     "OneTimeToken",
     "Product",
     "RememberedAnswer",
@@ -33,12 +37,14 @@ __all__ = [
 ]
 
 DOCUMENTS: tuple[type[Document], ...] = (
+    ApiKey,
     AuditEvent,
     CollectionDefinition,
     Counter,
     FileImport,
     KnownPlace,
     Lockout,
+    Mail,
     OneTimeToken,
     Product,
     RememberedAnswer,

@@ -1,13 +1,23 @@
 """A person who signs in."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from beanie import Document, Indexed
-from pydantic import Field
+from pydantic import BaseModel, Field
+from pymongo import IndexModel
 
 from models.base import Stored
 
 ADMIN = "admin"
+
+
+class LinkedIdentity(BaseModel):
+    """Somebody at an OpenID Connect provider, who signs in to the account there."""
+
+    issuer: str
+    subject: str
+    linked_at: datetime
 
 
 class User(Stored, Document):
@@ -26,8 +36,19 @@ class User(Stored, Document):
     attributes: dict[str, Any] = Field(default_factory=dict)  # flat; set by administrators, read by rules
     is_disabled: bool = False
     epoch: int = 0
+    keys_made: int = 0  # each new API key counts, so that of two at once one waits for the other
+    sign_outs: int = 0  # how often all sessions were ended at once; see service/identity/sessions.py
+    signed_in_at: datetime | None = None
+    identities: list[LinkedIdentity] = Field(default_factory=list)  # at most one of each issuer
 
     class Settings:
         """Where it is stored."""
 
         name = "_users"
+        indexes = [
+            IndexModel(
+                [("identities.issuer", 1), ("identities.subject", 1)],
+                unique=True,
+                partialFilterExpression={"identities.subject": {"$exists": True}},
+            )
+        ]

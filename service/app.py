@@ -22,6 +22,7 @@ from service.controllers.collections import CollectionsController
 from service.controllers.documents import DocumentsController
 from service.controllers.health import HealthController
 from service.controllers.jwks import JwksController
+from service.controllers.keys import KeysController
 from service.controllers.lists import ListsController
 from service.controllers.openapi import ContractController, DocsController
 from service.controllers.profile import ProfileController
@@ -31,8 +32,10 @@ from service.controllers.users import UsersController
 from service.database import Database
 from service.drain import Drain
 from service.errors import StartupFailure
-from service.guards import KeyHasEffect, TokenIsValid
+from service.guards import KeyHasEffect, KeyMayCall, TokenIsValid
 from service.idempotency.claims import Claims
+from service.identity.api_keys import ApiKeys
+from service.identity.key_bearers import KeyBearers
 from service.identity.lockout import Lockouts
 from service.identity.revocations import Revocations
 from service.identity.sessions import Sessions
@@ -77,6 +80,7 @@ def create_app(settings: Settings) -> Litestar:
     drain = Drain.of_process()
     tokens = _tokens(settings)
     revocations = Revocations(settings.access_token_ttl_s)
+    key_bearers = KeyBearers(database, revocations)
     registry = Registry(database, DOCUMENTS, document_limit_bytes=settings.body_limit_bytes)
     counts = SharedCounts(database.motor["_rate_limits"])
     application = Litestar(
@@ -90,25 +94,28 @@ def create_app(settings: Settings) -> Litestar:
             DocumentsController,
             HealthController,
             JwksController,
+            KeysController,
             ListsController,
             ProfileController,
             QueriesController,
             SavedQueriesController,
             UsersController,
         ],
-        guards=[TokenIsValid(), KeyHasEffect()],
+        guards=[TokenIsValid(), KeyMayCall(), KeyHasEffect()],
         exception_handlers={Exception: problems.litestar_handler},
         lifespan=[_lifespan(settings, database, registry, revocations)],
         openapi_config=None,
         logging_config=None,
         state=State(
             {
+                "api_keys": ApiKeys(database, revocations),
                 "audit_ttl_s": settings.audit_ttl_s,
                 "claims": Claims(database, lease_s=settings.operation_timeout_s + GRACE_S),
                 "contracts": Contracts(),
                 "cursors": Cursors(*_secrets(settings)),
                 "database": database,
                 "drain": drain,
+                "key_bearers": key_bearers,
                 "lockouts": _lockouts(settings),
                 "registration_open": settings.registration == "open",
                 "registry": registry,
@@ -119,7 +126,8 @@ def create_app(settings: Settings) -> Litestar:
             }
         ),
     )
-    for middleware in reversed(_pipeline(settings, drain, PrincipalMiddleware(tokens, revocations), counts)):
+    principals = PrincipalMiddleware(tokens, key_bearers, revocations)
+    for middleware in reversed(_pipeline(settings, drain, principals, counts)):
         application.asgi_handler = middleware(application.asgi_handler)
     return application
 
@@ -196,7 +204,7 @@ def _lifespan(
             async with registry.following():
                 if not await registry.wait_until_loaded(settings.database_timeout_s + 1):
                     log.warning("app.started_without_database")
-                async with revocations.following():
+                async with revocations.following(), application.state.key_bearers.noting():
                     yield
         finally:
             passwords.close()

@@ -1,10 +1,11 @@
 """Guards: whether a caller may use an endpoint at all, asked before its handler runs."""
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from service.access import scopes
 from service.access.principals import ANONYMOUS, Principal
 from service.access.rules import Verb
 from service.documents.reading import permit
@@ -16,6 +17,15 @@ IGNORES_TOKEN = "ignores_token"  # noqa: S105  # the name of a handler's option,
 
 TAKES_KEY = "takes_key"
 """Handlers' functions with this attribute heed an `Idempotency-Key`, or have nothing to do twice."""
+
+FOR_API_KEYS = "for_api_keys"
+"""Handlers with this option may be called with an API key; without it they are for people's sessions alone.
+
+True where all that they do asks the rules, and with them the key's scopes; else the name of the area that the
+key's scopes must name (`scopes.AREAS`).
+"""
+
+READING = frozenset({"GET", "HEAD"})
 
 KEYED_METHODS = frozenset({"POST", "PATCH"})
 """The methods that repeat their effect when repeated (RFC 9110, 9.2.2; RFC 5789)."""
@@ -47,6 +57,22 @@ class KeyHasEffect:
                 "Idempotency-Key is not heeded at this address",
                 hint="Leave it out, and look before you repeat the request.",
             )
+
+
+class KeyMayCall:
+    """Refuses API keys wherever nothing says that they may call: what is new is closed to them."""
+
+    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+        """Raise Forbidden for an API key on an endpoint that is not for keys, or not in its scopes."""
+        caller = principal(connection)
+        if caller.kind != "key" or handler.opt.get(IGNORES_TOKEN):
+            return
+        area = handler.opt.get(FOR_API_KEYS)
+        if area is None:
+            raise Forbidden("An API key cannot be used here", hint="Sign in, and use the access token.")
+        use: Literal["read", "write"] = "read" if connection.scope.get("method") in READING else "write"
+        if area is not True and not scopes.cover_area(caller, area, use):
+            raise scopes.lacking(f"{area}:{use}")
 
 
 class SignedIn:

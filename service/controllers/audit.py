@@ -7,13 +7,14 @@ from service.audit import listing
 from service.controllers import links
 from service.controllers.requests import AnyRequest, json_response, parameters_of
 from service.documents import encoding
-from service.guards import HasRole
+from service.guards import FOR_API_KEYS, HasRole
 
 
 class AuditController(Controller):
     """`/api/audit`."""
 
     path = "/api/audit"
+    opt = {FOR_API_KEYS: "audit"}
     guards = [HasRole("admin")]
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])

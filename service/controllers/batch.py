@@ -10,7 +10,7 @@ from service.batch import Batch
 from service.controllers import once, preferences
 from service.controllers.requests import AnyRequest, json_of, json_response, only_parameters
 from service.documents import encoding
-from service.guards import principal
+from service.guards import FOR_API_KEYS, principal
 from service.idempotency.steps import Step, Told
 from service.middleware.rate_limit import CHARGE
 
@@ -19,6 +19,7 @@ class BatchController(Controller):
     """`/api/batch`."""
 
     path = "/api/batch"
+    opt = {FOR_API_KEYS: True}
 
     @post("/", status_code=200)
     @once.takes_key

@@ -26,7 +26,7 @@ from service.errors import (
     PatchInvalid,
     Violation,
 )
-from service.guards import HasRole, principal
+from service.guards import FOR_API_KEYS, HasRole, principal
 from service.registry import Collection
 
 
@@ -34,6 +34,7 @@ class CollectionsController(Controller):
     """`/api/collections`: what each collection is."""
 
     path = "/api/collections"
+    opt = {FOR_API_KEYS: "collections"}
     guards = [HasRole("admin")]
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])

@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from service.controllers.requests import AnyRequest, only_parameters, tagged_response
 from service.documents import preconditions
 from service.errors import RouteNotFound
-from service.guards import IGNORES_TOKEN, principal
+from service.guards import FOR_API_KEYS, IGNORES_TOKEN, principal
 from service.openapi import Contracts
 from service.openapi.page import ASSETS, Asset, index
 
@@ -20,6 +20,7 @@ class ContractController(Controller):
     """`/api/openapi.json`."""
 
     path = "/api/openapi.json"
+    opt = {FOR_API_KEYS: True}
 
     @route("/", http_method=READING)
     async def get_contract(self, request: AnyRequest) -> Response[bytes]:

@@ -14,7 +14,7 @@ from service.controllers.requests import (
     tagged_response,
 )
 from service.documents.encoding import dump
-from service.guards import MayAct, principal
+from service.guards import FOR_API_KEYS, MayAct, principal
 from service.saved_queries import running
 
 
@@ -22,6 +22,7 @@ class SavedQueriesController(Controller):
     """`/api/{collection}/queries`."""
 
     path = "/api/{collection:str}/queries"
+    opt = {FOR_API_KEYS: True}
     guards = [MayAct("list")]
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])

@@ -32,7 +32,7 @@ class KeyedRequest:
     def of(cls, principal: Principal, key: str, parts: Sequence[bytes]) -> Self:
         """Make it from who asks, the key and the request's parts; raises RequestInvalid.
 
-        The same key of another user is another key. Those who are not signed in share one name, so that
+        The same key of another user, or of another API key, is another key. Those who are not signed in share one name, so that
         theirs must be too long to be met by chance: their addresses are shared by whole offices, and change
         between a request and its repeat.
         """
@@ -43,6 +43,8 @@ class KeyedRequest:
                 hint="Make a random one for each request, such as a UUID.",
             )
         caller = f"{principal.kind} {principal.id or ''}"
+        if principal.key_id is not None:
+            caller += f" {principal.key_id}"
         return cls(_hash(caller.encode(), key.encode()), _hash(*parts), principal.id)
 
 

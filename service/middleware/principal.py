@@ -1,19 +1,23 @@
-"""Who asks: the principal of the request's bearer token (RFC 6750)."""
-
-from collections.abc import Iterable
+"""Who asks: the principal of the request's bearer token or API key (RFC 6750)."""
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
+from pymongo.errors import PyMongoError
 
+from service import problems
+from service.access import key_texts
 from service.access.principals import ANONYMOUS, Principal
 from service.access.tokens import Tokens
-from service.errors import TokenInvalid
+from service.errors import Failure, TokenInvalid, Unavailable
+from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
 
 
 class PrincipalMiddleware(ASGIMiddleware):
     """Puts `principal` into the request's state, and `token_failure` if a token was sent that is not valid.
+
+    What begins with `sheaf_` is an API key. While the database is away, keys that are not known yet are 503.
 
     Such a request goes on as an anonymous one, so that it is counted by its address; the guard TokenIsValid
     then answers it.
@@ -21,8 +25,9 @@ class PrincipalMiddleware(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP, ScopeType.WEBSOCKET)
 
-    def __init__(self, tokens: Tokens, revocations: Revocations) -> None:
+    def __init__(self, tokens: Tokens, keys: KeyBearers, revocations: Revocations) -> None:
         self._tokens = tokens
+        self._keys = keys
         self._revocations = revocations
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
@@ -30,14 +35,14 @@ class PrincipalMiddleware(ASGIMiddleware):
         state = scope.setdefault("state", {})
         state.pop("token_failure", None)
         try:
-            state["principal"] = self._principal(scope["headers"])
-        except TokenInvalid as failure:
+            state["principal"] = await self._principal(scope)
+        except (TokenInvalid, Unavailable, PyMongoError) as error:
             state["principal"] = ANONYMOUS
-            state["token_failure"] = failure
+            state["token_failure"] = _failure(error)
         await next_app(scope, receive, send)
 
-    def _principal(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:
-        values = [value for name, value in headers if name.lower() == b"authorization"]
+    async def _principal(self, scope: Scope) -> Principal:
+        values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
         if not values:
             return ANONYMOUS
         if len(values) > 1:
@@ -45,7 +50,24 @@ class PrincipalMiddleware(ASGIMiddleware):
         scheme, _, token = values[0].decode("latin-1").strip().partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise TokenInvalid("The Authorization header must be `Bearer <access token>`")
-        found = self._tokens.read(token.strip())
+        token = token.strip()
+        if token.startswith(key_texts.PREFIX):
+            return await self._keys.read(token, _address(scope))
+        found = self._tokens.read(token)
         if self._revocations.covers(found):
             raise TokenInvalid("The access token is no longer valid", hint="Sign in again to get a new one.")
         return found
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    address: str | None = scope["state"].get("client_address")
+    return address or (client[0] if client else None)
+
+
+def _failure(error: Exception) -> Failure:
+    """Give the failure of a token; raises what is a fault of ours."""
+    failure = problems.translate(error)
+    if isinstance(failure, TokenInvalid | Unavailable):
+        return failure
+    raise error

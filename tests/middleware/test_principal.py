@@ -3,12 +3,17 @@ from typing import Any, cast
 import pytest
 from litestar.types import Receive, Scope, Send
 
+from service import database as databases
 from service.access.principals import ANONYMOUS, Principal
 from service.access.tokens import Tokens
 from service.errors import TokenInvalid
+from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
 from service.middleware.principal import PrincipalMiddleware
 
+AWAY = databases.connect(
+    "mongodb://127.0.0.1:1", "nothing", pool_size=1, selection_timeout_s=0.05, operation_timeout_s=0.05
+)
 TOKENS = Tokens("a secret for tests that is long enough", (), issuer="sheaf", audience="sheaf", ttl_s=3600)
 ANN = Principal("user", "ann", frozenset({"editor"}), session_id="s1")
 TOKEN = TOKENS.issue(ANN)
@@ -30,7 +35,8 @@ async def state_after(*values: str, scope_type: str = "http", **present: Any) ->
         **present,
     }
     channel = cast("Any", None)
-    await PrincipalMiddleware(TOKENS, Revocations(TOKENS.ttl_s))(application)(
+    revocations = Revocations(TOKENS.ttl_s)
+    await PrincipalMiddleware(TOKENS, KeyBearers(AWAY, revocations), revocations)(application)(
         cast("Scope", scope), channel, channel
     )
     return cast("dict[str, Any]", seen[0].get("state", {}))

@@ -1,0 +1,180 @@
+"""API keys: made by users for their programs, renamed, and revoked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from beanie import PydanticObjectId
+from pymongo import ReturnDocument
+
+from models.api_key import ApiKey
+from models.base import utc_now
+from models.user import User
+from service.access import key_bodies, key_texts, scopes
+from service.access.key_bodies import KeyChange, NewKey
+from service.audit import Trail
+from service.database import Database
+from service.errors import KeyNotFound, TokenInvalid, TooManyKeys
+from service.identity.revocations import Revocations
+from service.listing import Listing
+from service.transactions import session
+
+MAXIMUM_KEYS = 50
+"""How many keys a user may have at once."""
+
+_TEXT = {"type": "string"}
+_MOMENT = {"type": ["string", "null"], "format": "date-time"}
+
+LISTING = Listing.of(
+    ApiKey,
+    {
+        "user_id": _TEXT,
+        "name": _TEXT,
+        "scopes": {"type": "array", "items": _TEXT},
+        "expires_at": _MOMENT,
+        "last_used_at": _MOMENT,
+    },
+)
+"""What administrators may filter and sort all keys by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A key as stored, and its text, which is known only now."""
+
+    key: Mapping[str, Any]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """Makes, changes and revokes keys; every method notes what it did in the trail that it is given.
+
+    `owner_id` None stands for an administrator, to whom all keys are open; to others only their own are.
+    """
+
+    database: Database
+    revocations: Revocations
+
+    async def create(self, trail: Trail, user_id: str, form: NewKey) -> Made:
+        """Make a key for a user; raises DocumentInvalid, TooManyKeys, TokenInvalid for a closed account."""
+        now = utc_now()
+        text = key_texts.compose()
+        key = ApiKey(
+            id=text.id,
+            hash=text.hash,
+            user_id=user_id,
+            name=form.name,
+            scopes=scopes.checked(form.scopes),
+            expires_at=key_bodies.expiry(form, now),
+            _created_at=now,
+            _updated_at=now,
+        )
+
+        async def store() -> None:
+            await _count(user_id)
+            await key.insert(session=session())
+            told = {"name": key.name, "scopes": key.scopes, "expires_at": key.expires_at}
+            await trail.note("key.created", "key", key.id, told)
+
+        await self.database.transaction(store)
+        return Made(await self.find(key.id, user_id), text.text)
+
+    async def list(self, user_id: str) -> list[Mapping[str, Any]]:
+        """Give a user's keys as stored, the oldest first."""
+        found = _keys().find({"user_id": user_id, **_in_force()}, sort=[("_created_at", 1), ("_id", 1)])
+        keys: list[Mapping[str, Any]] = await found.to_list(MAXIMUM_KEYS)
+        return keys
+
+    async def find(self, key_id: str, owner_id: str | None) -> Mapping[str, Any]:
+        """Give a key as stored; raises KeyNotFound."""
+        found = await _keys().find_one(_wanted(key_id, owner_id), session=session())
+        if found is None:
+            raise KeyNotFound
+        return dict(found)
+
+    async def change(
+        self, trail: Trail, key_id: str, owner_id: str | None, form: KeyChange
+    ) -> Mapping[str, Any]:
+        """Rename a key, if the form says so; gives it as stored then. Raises KeyNotFound."""
+        if not form.model_fields_set:
+            return await self.find(key_id, owner_id)
+
+        async def change() -> Mapping[str, Any]:
+            changed = await _keys().find_one_and_update(
+                _wanted(key_id, owner_id),
+                {"$set": {"name": form.name, "_updated_at": utc_now()}, "$inc": {"_version": 1}},
+                return_document=ReturnDocument.AFTER,
+                session=session(),
+            )
+            if changed is None:
+                raise KeyNotFound
+            await trail.note("key.changed", "key", key_id, {"name": form.name})
+            return dict(changed)
+
+        return await self.database.transaction(change)
+
+    async def revoke(self, trail: Trail, key_id: str, owner_id: str | None) -> None:
+        """Delete a key, which then opens nothing any more; raises KeyNotFound."""
+
+        async def revoke() -> None:
+            deleted = await _keys().find_one_and_delete(_wanted(key_id, owner_id), session=session())
+            if deleted is None:
+                raise KeyNotFound
+            await self.revocations.end_key(key_id)
+            told = {"name": deleted["name"], "user_id": deleted["user_id"]}
+            await trail.note("key.revoked", "key", key_id, told)
+
+        await self.database.transaction(revoke)
+        await self.revocations.catch_up()
+
+    async def delete_all(self, user_id: str) -> int:
+        """Delete all keys of a user who is removed; gives their number. Joins the present transaction."""
+        found = await _keys().find({"user_id": user_id}, {"_id": 1}, session=session()).to_list(None)
+        for each in found:
+            await self.revocations.end_key(each["_id"])
+        await _keys().delete_many({"user_id": user_id}, session=session())
+        return len(found)
+
+
+def view(key: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what is seen of a stored key: never the key, nor its hash."""
+    return {
+        "id": key["_id"],
+        "name": key["name"],
+        "user_id": key["user_id"],
+        "scopes": key["scopes"],
+        "expires_at": key["expires_at"],
+        "last_used_at": key["last_used_at"],
+        "last_used_address": key["last_used_address"],
+        "_version": key["_version"],
+        "_created_at": key["_created_at"],
+        "_updated_at": key["_updated_at"],
+    }
+
+
+async def _count(user_id: str) -> None:
+    """Refuse one key too many, within the transaction that makes it.
+
+    Each writes to the account first, so that of two at once one waits for the other, and for a removal.
+    """
+    account = {"_id": PydanticObjectId(user_id), "is_disabled": {"$ne": True}}
+    users = User.get_motor_collection()
+    counted = await users.update_one(account, {"$inc": {"keys_made": 1}}, session=session())
+    if not counted.matched_count:
+        raise TokenInvalid("The account of this access token is closed")
+    if await _keys().count_documents({"user_id": user_id, **_in_force()}, session=session()) >= MAXIMUM_KEYS:
+        raise TooManyKeys(f"There are {MAXIMUM_KEYS} API keys, the most there may be; revoke one first")
+
+
+def _wanted(key_id: str, owner_id: str | None) -> dict[str, Any]:
+    return {"_id": key_id, **({} if owner_id is None else {"user_id": owner_id}), **_in_force()}
+
+
+def _in_force() -> dict[str, Any]:
+    """Leave out keys that have expired and are not deleted yet."""
+    return {"$or": [{"expires_at": None}, {"expires_at": {"$gt": utc_now()}}]}
+
+
+def _keys() -> Any:
+    return ApiKey.get_motor_collection()
