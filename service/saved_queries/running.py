@@ -10,9 +10,9 @@ from service.access.principals import Principal
 from service.documents import encoding
 from service.documents.reading import permit
 from service.errors import DefinitionInvalid, QueryNotFound, QueryTooExpensive, QueryUnfit, suggestion
-from service.query import Node, to_mongo
 from service.query.fields import Field
 from service.registry import Collection, Registry
+from service.saved_queries import narrowing
 from service.saved_queries.definition import SavedQuery
 from service.saved_queries.limits import MAXIMUM_ANSWER_BYTES, TIME_LIMIT_S
 from service.saved_queries.shapes import without_hidden
@@ -56,12 +56,12 @@ async def run(
     Raises ParameterInvalid; SignInRequired or Forbidden when the caller may not list this collection, or read
     one that the query looks up; QueryTooExpensive; QueryUnfit.
     """
-    where = permit(collection, principal, "list").where
+    decision = permit(collection, principal, "list")
     given, encoded = query.parameters.read(parameters)
-    narrowing = {name: _narrowing(registry, principal, name) for name in sorted(query.collections)}
+    narrowed = {name: _narrowing(registry, principal, name) for name in sorted(query.collections)}
     present = _over_present(query, registry)
-    values = Values(given, encoded, narrowing)
-    pipeline = [*_match(where), *fill(present.stages, values), {"$limit": query.limit}]
+    values = Values(given, encoded, narrowed)
+    pipeline = [*narrowing.stages(decision), *fill(present.stages, values), {"$limit": query.limit}]
     try:
         with pymongo.timeout(TIME_LIMIT_S):
             return await _answer(collection, present, pipeline)
@@ -94,15 +94,11 @@ def _view(query: SavedQuery, document: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _match(where: Node | None) -> list[dict[str, Any]]:
-    return [] if where is None else [{"$match": to_mongo(where)}]
-
-
 def _narrowing(registry: Registry, principal: Principal, name: str) -> list[dict[str, Any]]:
     """Give the stages that leave of another collection what the caller may read there."""
     other = _other(registry, name)
-    where = permit(other, principal, "get").where
-    return [*_match(where), *without_hidden(other.description.schema.root)[1]]
+    decision = permit(other, principal, "get")
+    return [*narrowing.stages(decision), *without_hidden(other.description.schema.root)[1]]
 
 
 def _over_present(query: SavedQuery, registry: Registry) -> SavedQuery:
