@@ -11,7 +11,7 @@ from service.access.principals import Principal
 from service.batch.operations import REFERRING, Batch, Operation
 from service.batch.references import resolve
 from service.database import Database
-from service.documents import encoding, ids, patches, preconditions, reading, writing
+from service.documents import encoding, ids, patches, preconditions, reading, terms, writing
 from service.documents.preconditions import Expected
 from service.errors import (
     BatchInvalid,
@@ -22,6 +22,7 @@ from service.errors import (
     Duplicate,
     Failure,
     FieldNotWritable,
+    Forbidden,
     IdInvalid,
     PreconditionRequired,
     Stale,
@@ -55,12 +56,12 @@ class Done:
     collection: Collection
     document: dict[str, Any] | None
 
-    def told(self, *, is_minimal: bool) -> Told:
+    def told(self, principal: Principal, *, is_minimal: bool) -> Told:
         """Give what the operation is answered, as `dump` writes it; if minimal, the id for the document."""
         if self.document is None:
             return {"status": self.status}
         etag = preconditions.tag(self.document)
-        view = encoding.view(self.collection, self.document)
+        view = terms.shown(self.collection, principal, self.document)
         shown = {"id": view["id"]} if is_minimal else {"data": view}
         return {"status": self.status, **shown, "etag": etag}
 
@@ -138,9 +139,15 @@ async def _run(
         collection = registry.get(operation.collection)
         done = await _RUN[operation.op](collection, principal, members)
     except Failure as failure:
-        place = next((place for kinds, place in _PLACES if isinstance(failure, kinds)), "")
-        raise failure.below(operation.pointer + place) from None
-    return done.told(is_minimal=batch.is_minimal and operation.op != "get")
+        raise failure.below(operation.pointer + _place(failure)) from None
+    return done.told(principal, is_minimal=batch.is_minimal and operation.op != "get")
+
+
+def _place(failure: Failure) -> str:
+    """Give the place within an operation where a failure lies."""
+    if isinstance(failure, Forbidden):
+        return "/document" if failure.errors else ""  # for its fields, or altogether
+    return next((place for kinds, place in _PLACES if isinstance(failure, kinds)), "")
 
 
 def _resolved(operation: Operation, known: Known) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Many documents of one collection in one request."""
 
-from functools import partial
 from typing import Any
 
 from litestar import Response
@@ -13,7 +12,7 @@ from service.controllers.requests import (
     parameters_of,
     patch_of,
 )
-from service.documents import bulk, encoding
+from service.documents import bulk, encoding, terms
 from service.documents.bulk import MAXIMUM_DOCUMENTS
 from service.guards import principal
 from service.query.changes import ChangeQuery, parse_change
@@ -27,18 +26,18 @@ async def create(request: AnyRequest, collection: Collection, documents: list[An
     headers = preferences.applied(wanted)
     if wanted == "minimal":
         return Response(b"", status_code=201, headers=headers)
-    return json_response(_data(collection, created), status_code=201, headers=headers)
+    return json_response(_data(request, collection, created), status_code=201, headers=headers)
 
 
 async def update(request: AnyRequest, collection: Collection) -> Response[bytes]:
     """Apply a patch to all documents that fulfil a filter; answers how many, or with them if preferred."""
     query = _query(request, collection)
-    change = partial(await patch_of(request), collection)
+    change = await patch_of(request)
     database, expected = request.app.state.database, expected_by(request)
     changed = await bulk.update(database, collection, principal(request), query, change, expected=expected)
     wanted = preferences.preferred_return(request)
     if wanted == "representation":
-        content = _data(collection, changed.documents)
+        content = _data(request, collection, changed.documents)
         return json_response(content, headers=preferences.applied(wanted))
     return _counted(len(changed.documents), changed.altered)
 
@@ -55,8 +54,9 @@ def _query(request: AnyRequest, collection: Collection) -> ChangeQuery:
     return parse_change(parameters_of(request), collection.description.schema.root, MAXIMUM_DOCUMENTS)
 
 
-def _data(collection: Collection, documents: list[dict[str, Any]]) -> bytes:
-    return encoding.dump({"data": [encoding.view(collection, document) for document in documents]})
+def _data(request: AnyRequest, collection: Collection, documents: list[dict[str, Any]]) -> bytes:
+    caller = principal(request)
+    return encoding.dump({"data": [terms.shown(collection, caller, document) for document in documents]})
 
 
 def _counted(matched: int, changed: int) -> Response[bytes]:

@@ -8,6 +8,7 @@ from models.base import SYSTEM_FIELDS
 from service import schema as schemas
 from service.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Failure, FieldNotWritable, Violation
 from service.registry import Collection
+from service.schema import Schema
 from service.schema.check import MAXIMUM_NAME_BYTES
 from service.schema.pointers import join
 
@@ -38,9 +39,9 @@ def own_members(body: Any, present: Mapping[str, Any] | None) -> dict[str, Any]:
     return own
 
 
-def check(collection: Collection, document: dict[str, Any]) -> None:
-    """Check own members against the schema; raises DocumentInvalid with every violation."""
-    violations = collection.description.schema.violations(document)
+def check(collection: Collection, schema: Schema, document: dict[str, Any]) -> None:
+    """Check own members against a collection's schema, as somebody has it; raises DocumentInvalid."""
+    violations = schema.violations(document)
     violations = violations or schemas.model_violations(collection.model, document)
     if violations:
         raise invalid(violations)

@@ -18,9 +18,10 @@ from pymongo.errors import DocumentTooLarge, PyMongoError, WriteError
 from service.documents import failures
 from service.documents.preconditions import Expected
 from service.documents.reading import selector
+from service.documents.terms import names
 from service.documents.turns import Waiting, pause
 from service.errors import Contention, DocumentNotFound
-from service.query import And, Compare, Elem, Node, Not, Or, conjoin
+from service.query import Compare, Node, conjoin
 from service.registry import Collection
 from service.transactions import session
 
@@ -38,12 +39,14 @@ REFUSALS = (WriteError, DocumentTooLarge, BSONError, OverflowError)
 class Asked:
     """A change that somebody asked for: within which rule, at which version, and what it makes of a document.
 
-    `compute` gives the stored document that takes the place of a stored one, or raises.
+    `compute` gives the stored document that takes the place of a stored one, or raises; `wheres` are the
+    conditions by which it chooses among the rule's alternatives.
     """
 
     where: Node | None
     expected: Expected | None
     compute: Callable[[dict[str, Any]], dict[str, Any]]
+    wheres: tuple[Node, ...] = ()
 
     def outcome(self, present: dict[str, Any]) -> dict[str, Any]:
         """Give what takes the place of the present document; raises Stale and what `compute` raises."""
@@ -151,7 +154,7 @@ async def _outcomes(
     Fewer than there are, when one has changed what the rule looks at, or an index that may refuse it: only
     the database may judge that.
     """
-    watched = {*_names(batch[0].asked.where), *_indexed(collection)} if len(batch) > 1 else set()
+    watched = {*_looked_at(batch), *_indexed(collection)} if len(batch) > 1 else set()
     newest = present
     outcomes: list[tuple[Waiting[Asked], Any]] = []
     outcome: Any
@@ -183,6 +186,14 @@ async def _refuse(
         batch[0].settle(failure)
 
 
+def _looked_at(batch: list[Waiting[Asked]]) -> Iterator[str]:
+    """Give the names of the members that the rule's conditions look at."""
+    yield from names(batch[0].asked.where)
+    for each in batch:
+        for where in each.asked.wheres:
+            yield from names(where)
+
+
 def _indexed(collection: Collection) -> Iterator[str]:
     """Give the names of the members that MongoDB may refuse a value of: in unique indexes, and places."""
     for index in collection.description.indexes:
@@ -200,14 +211,3 @@ def _filtered(condition: Mapping[str, Any]) -> Iterator[str]:
         elif isinstance(part, list):
             for each in part:
                 yield from _filtered(each)
-
-
-def _names(node: Node | None) -> Iterator[str]:
-    """Give the names of the members of a document that a condition looks at."""
-    if isinstance(node, Compare | Elem):
-        yield "_id" if node.path[0] == "id" else node.path[0]
-    elif isinstance(node, And | Or):
-        for part in node.parts:
-            yield from _names(part)
-    elif isinstance(node, Not):
-        yield from _names(node.part)

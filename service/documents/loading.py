@@ -1,7 +1,8 @@
 """Bringing in many documents at once: each validated and stored as a created one is, inserted in batches."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import bson
@@ -12,7 +13,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteError
 
 from service.access.principals import Principal
-from service.documents import failures, writing
+from service.documents import composing, failures
 from service.documents.reading import permit
 from service.errors import BodyTooLarge, DocumentInvalid, Failure, IdInvalid
 from service.query.kinds import Kind
@@ -62,12 +63,13 @@ async def load(
     Never holds more than one batch. A document that is refused does not keep the others from being created.
     Raises SignInRequired, Forbidden, and the driver's failures.
     """
-    permit(collection, principal, "create")
+    decision = permit(collection, principal, "create")
     loaded = Loaded()
     batch = _Batch(collection, loaded)
     for ordinal, body in enumerate(documents):
         try:
-            document = _stored(collection, principal, body, id_prefix + ordinal.to_bytes(ORDINAL_BYTES))
+            compose = partial(composing.compose, collection, decision, composing.system_fields(principal))
+            document = _stored(collection, compose, body, id_prefix + ordinal.to_bytes(ORDINAL_BYTES))
         except Failure as failure:
             loaded.refuse(ordinal, failure)
             continue
@@ -78,16 +80,17 @@ async def load(
     return loaded
 
 
-def _stored(collection: Collection, principal: Principal, body: Any, next_id: bytes) -> RawBSONDocument:
+def _stored(
+    collection: Collection, compose: Callable[..., dict[str, Any]], body: Any, next_id: bytes
+) -> RawBSONDocument:
     """Give a document as BSON: encoded here once, so that one that cannot be does not spoil its batch."""
-    document_id, members = writing.compose(collection, body)
-    if document_id is None:
-        if collection.description.options.id_kind is not Kind.OBJECT_ID:
-            raise IdInvalid(
-                f"the document has no `id`, and `{collection.name}` makes none for imported documents"
-            )
-        document_id = ObjectId(next_id)
-    document = {"_id": document_id, **members, **writing.system_fields(principal)}
+    is_made = not composing.brings_id(collection, body)
+    has_made_ids = collection.description.options.id_kind is Kind.OBJECT_ID
+    document = compose(body, ObjectId(next_id) if is_made and has_made_ids else None)
+    if "_id" not in document:
+        raise IdInvalid(
+            f"the document has no `id`, and `{collection.name}` makes none for imported documents"
+        )
     try:
         encoded = bson.encode(document, codec_options=collection.documents.codec_options)
     except (OverflowError, InvalidDocument) as error:

@@ -1,31 +1,24 @@
 """Writing documents: validated wholly, then one conditional database operation."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from bson.errors import BSONError
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from models.base import SYSTEM_FIELDS, utc_now
+from service.access.decisions import Decision
 from service.access.principals import Principal
 from service.documents import body as bodies
-from service.documents import changes, encoding, failures, ids, preconditions
+from service.documents import changes, composing, failures, ids, preconditions, terms
+from service.documents.computing import compute
 from service.documents.patches import Patch
-from service.documents.preconditions import Expected, version_of
+from service.documents.preconditions import Expected
 from service.documents.reading import permit, selector
 from service.documents.turns import pause
-from service.errors import (
-    BodyTooLarge,
-    Contention,
-    DocumentNotFound,
-    Duplicate,
-    IdInvalid,
-    Stale,
-    Violation,
-)
+from service.errors import Contention, DocumentNotFound, Duplicate, IdInvalid, Stale, Violation
 from service.query import conjoin
 from service.registry import Collection
+from service.schema import Schema
 from service.transactions import session
 
 ATTEMPTS = 32
@@ -34,43 +27,14 @@ ATTEMPTS = 32
 PUT_ATTEMPTS = 4
 """How often a document that is there for the database, and not for the caller, is looked for again."""
 
-Change = Callable[[dict[str, Any]], Any]
-"""From a document as JSON to the body that shall replace it."""
-
 
 async def create(collection: Collection, principal: Principal, body: Any) -> dict[str, Any]:
     """Create a document from a client's JSON; gives it as stored.
 
-    Raises DocumentInvalid, FieldNotWritable, IdInvalid, Duplicate.
+    Raises DocumentInvalid, FieldNotWritable, IdInvalid, Forbidden, Duplicate.
     """
-    permit(collection, principal, "create")
-    supplied_id, document = compose(collection, body)
-    return await _insert(collection, principal, document, supplied_id)
-
-
-def compose(collection: Collection, body: Any) -> tuple[Any, dict[str, Any]]:
-    """Give the id that a new document brings, None without one, and its own members as they are stored.
-
-    Raises DocumentInvalid, FieldNotWritable, IdInvalid.
-    """
-    supplied_id = None
-    if collection.description.options.may_supply_ids and isinstance(body, dict) and "id" in body:
-        supplied_id = ids.supplied(collection, body["id"])
-        body = {name: value for name, value in body.items() if name != "id"}
-    schema = collection.description.schema
-    document = bodies.own_members(body, None)
-    violations = schema.read_only_violations(document, None)
-    if violations:
-        raise bodies.refused(violations)
-    document = schema.with_defaults(document)
-    bodies.check(collection, document)
-    return supplied_id, schema.encode(document)
-
-
-def system_fields(principal: Principal) -> dict[str, Any]:
-    """Give the system fields of a document that is created now."""
-    now = utc_now().replace(tzinfo=None)
-    return {"_version": 1, "_created_at": now, "_updated_at": now, "_owner": principal.id}
+    decision = permit(collection, principal, "create")
+    return await _create(collection, principal, decision, body)
 
 
 async def replace(
@@ -79,11 +43,10 @@ async def replace(
     """Replace a document by a client's JSON; gives it as stored now.
 
     Members that the client cannot see or cannot write stay as they are. Raises DocumentNotFound, Stale,
-    PreconditionRequired, DocumentInvalid, FieldNotWritable, BodyTooLarge, Duplicate, Contention.
+    PreconditionRequired, DocumentInvalid, FieldNotWritable, Forbidden, BodyTooLarge, Duplicate, Contention.
     """
-    schema = collection.description.schema
 
-    def replaced(now: dict[str, Any]) -> Any:
+    def replaced(now: dict[str, Any], schema: Schema, _: int) -> Any:
         return schema.keep_unwritable(body, now) if isinstance(body, dict) else body
 
     return await _change(collection, principal, document_id, expected, replaced)
@@ -106,7 +69,7 @@ async def put(
     """
     if not may_create:
         return await replace(collection, principal, document_id, body, expected), False
-    permit(collection, principal, "create")
+    creation = permit(collection, principal, "create")
     where = permit(collection, principal, "update").where
     if not collection.description.options.may_supply_ids:
         raise IdInvalid(
@@ -123,7 +86,7 @@ async def put(
             if expected is not None and expected.has_if_match:
                 raise Stale("There is no such document") from None
         try:
-            return await _create_at(collection, principal, document_id, body), True
+            return await _create_at(collection, principal, creation, document_id, body), True
         except Duplicate as duplicate:
             is_of_id = [each.pointer for each in duplicate.errors] == ["/id"]
             if not is_of_id or session() is not None or attempt == PUT_ATTEMPTS - 1:
@@ -140,7 +103,7 @@ async def patch(
     Without `expected` it is applied to the newest version, so that patches of different fields all win. It is
     the result that is validated. Raises PatchInvalid, PatchConflict, PatchTestFailed, and as `replace`.
     """
-    return await _change(collection, principal, document_id, expected, partial(change, collection))
+    return await _change(collection, principal, document_id, expected, change)
 
 
 async def delete(
@@ -165,28 +128,35 @@ async def delete(
 
 
 async def _create_at(
-    collection: Collection, principal: Principal, document_id: Any, body: Any
+    collection: Collection, principal: Principal, decision: Decision, document_id: Any, body: Any
 ) -> dict[str, Any]:
     """Create a document under an id, which the body may repeat."""
-    supplied_id, document = compose(collection, body)
-    if supplied_id not in (None, document_id):
-        violation = Violation("`id` is not the id of this address", "system_field", pointer="/id")
-        raise bodies.refused([violation])
-    return await _insert(collection, principal, document, document_id)
+    if isinstance(body, dict):
+        if "id" in body and ids.supplied(collection, body["id"]) != document_id:
+            violation = Violation("`id` is not the id of this address", "system_field", pointer="/id")
+            raise bodies.refused([violation])
+        body = {name: part for name, part in body.items() if name != "id"}
+    return await _create(collection, principal, decision, body, document_id)
 
 
-async def _insert(
-    collection: Collection, principal: Principal, document: dict[str, Any], supplied_id: Any
+async def _create(
+    collection: Collection, principal: Principal, decision: Decision, body: Any, given_id: Any = None
 ) -> dict[str, Any]:
-    system = system_fields(principal)
+    """Create a document under an id that is given, or that it brings, or that is made."""
+    compose = partial(composing.compose, collection, decision, composing.system_fields(principal), body)
+    is_made = given_id is None and not composing.brings_id(collection, body)
+    is_decided_by_id = is_made and composing.looks_at_id(decision)
+    document = {} if is_decided_by_id else compose(given_id)
     attempts = ATTEMPTS if session() is None else 1  # what fails within a transaction has ended it
     for attempt in range(attempts):
-        made_id = await ids.make(collection) if supplied_id is None else supplied_id
-        stored = {"_id": made_id, **document, **system}
+        stored = document
+        if is_made:
+            made_id = await ids.make(collection)
+            stored = compose(made_id) if is_decided_by_id else {"_id": made_id, **document}
         try:
             await collection.documents.insert_one(stored, session=session())
         except DuplicateKeyError as error:
-            is_ours = supplied_id is None and list((error.details or {}).get("keyPattern", {})) == ["_id"]
+            is_ours = is_made and list((error.details or {}).get("keyPattern", {})) == ["_id"]
             if not is_ours or attempt == attempts - 1:
                 failures.translate(collection, error)
         except (PyMongoError, BSONError, OverflowError) as error:
@@ -201,41 +171,10 @@ async def _change(
     principal: Principal,
     document_id: Any,
     expected: Expected | None,
-    change: Change,
+    change: Patch,
 ) -> dict[str, Any]:
-    where = permit(collection, principal, "update").where
+    agreed = terms.agreed(collection, principal, "update")
     preconditions.require(collection, expected)
-    computed = partial(compute, collection, change=change)
-    return await changes.make(collection, document_id, changes.Asked(where, expected, computed))
-
-
-def compute(collection: Collection, present: dict[str, Any], change: Change) -> dict[str, Any]:
-    """Give the document that takes the place of the present one, as it is stored, validated.
-
-    Raises DocumentInvalid, FieldNotWritable, BodyTooLarge and what the change raises.
-    """
-    schema = collection.description.schema
-    present_json = encoding.as_json(collection, present)
-    document = bodies.own_members(change(present_json), present_json)
-    violations = schema.read_only_violations(document, present_json)
-    violations += schema.read_only_removals(document, present_json)
-    if violations:
-        raise bodies.refused(violations)
-    bodies.check(collection, document)
-    if len(encoding.dump(document)) > collection.document_limit_bytes:
-        limit_bytes = collection.document_limit_bytes
-        raise BodyTooLarge(f"The document would be larger than a body may be, {limit_bytes} bytes")
-    encoded = schema.encode(document)
-    unchanged = {
-        name: present[name]
-        for name, value in document.items()
-        if name in present and _is_same(value, present_json.get(name))
-    }
-    system = {name: present.get(name) for name in SYSTEM_FIELDS}
-    system |= {"_version": version_of(present) + 1, "_updated_at": utc_now().replace(tzinfo=None)}
-    return {"_id": present["_id"], **encoded, **unchanged, **system}
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Compare JSON values as JSON does: true is not 1, and 1 is not 1.0."""
-    return bool(one == other) and encoding.dump(one) == encoding.dump(other)
+    computed = partial(compute, collection, agreed, change=change)
+    asked = changes.Asked(agreed.write.where, expected, computed, agreed.wheres)
+    return await changes.make(collection, document_id, asked)

@@ -11,8 +11,9 @@ import pytest
 from litestar import Litestar
 
 from service.app import create_app
-from service.documents import changes, writing
+from service.documents import changes, computing
 from service.documents.patches import of_operation
+from service.documents.terms import UNBOUND
 from service.query import Compare
 from service.settings import Settings
 from tests.conftest import connect, opened
@@ -135,8 +136,7 @@ async def test_a_rule_is_asked_again_for_changes_that_wait_for_what_it_looks_at(
     where = Compare(("hits",), "lt", 3)
 
     def asked(body: dict[str, Any]) -> Any:
-        change = partial(of_operation({"operations": body}), collection)
-        compute = partial(writing.compute, collection, change=change)
+        compute = partial(computing.compute, collection, UNBOUND, change=of_operation({"operations": body}))
         return changes.make(collection, document_id, changes.Asked(where, None, compute))
 
     outcomes = await asyncio.gather(*(asked({"inc": {"hits": 1}}) for _ in range(5)), return_exceptions=True)

@@ -10,14 +10,16 @@ from bson.errors import BSONError
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError, OperationFailure
 
-from models.base import SYSTEM_FIELDS
+from service.access.decisions import Decision
 from service.access.principals import Principal
-from service.access.rules import Verb
 from service.database import Database
-from service.documents import encoding, writing
+from service.documents import encoding, terms
 from service.documents.bulk.refusals import Refusals, cause, of_write
+from service.documents.computing import compute, is_altered
+from service.documents.patches import Patch
 from service.documents.preconditions import Expected
-from service.documents.reading import permit
+from service.documents.reading import narrowed, permit
+from service.documents.terms import Terms
 from service.errors import (
     BodyTooLarge,
     Contention,
@@ -53,7 +55,7 @@ async def update(
     collection: Collection,
     principal: Principal,
     query: ChangeQuery,
-    change: writing.Change,
+    change: Patch,
     *,
     expected: Expected | None,
 ) -> Changed:
@@ -64,8 +66,9 @@ async def update(
     with the document's id.
     """
     _check(collection, expected)
-    where = _permitted(collection, principal, "update", query)
-    return await database.transaction(partial(_update, collection, where, query, change))
+    agreed = terms.agreed(collection, principal, "update")
+    where = _narrowed(collection, principal, agreed.write, query)
+    return await database.transaction(partial(_update, collection, agreed, where, query, change))
 
 
 async def delete(
@@ -81,7 +84,7 @@ async def delete(
     Gives their number. Raises TooManyAffected, Stale, PreconditionRequired, Contention.
     """
     _check(collection, expected)
-    where = _permitted(collection, principal, "delete", query)
+    where = _narrowed(collection, principal, permit(collection, principal, "delete"), query)
     return await database.transaction(partial(_delete, collection, where, query))
 
 
@@ -99,10 +102,12 @@ def _check(collection: Collection, expected: Expected | None) -> None:
         )
 
 
-def _permitted(collection: Collection, principal: Principal, verb: Verb, query: ChangeQuery) -> Node | None:
+def _narrowed(
+    collection: Collection, principal: Principal, decision: Decision, query: ChangeQuery
+) -> Node | None:
     """Give the condition on the documents; a filter also reads, so that it asks for the right to list."""
-    seen = permit(collection, principal, "list").where
-    return conjoin(conjoin(permit(collection, principal, verb).where, seen), query.where)
+    listed = narrowed(collection, permit(collection, principal, "list"), query)
+    return conjoin(decision.where, listed)
 
 
 async def _ids(collection: Collection, where: Node | None, query: ChangeQuery) -> list[Any]:
@@ -129,7 +134,7 @@ async def _ids(collection: Collection, where: Node | None, query: ChangeQuery) -
 
 
 async def _update(
-    collection: Collection, where: Node | None, query: ChangeQuery, change: writing.Change
+    collection: Collection, agreed: Terms, where: Node | None, query: ChangeQuery, change: Patch
 ) -> Changed:
     found = await _ids(collection, where, query)
     documents: list[dict[str, Any]] = []
@@ -146,11 +151,11 @@ async def _update(
             await asyncio.sleep(0)
             began_s = perf_counter()
         try:
-            changed = writing.compute(collection, present, change)
+            changed = compute(collection, agreed, present, change)
         except Failure as failure:
             refusals.add(_named(collection, present, failure))
             continue
-        if _is_altered(collection, present, changed):
+        if is_altered(collection, agreed, present, changed):
             replacements.append(changed)
             versions.append(present.get("_version"))
         else:
@@ -194,19 +199,6 @@ async def _delete(collection: Collection, where: Node | None, query: ChangeQuery
     if deleted.deleted_count != len(found):
         raise Contention
     return len(found)
-
-
-def _is_altered(collection: Collection, present: dict[str, Any], changed: dict[str, Any]) -> bool:
-    """Tell whether a change did more than to count the version up.
-
-    Always, where the schema hides fields: else who sets one to a guess would hear whether it was right.
-    """
-    schema = collection.description.schema
-    return schema.hides_below(schema.root) or _own(present) != _own(changed)
-
-
-def _own(document: dict[str, Any]) -> bytes:
-    return encoding.dump({name: part for name, part in document.items() if name not in SYSTEM_FIELDS})
 
 
 def _named(collection: Collection, document: dict[str, Any], failure: Failure) -> Failure:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from service.documents.patches import json_patches, merge_patches, operations
 from service.documents.patches.merge_patches import merge
 from service.errors import Failure, PatchConflict, PatchInvalid, PatchTestFailed, Violation
-from service.registry import Collection
+from service.schema import Schema
 
 __all__ = ["JSON_PATCH", "MEDIA_TYPES", "MERGE_PATCH", "OPERATIONS", "Patch", "merge", "of_operation", "read"]
 
@@ -24,8 +24,11 @@ JSON_PATCH = "application/json-patch+json"
 OPERATIONS = "application/vnd.sheaf.operations+json"
 MEDIA_TYPES = (MERGE_PATCH, JSON_PATCH, OPERATIONS)
 
-Patch: TypeAlias = Callable[[Collection, dict[str, Any]], Any]
-"""From a collection and one of its documents as JSON, which stays as it was, to the body that replaces it."""
+Patch: TypeAlias = Callable[[dict[str, Any], Schema, int], Any]
+"""From a document as JSON, which stays as it was, to the body that replaces it.
+
+With the schema as the caller has it (`Schema.restricted`), and how many bytes the result may have.
+"""
 
 _MEMBERS: dict[str, str] = {"patch": MERGE_PATCH, "json_patch": JSON_PATCH, "operations": OPERATIONS}
 
@@ -57,9 +60,9 @@ def of_operation(members: Mapping[str, Any]) -> Patch:
     except Failure as failure:
         raise failure.below(f"/{name}") from None
 
-    def patched(collection: Collection, document: dict[str, Any]) -> Any:
+    def patched(document: dict[str, Any], schema: Schema, limit_bytes: int) -> Any:
         try:
-            return patch(collection, document)
+            return patch(document, schema, limit_bytes)
         except (PatchInvalid, PatchConflict, PatchTestFailed) as failure:
             raise failure.below(f"/{name}") from None
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from service.documents.patches.application import Application, Operation, Steps
 from service.errors import PatchInvalid, Violation, suggestion
-from service.registry import Collection
 from service.schema import Schema
 from service.strict_json import MAXIMUM_DEPTH
 
@@ -97,11 +96,7 @@ class JsonPatch:
     def __init__(self, operations: list[Operation]) -> None:
         self._operations = operations
 
-    def __call__(self, collection: Collection, document: dict[str, Any]) -> Any:
-        """Give the document as all operations make it; raises what `apply` raises."""
-        return self.apply(document, collection.description.schema, collection.document_limit_bytes)
-
-    def apply(self, document: dict[str, Any], schema: Schema, limit_bytes: int) -> Any:
+    def __call__(self, document: dict[str, Any], schema: Schema, limit_bytes: int) -> Any:
         """Give a document of a schema, which may have so many bytes, as all operations make it.
 
         Raises PatchConflict for a place that there is not (409: RFC 5789, 2.2, has it for patches that assume

@@ -4,7 +4,6 @@ from typing import Any
 
 from service.documents.body import SYSTEM_NAMES
 from service.errors import PatchInvalid, Violation
-from service.registry import Collection
 
 
 def read(body: Any) -> "MergePatch":
@@ -23,7 +22,7 @@ class MergePatch:
         # A null for a system field is a value to refuse, not a wish to remove it.
         self._system = {name: value for name, value in body.items() if name in SYSTEM_NAMES}
 
-    def __call__(self, _: Collection, document: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, document: dict[str, Any], *_: Any) -> dict[str, Any]:
         """Give the document as the patch makes it."""
         return {**merge(document, self._body), **self._system}
 

@@ -11,7 +11,6 @@ from service.documents.patches.places import Missing, child, field_below, fresh,
 from service.documents.patches.quantities import Unfit
 from service.errors import MAXIMUM_VIOLATIONS, Failure, PatchConflict, PatchInvalid, Violation, suggestion
 from service.query.fields import Field
-from service.registry import Collection
 from service.schema import Schema
 from service.schema.pointers import escape, join
 from service.strict_json import MAXIMUM_DEPTH, depth
@@ -123,11 +122,7 @@ class Operations:
     def __init__(self, operations: list[Operation]) -> None:
         self._operations = operations
 
-    def __call__(self, collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
-        """Give the document as all operations make it; raises what `apply` raises."""
-        return self.apply(document, collection.description.schema)
-
-    def apply(self, document: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    def __call__(self, document: dict[str, Any], schema: Schema, _: int = 0) -> dict[str, Any]:
         """Give a document of a schema as all operations make it; raises PatchInvalid, PatchConflict.
 
         Raises DocumentInvalid for a hidden field, as for one that the schema does not have: whether it can be

@@ -16,7 +16,7 @@ LIMIT_BYTES = 10_000
 
 
 def patched(document: dict[str, Any], body: Any) -> Any:
-    return json_patches.read(body).apply(document, FREE, LIMIT_BYTES)
+    return json_patches.read(body)(document, FREE, LIMIT_BYTES)
 
 
 def op(name: str, path: str, **members: Any) -> dict[str, Any]:

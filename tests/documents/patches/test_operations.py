@@ -49,7 +49,7 @@ OPEN = schemas.compile({"type": "object"})
 
 
 def changed(document: dict[str, Any], body: Any, schema: Any = SCHEMA) -> dict[str, Any]:
-    result: dict[str, Any] = operations.read(body).apply(document, schema)
+    result: dict[str, Any] = operations.read(body)(document, schema)
     return result
 
 

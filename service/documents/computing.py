@@ -1,0 +1,121 @@
+"""What a change makes of a stored document, by somebody whose rules may bound what they see and write."""
+
+from typing import Any
+
+from models.base import SYSTEM_FIELDS, utc_now
+from service.access.decisions import Grant, deciding
+from service.access.writable import beyond
+from service.documents import body as bodies
+from service.documents import encoding, terms
+from service.documents.concealing import Concealed
+from service.documents.patches import Patch
+from service.documents.preconditions import version_of
+from service.documents.terms import Terms
+from service.errors import BodyTooLarge
+from service.registry import Collection
+from service.schema import Schema
+
+
+def compute(collection: Collection, agreed: Terms, present: dict[str, Any], change: Patch) -> dict[str, Any]:
+    """Give the document that takes the place of the present one, as it is stored, validated.
+
+    The first grant decides that holds for the present document and allows what becomes of it. Raises
+    DocumentInvalid, FieldNotWritable, BodyTooLarge, Forbidden, DocumentNotFound when no grant holds for the
+    present document, and what the change raises.
+    """
+    computation = _Computation(collection, agreed, present, change)
+    if agreed.write.is_plain:
+        return computation.result(agreed.write.grants[0])
+    verdict = deciding(agreed.write, present, computation.result, computation.beyond, terms.TOLERATED)
+    if verdict.result is None:
+        raise terms.refusal(collection, "update", verdict.refusals)
+    return dict(verdict.result)
+
+
+def is_altered(
+    collection: Collection, agreed: Terms, present: dict[str, Any], changed: dict[str, Any]
+) -> bool:
+    """Tell whether a change did more than to count the version up.
+
+    Always, where the caller does not see all: else who sets a field to a guess would hear whether it was
+    right.
+    """
+    schema = collection.description.schema
+    if schema.hides_below(schema.root) or not agreed.mask(present).shows_all:
+        return True
+    return _own(present) != _own(changed)
+
+
+class _Computation:
+    """One change of one document, by whichever grant is asked."""
+
+    def __init__(self, collection: Collection, agreed: Terms, present: dict[str, Any], change: Patch) -> None:
+        self._collection = collection
+        self._present = present
+        self._change = change
+        self._before = encoding.as_json(collection, present)
+        self._concealed = Concealed(self._before, agreed.mask(present))
+        self._asked: dict[int, dict[str, Any]] = {}
+
+    def beyond(self, grant: Grant) -> tuple[tuple[str, ...], ...]:
+        """Give the places that are changed and that the grant does not let be written."""
+        before = self._concealed.document
+        own = {name: part for name, part in before.items() if name not in bodies.SYSTEM_NAMES}
+        return beyond(grant, own, self._asked_for(grant))
+
+    def result(self, grant: Grant) -> dict[str, Any]:
+        """Give the document that is stored."""
+        asked = self._asked_for(grant)
+        if grant.forced:
+            asked = {**asked, **grant.forced}
+        document = self._concealed.restored(asked)
+        bodies.check(self._collection, self._schema(grant), document)
+        limit_bytes = self._collection.document_limit_bytes
+        if self._concealed.size_bytes(asked) > limit_bytes:
+            raise BodyTooLarge(f"The document would be larger than a body may be, {limit_bytes} bytes")
+        return self._stored(document)
+
+    def _schema(self, grant: Grant) -> Schema:
+        schema = self._collection.description.schema
+        return schema.restricted(self._concealed.mask, terms.writable(grant))
+
+    def _asked_for(self, grant: Grant) -> dict[str, Any]:
+        """Give the own members that the client wants, with those as they are that the grant forces."""
+        if grant.position not in self._asked:
+            self._asked[grant.position] = self._ask(grant)
+        return self._asked[grant.position]
+
+    def _ask(self, grant: Grant) -> dict[str, Any]:
+        before = self._concealed.document
+        body = self._change(before, self._schema(grant), self._collection.document_limit_bytes)
+        if grant.forced and isinstance(body, dict):
+            kept = {name: before[name] for name in grant.forced if name in before}
+            body = {**{name: part for name, part in body.items() if name not in grant.forced}, **kept}
+        document = bodies.own_members(body, before)
+        schema = self._collection.description.schema
+        violations = schema.read_only_violations(document, before)
+        violations += schema.read_only_removals(document, before)
+        if violations:
+            raise bodies.refused(violations)
+        return self._concealed.carried(document)
+
+    def _stored(self, document: dict[str, Any]) -> dict[str, Any]:
+        present, before = self._present, self._before
+        encoded = self._collection.description.schema.encode(document)
+        unchanged = {
+            name: present[name]
+            for name, value in document.items()
+            if name in present and _is_same(value, before.get(name))
+        }
+        system = {name: present.get(name) for name in SYSTEM_FIELDS}
+        system |= {"_version": version_of(present) + 1, "_updated_at": utc_now().replace(tzinfo=None)}
+        return {"_id": present["_id"], **encoded, **unchanged, **system}
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Compare JSON values as JSON does: true is not 1, and 1 is not 1.0."""
+    return bool(one == other) and encoding.dump(one) == encoding.dump(other)
+
+
+def _own(document: dict[str, Any]) -> bytes:
+    return encoding.dump({name: part for name, part in document.items() if name not in SYSTEM_FIELDS})

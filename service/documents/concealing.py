@@ -1,0 +1,145 @@
+"""A document as somebody has it who does not see all of it: a change of it can tell nothing of the rest.
+
+What is not seen is not left out, for it has to stay where it is when arrays are moved about. Stand-ins that
+nobody can guess take its place while the change is made, and it takes theirs again in the result. So neither
+what comes of a change nor how long it takes depends on what they stand for.
+"""
+
+import json
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from service.documents import encoding
+from service.errors import PatchConflict
+from service.query.masks import Mask
+
+
+class Concealed:
+    """A document as JSON, `document`, with stand-ins for what a mask leaves out."""
+
+    def __init__(self, document: dict[str, Any], mask: Mask) -> None:
+        self.mask = mask
+        self._values: dict[str, Any] = {}
+        self._secret = "" if mask.shows_all else secrets.token_hex(16)
+        self.document: dict[str, Any] = document if mask.shows_all else self._members(document, mask)
+
+    def carried(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Give a result in which the elements of arrays that were replaced as a whole keep what is not seen.
+
+        Each element keeps what belongs to the one that was equal to it, as far as it was seen; of two arrays
+        of one length, those that are left keep what belongs to their positions.
+        """
+        return _carried_members(self._values, self.document, result) if self._values else result
+
+    def restored(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Give a result with the values themselves in the place of their stand-ins.
+
+        Raises PatchConflict where one stands at a place that is seen, to which the change has brought it.
+        """
+        if not self._values:
+            return result
+        restored: dict[str, Any] = self._restored(result, self.mask)
+        return restored
+
+    def size_bytes(self, result: dict[str, Any]) -> int:
+        """Count the bytes of a result as JSON, without those of what is not seen."""
+        return len(encoding.dump(_seen(self._values, result) if self._values else result))
+
+    def _stand_in(self, value: Any) -> str:
+        text = f"{self._secret}{len(self._values)}"
+        self._values[text] = value
+        return text
+
+    def _members(self, members: dict[str, Any], mask: Mask) -> dict[str, Any]:
+        return {name: self._value(part, mask.of(name)) for name, part in members.items()}
+
+    def _value(self, value: Any, mask: Mask) -> Any:
+        if mask.shows_all:
+            return value
+        if not mask.hides_all and isinstance(value, dict):
+            return self._members(value, mask)
+        if not mask.hides_all and isinstance(value, list):
+            return [self._value(each, mask) for each in value]
+        return value if mask.rest else self._stand_in(value)
+
+    def _restored(self, value: Any, mask: Mask) -> Any:
+        if isinstance(value, dict):
+            return {name: self._restored(part, mask.of(name)) for name, part in value.items()}
+        if isinstance(value, list):
+            return [self._restored(each, mask) for each in value]
+        if not isinstance(value, str) or value not in self._values:
+            return value
+        if mask.rest:
+            raise PatchConflict("The patch takes a value from where there is none")
+        return self._values[value]
+
+
+Values = dict[str, Any]
+
+
+def _holds(values: Values, value: Any) -> bool:
+    """Tell whether a value is or has a stand-in."""
+    if isinstance(value, dict):
+        return any(_holds(values, part) for part in value.values())
+    if isinstance(value, list):
+        return any(_holds(values, each) for each in value)
+    return isinstance(value, str) and value in values
+
+
+def _is_stand_in(values: Values, value: Any) -> bool:
+    return isinstance(value, str) and value in values
+
+
+def _seen(values: Values, value: Any) -> Any:
+    """Give a value without stand-ins."""
+    if isinstance(value, dict):
+        return {name: _seen(values, part) for name, part in value.items() if not _is_stand_in(values, part)}
+    if isinstance(value, list):
+        return [_seen(values, each) for each in value if not _is_stand_in(values, each)]
+    return value
+
+
+def _carried(values: Values, before: Any, after: Any) -> Any:
+    if isinstance(before, dict) and isinstance(after, dict):
+        return _carried_members(values, before, after)
+    if isinstance(before, list) and isinstance(after, list) and after is not before:
+        return _carried_elements(values, before, after)
+    return after
+
+
+def _carried_members(values: Values, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _carried(values, before[name], part) if name in before else part for name, part in after.items()
+    }
+
+
+def _carried_elements(values: Values, before: list[Any], after: list[Any]) -> list[Any]:
+    if not _holds(values, before) or _holds(values, after):
+        return after
+    text: Callable[[Any], str] = lambda value: json.dumps(_seen(values, value), sort_keys=True)  # noqa: E731
+    waiting: dict[str, list[int]] = {}
+    for position in reversed(range(len(before))):
+        waiting.setdefault(text(before[position]), []).append(position)
+    found = [positions.pop() if (positions := waiting.get(text(each))) else None for each in after]
+    left = {position for positions in waiting.values() for position in positions}
+    if len(before) == len(after):
+        found = [at if at is not None else here if here in left else None for here, at in enumerate(found)]
+    return [
+        each if at is None else _with_stand_ins(values, before[at], each)
+        for at, each in zip(found, after, strict=True)
+    ]
+
+
+def _with_stand_ins(values: Values, before: Any, after: Any) -> Any:
+    """Give an element with what was not seen of the one that it was."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        kept = {name: part for name, part in before.items() if _is_stand_in(values, part)}
+        return {
+            **{name: part for name, part in kept.items() if name not in after},
+            **{
+                name: _with_stand_ins(values, before[name], part) if name in before else part
+                for name, part in after.items()
+            },
+        }
+    return _carried(values, before, after)
