@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import structlog
 from litestar import Litestar
@@ -12,7 +13,9 @@ from models import DOCUMENTS
 from service import database as databases
 from service import logs, problems
 from service.access import signing
-from service.access.passwords import Passwords
+from service.access.browsers import Browsers
+from service.access.passwords import Cost, Demands, Passwords
+from service.access.refresh_tokens import RefreshTokens
 from service.access.sealing import Sealer
 from service.access.tokens import Tokens
 from service.controllers.audit import AuditController
@@ -20,14 +23,22 @@ from service.controllers.auth import AuthController
 from service.controllers.batch import BatchController
 from service.controllers.collections import CollectionsController
 from service.controllers.documents import DocumentsController
+from service.controllers.email import EmailController
 from service.controllers.health import HealthController
 from service.controllers.jwks import JwksController
 from service.controllers.keys import KeysController
 from service.controllers.lists import ListsController
 from service.controllers.openapi import ContractController, DocsController
+from service.controllers.passwords import PasswordController
 from service.controllers.profile import ProfileController
 from service.controllers.queries import QueriesController
 from service.controllers.saved_queries import SavedQueriesController
+from service.controllers.sessions import (
+    LogoutController,
+    RefreshController,
+    SessionController,
+    SessionsController,
+)
 from service.controllers.users import UsersController
 from service.database import Database
 from service.drain import Drain
@@ -37,8 +48,19 @@ from service.idempotency.claims import Claims
 from service.identity.api_keys import ApiKeys
 from service.identity.key_bearers import KeyBearers
 from service.identity.lockout import Lockouts
+from service.identity.passwords import PasswordChanges
+from service.identity.registration import Registrations
 from service.identity.revocations import Revocations
-from service.identity.sessions import Sessions
+from service.identity.refreshing import Refreshing
+from service.identity.sessions import Limits, Sessions
+from service.identity.verification import Addresses
+from service.mail.links import Links
+from service.mail.messages import sender_of
+from service.mail.outbox import Outbox
+from service.mail.post import Allowance, Post
+from service.mail.smtp import Smtp
+from service.mail.templates import Templates
+from service.mail.transports import Folder, Transport
 from service.middleware.body_limit import BodyLimit
 from service.middleware.caching import Caching
 from service.middleware.client_address import ClientAddress
@@ -81,6 +103,8 @@ def create_app(settings: Settings) -> Litestar:
     tokens = _tokens(settings)
     revocations = Revocations(settings.access_token_ttl_s)
     key_bearers = KeyBearers(database, revocations)
+    sealer = Sealer(_secrets(settings))
+    browsers = _browsers(settings, sealer)
     registry = Registry(database, DOCUMENTS, document_limit_bytes=settings.body_limit_bytes)
     counts = SharedCounts(database.motor["_rate_limits"])
     application = Litestar(
@@ -92,13 +116,19 @@ def create_app(settings: Settings) -> Litestar:
             ContractController,
             DocsController,
             DocumentsController,
+            EmailController,
             HealthController,
             JwksController,
             KeysController,
             ListsController,
+            PasswordController,
+            LogoutController,
             ProfileController,
             QueriesController,
+            RefreshController,
             SavedQueriesController,
+            SessionController,
+            SessionsController,
             UsersController,
         ],
         guards=[TokenIsValid(), KeyMayCall(), KeyHasEffect()],
@@ -114,19 +144,22 @@ def create_app(settings: Settings) -> Litestar:
                 "contracts": Contracts(),
                 "cursors": Cursors(*_secrets(settings)),
                 "database": database,
+                "browsers": browsers,
                 "drain": drain,
                 "key_bearers": key_bearers,
                 "lockouts": _lockouts(settings),
+                "post": _post(settings, counts),
+                "needs_verified_email": settings.email_verification == "required",
                 "registration_open": settings.registration == "open",
                 "registry": registry,
                 "revocations": revocations,
-                "sealer": Sealer(_secrets(settings)),
-                "sessions": Sessions(tokens, revocations, settings.refresh_token_ttl_s),
+                "sealer": sealer,
+                **_sessions(settings, database, tokens, revocations, browsers),
                 "tokens": tokens,
             }
         ),
     )
-    principals = PrincipalMiddleware(tokens, key_bearers, revocations)
+    principals = PrincipalMiddleware(tokens, key_bearers, revocations, browsers)
     for middleware in reversed(_pipeline(settings, drain, principals, counts)):
         application.asgi_handler = middleware(application.asgi_handler)
     return application
@@ -154,12 +187,31 @@ def _pipeline(
             anonymous=settings.rate_limit_anonymous,
             user=settings.rate_limit_user,
             auth=settings.rate_limit_auth,
+            refresh=settings.rate_limit_refresh,
             workers=settings.worker_count,
         )
         pipeline.append(limits)
     pipeline.append(Deadline(timeout_s=settings.operation_timeout_s + GRACE_S))
     pipeline.append(Options())  # asks the router itself
     return pipeline
+
+
+def _browsers(settings: Settings, sealer: Sealer) -> Browsers:
+    """Give browser mode; pages on another origin are ours only if they may send cookies."""
+    origins = [*(settings.cors_origins if settings.cors_credentials else ()), settings.public_url or ""]
+    is_secure = settings.environment == "production"  # browsers keep no `Secure` cookie over plain HTTP
+    return Browsers(sealer, origins, is_secure=is_secure, same_site=settings.cookie_same_site)
+
+
+def _sessions(
+    settings: Settings, database: Database, tokens: Tokens, revocations: Revocations, browsers: Browsers
+) -> dict[str, Any]:
+    """Give what opens, refreshes and ends sessions, by its name in the application's state."""
+    limits = Limits(settings.refresh_token_ttl_s, settings.session_ttl_s, settings.sessions_per_user)
+    refresh_tokens = RefreshTokens(Sealer(_secrets(settings)))
+    sessions = Sessions(tokens, refresh_tokens, revocations, browsers, limits)
+    refreshing = Refreshing(database, tokens, refresh_tokens, revocations, browsers, sessions, limits)
+    return {"refreshing": refreshing, "sessions": sessions}
 
 
 def _tokens(settings: Settings) -> Tokens:
@@ -171,6 +223,48 @@ def _tokens(settings: Settings) -> Tokens:
         settings.jwt_audience,
         settings.access_token_ttl_s,
         keys=signing.read_files(settings.jwt_keys),
+    )
+
+
+def _passwords(settings: Settings) -> Passwords:
+    return Passwords(
+        settings.password_threads,
+        cost=Cost(settings.password_memory_kib, settings.password_passes),
+        demands=Demands(settings.password_minimum_characters, settings.password_strength),
+    )
+
+
+def _post(settings: Settings, counts: SharedCounts) -> Post:
+    """Give what mails go by: SMTP; without it, a directory in development, and nothing in production."""
+    transport: Transport | None = None
+    if settings.smtp_url is not None:
+        transport = Smtp(settings.smtp_url.get_secret_value(), sender_of(settings.mail_from or ""))
+    elif settings.environment == "development":
+        transport = Folder(settings.data / "mails")
+    url = settings.link_url
+    if transport is None or url is None:
+        log.warning("mail.not_configured", hint="Set SHEAF_SMTP_URL, SHEAF_MAIL_FROM and SHEAF_PUBLIC_URL.")
+    allowance = Allowance(counts, settings.mail_limit, settings.mail_limit_address)
+    paths = settings.password_reset_path, settings.email_verification_path
+    return Post(
+        Outbox(Sealer(_secrets(settings))),
+        Templates(settings.mail_name, settings.mail_templates),
+        None if url is None else Links(url, *paths),
+        transport,
+        allowance if settings.rate_limit == "on" else None,
+    )
+
+
+def _provide_for_mail(state: State, settings: Settings) -> None:
+    """Put into the state what gives passwords and verifies addresses, once there is what hashes passwords."""
+    shared = state.database, state.passwords
+    ttl_s = settings.email_verification_ttl_s
+    state.addresses = Addresses(*shared, state.revocations, state.lockouts, state.post, ttl_s)
+    state.password_changes = PasswordChanges(
+        *shared, state.sessions, state.revocations, state.lockouts, state.post, settings.password_reset_ttl_s
+    )
+    state.registrations = Registrations(
+        *shared, state.addresses, state.password_changes, state.post, settings.email_verification
     )
 
 
@@ -198,13 +292,18 @@ def _lifespan(
 
     @asynccontextmanager
     async def lifespan(application: Litestar) -> AsyncIterator[None]:
-        passwords = Passwords(settings.password_threads)
+        passwords = _passwords(settings)
         application.state.passwords = passwords
+        _provide_for_mail(application.state, settings)
         try:
             async with registry.following():
                 if not await registry.wait_until_loaded(settings.database_timeout_s + 1):
                     log.warning("app.started_without_database")
-                async with revocations.following(), application.state.key_bearers.noting():
+                async with (
+                    revocations.following(),
+                    application.state.key_bearers.noting(),
+                    application.state.post.sending(),
+                ):
                     yield
         finally:
             passwords.close()

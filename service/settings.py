@@ -1,31 +1,20 @@
 """Every knob of the service, with its type, default and description."""
 
 import os
-import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from limits import parse as parse_rate
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from service.errors import StartupFailure
+from service.provider_settings import ProviderSettings, fault_of
+from service.setting_kinds import DELIMITER, Paths, Secrets, Words, field_of, masked, split
 
 MINIMUM_SECRET_BYTES = 32
 PREFIX = "SHEAF_"
-
-
-def _split(value: object) -> object:
-    """Take "a, b" for ["a", "b"], the way lists are written in the environment."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -37,6 +26,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=".env",
+        env_nested_delimiter=DELIMITER,
         env_ignore_empty=True,  # a line `NAME=` of .env.example that was not filled in
         extra="ignore",
         frozen=True,
@@ -98,6 +88,18 @@ class Settings(BaseSettings):
     refresh_token_ttl_s: int = Field(
         2_592_000, ge=300, le=31_536_000, description="Seconds after which a session that is not used ends."
     )
+    session_ttl_s: int = Field(
+        7_776_000,
+        ge=300,
+        le=315_360_000,
+        description="Seconds after which a session ends however it is used.",
+    )
+    sessions_per_user: int = Field(
+        50, ge=1, le=1000, description="Sessions that one user may have; a further one ends the oldest."
+    )
+    cookie_same_site: Literal["strict", "lax", "none"] = Field(
+        "strict", description="`SameSite` of a browser's cookies; `none` for pages on another site."
+    )
     audit_ttl_s: int = Field(
         31_536_000, ge=3600, le=315_360_000, description="Seconds that the audit log is kept for."
     )
@@ -106,6 +108,25 @@ class Settings(BaseSettings):
     )
     password_threads: int = Field(
         2, ge=1, le=64, description="Passwords hashed at the same time per worker; each takes 19 MiB."
+    )
+    password_minimum_characters: int = Field(
+        8, ge=8, le=64, description="Fewest characters of a new password; NIST SP 800-63B-4 asks for 15."
+    )
+    password_strength: int = Field(
+        3, ge=0, le=4, description="Least zxcvbn score of a new password; 0 takes any."
+    )
+    password_memory_kib: int = Field(
+        19_456, ge=19_456, le=1_048_576, description="Memory of one password hash, in KiB."
+    )
+    password_passes: int = Field(2, ge=2, le=20, description="Passes of one password hash over its memory.")
+    password_reset_ttl_s: int = Field(
+        3600, ge=300, le=86_400, description="Seconds that the link to choose a new password is valid for."
+    )
+    email_verification: Literal["off", "optional", "required"] = Field(
+        "optional", description="`off` sends no link at registration; `required` lets nobody in without it."
+    )
+    email_verification_ttl_s: int = Field(
+        86_400, ge=600, le=604_800, description="Seconds that the link to verify an address is valid for."
     )
     lockout_tries: int = Field(
         5, ge=1, le=100, description="Wrong passwords, or codes, of one account before it is locked."
@@ -120,12 +141,42 @@ class Settings(BaseSettings):
         900, ge=1, le=86_400, description="Seconds of the longest lock, and of that of an address."
     )
 
+    # --- sign-in at providers
+    oidc_providers: dict[str, ProviderSettings] = Field(
+        {}, description="OpenID Connect providers, each by variables of its own: docs/openid-connect.md."
+    )
+    oidc_return_urls: Words = Field(
+        (), description="URLs of apps that a sign-in may return to, each exactly, comma-separated."
+    )
+
+    # --- mail
+    smtp_url: SecretStr | None = Field(
+        None, description="Mail server: `smtp://user:password@host:587`, or `smtps://…` for TLS at once."
+    )
+    mail_from: str | None = Field(None, description="Who mails are from: an address, or `Name <address>`.")
+    mail_name: str = Field("Sheaf", min_length=1, max_length=100, description="What mails call this service.")
+    mail_templates: Path | None = Field(
+        None, description="Directory with mail texts of your own, which replace those of the same name."
+    )
+    mail_limit: str = Field("5/hour", description="Mails that may be asked for, per recipient.")
+    mail_limit_address: str = Field("30/hour", description="Mails that may be asked for, per client address.")
+    password_reset_path: str = Field(
+        "/auth/reset-password#token=",
+        pattern=r"^/[!-~]*$",
+        description="Page to choose a new password on, below the public URL; the token is put behind it.",
+    )
+    email_verification_path: str = Field(
+        "/auth/verify-email#token=",
+        pattern=r"^/[!-~]*$",
+        description="Page to verify an address on, below the public URL; the token is put behind it.",
+    )
+
     # --- protection
     cors_origins: Words = Field(
         (), description="Origins that browsers may call from, comma-separated; `*` for any."
     )
     cors_credentials: bool = Field(False, description="Whether browsers may send cookies cross-origin.")
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = (
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(split)] = (
         Field((), description="Networks of the proxies whose `X-Forwarded-For` is believed, comma-separated.")
     )
     body_limit_bytes: int = Field(
@@ -135,6 +186,10 @@ class Settings(BaseSettings):
     rate_limit_anonymous: str = Field("100/15minutes", description="Limit per client address.")
     rate_limit_user: str = Field("1000/15minutes", description="Limit per signed-in user.")
     rate_limit_auth: str = Field("10/minute", description="Limit per client address on `/api/auth/…`.")
+    rate_limit_refresh: str = Field(
+        "1000/15minutes",
+        description="Limit per client address on refresh and logout, in place of the others.",
+    )
 
     # --- operation
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log.")
@@ -148,7 +203,14 @@ class Settings(BaseSettings):
         20, ge=1, le=300, description="Seconds that requests in flight have to finish after SIGTERM."
     )
 
-    @field_validator("rate_limit_anonymous", "rate_limit_user", "rate_limit_auth")
+    @field_validator(
+        "rate_limit_anonymous",
+        "rate_limit_user",
+        "rate_limit_auth",
+        "rate_limit_refresh",
+        "mail_limit",
+        "mail_limit_address",
+    )
     @classmethod
     def _is_a_rate(cls, value: str) -> str:
         try:
@@ -178,6 +240,37 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _can_send(self) -> Self:
+        if self.smtp_url is not None and self.mail_from is None:
+            raise ValueError(f"{PREFIX}MAIL_FROM must be set with {PREFIX}SMTP_URL, to who mails are from")
+        is_production = self.environment == "production"
+        if (
+            self.email_verification == "required"
+            and is_production
+            and None in {self.smtp_url, self.public_url}
+        ):
+            raise ValueError(
+                f"{PREFIX}EMAIL_VERIFICATION=required needs {PREFIX}SMTP_URL and {PREFIX}PUBLIC_URL"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_right_providers(self) -> Self:
+        is_production, has_url = self.environment == "production", self.public_url is not None
+        fault = fault_of(self.oidc_providers, is_production=is_production, has_public_url=has_url)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
+
+    @property
+    def link_url(self) -> str | None:
+        """Give what links in mails begin with; in development the service's own address will do."""
+        if self.public_url is not None or self.environment == "production":
+            return self.public_url
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
     @property
     def connection(self) -> dict[str, Any]:
         """Give the arguments of `database.connect`; raises StartupFailure without a MONGODB_URI."""
@@ -205,7 +298,7 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, str]:
         """Give every variable with its effective value, secrets masked, for people to read."""
-        return {variable(name): _masked(getattr(self, name)) for name in type(self).model_fields}
+        return {variable(name): masked(getattr(self, name)) for name in type(self).model_fields}
 
 
 class Development(Settings):
@@ -222,12 +315,14 @@ def load(kind: type[Settings] = Settings, /, **overrides: Any) -> Settings:
     """
     try:
         return kind(**overrides)
+    except SettingsError as error:
+        raise StartupFailure(f"A setting is not the JSON that it should be: {error}.") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         problem = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
             raise StartupFailure(f"{problem}.") from None
-        name = str(first["loc"][0])
+        name = field_of(first["loc"])
         where = name if name == "MONGODB_URI" else variable(name)
         raise StartupFailure(f"{where} is wrong: {problem[:1].lower()}{problem[1:]}.") from None
 
@@ -239,12 +334,3 @@ def variable(name: str) -> str:
     ('SHEAF_PORT', 'MONGODB_URI')
     """
     return "MONGODB_URI" if name == "mongodb_uri" else PREFIX + name.upper()
-
-
-def _masked(value: object) -> str:
-    if isinstance(value, SecretStr):
-        uri = re.fullmatch(r"(mongodb(?:\+srv)?://)(?:[^@/]*@)?([^?]*).*", value.get_secret_value())
-        return f"{uri[1]}{uri[2]}" if uri else "********"
-    if isinstance(value, tuple):
-        return ",".join(_masked(part) for part in value)
-    return "" if value is None else str(value)

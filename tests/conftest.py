@@ -1,10 +1,12 @@
 """One private MongoDB for the whole run, one database per test, the app over ASGI with its lifespan open."""
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -48,20 +50,24 @@ def drop(mongodb_uri: str) -> Iterator[Callable[[str], object]]:
 
 
 @pytest.fixture
-def settings(mongodb_uri: str, drop: Callable[[str], object]) -> Iterator[Settings]:
+def settings(
+    mongodb_uri: str, drop: Callable[[str], object], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
     """Settings of one test; a test that needs others copies them with changes."""
-    made = settings_of(mongodb_uri)
+    made = settings_of(mongodb_uri, tmp_path_factory.getbasetemp())
     yield made
     drop(made.database)
 
 
-def settings_of(mongodb_uri: str) -> Settings:
-    """Give settings with a database that nobody else has."""
+def settings_of(mongodb_uri: str, directory: Path) -> Settings:
+    """Give settings with a database, and a place for data below a directory, that nobody else has."""
+    name = f"test_{uuid4().hex[:12]}"
     return load(
         _env_file=None,
         environment="development",
         mongodb_uri=mongodb_uri,
-        database=f"test_{uuid4().hex[:12]}",
+        database=name,
+        data=directory / name,
         jwt_secret=SECRET,
         rate_limit="off",
         log_level="error",
@@ -123,9 +129,10 @@ class Service:
 @asynccontextmanager
 async def served(mongodb_uri: str) -> AsyncIterator[Service]:
     """Serve an application on a database of its own, which is dropped afterwards."""
-    settings = settings_of(mongodb_uri)
+    directory = tempfile.TemporaryDirectory()
+    settings = settings_of(mongodb_uri, Path(directory.name))
     app = create_app(settings)
-    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
+    with directory, pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
         async with opened(app), connect(app) as client:
             yield Service(app, client, mongodb[settings.database])
         mongodb.drop_database(settings.database)

@@ -1,8 +1,9 @@
-"""Passwords: argon2id in a bounded pool of threads with a bounded waiting line."""
+"""Passwords: argon2id in a bounded pool of threads with a bounded waiting line, and which may be chosen."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from threading import BoundedSemaphore
 from typing import TypeVar
@@ -10,7 +11,8 @@ from typing import TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerifyMismatchError
 
-from service.errors import Busy
+from service.access import strength
+from service.errors import Busy, DocumentInvalid, Violation
 
 MINIMUM_CHARACTERS = 8
 MAXIMUM_CHARACTERS = 128
@@ -19,37 +21,90 @@ MAXIMUM_CHARACTERS = 128
 MEMORY_KIB = 19 * 1024
 PASSES = 2
 LANES = 1
-"""Argon2id's cost, the first choice of OWASP's Password Storage Cheat Sheet."""
+"""Argon2id's least cost, the first choice of OWASP's Password Storage Cheat Sheet."""
 
 MAXIMUM_WAITING = 64
 """How many may wait for a thread; at some 25 ms each, the last waits about a second with two threads."""
 
+MINIMUM_SCORE = 3
+"""Of zxcvbn's 0 to 4: more than 10^8 guesses, "safely unguessable" in its words."""
+
 Result = TypeVar("Result")
 
-_HASHER = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, type=Type.ID)
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one hash costs: memory in KiB and passes over it, in one lane."""
+
+    memory_kib: int = MEMORY_KIB
+    passes: int = PASSES
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a password must be to be chosen: long enough, and hard enough to guess (0, not at all, to 4)."""
+
+    characters: int = MINIMUM_CHARACTERS
+    score: int = MINIMUM_SCORE
+
+    def check(self, password: str, *about: str | None, pointer: str = "/password") -> None:
+        """Raise DocumentInvalid unless a password will do; `about` is the owner's address and name.
+
+        The password is in nothing that is raised.
+        """
+        if len(password) < self.characters:
+            fault = Violation(
+                f"String should have at least {self.characters} characters", "minLength", pointer
+            )
+        elif strength.score(password, about) < self.score:
+            advice = strength.advice(password, about)
+            fault = Violation("The password is too easy to guess", "strength", pointer, hint=advice)
+        else:
+            return
+        raise DocumentInvalid("1 field is invalid", errors=[fault])
 
 
 @cache
-def _decoy() -> str:
-    """Give a hash of no account, made once in a process because it costs as much as any other."""
-    return _HASHER.hash("a password that no account has")
+def _decoy(hasher: PasswordHasher) -> str:
+    """Give a hash of no account, made once for a hasher because it costs as much as any other."""
+    return hasher.hash("a password that no account has")
+
+
+@cache
+def _hasher(cost: Cost) -> PasswordHasher:
+    return PasswordHasher(time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=LANES, type=Type.ID)
 
 
 class Passwords:
-    """Hashes and verifies without blocking the event loop, at most `threads` at a time, 19 MiB each.
+    """Hashes and verifies without blocking the event loop, at most `threads` at a time, each at its cost.
 
     When `waiting` more are in line, every method raises Busy at once: a flood of logins cannot take the
-    memory, nor make those in line wait for long.
+    memory, nor make those in line wait for long. `demands` says which passwords may be chosen.
     """
 
-    def __init__(self, threads: int, waiting: int = MAXIMUM_WAITING) -> None:
+    def __init__(
+        self,
+        threads: int,
+        waiting: int = MAXIMUM_WAITING,
+        *,
+        cost: Cost = Cost(),
+        demands: Demands = Demands(),
+    ) -> None:
+        self.demands = demands
+        self._hasher = _hasher(cost)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
         self._places = BoundedSemaphore(threads + waiting)
-        _decoy()  # before the first caller could tell by the time that it takes
+        _decoy(self._hasher)  # before the first caller could tell by the time that it takes
+        strength.score("")  # reads the dictionaries
+
+    async def hash_chosen(self, password: str, *about: str | None, pointer: str = "/password") -> str:
+        """Give the hash of a password that somebody chose; raises DocumentInvalid as Demands does, Busy."""
+        self.demands.check(password, *about, pointer=pointer)
+        return await self.hash(password)
 
     async def hash(self, password: str) -> str:
         """Give the encoded argon2id hash of a password, with a fresh salt; raises Busy."""
-        return await self._run(lambda: _HASHER.hash(password))
+        return await self._run(lambda: self._hasher.hash(password))
 
     async def verify(self, hashed: str, password: str) -> bool:
         """Tell whether this is the password of the hash; raises Busy."""
@@ -57,11 +112,11 @@ class Passwords:
 
     async def verify_decoy(self, password: str) -> None:
         """Do the work of `verify` for an account that does not exist, so time does not tell; raises Busy."""
-        await self.verify(_decoy(), password)
+        await self.verify(_decoy(self._hasher), password)
 
     def needs_rehash(self, hashed: str) -> bool:
         """Tell whether the hash was made at another cost than today's."""
-        return _HASHER.check_needs_rehash(hashed)
+        return self._hasher.check_needs_rehash(hashed)
 
     def close(self) -> None:
         """Let the running work end and drop what waits; `hash` and `verify` cannot be used afterwards."""
@@ -69,7 +124,7 @@ class Passwords:
 
     def _matches(self, hashed: str, password: str) -> bool:
         try:
-            return _HASHER.verify(hashed, password)
+            return self._hasher.verify(hashed, password)
         except VerifyMismatchError:
             return False
 

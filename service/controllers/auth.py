@@ -4,13 +4,17 @@ from litestar import Controller, Response, post
 
 from service.access import bodies
 from service.access.bodies import Credentials, Registration
+from service.access.second_factor_bodies import SecondStep
 from service.controllers import signing_in
 from service.controllers.requests import AnyRequest, json_of, json_response, only_parameters
 from service.controllers.signing_in import NOT_STORED
+from service.controllers.trails import place_of, trail_of
 from service.documents.encoding import dump
 from service.errors import RegistrationClosed
 from service.guards import IGNORES_TOKEN
 from service.identity import accounts
+
+ON_ITS_WAY = {"data": {"message": "A mail with the next step is on its way to the address."}}
 
 
 class AuthController(Controller):
@@ -27,15 +31,25 @@ class AuthController(Controller):
         state = request.app.state
         if not state.registration_open:
             raise RegistrationClosed("Registration is closed; ask an administrator for an account")
-        user = await accounts.register(state.passwords, form.email, form.password, form.name)
+        if state.needs_verified_email:
+            await state.registrations.request(trail_of(request), form, place_of(request))
+            return json_response(dump(ON_ITS_WAY), status_code=202, headers=NOT_STORED)
+        user = await state.registrations.register(trail_of(request), form, place_of(request))
         headers = {"Location": "/api/profile", **NOT_STORED}
         return json_response(dump({"data": accounts.view(user)}), status_code=201, headers=headers)
 
     @post("/login", status_code=200)
     async def login(self, request: AnyRequest) -> Response[bytes]:
-        """Give an access token for an e-mail address and a password."""
+        """Give tokens for an e-mail address and a password, or a challenge if a second factor is needed."""
         only_parameters(request)
         form = bodies.read(Credentials, await json_of(request))
-        state = request.app.state
-        user = await accounts.sign_in(state.passwords, form.email, form.password)
-        return await signing_in.complete(request, user)
+        signing_in.check_page(request, form.mode)
+        user = await signing_in.prover_of(request).sign_in(form.email, form.password)
+        return await signing_in.begin(request, user, form.mode)
+
+    @post("/login/second-factor", status_code=200)
+    async def complete_login(self, request: AnyRequest) -> Response[bytes]:
+        """Give tokens for the token of a challenge and a code."""
+        only_parameters(request)
+        form = bodies.read(SecondStep, await json_of(request))
+        return await signing_in.resume(request, form.token, form.code)

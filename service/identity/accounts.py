@@ -27,17 +27,19 @@ from service.errors import (
 )
 
 
-async def register(passwords: Passwords, email: str, password: str, name: str | None = None) -> User:
-    """Make an account without roles; raises DocumentInvalid, Duplicate, Busy."""
-    return await create_user(passwords, email, password, name=name)
-
-
 async def create_user(
-    passwords: Passwords, email: str, password: str, roles: Iterable[str] = (), name: str | None = None
+    passwords: Passwords,
+    email: str,
+    password: str,
+    roles: Iterable[str] = (),
+    name: str | None = None,
+    *,
+    is_email_verified: bool = False,
 ) -> User:
     """Make an account with roles; raises DocumentInvalid, Duplicate naming the e-mail address, Busy.
 
-    Of any number that are made at once for one address, in whatever case, one succeeds.
+    Of any number that are made at once for one address, in whatever case, one succeeds. Who makes it for
+    somebody may vouch for the address.
     """
     form = bodies.read(Registration, {"email": email, "password": password, "name": name})
     granted = _checked(roles)
@@ -47,7 +49,8 @@ async def create_user(
     user = User(
         email=form.email,
         email_key=key,
-        password_hash=await passwords.hash(form.password),
+        is_email_verified=is_email_verified,
+        password_hash=await passwords.hash_chosen(form.password, form.email, form.name),
         name=form.name,
         roles=granted,
     )
@@ -57,12 +60,16 @@ async def create_user(
         raise taken() from None
 
 
-async def sign_in(passwords: Passwords, email: str, password: str) -> User:
-    """Find the account of these credentials; raises CredentialsWrong, Busy.
+async def find(email: str) -> User | None:
+    """Give the account of an e-mail address, however it is spelt, be it disabled or not."""
+    return await User.find_one({"email_key": key_of(email)})
 
-    Does the same work whether the account exists, is disabled, or has another password.
+
+async def check(passwords: Passwords, user: User | None, password: str) -> User:
+    """Give the account that was found, if this is its password; raises CredentialsWrong, Busy.
+
+    Does the same work whether there is an account, it is disabled, or has another password.
     """
-    user = await _find(email)
     if user is None or user.password_hash is None:
         await passwords.verify_decoy(password)
         raise CredentialsWrong
@@ -104,6 +111,7 @@ def view(user: User) -> dict[str, Any]:
     return {
         "id": str(user.id),
         "email": user.email,
+        "is_email_verified": user.is_email_verified,
         "name": user.name,
         "roles": sorted(user.roles),
         "_version": user.version,
@@ -121,12 +129,16 @@ def email_key(email: str) -> str:
     return unicodedata.normalize("NFKC", email).casefold()
 
 
-async def _find(email: str) -> User | None:
+def key_of(email: str) -> str:
+    """Give the key that the account of an address has, however it is spelt; text that is none has a key too.
+
+    >>> key_of("Ann@EXAMPLE.com"), key_of("Ann")
+    ('ann@example.com', 'ann')
+    """
     try:
-        key = email_key(bodies.normalised_email(email))
+        return email_key(bodies.normalised_email(email))
     except ValueError:
-        return None
-    return await User.find_one({"email_key": key})
+        return email_key(email)
 
 
 async def _renew_hash(passwords: Passwords, user: User, password: str) -> None:
@@ -135,7 +147,9 @@ async def _renew_hash(passwords: Passwords, user: User, password: str) -> None:
         with suppress(Busy):
             renewed = await passwords.hash(password)
             present = {"_id": user.id, "password_hash": user.password_hash}
-            await User.find_one(present).update({"$set": {"password_hash": renewed}})
+            change = {"$set": {"password_hash": renewed}}
+            if (await User.get_motor_collection().update_one(present, change)).matched_count:
+                user.password_hash = renewed
 
 
 def _in_use(user_id: str) -> dict[str, Any]:

@@ -47,8 +47,36 @@ async def take(purpose: str, token: str) -> OneTime | None:
     return None if taken is None else OneTime(taken["user_id"], taken["facts"])
 
 
+async def look(purpose: str, token: str) -> OneTime | None:
+    """Give what a token stands for and leave it usable; None when there is none such any more."""
+    if len(token) > MAXIMUM_CHARACTERS:
+        return None
+    found = await OneTimeToken.get_motor_collection().find_one(
+        {"_id": digest(token), "purpose": purpose, "expires_at": {"$gt": utc_now()}}, session=session()
+    )
+    return None if found is None else OneTime(found["user_id"], found["facts"])
+
+
+async def attempt(purpose: str, token: str, maximum: int) -> OneTime | None:
+    """Look at a token without using it up, at most so many times, however many do so at once; else None."""
+    if len(token) > MAXIMUM_CHARACTERS:
+        return None
+    live = {"_id": digest(token), "purpose": purpose, "expires_at": {"$gt": utc_now()}}
+    found = await OneTimeToken.get_motor_collection().find_one_and_update(
+        live | {"facts.tries": {"$not": {"$gte": maximum}}}, {"$inc": {"facts.tries": 1}}
+    )
+    return None if found is None else OneTime(found["user_id"], found["facts"])
+
+
 async def drop(purpose: str, user_id: str) -> None:
     """Make all of a user's tokens for a purpose void; joins the present transaction."""
     await OneTimeToken.get_motor_collection().delete_many(
         {"user_id": user_id, "purpose": purpose}, session=session()
+    )
+
+
+async def drop_all(user_id: str, *, but: str | None = None) -> None:
+    """Make all of a user's tokens void, but perhaps those for one purpose; joins the present transaction."""
+    await OneTimeToken.get_motor_collection().delete_many(
+        {"user_id": user_id, "purpose": {"$ne": but}}, session=session()
     )

@@ -1,1 +1,1 @@
-"""Mails: templates, the outbox in which they wait, sending."""
+"""Mail: texts from templates, kept in the database until a server has taken them."""

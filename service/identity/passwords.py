@@ -1,0 +1,158 @@
+"""Changing a password, and choosing a new one by a link in a mail when it is forgotten."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import ReturnDocument
+
+from models.base import utc_now
+from models.user import User
+from service.access.password_bodies import PasswordChange
+from service.access.passwords import Passwords
+from service.audit import Trail
+from service.database import Database
+from service.errors import Contention, DocumentInvalid, LinkInvalid, Violation
+from service.identity import accounts, one_time
+from service.identity.confirmation import confirm
+from service.identity.lockout import Lockouts
+from service.identity.revocations import Revocations
+from service.identity.sessions import Sessions
+from service.identity.verification import VERIFICATION
+from service.mail.post import Post, lifetime
+from service.transactions import session
+
+RESET = "password.reset"
+"""The purpose of the tokens in links to choose a new password."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChanges:
+    """Gives accounts new passwords; the links to choose one are valid for `ttl_s` seconds."""
+
+    database: Database
+    passwords: Passwords
+    sessions: Sessions
+    revocations: Revocations
+    lockouts: Lockouts
+    post: Post
+    ttl_s: float
+
+    async def change(
+        self, trail: Trail, user_id: str, session_id: str, form: PasswordChange, address: str | None
+    ) -> None:
+        """Change the password of a user who knows the present one; ends all other sessions.
+
+        `address` is the client's. All links and unfinished sign-ins become void, but not the link that
+        verifies the address. Raises PasswordAbsent, PasswordWrong, Locked, DocumentInvalid, Contention, Busy.
+        """
+        user = await accounts.get(user_id)
+        await confirm(self.passwords, self.lockouts, user, form.current_password, address)
+        if form.new_password == form.current_password:
+            fault = Violation("This is the password that you have", "unchanged", "/new_password")
+            raise DocumentInvalid("1 field is invalid", errors=[fault])
+        hashed = await self.passwords.hash_chosen(
+            form.new_password, user.email, user.name, pointer="/new_password"
+        )
+
+        async def store() -> None:
+            present = {"_id": user.id, "password_hash": user.password_hash, "is_disabled": False}
+            if await _store(present, {"password_hash": hashed}, epochs=0) is None:
+                raise Contention("The account was changed at the same moment; try again")
+            await self.sessions.end_all(user_id, except_id=session_id)
+            await one_time.drop_all(user_id, but=VERIFICATION)
+            await self.post.put("password-changed", user.email)
+            await trail.note("password.changed", "user", user_id)
+
+        await self._do(store)
+
+    async def ask_reset(self, email: str, client: str | None) -> None:
+        """Mail a link to the owner of an address, if there is one; raises MailNotConfigured.
+
+        The work is the same when there is none, when the account is disabled, and when no more mails may be
+        asked for: then what is stored is a decoy, which is never sent.
+        """
+        self.post.links  # noqa: B018 - raises for everybody alike
+        key = accounts.email_key(email)
+        may_be_sent = await self.post.takes(key, client)
+        user = await User.find_one({"email_key": key})
+        is_real = user is not None and not user.is_disabled and may_be_sent
+
+        async def store() -> None:
+            await self.mail_link(user if is_real else None, email, "reset-password")
+
+        await self.database.transaction(store)
+        self.post.wake()
+
+    async def mail_link(self, user: User | None, email: str, template: str) -> None:
+        """Put a link to choose a new password into a mail; joins the present transaction.
+
+        Without a user a decoy, with a token that nobody will have; by the same operations.
+        """
+        user_id = None if user is None else str(user.id)
+        key = accounts.email_key(email)
+        token = await one_time.give(RESET, self.ttl_s, user_id, email_key=key)
+        await self.post.put(
+            template,
+            email if user is None else user.email,
+            useful_for_s=self.ttl_s,
+            is_decoy=user is None,
+            link=self.post.links.reset(token),
+            lifetime=lifetime(self.ttl_s),
+        )
+
+    async def reset(self, trail: Trail, token: str, password: str, address: str | None) -> None:
+        """Choose the password of the account that a link was mailed to; of any number at once one succeeds.
+
+        Ends all sessions, voids all other links, and marks the address as verified, which it is. A password
+        that will not do leaves the link usable. Raises LinkInvalid, DocumentInvalid, Busy.
+        """
+        found = await one_time.look(RESET, token)
+        user = None if found is None else await _owner(found)
+        if user is None:
+            raise _void()
+        hashed = await self.passwords.hash_chosen(password, user.email, user.name)
+
+        async def store() -> None:
+            if await one_time.take(RESET, token) is None:
+                raise _void()
+            present = {"_id": user.id, "email_key": user.email_key, "is_disabled": False}
+            change = {"password_hash": hashed, "is_email_verified": True}
+            changed = await _store(present, change, epochs=1)
+            if changed is None:
+                raise _void()
+            user_id = str(user.id)
+            await self.sessions.end_all(user_id)
+            await self.revocations.outdate_user(user_id, changed["epoch"])
+            await one_time.drop_all(user_id)
+            await self.post.put("password-changed", user.email)
+            await trail.note("password.reset", "user", user_id)
+
+        await self._do(store)
+        await self.lockouts.remember(user.email_key, address)
+
+    async def _do(self, store: Any) -> None:
+        await self.database.transaction(store)
+        await self.revocations.catch_up()
+        self.post.wake()
+
+
+async def _owner(found: one_time.OneTime) -> User | None:
+    """Give whose a token is, if the account is in use and has the address that the token was sent to."""
+    if found.user_id is None:
+        return None
+    user = await User.get(found.user_id)
+    is_owner = user is not None and not user.is_disabled and user.email_key == found.facts["email_key"]
+    return user if is_owner else None
+
+
+async def _store(present: dict[str, Any], change: dict[str, Any], *, epochs: int) -> Any:
+    return await User.get_motor_collection().find_one_and_update(
+        present,
+        {"$set": {**change, "_updated_at": utc_now()}, "$inc": {"_version": 1, "epoch": epochs}},
+        return_document=ReturnDocument.AFTER,
+        session=session(),
+    )
+
+
+def _void() -> LinkInvalid:
+    return LinkInvalid("The link was used already, or is too old", hint="Ask for a new one.")

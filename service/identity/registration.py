@@ -1,0 +1,99 @@
+"""Registering: an account for whoever asks, and the link that verifies its address."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pymongo.errors import DuplicateKeyError
+
+from models.user import User
+from service.access.bodies import Registration
+from service.access.passwords import Passwords
+from service.audit import Trail
+from service.database import Database
+from service.identity import accounts
+from service.identity.passwords import PasswordChanges
+from service.identity.verification import Addresses
+from service.mail.post import Post
+from service.transactions import session
+
+Verification = Literal["off", "optional", "required"]
+
+
+@dataclass(frozen=True, slots=True)
+class Registrations:
+    """Makes accounts without roles; `verification` says what is asked of their addresses."""
+
+    database: Database
+    passwords: Passwords
+    addresses: Addresses
+    changes: PasswordChanges
+    post: Post
+    verification: Verification
+
+    async def register(self, trail: Trail, form: Registration, client: str | None) -> User:
+        """Make an account; raises DocumentInvalid, Duplicate, Busy.
+
+        Of any number that are made at once for one address, in whatever case, one succeeds.
+        """
+        if await _find(form) is not None:
+            raise accounts.taken()
+        made = await self._made(form)
+        may_be_sent = await self.post.takes(made.email_key, client)
+        try:
+            await self._store(trail, made, is_decoy=not may_be_sent)
+        except DuplicateKeyError:
+            raise accounts.taken() from None
+        self.post.wake()
+        return made
+
+    async def request(self, trail: Trail, form: Registration, client: str | None) -> None:
+        """Make an account, or tell the owner of the one that there is; who asks is not told which.
+
+        For when addresses must be verified. The work is the same in both cases. Raises DocumentInvalid,
+        MailNotConfigured, Busy.
+        """
+        self.post.links  # noqa: B018 - raises for everybody alike
+        owner = await _find(form)
+        made = await self._made(form)
+        may_be_sent = await self.post.takes(made.email_key, client)
+        if owner is None:
+            try:
+                await self._store(trail, made, is_decoy=not may_be_sent)
+            except DuplicateKeyError:
+                owner = await _find(form)
+        if owner is not None:
+            await self._tell(trail, owner, form.email, may_be_sent=may_be_sent)
+        self.post.wake()
+
+    async def _made(self, form: Registration) -> User:
+        return User(
+            email=form.email,
+            email_key=accounts.email_key(form.email),
+            password_hash=await self.passwords.hash_chosen(form.password, form.email, form.name),
+            name=form.name,
+        )
+
+    async def _store(self, trail: Trail, made: User, *, is_decoy: bool) -> None:
+        async def store() -> None:
+            await made.insert(session=session())
+            if self.verification != "off" and self.post.is_open:
+                await self.addresses.mail_link(made, is_decoy=is_decoy)
+            await trail.note("user.created", "user", str(made.id), {"by": "registration"})
+
+        await self.database.transaction(store)
+
+    async def _tell(self, trail: Trail, owner: User, email: str, *, may_be_sent: bool) -> None:
+        """Tell the owner of an account of a registration: by as many operations as one that succeeds."""
+        is_real = may_be_sent and not owner.is_disabled
+
+        async def store() -> None:
+            same = {"$set": {"email_key": owner.email_key}}
+            await User.get_motor_collection().update_one({"_id": owner.id}, same, session=session())
+            await self.changes.mail_link(owner if is_real else None, email, "account-exists")
+            await trail.note("user.registered_again", "user", str(owner.id))
+
+        await self.database.transaction(store)
+
+
+async def _find(form: Registration) -> User | None:
+    return await User.find_one({"email_key": accounts.email_key(form.email)})

@@ -1,0 +1,153 @@
+"""Proving that an e-mail address is one's own, by a link that is mailed to it; changing it in that way."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from beanie import PydanticObjectId
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from models.base import utc_now
+from models.user import User
+from service.access.password_bodies import EmailChange
+from service.access.passwords import Passwords
+from service.audit import Trail
+from service.database import Database
+from service.errors import DocumentInvalid, EmailVerified, LinkInvalid, Violation
+from service.identity import accounts, one_time
+from service.identity.confirmation import confirm
+from service.identity.lockout import Lockouts
+from service.identity.one_time import OneTime
+from service.identity.revocations import Revocations
+from service.mail.post import Post, lifetime
+from service.transactions import session
+
+VERIFICATION = "email.verification"
+CHANGE = "email.change"
+"""The purposes of the tokens in links: to verify the present address, to change to another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Verifies and changes the addresses of accounts; its links are valid for `ttl_s` seconds."""
+
+    database: Database
+    passwords: Passwords
+    revocations: Revocations
+    lockouts: Lockouts
+    post: Post
+    ttl_s: float
+
+    async def mail_link(self, user: User, *, is_decoy: bool = False) -> None:
+        """Mail a link that verifies a user's present address; joins the present transaction."""
+        facts = {"email_key": user.email_key}
+        await self._mail("verify-email", user.email, VERIFICATION, str(user.id), facts, is_decoy=is_decoy)
+
+    async def resend(self, user_id: str, client: str | None) -> None:
+        """Mail the link once more, if more mails may be asked for, which is not told.
+
+        Raises MailNotConfigured, EmailVerified when there is nothing to verify.
+        """
+        self.post.links  # noqa: B018 - raises
+        user = await accounts.get(user_id)
+        if user.is_email_verified:
+            raise EmailVerified("This address is verified already")
+        may_be_sent = await self.post.takes(user.email_key, client)
+        await self.database.transaction(lambda: self.mail_link(user, is_decoy=not may_be_sent))
+        self.post.wake()
+
+    async def ask_change(self, trail: Trail, user_id: str, form: EmailChange, client: str | None) -> None:
+        """Mail a link to the address that a user wants, and a notice to the present one.
+
+        An earlier such link becomes void. Whether another account has the address is not told. Raises
+        MailNotConfigured, PasswordAbsent, PasswordWrong, Locked, DocumentInvalid, Busy.
+        """
+        self.post.links  # noqa: B018 - raises
+        user = await accounts.get(user_id)
+        await confirm(self.passwords, self.lockouts, user, form.password, client)
+        key = accounts.email_key(form.email)
+        if key == user.email_key:
+            fault = Violation("This is the address that the account has", "unchanged", "/email")
+            raise DocumentInvalid("1 field is invalid", errors=[fault])
+        may_be_sent = await self.post.takes(key, client)
+        is_taken = await User.find_one({"email_key": key}) is not None
+        facts = {"email": form.email, "email_key": key, "from_key": user.email_key}
+
+        async def store() -> None:
+            await one_time.drop(CHANGE, user_id)
+            is_decoy = is_taken or not may_be_sent
+            await self._mail("verify-new-email", form.email, CHANGE, user_id, facts, is_decoy=is_decoy)
+            await self.post.put(
+                "email-change-asked", user.email, is_decoy=not may_be_sent, address=form.email
+            )
+            await trail.note("email.change_requested", "user", user_id)
+
+        await self.database.transaction(store)
+        self.post.wake()
+
+    async def verify(self, trail: Trail, token: str) -> None:
+        """Take an address for proved, by the token of a link that was mailed to it.
+
+        It verifies the address if the account has it still, or changes it. Access tokens that say otherwise
+        become void. Raises LinkInvalid, Duplicate when another account has got the address meanwhile.
+        """
+
+        async def store() -> None:
+            if (taken := await one_time.take(VERIFICATION, token)) is not None:
+                await self._verify(trail, taken)
+            elif (taken := await one_time.take(CHANGE, token)) is not None:
+                await self._change(trail, taken)
+            else:
+                raise _void()
+
+        try:
+            await self.database.transaction(store)
+        except DuplicateKeyError:
+            raise accounts.taken() from None
+        await self.revocations.catch_up()
+        self.post.wake()
+
+    async def _verify(self, trail: Trail, taken: OneTime) -> None:
+        await self._store(taken, taken.facts["email_key"], {})
+        await one_time.drop(VERIFICATION, str(taken.user_id))
+        await trail.note("email.verified", "user", taken.user_id)
+
+    async def _change(self, trail: Trail, taken: OneTime) -> None:
+        new = {"email": taken.facts["email"], "email_key": taken.facts["email_key"]}
+        before = await self._store(taken, taken.facts["from_key"], new)
+        await one_time.drop_all(str(taken.user_id))  # they were sent to the earlier address
+        await self.post.put("email-changed", before["email"], address=new["email"])
+        await trail.note("email.changed", "user", taken.user_id)
+
+    async def _store(self, taken: OneTime, key: str, change: dict[str, Any]) -> Any:
+        """Mark the address of a token's account as verified, and change it; gives the account before."""
+        before = await User.get_motor_collection().find_one_and_update(
+            {"_id": PydanticObjectId(taken.user_id), "email_key": key, "is_disabled": False},
+            {
+                "$set": {**change, "is_email_verified": True, "_updated_at": utc_now()},
+                "$inc": {"_version": 1, "epoch": 1},
+            },
+            return_document=ReturnDocument.BEFORE,
+            session=session(),
+        )
+        if before is None:
+            raise _void()
+        await self.revocations.outdate_user(str(taken.user_id), before.get("epoch", 0) + 1)
+        return before
+
+    async def _mail(
+        self, template: str, to: str, purpose: str, user_id: str, facts: dict[str, str], *, is_decoy: bool
+    ) -> None:
+        token = await one_time.give(purpose, self.ttl_s, user_id, **facts)
+        await self.post.put(
+            template,
+            to,
+            useful_for_s=self.ttl_s,
+            is_decoy=is_decoy,
+            link=self.post.links.verify(token),
+            lifetime=lifetime(self.ttl_s),
+        )
+
+
+def _void() -> LinkInvalid:
+    return LinkInvalid("The link was used already, or is too old", hint="Ask for a new one.")

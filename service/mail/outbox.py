@@ -1,0 +1,100 @@
+"""The outbox: mails that wait in the database, so that answers wait for none and a restart loses none."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+import orjson
+from pymongo import ASCENDING, ReturnDocument
+
+from models.base import utc_now
+from models.mail import Mail
+from service.access.sealing import Sealer
+from service.mail.messages import Message
+from service.transactions import session
+
+PURPOSE = "mail"
+ID_BYTES = 16
+
+LEASE = timedelta(seconds=60)
+"""How long a claimed mail is left to its worker; longer than a delivery can take."""
+
+KEPT = timedelta(days=30)
+"""How long a mail that could not be sent is kept, for the operator to see."""
+
+MAXIMUM_ATTEMPTS = 10
+FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_GROWTH = 10.0, 3600.0, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A mail that this worker may send now; `message` is None when it cannot be read any more."""
+
+    id: str
+    attempts: int
+    is_decoy: bool
+    message: Message | None
+    is_useful: bool
+
+
+class Outbox:
+    """Keeps mails sealed until they are sent; each is claimed by one worker at a time."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    async def put(self, message: Message, useful_for_s: float, *, is_decoy: bool = False) -> None:
+        """Add a mail; joins the present transaction, and is there only if that comes to pass."""
+        content = orjson.dumps([message.to, message.subject, message.text])
+        now = utc_now()
+        mail = Mail(
+            id=secrets.token_urlsafe(ID_BYTES),
+            sealed=self._sealer.seal(PURPOSE, content),
+            is_decoy=is_decoy,
+            due_at=now,
+            useful_until=now + timedelta(seconds=useful_for_s),
+            expires_at=now + KEPT,
+        )
+        await mail.insert(session=session())
+
+    async def claim(self) -> Claimed | None:
+        """Take the mail that is due longest, if one is; of all workers one gets it."""
+        now = utc_now()
+        found = await Mail.get_motor_collection().find_one_and_update(
+            {"state": "waiting", "due_at": {"$lte": now}},
+            {"$set": {"due_at": now + LEASE}, "$inc": {"attempts": 1}},
+            sort=[("due_at", ASCENDING)],
+            return_document=ReturnDocument.AFTER,
+        )
+        if found is None:
+            return None
+        content = self._sealer.unseal(PURPOSE, found["sealed"])
+        message = None if content is None else Message(*orjson.loads(content))
+        is_useful = found["useful_until"] > now and found["attempts"] <= MAXIMUM_ATTEMPTS
+        return Claimed(found["_id"], found["attempts"], found["is_decoy"], message, is_useful)
+
+    async def sent(self, mail: Claimed) -> None:
+        """Forget a mail that was sent, or was never meant to be."""
+        await Mail.get_motor_collection().delete_one({"_id": mail.id, "attempts": mail.attempts})
+
+    async def put_off(self, mail: Claimed, reason: str) -> None:
+        """Try a mail again later, each time later by more."""
+        due_at = utc_now() + timedelta(seconds=pause_s(mail.attempts))
+        await self._note(mail, {"due_at": due_at, "failure": reason})
+
+    async def give_up(self, mail: Claimed, reason: str) -> None:
+        """Keep a mail as one that could not be sent."""
+        await self._note(mail, {"state": "failed", "failure": reason})
+
+    async def _note(self, mail: Claimed, change: dict[str, object]) -> None:
+        claimed = {"_id": mail.id, "attempts": mail.attempts}
+        await Mail.get_motor_collection().update_one(claimed, {"$set": change})
+
+
+def pause_s(attempts: int) -> float:
+    """Give the seconds to wait after so many attempts.
+
+    >>> [pause_s(attempts) for attempts in (1, 2, 3, 9)]
+    [10.0, 30.0, 90.0, 3600.0]
+    """
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * float(PAUSE_GROWTH ** (attempts - 1)))
