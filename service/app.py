@@ -33,6 +33,7 @@ from service.controllers.passwords import PasswordController
 from service.controllers.profile import ProfileController
 from service.controllers.queries import QueriesController
 from service.controllers.saved_queries import SavedQueriesController
+from service.controllers.second_factor import SecondFactorController
 from service.controllers.sessions import (
     LogoutController,
     RefreshController,
@@ -49,9 +50,10 @@ from service.identity.api_keys import ApiKeys
 from service.identity.key_bearers import KeyBearers
 from service.identity.lockout import Lockouts
 from service.identity.passwords import PasswordChanges
+from service.identity.refreshing import Refreshing
 from service.identity.registration import Registrations
 from service.identity.revocations import Revocations
-from service.identity.refreshing import Refreshing
+from service.identity.second_factor import SecondFactors
 from service.identity.sessions import Limits, Sessions
 from service.identity.verification import Addresses
 from service.mail.links import Links
@@ -127,6 +129,7 @@ def create_app(settings: Settings) -> Litestar:
             QueriesController,
             RefreshController,
             SavedQueriesController,
+            SecondFactorController,
             SessionController,
             SessionsController,
             UsersController,
@@ -154,6 +157,7 @@ def create_app(settings: Settings) -> Litestar:
                 "registry": registry,
                 "revocations": revocations,
                 "sealer": sealer,
+                "second_factors": SecondFactors(sealer, settings.second_factor_issuer),
                 **_sessions(settings, database, tokens, revocations, browsers),
                 "tokens": tokens,
             }
@@ -297,13 +301,17 @@ def _lifespan(
         _provide_for_mail(application.state, settings)
         try:
             async with registry.following():
-                if not await registry.wait_until_loaded(settings.database_timeout_s + 1):
+                is_loaded = await registry.wait_until_loaded(settings.database_timeout_s + 1)
+                if not is_loaded:
                     log.warning("app.started_without_database")
                 async with (
-                    revocations.following(),
+                    revocations.following(database),
                     application.state.key_bearers.noting(),
+                    application.state.second_factors.resealing(),
                     application.state.post.sending(),
                 ):
+                    if is_loaded:  # until then tokens are 503
+                        await revocations.wait_until_loaded(settings.database_timeout_s)
                     yield
         finally:
             passwords.close()

@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     lockout_longest_s: int = Field(
         900, ge=1, le=86_400, description="Seconds of the longest lock, and of that of an address."
     )
+    second_factor_issuer: str = Field(
+        "Sheaf", min_length=1, max_length=100, description="The service's name in authenticator apps."
+    )
 
     # --- sign-in at providers
     oidc_providers: dict[str, ProviderSettings] = Field(

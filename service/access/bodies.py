@@ -6,6 +6,7 @@ from email_validator import validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from service.access.browsers import Mode
 from service.access.passwords import MAXIMUM_CHARACTERS, MINIMUM_CHARACTERS
 from service.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Violation, suggestion
 
@@ -18,6 +19,7 @@ CODES = {
     "string_too_short": "minLength",
     "string_too_long": "maxLength",
     "value_error": "format",
+    "literal_error": "enum",
 }
 """JSON Schema's keyword for each fault that pydantic finds; the others are of `type`."""
 
@@ -57,6 +59,7 @@ class Credentials(Form):
 
     email: str = Field(max_length=MAXIMUM_EMAIL_CHARACTERS)
     password: str = Field(max_length=MAXIMUM_CHARACTERS)
+    mode: Mode = "bearer"
 
 
 class ProfileChange(Form):

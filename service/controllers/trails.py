@@ -1,5 +1,6 @@
 """Who asks and from where, for the audit log and for sessions."""
 
+from service.access.browsers import Mode
 from service.audit import Actor, Trail
 from service.controllers.requests import AnyRequest
 from service.guards import principal
@@ -19,9 +20,9 @@ def place_of(request: AnyRequest) -> str | None:
     return None if address is None else limited_address(address)
 
 
-def client_of(request: AnyRequest) -> Client:
+def client_of(request: AnyRequest, mode: Mode = "bearer") -> Client:
     """Give where somebody signs in from."""
-    return Client(address=address_of(request), device=request.headers.get("user-agent"))
+    return Client(address=address_of(request), device=request.headers.get("user-agent"), mode=mode)
 
 
 def trail_of(request: AnyRequest) -> Trail:

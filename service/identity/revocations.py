@@ -1,27 +1,45 @@
 """What is valid no more though its time has not come, known to every worker without asking each time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
+from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from models.base import utc_now
 from models.revocation import Revocation
 from service.access.principals import Principal
+from service.database import Database
 from service.transactions import session
 
 INTERVAL_S = 1.0
-"""How often each worker looks for what the others have revoked."""
+"""How long MongoDB waits for something to tell before it tells a worker that there is nothing."""
+
+BOUND_S = 2.0
+"""How long after it was stored every worker heeds a revocation; mostly it takes some milliseconds."""
+
+STALE_AFTER_S = 30.0
+"""How long a worker that hears nothing goes on believing tokens: a failover is over sooner."""
 
 MARGIN = timedelta(minutes=2)
 """How much longer than the tokens that it is about a revocation is kept: clocks differ."""
 
 GONE = 2**53
 """The epoch of an account that is no more: above that of any token."""
+
+MAXIMUM_KNOWN = 500_000
+"""Revocations that a worker holds, some 200 bytes each. Beyond it no token is believed until some expire."""
+
+MAXIMUM_PENDING = 10_000
+FIRST_RETRY_S, LAST_RETRY_S = 0.2, 1.0
+
+_STORED = [{"$match": {"operationType": {"$in": ["insert", "update", "replace"]}}}]
 
 log = structlog.get_logger("sheaf.revocations")
 
@@ -30,18 +48,28 @@ class Revocations:
     """The revocations that concern tokens which may still be presented; `ttl_s` is how long a token lives.
 
     A revocation is stored within the transaction of what causes it. This worker heeds it from `catch_up` on,
-    every other one within about INTERVAL_S.
+    every other one within BOUND_S, by a change stream: no request asks the database. A worker that has
+    heard nothing for STALE_AFTER_S is not `is_current` any more, and then believes no token.
     """
 
-    def __init__(self, ttl_s: float) -> None:
+    def __init__(self, ttl_s: float, limit: int = MAXIMUM_KNOWN) -> None:
         self._kept_for = timedelta(seconds=ttl_s) + MARGIN
-        self._known: dict[str, tuple[int, datetime]] = {}
+        self._limit = limit
+        self._known: dict[str, tuple[int, float]] = {}  # epoch and expiry; that which expires first is first
+        self._pending: set[str] = set()
+        self._current_until_s = -math.inf
+        self._is_loaded = asyncio.Event()
+
+    @property
+    def is_current(self) -> bool:
+        """Tell whether this worker knows enough to believe a token."""
+        return time.monotonic() < self._current_until_s
 
     def covers(self, principal: Principal) -> bool:
         """Tell whether what a principal was read from has been revoked."""
-        if not self._known:
-            return False
         known = self._known
+        if not known:
+            return False
         if principal.session_id is not None and f"session:{principal.session_id}" in known:
             return True
         if principal.key_id is not None and f"key:{principal.key_id}" in known:
@@ -51,45 +79,114 @@ class Revocations:
 
     async def end_session(self, session_id: str) -> None:
         """Revoke the access tokens of a session; joins the present transaction."""
-        await self._store(f"session:{session_id}", GONE)
+        await self.end_sessions([session_id])
+
+    async def end_sessions(self, session_ids: Iterable[str]) -> None:
+        """Revoke the access tokens of sessions, at least one; joins the present transaction."""
+        await self._store({f"session:{each}": GONE for each in session_ids})
 
     async def end_key(self, key_id: str) -> None:
         """Revoke an API key; joins the present transaction."""
-        await self._store(f"key:{key_id}", GONE)
+        await self._store({f"key:{key_id}": GONE})
 
     async def outdate_user(self, user_id: str, epoch: int = GONE) -> None:
         """Revoke a user's tokens and remembered keys of earlier epochs; joins the present transaction."""
-        await self._store(f"user:{user_id}", epoch)
+        await self._store({f"user:{user_id}": epoch})
 
     async def catch_up(self) -> None:
-        """Learn of all that is revoked by now, such as what this request has just revoked."""
-        found = await Revocation.get_motor_collection().find({}).to_list(None)
-        self._known = {each["_id"]: (each["epoch"], each["expires_at"]) for each in found}
+        """Heed at once what this worker has stored, once that is committed; never raises."""
+        names, self._pending = self._pending, set()
+        if not names:
+            return
+        try:
+            found = await Revocation.get_motor_collection().find({"_id": {"$in": list(names)}}).to_list(None)
+        except PyMongoError:
+            return  # the change stream tells it too
+        self.learn(found)
+
+    def learn(self, found: Iterable[Mapping[str, Any]]) -> None:
+        """Heed stored revocations, and forget those that no token outlives any more."""
+        for each in found:
+            epoch, expires_at_s = each["epoch"], each["expires_at"].timestamp()
+            known = self._known.pop(each["_id"], (epoch, expires_at_s))
+            self._known[each["_id"]] = (max(epoch, known[0]), max(expires_at_s, known[1]))
+        now_s = time.time()
+        while self._known and next(iter(self._known.values()))[1] < now_s:
+            del self._known[next(iter(self._known))]
+
+    def hear(self) -> None:
+        """Count as current from now on, for STALE_AFTER_S, unless there is more to know than may be held."""
+        is_held = len(self._known) <= self._limit
+        self._current_until_s = time.monotonic() + STALE_AFTER_S if is_held else -math.inf
+        self._is_loaded.set()
+
+    async def wait_until_loaded(self, timeout_s: float) -> bool:
+        """Wait until this worker knows what is revoked; tells whether that came in time."""
+        try:
+            await asyncio.wait_for(self._is_loaded.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
 
     @asynccontextmanager
-    async def following(self) -> AsyncIterator[None]:
+    async def following(self, database: Database) -> AsyncIterator[None]:
         """Keep up with the other workers until the context ends."""
-        task = asyncio.create_task(self._follow(), name="revocations")
+        task = asyncio.create_task(self._follow(database), name="revocations")
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _follow(self) -> None:
+    async def _follow(self, database: Database) -> None:
+        """Load everything and follow what is stored; after any gap load everything again."""
+        retry_s, has_told = FIRST_RETRY_S, False
         while True:
             try:
-                await self.catch_up()
-            except PyMongoError as error:
-                log.warning("revocations.retrying", reason=type(error).__name__)
-            except Exception:
-                log.exception("revocations.failed")
-            await asyncio.sleep(INTERVAL_S)
+                async for _ in self._heard(database):
+                    retry_s, has_told = FIRST_RETRY_S, False
+            except Exception as error:
+                if not has_told:  # one line for an outage, however long
+                    unexpected = None if isinstance(error, PyMongoError) else error
+                    log.warning("revocations.retrying", reason=type(error).__name__, exc_info=unexpected)
+                has_told = True
+            await asyncio.sleep(retry_s)
+            retry_s = min(retry_s * 2, LAST_RETRY_S)
 
-    async def _store(self, name: str, epoch: int) -> None:
-        change: dict[str, Any] = {
-            "$max": {"epoch": epoch, "expires_at": utc_now() + self._kept_for},
-            "$setOnInsert": {"_version": 1, "_created_at": utc_now(), "_updated_at": utc_now()},
-        }
-        revocations = Revocation.get_motor_collection()
-        await revocations.update_one({"_id": name}, change, upsert=True, session=session())
+    async def _heard(self, database: Database) -> AsyncIterator[None]:
+        """Yield whenever MongoDB has told what is new, or that nothing is, about once per INTERVAL_S."""
+        stored = database.motor[Revocation.Settings.name]
+        started_at = await database.operation_time()
+        # All or nothing: a part of what is revoked is no ground to believe a token on.
+        self.learn(await stored.find({}, limit=self._limit + 1).sort("expires_at", 1).to_list(None))
+        self.hear()
+        yield
+        if not self.is_current:
+            return  # there is more than may be held; perhaps not any more in a while
+        # From before the load on, so that nothing between load and follow is missed.
+        async with stored.watch(
+            _STORED,
+            full_document="updateLookup",
+            start_at_operation_time=started_at,
+            max_await_time_ms=int(INTERVAL_S * 1000),
+        ) as changes:
+            while changes.alive and self.is_current:
+                change = await changes.try_next()
+                known = None if change is None else change["fullDocument"]
+                self.learn([] if known is None else [known])
+                self.hear()
+                yield
+
+    async def _store(self, epochs: Mapping[str, int]) -> None:
+        now = utc_now()
+        writes: list[UpdateOne] = []
+        for name, epoch in epochs.items():
+            change: dict[str, Any] = {
+                "$max": {"epoch": epoch, "expires_at": now + self._kept_for},
+                "$set": {"_updated_at": now},
+                "$setOnInsert": {"_version": 1, "_created_at": now},
+            }
+            writes.append(UpdateOne({"_id": name}, change, upsert=True))
+        await Revocation.get_motor_collection().bulk_write(writes, ordered=True, session=session())
+        if len(self._pending) < MAXIMUM_PENDING:
+            self._pending.update(epochs)

@@ -1,22 +1,28 @@
 """Sessions: each sign-in on a device, and the tokens that it gets."""
 
-import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any
+
+from beanie import PydanticObjectId
 
 from models.base import utc_now
 from models.session import Session
 from models.user import User
+from service.access import refresh_tokens
+from service.access.browsers import Browsers, Mode
 from service.access.principals import Principal
+from service.access.refresh_tokens import RefreshTokens
+from service.access.sealing import digest
 from service.access.tokens import Tokens
+from service.errors import SessionEnded
 from service.identity.revocations import Revocations
 from service.transactions import session
 
-ID_BYTES = 16
 MAXIMUM_DEVICE_CHARACTERS = 200
-
-Mode = Literal["bearer", "cookie"]
+MAXIMUM_LISTED = 1000
+"""Sessions of one user that are looked at together; the settings allow no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,57 +33,139 @@ class Client:
     device: str | None = None
     mode: Mode = "bearer"
 
+    @property
+    def shown_device(self) -> str | None:
+        r"""Give the User-Agent as it is kept: short, and safe to print.
+
+        >>> Client(device="Sheaf/1 \x1b[2J(phone)").shown_device, Client(device="").shown_device
+        ('Sheaf/1 [2J(phone)', None)
+        """
+        shown = "".join(
+            each for each in (self.device or "")[:MAXIMUM_DEVICE_CHARACTERS] if each.isprintable()
+        )
+        return shown or None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long sessions live without being used, how long at all, and how many of them a user may have."""
+
+    idle_ttl_s: float
+    ttl_s: float
+    per_user: int
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session and the tokens to use it with; the refresh token is known only now."""
+    """A session and the tokens to use it with, which are known only now.
 
-    session: Session
+    `lifetime_s` is how long it lives unless it is used again; `displaced` are those that ended for it.
+    """
+
+    session_id: str
     access_token: str
     refresh_token: str
+    csrf_token: str
+    lifetime_s: int
+    displaced: tuple[str, ...] = ()
 
 
 class Sessions:
-    """Opens, refreshes and ends sessions; one that is not used for `idle_ttl_s` seconds ends by itself."""
+    """Opens, lists and ends sessions; whoever ends some lets `revocations.catch_up` afterwards."""
 
-    def __init__(self, tokens: Tokens, revocations: Revocations, idle_ttl_s: float) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        refresh_tokens_: RefreshTokens,
+        revocations: Revocations,
+        browsers: Browsers,
+        limits: Limits,
+    ) -> None:
         self._tokens = tokens
+        self._refresh_tokens = refresh_tokens_
         self._revocations = revocations
-        self._idle_ttl_s = idle_ttl_s
+        self._browsers = browsers
+        self._limits = limits
 
     async def open(self, user: User, client: Client) -> Opened:
-        """Begin a session for somebody whose sign-in is complete; joins the present transaction."""
+        """Begin a session for somebody whose sign-in is complete; joins the present transaction.
+
+        Raises SessionEnded when the account was closed, or all its sessions ended, since `user` was read:
+        what the sign-in rests on, such as the password, may be void. The oldest session beyond the limit
+        ends. All that begin or end sessions of one user write to the user, so that none misses another.
+        """
         now = utc_now()
+        sign_outs = {"$in": [user.sign_outs, *([] if user.sign_outs else [None])]}  # absent before the first
+        as_read = {"_id": user.id, "is_disabled": False, "sign_outs": sign_outs}
+        change = {"$set": {"signed_in_at": now}}
+        if not (await _users().update_one(as_read, change, session=session())).matched_count:
+            raise SessionEnded("The account was changed while you signed in", hint="Sign in again.")
+        session_id = refresh_tokens.new_session_id()
+        refresh_token = self._refresh_tokens.issue(session_id, 0)
+        csrf_token = self._browsers.csrf_token(session_id)
         opened = Session(
-            id=secrets.token_urlsafe(ID_BYTES),
+            id=session_id,
             user_id=str(user.id),
             mode=client.mode,
-            device=None if client.device is None else client.device[:MAXIMUM_DEVICE_CHARACTERS],
+            device=client.shown_device,
             address=client.address,
+            token_hash=digest(refresh_token),
+            csrf_hash=digest(csrf_token),
             last_used_at=now,
-            expires_at=now + timedelta(seconds=self._idle_ttl_s),
+            expires_at=now + timedelta(seconds=min(self._limits.idle_ttl_s, self._limits.ttl_s)),
+            ends_at=now + timedelta(seconds=self._limits.ttl_s),
         )
         await opened.insert(session=session())
-        return Opened(opened, self._tokens.issue(principal_of(user, opened.id)), "")
-
-    async def end(self, session_id: str) -> bool:
-        """End a session; tells whether there was one to end. Joins the present transaction."""
-        ended = await Session.get_motor_collection().update_one(
-            {"_id": session_id, "revoked_at": None},
-            {"$set": {"revoked_at": utc_now()}},
-            session=session(),
+        return Opened(
+            session_id,
+            self._tokens.issue(principal_of(user, session_id)),
+            refresh_token,
+            csrf_token,
+            lifetime_s=int((opened.expires_at - now).total_seconds()),
+            displaced=await self._displace(str(user.id)),
         )
-        if ended.matched_count:
-            await self._revocations.end_session(session_id)
-        return bool(ended.matched_count)
+
+    async def of_user(self, user_id: str) -> list[Mapping[str, Any]]:
+        """Give the sessions of a user as stored, that which was used last first."""
+        live = {"user_id": user_id, "expires_at": {"$gt": utc_now()}}
+        found = _sessions().find(live, session=session()).sort([("last_used_at", -1), ("_id", 1)])
+        return list(await found.to_list(MAXIMUM_LISTED))
+
+    async def end(self, session_id: str, user_id: str | None = None) -> str | None:
+        """End a session, of a certain user if one is given; gives whose it was, None when there was none.
+
+        Its access tokens are void, also when it has expired itself. Joins the present transaction.
+        """
+        wanted = {"_id": session_id} | ({} if user_id is None else {"user_id": user_id})
+        ended = await _sessions().find_one_and_delete(wanted, {"user_id": 1}, session=session())
+        if ended is not None or user_id is None:
+            await self._revocations.end_sessions([session_id])
+        return None if ended is None else str(ended["user_id"])
 
     async def end_all(self, user_id: str, except_id: str | None = None) -> int:
-        """End all sessions of a user but perhaps one; gives their number. Joins the present transaction."""
-        live = {"user_id": user_id, "revoked_at": None, "_id": {"$ne": except_id}}
-        found = await Session.get_motor_collection().find(live, {"_id": 1}, session=session()).to_list(None)
-        for each in found:
-            await self.end(each["_id"])
-        return len(found)
+        """End all sessions of a user but perhaps one; gives their number. Joins the present transaction.
+
+        No sign-in that is under way can complete: see `open`.
+        """
+        if PydanticObjectId.is_valid(user_id):
+            whose = {"_id": PydanticObjectId(user_id)}
+            await _users().update_one(whose, {"$inc": {"sign_outs": 1}}, session=session())
+        return len(await self._end(user_id, {"_id": {"$ne": except_id}}))
+
+    async def _displace(self, user_id: str) -> tuple[str, ...]:
+        """End the sessions that a user has too many, those first that were not used for longest."""
+        live = await self.of_user(user_id)
+        surplus = [each["_id"] for each in live[self._limits.per_user :]]
+        return tuple(await self._end(user_id, {"_id": {"$in": surplus}})) if surplus else ()
+
+    async def _end(self, user_id: str, which: dict[str, Any]) -> list[str]:
+        wanted = {"user_id": user_id, **which}
+        found = await _sessions().find(wanted, {"_id": 1}, session=session()).to_list(2 * MAXIMUM_LISTED)
+        ended = [each["_id"] for each in found]
+        if ended:
+            await _sessions().delete_many({"_id": {"$in": ended}}, session=session())
+            await self._revocations.end_sessions(ended)
+        return ended
 
 
 def principal_of(user: User, session_id: str) -> Principal:
@@ -93,3 +181,11 @@ def principal_of(user: User, session_id: str) -> Principal:
         name=user.name,
         attributes=user.attributes,
     )
+
+
+def _sessions() -> Any:
+    return Session.get_motor_collection()
+
+
+def _users() -> Any:
+    return User.get_motor_collection()

@@ -16,7 +16,7 @@ API_PREFIX = "/api"
 
 
 class Caching(ASGIMiddleware):
-    """Add `Cache-Control` when the response has none, and `Vary: Authorization` under `/api`.
+    """Add `Cache-Control` when the response has none, and `Vary: Authorization, Cookie` under `/api`.
 
     A successful read is revalidated at each use: by its own client only when the request carried credentials,
     by anybody otherwise. Everything else is not stored at all.
@@ -33,7 +33,7 @@ class Caching(ASGIMiddleware):
                 if value_of(headers, b"cache-control") is None:
                     headers.append(_default(scope, message["status"]))
                 if normalize_path(scope["path"]).startswith(API_PREFIX):  # `//api` leads there too
-                    headers = with_vary(headers, b"Authorization")
+                    headers = with_vary(headers, b"Authorization", b"Cookie")
                 message["headers"] = headers
             await send(message)
 

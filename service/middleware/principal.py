@@ -1,4 +1,4 @@
-"""Who asks: the principal of the request's bearer token or API key (RFC 6750)."""
+"""Who asks: the principal of the request's bearer token or API key (RFC 6750), or of a browser's cookie."""
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
@@ -7,9 +7,10 @@ from pymongo.errors import PyMongoError
 
 from service import problems
 from service.access import key_texts
+from service.access.browsers import SAFE_METHODS, Browsers
 from service.access.principals import ANONYMOUS, Principal
 from service.access.tokens import Tokens
-from service.errors import Failure, TokenInvalid, Unavailable
+from service.errors import CrossSite, DatabaseUnavailable, Failure, TokenInvalid, TokenOutdated, Unavailable
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
 
@@ -17,7 +18,10 @@ from service.identity.revocations import Revocations
 class PrincipalMiddleware(ASGIMiddleware):
     """Puts `principal` into the request's state, and `token_failure` if a token was sent that is not valid.
 
-    What begins with `sheaf_` is an API key. While the database is away, keys that are not known yet are 503.
+    What begins with `sheaf_` is an API key. While the database is away, keys that are not known yet are 503;
+    so are all tokens once it is not known for too long which of them have been revoked.
+    The cookie counts without an Authorization header only. By cookie, whatever may change something has to
+    show that a page of our own sends it; a WebSocket, which cannot, has no principal.
 
     Such a request goes on as an anonymous one, so that it is counted by its address; the guard TokenIsValid
     then answers it.
@@ -25,10 +29,13 @@ class PrincipalMiddleware(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP, ScopeType.WEBSOCKET)
 
-    def __init__(self, tokens: Tokens, keys: KeyBearers, revocations: Revocations) -> None:
+    def __init__(
+        self, tokens: Tokens, keys: KeyBearers, revocations: Revocations, browsers: Browsers
+    ) -> None:
         self._tokens = tokens
         self._keys = keys
         self._revocations = revocations
+        self._browsers = browsers
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Read the token and pass the request on."""
@@ -36,7 +43,7 @@ class PrincipalMiddleware(ASGIMiddleware):
         state.pop("token_failure", None)
         try:
             state["principal"] = await self._principal(scope)
-        except (TokenInvalid, Unavailable, PyMongoError) as error:
+        except (TokenInvalid, CrossSite, Unavailable, PyMongoError) as error:
             state["principal"] = ANONYMOUS
             state["token_failure"] = _failure(error)
         await next_app(scope, receive, send)
@@ -44,7 +51,7 @@ class PrincipalMiddleware(ASGIMiddleware):
     async def _principal(self, scope: Scope) -> Principal:
         values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
         if not values:
-            return ANONYMOUS
+            return self._of_cookie(scope)
         if len(values) > 1:
             raise TokenInvalid("Send one Authorization header, not several")
         scheme, _, token = values[0].decode("latin-1").strip().partition(" ")
@@ -53,9 +60,24 @@ class PrincipalMiddleware(ASGIMiddleware):
         token = token.strip()
         if token.startswith(key_texts.PREFIX):
             return await self._keys.read(token, _address(scope))
+        return self._of_token(token)
+
+    def _of_token(self, token: str) -> Principal:
         found = self._tokens.read(token)
         if self._revocations.covers(found):
-            raise TokenInvalid("The access token is no longer valid", hint="Sign in again to get a new one.")
+            raise TokenOutdated(found.session_id)
+        if not self._revocations.is_current:
+            raise DatabaseUnavailable("Whether the access token is still valid cannot be told for now")
+        return found
+
+    def _of_cookie(self, scope: Scope) -> Principal:
+        headers = scope["headers"]
+        token = self._browsers.access_token(headers) if scope["type"] == ScopeType.HTTP else None
+        if not token:
+            return ANONYMOUS
+        found = self._of_token(token)
+        if scope["method"] not in SAFE_METHODS:
+            self._browsers.check(headers, scope["scheme"], found.session_id or "")
         return found
 
 
@@ -68,6 +90,6 @@ def _address(scope: Scope) -> str | None:
 def _failure(error: Exception) -> Failure:
     """Give the failure of a token; raises what is a fault of ours."""
     failure = problems.translate(error)
-    if isinstance(failure, TokenInvalid | Unavailable):
+    if isinstance(failure, TokenInvalid | CrossSite | Unavailable):
         return failure
     raise error

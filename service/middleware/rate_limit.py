@@ -14,6 +14,9 @@ from service.middleware.client_address import UNKNOWN, limited_address
 from service.rates import Limiter, SharedCounts, Verdict
 
 AUTH_PREFIX = "/api/auth/"
+KEPT_ALIVE = frozenset({"/api/auth/refresh", "/api/auth/logout"})
+"""Where nothing can be guessed: their tokens are random. Many users behind one address share their limit."""
+
 HEALTH_PATH = "/api/health"
 HEALTH_PREFIX = "/api/health/"
 
@@ -24,6 +27,8 @@ CHARGE = "charge"
 class RateLimit(ASGIMiddleware):
     """Count requests per signed-in user, else per client address, and POSTs to `/api/auth/…` per address too.
 
+    Refreshing and signing out have one limit of their own, per address, for as many as one may hide.
+
     Rates are written as in the `limits` library, such as `100/15minutes`. Raises RateLimited with
     `Retry-After`. Every response tells `RateLimit` and `RateLimit-Policy`
     (draft-ietf-httpapi-ratelimit-headers-09). Health checks are not counted: their answers are cached.
@@ -32,11 +37,12 @@ class RateLimit(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
 
     def __init__(
-        self, counts: SharedCounts, *, anonymous: str, user: str, auth: str, workers: int = 1
+        self, counts: SharedCounts, *, anonymous: str, user: str, auth: str, refresh: str, workers: int = 1
     ) -> None:
         self._anonymous = _Tier("anonymous", anonymous, counts, workers)
         self._user = _Tier("user", user, counts, workers)
         self._auth = _Tier("auth", auth, counts, workers)
+        self._refresh = _Tier("refresh", refresh, counts, workers)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Count, refuse or pass on, and mark the response."""
@@ -57,9 +63,11 @@ class RateLimit(ASGIMiddleware):
     async def _count(self, scope: Scope, path: str) -> list[tuple[bytes, bytes]]:
         """Count the request in its tiers and give the headers that tell of it; raises RateLimited."""
         address = _address(scope)
-        tier, key = self._tier(scope, address)
+        is_kept_alive = path in KEPT_ALIVE
+        tier, key = (self._refresh, address) if is_kept_alive else self._tier(scope, address)
         found = [(tier, await tier.spend(key))]
-        if scope.get("method") == "POST" and path.startswith(AUTH_PREFIX) and found[0][1].is_admitted:
+        is_guess = scope.get("method") == "POST" and path.startswith(AUTH_PREFIX) and not is_kept_alive
+        if is_guess and found[0][1].is_admitted:
             found.insert(0, (self._auth, await self._auth.spend(address)))
         limits = ", ".join(tier.shown(verdict) for tier, verdict in found)
         policies = ", ".join(tier.policy for tier, _ in found)

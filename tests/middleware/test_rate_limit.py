@@ -22,7 +22,9 @@ def counts(database: Database) -> SharedCounts:
 @pytest.fixture
 def app(counts: SharedCounts) -> ASGIApp:
     """Give an application whose anonymous, user and auth limits are 4, 6 and 2 requests."""
-    limit = RateLimit(counts, anonymous="4/15minutes", user="6/15minutes", auth="2/minute")
+    limit = RateLimit(
+        counts, anonymous="4/15minutes", user="6/15minutes", auth="2/minute", refresh="3/minute"
+    )
     proxies = ClientAddress(trusted_proxies=[ip_network("10.0.0.0/8")])
     return wrap(answering(b"{}"), RequestId(), proxies, Failures(), _SignedInByHeader(), limit)
 
