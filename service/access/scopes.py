@@ -1,7 +1,7 @@
 """Scopes: what an API key may do at the most, of what its owner may do at that moment."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from service.access.principals import Principal
@@ -65,9 +65,9 @@ def checked(scopes: Sequence[str]) -> list[str]:
     ['*:list', 'orders:create']
     """
     violations = [
-        Violation(*fault, f"/scopes/{position}", hint=hint)
+        violation
         for position, scope in enumerate(scopes)
-        for *fault, hint in _faults(scope)
+        for violation in _faults(scope, f"/scopes/{position}")
     ]
     if violations:
         number = len(violations)
@@ -77,15 +77,15 @@ def checked(scopes: Sequence[str]) -> list[str]:
     return sorted(set(scopes))
 
 
-def _faults(scope: str) -> Iterable[tuple[str, str, str | None]]:
-    """Give what is wrong with a scope: a sentence, its code, a hint."""
+def _faults(scope: str, pointer: str) -> Iterator[Violation]:
     shown = scope[:MAXIMUM_CHARACTERS]
     name, colon, word = scope.partition(":")
     if not colon or not _COLLECTION.fullmatch(name):
         detail = f"`{shown}` is not `<collection>:<verb>`, such as `products:read`"
-        yield detail, "pattern", f"Did you mean `{name}:read`?" if _COLLECTION.fullmatch(shown) else None
+        hint = f"Did you mean `{shown}:read`?" if _COLLECTION.fullmatch(shown) else None
+        yield Violation(detail, "pattern", pointer, hint=hint)
         return
     known = (*AREAS[name], ANY) if name in AREAS else _KNOWN
     if word not in known:
         detail = f"`{shown}` does not name one of {', '.join(known)}"
-        yield detail, "verb", suggestion(word[:MAXIMUM_CHARACTERS], known)
+        yield Violation(detail, "verb", pointer, hint=suggestion(word[:MAXIMUM_CHARACTERS], known))

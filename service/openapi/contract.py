@@ -13,6 +13,7 @@ from service.openapi import (
     batches,
     definitions,
     identity,
+    keys,
     parameters,
     patching,
     problems,
@@ -35,6 +36,7 @@ Every `GET` is there as `HEAD` too. A parameter that an operation does not have 
 suggestion. Every failure is `application/problem+json` with a stable `code`."""
 
 _TAGS = {
+    "API keys": "For programs that act for a user.",
     "Accounts": "Making an account, signing in, one's own account.",
     "Administration": "Users and the audit log: for administrators.",
     "Batch": "Many operations in one request.",
@@ -57,7 +59,7 @@ class Visible:
         return self.collection.name, self.collection.uid, self.collection.version, self.verbs
 
 
-FIXED = (identity, users, definitions, batches)
+FIXED = (identity, users, keys, definitions, batches)
 """The modules that tell of what is always there, each by its `operations` and `schemas`."""
 
 
@@ -147,7 +149,7 @@ _SCHEME: Schema = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "The `access_token` that `POST /api/auth/login` gives.",
+    "description": "The `access_token` that `POST /api/auth/login` gives, or an API key.",
 }
 
 
