@@ -19,7 +19,7 @@ from pymongo.errors import DuplicateKeyError
 from models.base import utc_now
 from models.lockout import KnownPlace, Lockout
 from service.access.sealing import Sealer
-from service.errors import Busy, Locked
+from service.errors import Busy, Locked, SecondFactorAbsent, SecondFactorPresent
 
 PLACE_TTL = timedelta(days=90)
 """How long an address is known from which an account has signed in."""
@@ -34,6 +34,9 @@ UPSERT_TRIES = 3
 
 NOWHERE = "unknown"
 """The address of clients that have none; they count together."""
+
+NOT_VERIFIED = (Busy, SecondFactorAbsent, SecondFactorPresent)
+"""What is raised when there was nothing to verify, or nobody to do it; such a try is given back."""
 
 What = Literal["password", "second factor"]
 """What is guessed: each is counted by itself, so that a right password says nothing for a code."""
@@ -89,8 +92,8 @@ class Lockouts:
 
         `account` is the account's `email_key`, whether there is one or not; `address` the client's, as the
         rate limits count it. A block that ends has found the guess right, and the try is given back; one that
-        raises has found it wrong, unless it raises Busy, for then nothing was verified. Not for use within a
-        transaction: what is rolled back must not be guessed again.
+        raises has found it wrong, unless it raises one of NOT_VERIFIED. Not for use within a transaction, of
+        which the end would undo the count.
         """
         place = address or NOWHERE
         by_address = self._key("address", place)
@@ -104,7 +107,7 @@ class Lockouts:
             raise _locked(of_account.wait_s)
         try:
             yield Guess(of_account.wait_s if of_account.is_last else None)
-        except Busy:
+        except NOT_VERIFIED:
             await self._give_back(by_address)
             await self._give_back(by_account)
             raise

@@ -1,0 +1,62 @@
+"""Challenges: what stands between the first step of a sign-in and the second, which needs a code."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from beanie import PydanticObjectId
+
+from models.user import User
+from service.access.browsers import Mode
+from service.access.sealing import digest
+from service.errors import SignInExpired
+from service.identity import one_time
+
+PURPOSE = "second factor"
+TTL_S = 300
+TRIES = 5
+METHODS = ("totp", "recovery_code")
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Whose sign-in goes on, and how the client keeps its tokens."""
+
+    user: User
+    mode: Mode
+
+
+async def give(user: User, mode: Mode) -> dict[str, Any]:
+    """Give the challenge for a user who has passed the first step, with the token of the second."""
+    token = await one_time.give(PURPOSE, TTL_S, str(user.id), mode=mode, **_state(user))
+    return {"token": token, "methods": list(METHODS), "expires_in": TTL_S}
+
+
+async def resume(token: str) -> Resumed:
+    """Give whose sign-in a token goes on with, and count the try; raises SignInExpired.
+
+    Void are tokens that are too old, used, or tried too often, and those of an account of which the password
+    or anything that tokens say has changed since.
+    """
+    found = await one_time.attempt(PURPOSE, token, TRIES)
+    if found is None or found.user_id is None:
+        raise SignInExpired
+    user = await User.find_one({"_id": PydanticObjectId(found.user_id), "is_disabled": False})
+    if user is None or any(found.facts.get(name) != fact for name, fact in _state(user).items()):
+        raise SignInExpired
+    return Resumed(user, found.facts["mode"])
+
+
+async def complete(token: str) -> None:
+    """Use a token up; of any number at once, one succeeds. Raises SignInExpired; joins the transaction."""
+    if await one_time.take(PURPOSE, token) is None:
+        raise SignInExpired
+
+
+async def drop(user_id: str) -> None:
+    """End the sign-ins of a user that wait for their second step; joins the present transaction."""
+    await one_time.drop(PURPOSE, user_id)
+
+
+def _state(user: User) -> dict[str, Any]:
+    """Give that of an account which must be the same in the second step."""
+    return {"epoch": user.epoch, "password": digest(user.password_hash or "")}

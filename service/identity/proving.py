@@ -1,0 +1,84 @@
+"""Proving who one is: passwords and codes, guessed at no more often than the lockout allows."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from models.user import User
+from service.access.passwords import Passwords
+from service.audit import Trail
+from service.errors import CodeWrong, CredentialsWrong, DocumentInvalid, PasswordWrong, Violation
+from service.identity import accounts
+from service.identity.confirmation import confirm
+from service.identity.lockout import Guess, Lockouts
+
+Action = Literal["sign_in", "confirmation"]
+"""What was tried: to sign in, or to confirm, signed in already, a change of what one signs in with."""
+
+SIGN_IN: Action = "sign_in"
+CONFIRMATION: Action = "confirmation"
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """Verifies what one client sends from one place; what was wrong is noted in the trail.
+
+    `place` is the client's address as the rate limits count it.
+    """
+
+    passwords: Passwords
+    lockouts: Lockouts
+    trail: Trail
+    place: str | None
+
+    async def sign_in(self, email: str, password: str) -> User:
+        """Find the account of these credentials; raises CredentialsWrong, Locked, Busy.
+
+        Does the same work, and leaves the same traces, whether the account exists or not.
+        """
+        async with self.lockouts.guess("password", accounts.key_of(email), self.place) as guess:
+            user = await accounts.find(email)
+            async with self._noted(guess, user, SIGN_IN):
+                return await accounts.check(self.passwords, user, password)
+
+    async def confirm_password(self, user: User, password: str | None) -> None:
+        """Verify the present password of somebody who is signed in; an account without one has none to give.
+
+        Raises PasswordWrong, PasswordAbsent, DocumentInvalid when it is missing, Locked, Busy.
+        """
+        if user.password_hash is None and password is None:
+            return
+        if password is None:
+            missing = Violation("`password` is required", "required", "/password")
+            raise DocumentInvalid("1 field is invalid", errors=[missing])
+        try:
+            await confirm(self.passwords, self.lockouts, user, password, self.place)
+        except PasswordWrong:
+            await self._note(f"{CONFIRMATION}.failed", user, what="password")
+            raise
+
+    @asynccontextmanager
+    async def code(self, user: User, action: Action = CONFIRMATION) -> AsyncIterator[None]:
+        """Take a try for a code of a user's second factor, which the block verifies; raises Locked.
+
+        The block raises CodeWrong for a wrong one, and nothing for a right one.
+        """
+        taken = self.lockouts.guess("second factor", user.email_key, self.place)
+        async with taken as guess, self._noted(guess, user, action):
+            yield
+
+    @asynccontextmanager
+    async def _noted(self, guess: Guess, user: User | None, action: Action) -> AsyncIterator[None]:
+        """Note what was wrong, and the lock that it began; of a flood only what was verified is noted."""
+        try:
+            yield
+        except (CredentialsWrong, CodeWrong) as failure:
+            what = "password" if isinstance(failure, CredentialsWrong) else "second_factor"
+            await self._note(f"{action}.failed", user, what=what)
+            if guess.wait_s is not None:
+                await self._note(f"{action}.locked", user, what=what, wait_s=guess.wait_s)
+            raise
+
+    async def _note(self, action: str, user: User | None, **details: Any) -> None:
+        await self.trail.note(action, "user", None if user is None else str(user.id), details)
