@@ -151,7 +151,7 @@ async def test_an_absent_user_is_not_found(service: Service, user_id: str) -> No
         ("DELETE", f"{USERS}/{user_id}?documents=keep"),
         ("DELETE", f"{USERS}/{user_id}/sessions"),
     ):
-        body = {} if method == "PATCH" else None
+        body: dict[str, Any] | None = {} if method == "PATCH" else None
         answer = await service.client.request(method, path, json=body, headers=admin)
         assert (answer.status_code, answer.json()["code"]) == (404, "document.not_found")
 
