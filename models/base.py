@@ -18,13 +18,15 @@ class Stored(BaseModel):
     """System fields of a document: a plain mixin beside Beanie's Document, never a Document itself.
 
     Beanie initialises parent documents and replaces their class attributes, so a shared Document base would
-    give later subclasses `'_id'` as their default id. `rules`, `options`, `indexes` and `queries` have the
-    form that a runtime definition's have. A class whose collection's name starts with `_` is never public.
+    give later subclasses `'_id'` as their default id. `rules`, `rule_tests`, `options`, `indexes` and
+    `queries` have the form that a runtime definition's have. A class whose collection's name starts with
+    `_` is never public.
     """
 
     model_config = ConfigDict(populate_by_name=True, extra="ignore")
 
     rules: ClassVar[dict[str, Any]] = {}
+    rule_tests: ClassVar[list[dict[str, Any]]] = []
     options: ClassVar[dict[str, Any]] = {}
     indexes: ClassVar[list[dict[str, Any]]] = []
     queries: ClassVar[dict[str, Any]] = {}

@@ -8,7 +8,7 @@ from models.base import Stored
 
 
 class CollectionDefinition(Stored, Document):
-    """Schema, rules, indexes, options and queries of one runtime collection; its id is the collection's name.
+    """All that describes one runtime collection; its id is the collection's name.
 
     They are kept as JSON text: their keys may hold `$` and dots, and keep their order. What is deleted stays
     as a mark, `deleted_at`, until its name is used again: a write that had begun may arrive after its end.
@@ -20,6 +20,7 @@ class CollectionDefinition(Stored, Document):
     deleted_at: datetime | None = None  # when its documents were gone
     schema_text: str
     rules_text: str = "{}"
+    rule_tests_text: str = "[]"
     indexes_text: str = "[]"
     options_text: str = "{}"
     queries_text: str = "{}"

@@ -22,7 +22,13 @@ from service.definitions import description as descriptions
 from service.definitions.description import Description
 from service.documents.joining import JoinedReads
 from service.documents.turns import Turns
-from service.errors import CollectionNotFound, DatabaseUnavailable, Failure
+from service.errors import (
+    CollectionNotFound,
+    DatabaseUnavailable,
+    DefinitionInvalid,
+    Failure,
+    StartupFailure,
+)
 from service.query.kinds import Kind
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.2, 1.0
@@ -65,7 +71,10 @@ class Collection:
 
 
 class Registry:
-    """The collections by name; each change replaces the whole table at once, so readers need no lock."""
+    """The collections by name; each change replaces the whole table at once, so readers need no lock.
+
+    Raises StartupFailure for a class that does not describe a collection, or whose rules fail their tests.
+    """
 
     def __init__(
         self, database: Database, models: Sequence[type[Document]], *, document_limit_bytes: int
@@ -73,6 +82,7 @@ class Registry:
         self.database = database
         self._document_limit_bytes = document_limit_bytes
         self._models = tuple(models)
+        self._descriptions = {model: _description_of(model) for model in models if _is_public(model)}
         self._collections: Mapping[str, Collection] = {}
         self._is_loaded = asyncio.Event()
 
@@ -150,8 +160,7 @@ class Registry:
             retry_s = min(retry_s * 2, LAST_RETRY_S)
 
     async def _load(self) -> None:
-        public = [model for model in self._models if not model.get_collection_name().startswith("_")]
-        loaded = {collection.name: collection for collection in map(self._of_class, public)}
+        loaded = {collection.name: collection for collection in map(self._of_class, self._descriptions)}
         for collection in loaded.values():
             if collection.description.indexes:
                 await self.database.patiently(partial(self._build_indexes, collection))
@@ -210,20 +219,8 @@ class Registry:
 
     def _of_class(self, model: type[Document]) -> Collection:
         """Make the collection of a code-first class; its version is fixed: code changes with a restart."""
-        annotation = model.model_fields["id"].annotation
-        classes = {annotation, *get_args(annotation)}
-        id_kind = next(kind for kind, id_class in ID_CLASSES.items() if id_class in classes)
-        id_type = {} if id_kind is Kind.OBJECT_ID else {"id_type": id_kind.value}
-        description = descriptions.parse(
-            {
-                "schema": schemas.of_model(model),
-                "rules": getattr(model, "rules", {}),
-                "indexes": getattr(model, "indexes", []),
-                "options": id_type | getattr(model, "options", {}),
-                "queries": getattr(model, "queries", {}),
-            }
-        )
-        return self._collection("code", (model.get_collection_name(), "code", 1), model, description)
+        identity = (model.get_collection_name(), "code", 1)
+        return self._collection("code", identity, model, self._descriptions[model])
 
     def _collection(
         self,
@@ -250,3 +247,30 @@ class Registry:
 
 def _stored_definitions() -> Any:
     return CollectionDefinition.get_motor_collection()
+
+
+def _is_public(model: type[Document]) -> bool:
+    settings = getattr(model, "Settings", None)
+    return not str(getattr(settings, "name", model.__name__)).startswith("_")
+
+
+def _description_of(model: type[Document]) -> Description:
+    """Read and check how a code-first class describes itself; raises StartupFailure."""
+    annotation = model.model_fields["id"].annotation
+    classes = {annotation, *get_args(annotation)}
+    id_kind = next(kind for kind, id_class in ID_CLASSES.items() if id_class in classes)
+    id_type = {} if id_kind is Kind.OBJECT_ID else {"id_type": id_kind.value}
+    parts = {
+        "rules": getattr(model, "rules", {}),
+        "rule_tests": getattr(model, "rule_tests", []),
+        "indexes": getattr(model, "indexes", []),
+        "options": id_type | getattr(model, "options", {}),
+        "queries": getattr(model, "queries", {}),
+    }
+    try:
+        return descriptions.parse({"schema": schemas.of_model(model), **parts})
+    except DefinitionInvalid as failure:
+        fault = failure.errors[0]
+        raise StartupFailure(
+            f"The class {model.__name__} cannot be served: {fault.pointer}: {fault.detail}"
+        ) from None

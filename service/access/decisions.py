@@ -37,7 +37,8 @@ class Grant:
 class Decision:
     """What a principal may do here by one verb: anything that one of the grants allows; nothing without one.
 
-    For each document that grant decides, in the order of the rule, which fulfils everything.
+    What is seen of a document is all that any grant shows whose `where` holds for it. A write is decided by
+    the first grant, in the order of the rule, that fulfils everything.
     """
 
     grants: tuple[Grant, ...] = ()
@@ -95,7 +96,9 @@ class Verdict:
 
 
 def grants_for(decision: Decision, document: Mapping[str, Any]) -> tuple[Grant, ...]:
-    """Give the grants whose `where` holds for a document as it is stored, in order; the first decides a read.
+    """Give the grants whose `where` holds for a document as it is stored, in order.
+
+    Whoever reads it sees what any of them shows.
 
     >>> grants_for(ALLOWED, {"_id": 1}) == ALLOWED.grants
     True

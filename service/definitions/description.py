@@ -1,4 +1,4 @@
-"""A collection's description: schema, rules, indexes, options and queries, read and checked as one."""
+"""A collection's description: schema, rules and their tests, indexes, options, queries, read as one."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -11,16 +11,24 @@ from service import schema as schemas
 from service.access import rules as access_rules
 from service.access.rules import Rules
 from service.definitions import indexes as index_parts
-from service.definitions import names
+from service.definitions import names, rule_tests
 from service.definitions import options as option_parts
 from service.definitions.indexes import Index
 from service.definitions.options import Options
 from service.errors import DefinitionInvalid, Violation, suggestion
+from service.query.problems import escaped
 from service.saved_queries import definition as saved_queries
 from service.saved_queries.definition import SavedQuery
 from service.schema import Schema
 
-MEMBERS: dict[str, Any] = {"schema": None, "rules": {}, "indexes": [], "options": {}, "queries": {}}
+MEMBERS: dict[str, Any] = {
+    "schema": None,
+    "rules": {},
+    "rule_tests": [],
+    "indexes": [],
+    "options": {},
+    "queries": {},
+}
 """The members of a description, with what they are when left out; the schema cannot be."""
 
 Part = TypeVar("Part")
@@ -39,7 +47,16 @@ class Description:
 
 
 def parse(body: Mapping[str, Any]) -> Description:
-    """Read and compile a description; raises DefinitionInvalid with every violation of every part."""
+    """Read and compile a description; raises DefinitionInvalid with every violation of every part.
+
+    When all parts are right, the tests of its rules are run, which raise it too.
+    """
+    description = _compiled(body)
+    rule_tests.run(description.source["rule_tests"], description.schema, description.rules)
+    return description
+
+
+def _compiled(body: Mapping[str, Any]) -> Description:
     violations = [
         Violation(
             f"`{name}` is not a part of a definition", "unknown", f"/{name}", hint=suggestion(name, MEMBERS)
@@ -51,7 +68,7 @@ def parse(body: Mapping[str, Any]) -> Description:
     options = _gather(lambda: option_parts.parse(source["options"]), violations) or Options()
     schema = _gather(lambda: _compile_schema(source["schema"], options), violations)
     root = None if schema is None else schema.root
-    rules = _gather(lambda: access_rules.compile(source["rules"], root), violations)
+    rules = _gather(lambda: _compile_rules(source["rules"], schema), violations)
     if root is not None:
         indexes = _gather(partial(index_parts.parse, source["indexes"], root), violations)
         queries = _gather(partial(saved_queries.parse, source["queries"], root), violations)
@@ -85,6 +102,20 @@ def _compile_schema(schema: Any, options: Options) -> Schema:
     return compiled
 
 
+def _compile_rules(rules: Any, schema: Schema | None) -> Rules:
+    """Compile rules, and check by the schema what they set to the same for everybody."""
+    compiled = access_rules.compile(rules, None if schema is None else schema.root)
+    faults = [
+        replace(each, pointer=pointer + (each.pointer or "").removeprefix(f"/{escaped(name)}"))
+        for pointer, name, value in compiled.constants()
+        for each in ([] if schema is None else schema.violations({name: value}))
+        if f"{each.pointer}/".startswith(f"/{escaped(name)}/") and each.code != "required"
+    ]
+    if faults:
+        raise DefinitionInvalid(faults[0].detail, errors=faults)
+    return compiled
+
+
 def _illegal_targets(schema: Schema) -> Iterator[Violation]:
     """Give each `x-collection` whose value no collection can have as its name; there need not be one yet."""
     for pointer, name in schema.targets():
@@ -95,11 +126,12 @@ def _illegal_targets(schema: Schema) -> Iterator[Violation]:
 
 
 def stored(definition: CollectionDefinition) -> Description:
-    """Read the description that a stored definition holds."""
-    return parse(
+    """Read the description that a stored definition holds; the tests of its rules were passed back then."""
+    return _compiled(
         {
             "schema": json.loads(definition.schema_text),
             "rules": json.loads(definition.rules_text),
+            "rule_tests": json.loads(definition.rule_tests_text),
             "indexes": json.loads(definition.indexes_text),
             "options": json.loads(definition.options_text),
             "queries": json.loads(definition.queries_text),

@@ -102,7 +102,7 @@ class Alternative:
 
 def _owned_by(principal: Principal) -> Node:
     if principal.id is None:
-        raise Absent
+        raise Absent("the caller has no id")
     return Compare(OWNER_PATH, "eq", principal.id)
 
 

@@ -22,7 +22,7 @@ class Rules:
         self, alternatives: Mapping[Verb, tuple[Alternative, ...]], root: Field | None = None
     ) -> None:
         self._alternatives = {verb: alternatives.get(verb, ()) for verb in VERBS}
-        self._plans = {verb: Plan(verb, several) for verb, several in self._alternatives.items()}
+        self._plans = {verb: Plan(several) for verb, several in self._alternatives.items()}
         self._warnings = tuple(warnings.of(self._alternatives, root))
 
     def decide(self, verb: Verb, principal: Principal) -> Decision:

@@ -33,6 +33,11 @@ class Pending:
         """Give the caller's value as JSON; raises Absent."""
         return placeholders.resolve(self.value, lambda each: self._at_field(each, each.read(principal, now)))
 
+    def misfit(self) -> Absent:
+        """Give the failure of a caller whose value does not fit the field."""
+        first = next(placeholders.within(self.value))
+        return Absent(f"the caller's `{first.text}` does not fit the field")
+
     def samples(self) -> Iterator[Any]:
         """Give values as JSON that callers can have."""
         return placeholders.samples(self.value, self._at_field)
@@ -79,7 +84,7 @@ def bind(node: Node, principal: Principal, now: datetime) -> Node:
             try:
                 return compare_json(path, pending.field, OPERATORS[name], pending.json(principal, now))
             except Unfit:
-                raise Absent from None
+                raise pending.misfit() from None
         case Compare():
             return node
         case Elem(path, condition):

@@ -9,7 +9,7 @@ from service.access.principals import Principal
 from service.access.rules import placeholders
 from service.access.rules.conditions import Pending, is_day
 from service.access.rules.faults import Faults, at
-from service.access.rules.placeholders import Absent, Unknown
+from service.access.rules.placeholders import Unknown
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.problems import shown
@@ -29,7 +29,7 @@ class Forced:
         for name, pending in self.pending.items():
             value = pending.json(principal, now)
             if _misfit(pending.field, value) is not None:
-                raise Absent
+                raise pending.misfit()
             members[name] = value
         return members
 

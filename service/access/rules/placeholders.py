@@ -22,7 +22,7 @@ Read: TypeAlias = Callable[[Principal, datetime], Any]
 
 
 class Absent(Exception):
-    """The caller lacks a value that an alternative asks for, or has one that does not fit: not admitted."""
+    """The caller lacks a value that an alternative asks for, or has one that does not fit; says which."""
 
 
 class Unknown(Exception):
@@ -72,11 +72,13 @@ def placeholder(text: str) -> Placeholder:
     """
     if text in _OF_USER:
         of_user, sample = _OF_USER[text]
-        return Placeholder(text, lambda principal, _: _own(principal, of_user(principal)), (sample,))
+        return Placeholder(text, lambda principal, _: _own(text, principal, of_user(principal)), (sample,))
     if match := _ATTRIBUTE.fullmatch(text):
         name = match[1]
         return Placeholder(
-            text, lambda principal, _: _own(principal, _flat(principal.attributes.get(name))), _OF_ATTRIBUTES
+            text,
+            lambda principal, _: _own(text, principal, _flat(principal.attributes.get(name))),
+            _OF_ATTRIBUTES,
         )
     if match := _NOW.fullmatch(text):
         offset = _offset(*match.groups())
@@ -100,9 +102,9 @@ def _offset(sign: str | None, number: str | None, unit: str | None) -> timedelta
     return -offset if sign == "-" else offset
 
 
-def _own(principal: Principal, value: Any) -> Any:
+def _own(text: str, principal: Principal, value: Any) -> Any:
     if value is None or not principal.is_signed_in:
-        raise Absent
+        raise Absent(f"the caller has no `{text}`")
     return value
 
 

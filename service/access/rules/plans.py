@@ -7,7 +7,6 @@ from service.access.decisions import REFUSED, Decision, Grant
 from service.access.principals import Principal
 from service.access.rules.alternatives import Alternative
 from service.access.rules.placeholders import Absent
-from service.access.rules.words import Verb
 
 NOW = datetime(2000, 1, 1, tzinfo=UTC)
 """A time for alternatives that do not ask for it."""
@@ -17,19 +16,18 @@ MAXIMUM_KNOWN = 256
 
 
 class Plan:
-    """Decides one verb by its alternatives, in their order."""
+    """Decides a verb by its alternatives, in their order."""
 
     __slots__ = ("_anonymous", "_asks_roles", "_known", "_signed_in", "alternatives")
 
-    def __init__(self, verb: Verb, alternatives: Sequence[Alternative]) -> None:
+    def __init__(self, alternatives: Sequence[Alternative]) -> None:
         self.alternatives = tuple(alternatives)
         self._asks_roles = any(each.audience.role is not None for each in alternatives)
         self._known: dict[tuple[int, ...], _Prepared] = {}
-        changes = verb in ("create", "update")
         for_anyone = [each for each in alternatives if each.audience.is_for_anyone]
         for_users = [each for each in alternatives if each.audience.role is None]
-        self._anonymous = _Prepared(for_anyone, changes=changes)
-        self._signed_in = _Prepared(for_users, changes=changes)
+        self._anonymous = _Prepared(for_anyone)
+        self._signed_in = _Prepared(for_users)
 
     def decide(self, principal: Principal) -> Decision:
         """Decide for a caller who is no administrator."""
@@ -51,7 +49,7 @@ class Plan:
         prepared = self._known.get(admitting)
         if prepared is None:
             chosen = [self.alternatives[position] for position in admitting]
-            prepared = _Prepared(chosen, changes=self._signed_in.changes)
+            prepared = _Prepared(chosen)
             if len(self._known) < MAXIMUM_KNOWN:
                 self._known[admitting] = prepared
         return prepared
@@ -60,11 +58,10 @@ class Plan:
 class _Prepared:
     """The alternatives that admit callers of one kind; `fixed` is the decision if it is always the same."""
 
-    __slots__ = ("_alternatives", "changes", "fixed")
+    __slots__ = ("_alternatives", "fixed")
 
-    def __init__(self, alternatives: Sequence[Alternative], *, changes: bool) -> None:
-        self.changes = changes
-        self._alternatives = _needed(alternatives, changes=changes)
+    def __init__(self, alternatives: Sequence[Alternative]) -> None:
+        self._alternatives = _needed(alternatives)
         self.fixed: Decision | None = None
         if all(each.is_fixed for each in self._alternatives):
             nobody = Principal("user", "", frozenset())
@@ -83,7 +80,7 @@ class _Prepared:
         return _decision(grants)
 
 
-def _needed(alternatives: Sequence[Alternative], *, changes: bool) -> tuple[Alternative, ...]:
+def _needed(alternatives: Sequence[Alternative]) -> tuple[Alternative, ...]:
     """Leave out what cannot matter: beside one that plainly allows all, after one that always decides."""
     if all(each.is_plain for each in alternatives):
         widest = [each for each in alternatives if not each.narrows]
@@ -91,19 +88,18 @@ def _needed(alternatives: Sequence[Alternative], *, changes: bool) -> tuple[Alte
     needed = []
     for each in alternatives:
         needed.append(each)
-        if always_decides(each, changes=changes):
+        if always_decides(each):
             break
     return tuple(needed)
 
 
-def always_decides(alternative: Alternative, *, changes: bool) -> bool:
+def always_decides(alternative: Alternative) -> bool:
     """Tell whether no later alternative is asked about whomever this one admits.
 
     One that forces values of the caller may not admit whoever lacks them.
     """
-    if alternative.narrows or not alternative.is_fixed:
-        return False
-    return not changes or (alternative.check is None and alternative.fields is None)
+    is_bound = alternative.narrows or alternative.check is not None or alternative.fields is not None
+    return alternative.is_fixed and not is_bound
 
 
 def _decision(grants: list[Grant]) -> Decision:

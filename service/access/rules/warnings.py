@@ -67,12 +67,12 @@ def _unread(alternatives: Alternatives) -> Iterator[str]:
 
 
 def _never_reached(alternatives: Alternatives) -> Iterator[str]:
-    for verb, several in alternatives.items():
+    for several in alternatives.values():
         for position, each in enumerate(several):
             before = (
                 one
                 for one in several[:position]
-                if always_decides(one, changes=verb in _CHANGES) and one.audience.covers(each.audience)
+                if always_decides(one) and one.audience.covers(each.audience)
             )
             first = next(before, None)
             if first is not None:
