@@ -15,8 +15,11 @@ from service.openapi import (
     identity,
     keys,
     parameters,
+    passwords,
     patching,
     problems,
+    second_factor,
+    sessions,
     users,
 )
 from service.openapi.collections import describe
@@ -42,6 +45,7 @@ _TAGS = {
     "Batch": "Many operations in one request.",
     "Definitions": "What each collection is: for administrators.",
     "Health": "Whether the service works.",
+    "Sessions": "Staying signed in, and signing out.",
     "Contract": "This contract.",
 }
 
@@ -59,7 +63,7 @@ class Visible:
         return self.collection.name, self.collection.uid, self.collection.version, self.verbs
 
 
-FIXED = (identity, users, keys, definitions, batches)
+FIXED = (identity, sessions, second_factor, passwords, users, keys, definitions, batches)
 """The modules that tell of what is always there, each by its `operations` and `schemas`."""
 
 

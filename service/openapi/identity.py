@@ -7,6 +7,7 @@ from service.errors import (
     CredentialsWrong,
     DocumentInvalid,
     Duplicate,
+    Locked,
     ParameterInvalid,
     PatchInvalid,
     RegistrationClosed,
@@ -16,6 +17,8 @@ from service.errors import (
 from service.openapi.forms import closed, of_form
 from service.openapi.names import reference
 from service.openapi.operations import JSON, Answer, Body, Operation, data
+from service.openapi.passwords import accepted
+from service.openapi.sessions import GRANT, GRANTED
 
 Schema = dict[str, Any]
 
@@ -26,6 +29,7 @@ _MOMENT: Schema = {"type": "string", "format": "date-time"}
 USER = {
     "id": "5eb7cf5a86d9755df3a6c593",
     "email": "ada@example.com",
+    "is_email_verified": True,
     "name": "Ada",
     "roles": ["editor"],
     "_version": 1,
@@ -45,22 +49,23 @@ def schemas() -> dict[str, Schema]:
     members: dict[str, Schema] = {
         "id": _TEXT,
         "email": _TEXT,
+        "is_email_verified": {"type": "boolean"},
         "name": {"type": ["string", "null"]},
         "roles": {"type": "array", "items": _TEXT},
         "_version": {"type": "integer", "minimum": 1},
         "_created_at": _MOMENT,
         "_updated_at": _MOMENT,
     }
-    grant: dict[str, Schema] = {
-        "access_token": {"type": "string", "description": "For `Authorization: Bearer …`."},
-        "token_type": {"const": "Bearer"},
-        "expires_in": {"type": "integer", "description": "Seconds."},
-        "user": reference("User"),
-    }
     health: dict[str, Schema] = {"status": {"const": "ok"}, "timestamp": _MOMENT}
+    challenge: dict[str, Schema] = {
+        "token": {"type": "string", "description": "For `POST /api/auth/login/second-factor`."},
+        "methods": {"type": "array", "items": {"enum": ["totp", "recovery_code"]}},
+        "expires_in": {"type": "integer", "description": "Seconds."},
+    }
+    needed = {"second_factor": closed(challenge, "A challenge.")}
     return {
+        "SecondFactorNeeded": closed(needed, "The password is right; a code is needed too."),
         "User": closed(members, "An account."),
-        "Grant": closed(grant, "An access token, and whose it is."),
         "Health": closed(health, "The service can work."),
         **{name: of_form(form) for name, form in _FORMS.items()},
     }
@@ -80,7 +85,7 @@ def _accounts() -> list[Operation]:
             id="register",
             tag="Accounts",
             summary="Make an account",
-            answers=(Answer(201, "The account.", user, ("Location",), example={"data": USER}),),
+            answers=(Answer(201, "The account.", user, ("Location",), example={"data": USER}), accepted()),
             failures=(DocumentInvalid, Duplicate, RegistrationClosed, ParameterInvalid),
             bodies={JSON: Body(reference("Registration"), {**_SIGN_IN, "name": "Ada"})},
             access="anyone",
@@ -90,27 +95,23 @@ def _accounts() -> list[Operation]:
             path="/api/auth/login",
             id="login",
             tag="Accounts",
-            summary="Sign in: get an access token",
-            answers=(
-                Answer(
-                    200,
-                    "The token, to be sent as `Authorization: Bearer …`.",
-                    data(reference("Grant")),
-                    example={
-                        "data": {
-                            "access_token": "eyJ…",
-                            "token_type": "Bearer",
-                            "expires_in": 900,
-                            "user": USER,
-                        }
-                    },
-                ),
-            ),
-            failures=(DocumentInvalid, CredentialsWrong, ParameterInvalid),
+            summary="Sign in: get the tokens of a session",
+            answers=(granted(or_challenged=True),),
+            failures=(DocumentInvalid, CredentialsWrong, Locked, ParameterInvalid),
             bodies={JSON: Body(reference("Credentials"), _SIGN_IN)},
             access="anyone",
         ),
     ]
+
+
+def granted(*, or_challenged: bool = False) -> Answer:
+    """Give the answer to whoever has signed in, or needs a second factor to."""
+    if not or_challenged:
+        told = "The tokens; the access token is to be sent as `Authorization: Bearer …`."
+        return Answer(200, told, data({"anyOf": GRANTED}), example={"data": GRANT})
+    told = "The tokens, as of `/api/auth/refresh`; or what the second step needs."
+    either: Schema = {"anyOf": [*GRANTED, reference("SecondFactorNeeded")]}
+    return Answer(200, told, data(either), example={"data": GRANT})
 
 
 def _profile() -> list[Operation]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from service.errors import (
     BodyTooLarge,
     Busy,
+    CrossSite,
     DatabaseUnavailable,
     Draining,
     Failure,
@@ -25,6 +26,7 @@ JSON = "application/json"
 
 ALWAYS: tuple[type[Failure], ...] = (RequestInvalid, Internal, DatabaseUnavailable, Busy, Draining)
 OF_TOKENS: tuple[type[Failure], ...] = (TokenInvalid,)
+OF_COOKIES: tuple[type[Failure], ...] = (CrossSite,)
 OF_BODIES: tuple[type[Failure], ...] = (JsonInvalid, BodyTooLarge, MediaTypeUnsupported)
 
 BEARER = "accessToken"
@@ -97,6 +99,7 @@ class Operation:
     access: Access = "signed in"
     description: str = ""
     is_limited: bool = True
+    needs_body: bool = True
 
     @property
     def statuses(self) -> list[int]:
@@ -104,6 +107,7 @@ class Operation:
         kinds = {*ALWAYS, *self.failures}
         kinds |= {RateLimited} if self.is_limited else set()
         kinds |= set(OF_TOKENS) if self.access != "anyone" else set()
+        kinds |= set(OF_COOKIES) if self.access != "anyone" and self.method != "get" else set()
         kinds |= set(OF_BODIES) if self.bodies is not None else set()
         return sorted({kind.status for kind in kinds})
 
@@ -122,7 +126,7 @@ class Operation:
             operation["parameters"] = [_parameter(each) for each in self.parameters]
         if self.bodies is not None:
             content = {media_type: body.written() for media_type, body in self.bodies.items()}
-            operation["requestBody"] = {"required": True, "content": content}
+            operation["requestBody"] = {"required": self.needs_body, "content": content}
         operation["responses"] = {**answers, **problems}
         operation["security"] = _SECURITY[self.access]
         return operation

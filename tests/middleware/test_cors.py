@@ -75,7 +75,7 @@ async def test_a_preflight_of_a_listed_origin_is_answered_without_the_applicatio
         "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
         "access-control-allow-headers": (
             "Accept, Authorization, Content-Type, Idempotency-Key, "
-            "If-Match, If-None-Match, Prefer, X-Request-ID"
+            "If-Match, If-None-Match, Prefer, X-CSRF-Token, X-Request-ID"
         ),
         "access-control-max-age": "60",
         "cache-control": "no-store",

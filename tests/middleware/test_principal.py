@@ -1,12 +1,17 @@
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 from litestar.types import Receive, Scope, Send
 
+from models.base import utc_now
 from service import database as databases
+from service.access.browsers import Browsers
 from service.access.principals import ANONYMOUS, Principal
+from service.access.sealing import Sealer
 from service.access.tokens import Tokens
-from service.errors import TokenInvalid
+from service.errors import CrossSite, DatabaseUnavailable, TokenInvalid, TokenOutdated
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
 from service.middleware.principal import PrincipalMiddleware
@@ -15,6 +20,7 @@ AWAY = databases.connect(
     "mongodb://127.0.0.1:1", "nothing", pool_size=1, selection_timeout_s=0.05, operation_timeout_s=0.05
 )
 TOKENS = Tokens("a secret for tests that is long enough", (), issuer="sheaf", audience="sheaf", ttl_s=3600)
+BROWSERS = Browsers(Sealer(["a secret"]), ["https://app.test"], is_secure=True)
 ANN = Principal("user", "ann", frozenset({"editor"}), session_id="s1")
 TOKEN = TOKENS.issue(ANN)
 
@@ -22,7 +28,21 @@ NOT_BEARER = "The Authorization header must be `Bearer <access token>`"
 NOT_VALID = "The access token is not valid"
 
 
-async def state_after(*values: str, scope_type: str = "http", **present: Any) -> dict[str, Any]:
+def heard() -> Revocations:
+    """Give revocations of which it is known that there are none."""
+    revocations = Revocations(TOKENS.ttl_s)
+    revocations.hear()
+    return revocations
+
+
+async def state_after(
+    *values: str,
+    scope_type: str = "http",
+    method: str = "GET",
+    revocations: Revocations | None = None,
+    others: Sequence[tuple[str, str]] = (),
+    **present: Any,
+) -> dict[str, Any]:
     """Give the state with which the application is called when these Authorization headers are sent."""
     seen: list[dict[str, Any]] = []
 
@@ -31,14 +51,19 @@ async def state_after(*values: str, scope_type: str = "http", **present: Any) ->
 
     scope = {
         "type": scope_type,
-        "headers": [(b"host", b"x"), *((b"authorization", value.encode("latin-1")) for value in values)],
+        "method": method,
+        "scheme": "https",
+        "headers": [
+            (b"host", b"x"),
+            *((b"authorization", value.encode("latin-1")) for value in values),
+            *((name.encode(), value.encode("latin-1")) for name, value in others),
+        ],
         **present,
     }
     channel = cast("Any", None)
-    revocations = Revocations(TOKENS.ttl_s)
-    await PrincipalMiddleware(TOKENS, KeyBearers(AWAY, revocations), revocations)(application)(
-        cast("Scope", scope), channel, channel
-    )
+    revocations = revocations or heard()
+    principals = PrincipalMiddleware(TOKENS, KeyBearers(AWAY, revocations), revocations, BROWSERS)
+    await principals(application)(cast("Scope", scope), channel, channel)
     return cast("dict[str, Any]", seen[0].get("state", {}))
 
 
@@ -85,3 +110,102 @@ async def test_what_else_the_state_holds_is_kept_but_nobody_elses_identity() -> 
 
 async def test_the_lifespan_passes_through() -> None:
     assert await state_after(scope_type="lifespan") == {}
+
+
+# --- what is revoked
+
+
+async def test_a_token_of_an_ended_session_tells_which_one_that_was() -> None:
+    revocations = heard()
+    until = utc_now() + timedelta(minutes=1)
+    revocations.learn([{"_id": "session:s1", "epoch": 1, "expires_at": until}])
+    failure = (await state_after(f"Bearer {TOKEN}", revocations=revocations))["token_failure"]
+    assert (type(failure), failure.session_id) == (TokenOutdated, "s1")
+
+
+async def test_while_it_is_not_known_what_is_revoked_no_token_is_believed() -> None:
+    silent = Revocations(TOKENS.ttl_s)
+    state = await state_after(f"Bearer {TOKEN}", revocations=silent)
+    assert (state["principal"], type(state["token_failure"])) == (ANONYMOUS, DatabaseUnavailable)
+    assert await state_after(revocations=silent) == {"principal": ANONYMOUS}
+
+
+# --- cookies
+
+COOKIE = ("cookie", f"a=b; __Host-sheaf_access={TOKEN};c=d")
+CSRF = ("x-csrf-token", BROWSERS.csrf_token("s1"))
+OWN = ("origin", "https://x")
+
+
+@pytest.mark.parametrize(
+    ("method", "others"),
+    [
+        ("GET", [COOKIE]),
+        ("HEAD", [COOKIE, ("origin", "https://evil.test")]),
+        ("POST", [COOKIE, CSRF, OWN]),
+        ("POST", [COOKIE, CSRF, ("origin", "https://X:443")]),
+        ("PUT", [COOKIE, CSRF, ("origin", "https://app.test")]),
+        ("PATCH", [COOKIE, CSRF, ("sec-fetch-site", "same-origin")]),
+        ("DELETE", [COOKIE, CSRF, ("referer", "https://app.test/page?x=1")]),
+        ("POST", [("cookie", "x=y"), COOKIE, CSRF, OWN]),
+    ],
+)
+async def test_the_cookie_says_who_asks_when_a_page_of_our_own_sends_it(
+    method: str, others: list[tuple[str, str]]
+) -> None:
+    assert await state_after(method=method, others=others) == {"principal": ANN}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [COOKIE, CSRF],
+        [COOKIE, OWN],
+        [COOKIE, OWN, ("x-csrf-token", BROWSERS.csrf_token("s2"))],
+        [COOKIE, OWN, ("x-csrf-token", "")],
+        [COOKIE, OWN, ("x-csrf-token", CSRF[1][:-1] + "é")],
+        [COOKIE, OWN, CSRF, CSRF],
+        [COOKIE, CSRF, ("origin", "https://evil.test")],
+        [COOKIE, CSRF, ("origin", "https://x.evil.test")],
+        [COOKIE, CSRF, ("origin", "http://x")],
+        [COOKIE, CSRF, ("origin", "https://x:8443")],
+        [COOKIE, CSRF, ("origin", "null")],
+        [COOKIE, CSRF, ("origin", "")],
+        [COOKIE, CSRF, ("origin", "https://x@evil.test")],
+        [COOKIE, CSRF, ("origin", "https://evil.test"), ("sec-fetch-site", "same-origin")],
+        [COOKIE, CSRF, ("sec-fetch-site", "same-site"), ("referer", "https://x/")],
+        [COOKIE, CSRF, ("sec-fetch-site", "none")],
+        [COOKIE, CSRF, ("referer", "https://evil.test/https://x/")],
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE"])
+async def test_a46_by_cookie_another_site_changes_nothing(method: str, others: list[tuple[str, str]]) -> None:
+    state = await state_after(method=method, others=others)
+    assert (state["principal"], type(state["token_failure"])) == (ANONYMOUS, CrossSite)
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        f"sheaf_access={TOKEN}",
+        f"__Secure-sheaf_access={TOKEN}",
+        f"x__Host-sheaf_access={TOKEN}",
+        f"a=__Host-sheaf_access={TOKEN}",
+        "__Host-sheaf_access=",
+    ],
+)
+async def test_a_cookie_of_another_name_is_not_looked_at(cookie: str) -> None:
+    assert await state_after(others=[("cookie", cookie)]) == {"principal": ANONYMOUS}
+
+
+async def test_a_header_wins_over_the_cookie_and_needs_no_proof() -> None:
+    bob = Principal("user", "bob", frozenset(), session_id="s2")
+    assert await state_after(f"Bearer {TOKENS.issue(bob)}", method="POST", others=[COOKIE]) == {
+        "principal": bob
+    }
+    state = await state_after("Basic x", others=[COOKIE])
+    assert (state["principal"], type(state["token_failure"])) == (ANONYMOUS, TokenInvalid)
+
+
+async def test_a_websocket_has_nobodys_cookie() -> None:
+    assert await state_after(scope_type="websocket", others=[COOKIE]) == {"principal": ANONYMOUS}

@@ -168,7 +168,7 @@ async def test_two_workers_share_one_count(counts: SharedCounts) -> None:
             answering(),
             RequestId(),
             Failures(),
-            RateLimit(counts, anonymous="20/hour", user="9/hour", auth="9/hour", workers=2),
+            RateLimit(counts, anonymous="20/hour", user="9/hour", auth="9/hour", refresh="9/hour", workers=2),
         )
         for _ in range(2)
     ]
