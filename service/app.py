@@ -28,6 +28,8 @@ from service.controllers.health import HealthController
 from service.controllers.jwks import JwksController
 from service.controllers.keys import KeysController
 from service.controllers.lists import ListsController
+from service.controllers.mail_pages import MailPagesController
+from service.controllers.oidc import OidcController
 from service.controllers.openapi import ContractController, DocsController
 from service.controllers.passwords import PasswordController
 from service.controllers.profile import ProfileController
@@ -49,6 +51,8 @@ from service.idempotency.claims import Claims
 from service.identity.api_keys import ApiKeys
 from service.identity.key_bearers import KeyBearers
 from service.identity.lockout import Lockouts
+from service.identity.oidc.providers import Providers, registrations
+from service.identity.oidc.return_urls import ReturnUrls
 from service.identity.passwords import PasswordChanges
 from service.identity.refreshing import Refreshing
 from service.identity.registration import Registrations
@@ -123,6 +127,8 @@ def create_app(settings: Settings) -> Litestar:
             JwksController,
             KeysController,
             ListsController,
+            MailPagesController,
+            OidcController,
             PasswordController,
             LogoutController,
             ProfileController,
@@ -149,6 +155,8 @@ def create_app(settings: Settings) -> Litestar:
                 "database": database,
                 "browsers": browsers,
                 "drain": drain,
+                "providers": _providers(settings),
+                "return_urls": _return_urls(settings),
                 "key_bearers": key_bearers,
                 "lockouts": _lockouts(settings),
                 "post": _post(settings, counts),
@@ -205,6 +213,16 @@ def _browsers(settings: Settings, sealer: Sealer) -> Browsers:
     origins = [*(settings.cors_origins if settings.cors_credentials else ()), settings.public_url or ""]
     is_secure = settings.environment == "production"  # browsers keep no `Secure` cookie over plain HTTP
     return Browsers(sealer, origins, is_secure=is_secure, same_site=settings.cookie_same_site)
+
+
+def _providers(settings: Settings) -> Providers:
+    set_up = registrations(settings.oidc_providers, settings.public_url)
+    return Providers(set_up, is_secure=settings.environment == "production")
+
+
+def _return_urls(settings: Settings) -> ReturnUrls:
+    """Give where sign-ins at providers may return to: our own pages, those of listed origins, listed apps."""
+    return ReturnUrls([*settings.cors_origins, settings.public_url or ""], settings.oidc_return_urls)
 
 
 def _sessions(
@@ -309,6 +327,7 @@ def _lifespan(
                     application.state.key_bearers.noting(),
                     application.state.second_factors.resealing(),
                     application.state.post.sending(),
+                    application.state.providers.open(),
                 ):
                     if is_loaded:  # until then tokens are 503
                         await revocations.wait_until_loaded(settings.database_timeout_s)

@@ -41,7 +41,7 @@ class DocsController(Controller):
     async def show_page(self, request: AnyRequest) -> Response[bytes]:
         """Give the page."""
         only_parameters(request)
-        return _file(request, index(), REVALIDATED)
+        return file_response(request, index(), REVALIDATED)
 
     @route("/{name:str}", http_method=READING)
     async def get_asset(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
@@ -50,10 +50,11 @@ class DocsController(Controller):
         if name not in ASSETS:
             raise RouteNotFound
         asset = ASSETS[name].read()
-        return _file(request, asset, FOREVER if version == asset.version else REVALIDATED)
+        return file_response(request, asset, FOREVER if version == asset.version else REVALIDATED)
 
 
-def _file(request: AnyRequest, asset: Asset, caching: str) -> Response[bytes]:
+def file_response(request: AnyRequest, asset: Asset, caching: str) -> Response[bytes]:
+    """Give a file of ours, or 304 when the client has it."""
     headers = {"ETag": f'"{asset.version}"', "Cache-Control": caching}
     if preconditions.is_known(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(b"", status_code=304, headers=headers)

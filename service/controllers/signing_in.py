@@ -12,6 +12,7 @@ from service.audit import Trail
 from service.controllers.requests import AnyRequest, json_response
 from service.controllers.trails import client_of, place_of, trail_of
 from service.documents.encoding import dump
+from service.errors import EmailUnverified
 from service.identity import accounts, challenges, second_factor
 from service.identity.proving import SIGN_IN, Prover
 from service.identity.sessions import Opened
@@ -68,8 +69,16 @@ def check_page(request: AnyRequest, mode: Mode) -> None:
 
 
 async def open_session(request: AnyRequest, user: User, mode: Mode) -> Opened:
-    """Open a session and note it, for answers that are not like `complete`'s; raises SessionEnded."""
+    """Open a session and note it, for answers that are not like `complete`'s.
+
+    Raises SessionEnded, EmailUnverified.
+    """
     state = request.app.state
+    if state.needs_verified_email and not user.is_email_verified:
+        raise EmailUnverified(
+            "Follow the link in the mail that was sent to this address",
+            hint="If it is lost, ask for a new password: that verifies the address too.",
+        )
     trail = trail_of(request)
     own = Trail(replace(trail.actor, kind="user", id=str(user.id), key_id=None), trail.ttl_s)
 

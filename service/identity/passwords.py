@@ -13,8 +13,8 @@ from service.audit import Trail
 from service.database import Database
 from service.errors import Contention, DocumentInvalid, LinkInvalid, Violation
 from service.identity import accounts, one_time
-from service.identity.confirmation import confirm
 from service.identity.lockout import Lockouts
+from service.identity.proving import Prover
 from service.identity.revocations import Revocations
 from service.identity.sessions import Sessions
 from service.identity.verification import VERIFICATION
@@ -46,7 +46,8 @@ class PasswordChanges:
         verifies the address. Raises PasswordAbsent, PasswordWrong, Locked, DocumentInvalid, Contention, Busy.
         """
         user = await accounts.get(user_id)
-        await confirm(self.passwords, self.lockouts, user, form.current_password, address)
+        prover = Prover(self.passwords, self.lockouts, trail, address)
+        await prover.confirm_password(user, form.current_password)
         if form.new_password == form.current_password:
             fault = Violation("This is the password that you have", "unchanged", "/new_password")
             raise DocumentInvalid("1 field is invalid", errors=[fault])

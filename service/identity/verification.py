@@ -15,9 +15,9 @@ from service.audit import Trail
 from service.database import Database
 from service.errors import DocumentInvalid, EmailVerified, LinkInvalid, Violation
 from service.identity import accounts, one_time
-from service.identity.confirmation import confirm
 from service.identity.lockout import Lockouts
 from service.identity.one_time import OneTime
+from service.identity.proving import Prover
 from service.identity.revocations import Revocations
 from service.mail.post import Post, lifetime
 from service.transactions import session
@@ -64,7 +64,8 @@ class Addresses:
         """
         self.post.links  # noqa: B018 - raises
         user = await accounts.get(user_id)
-        await confirm(self.passwords, self.lockouts, user, form.password, client)
+        prover = Prover(self.passwords, self.lockouts, trail, client)
+        await prover.confirm_password(user, form.password)
         key = accounts.email_key(form.email)
         if key == user.email_key:
             fault = Violation("This is the address that the account has", "unchanged", "/email")

@@ -44,6 +44,7 @@ async def test_whoever_has_an_account_can_sign_in_with_its_address_in_any_case(p
     assert accounts.view(user) == {
         "id": str(made.id),
         "email": "Root@example.com",
+        "is_email_verified": False,
         "name": "Root",
         "roles": ["admin", "editor"],
         "_version": 1,

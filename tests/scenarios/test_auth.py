@@ -33,6 +33,7 @@ async def test_whoever_registers_gets_an_account_without_roles(client: httpx.Asy
         "data": {
             "id": user["id"],
             "email": "Ann@example.com",
+            "is_email_verified": False,
             "name": "Ann",
             "roles": [],
             "_version": 1,
