@@ -11,7 +11,17 @@ SOURCES = sorted([*ROOT.glob("models/**/*.py"), *ROOT.glob("service/**/*.py")])
 
 PARTS: list[set[str]] = [
     {"errors"},
-    {"settings", "mongod", "strict_json", "drain", "logs", "deadline", "transactions"},
+    {
+        "settings",
+        "provider_settings",
+        "setting_kinds",
+        "mongod",
+        "strict_json",
+        "drain",
+        "logs",
+        "deadline",
+        "transactions",
+    },
     {"query"},
     {"schema", "access"},
     {

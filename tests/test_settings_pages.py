@@ -27,6 +27,8 @@ def kind(field: FieldInfo) -> str:
         return " or ".join(f"`{one}`" for one in alternatives)
     if get_origin(annotation) is tuple:
         return "list"
+    if get_origin(annotation) is dict:
+        return "mapping"
     word = KINDS.get(alternatives[0] if alternatives else annotation, "secret")
     return f"{word} {limits(field)}".strip()
 
@@ -46,7 +48,7 @@ def bound(one: Any) -> str:
 
 
 def default(field: FieldInfo) -> str:
-    return "" if field.default in (None, ()) else str(field.default)
+    return "" if field.default in (None, (), {}) else str(field.default)
 
 
 def row(name: str) -> str:

@@ -1,0 +1,177 @@
+"""The accounts of people whom providers speak for: found, made, linked, and never taken over."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from beanie import PydanticObjectId
+from pymongo.errors import DuplicateKeyError
+
+from models.base import utc_now
+from models.user import LinkedIdentity, User
+from service.audit import Trail
+from service.database import Database
+from service.errors import (
+    AccountExists,
+    Contention,
+    Forbidden,
+    IdentityTaken,
+    LastSignIn,
+    ProviderRefused,
+    RegistrationClosed,
+)
+from service.identity.accounts import email_key
+from service.identity.oidc.identities import Identity
+from service.transactions import session
+
+ATTEMPTS = 4
+"""How often an account is looked for again that somebody else has made meanwhile."""
+
+
+async def sign_in(
+    database: Database,
+    identity: Identity,
+    trail: Trail,
+    *,
+    registration_open: bool,
+    needs_verified_email: bool,
+) -> User:
+    """Give the account of an identity, made or linked when there is none; noted in the trail.
+
+    Whether an account may be made, and for an address that the provider has not verified, is for the operator
+    to say. A second factor is still to be asked for. Of any number of first sign-ins at once, one makes the
+    account and the others find it. Raises Forbidden for a disabled account, AccountExists,
+    RegistrationClosed, ProviderRefused.
+    """
+    may_make = registration_open, identity.is_email_verified or not needs_verified_email
+    work = partial(_find_or_make, identity, trail, may_make)
+    for _ in range(ATTEMPTS):
+        try:
+            user = await database.transaction(work)
+        except DuplicateKeyError:  # somebody else was quicker: what is there now decides
+            continue
+        if user.is_disabled:
+            details = {"provider": identity.provider, "reason": "disabled"}
+            await trail.note("sign_in.failed", "user", str(user.id), details)
+            raise Forbidden("This account is disabled")
+        own = Trail(replace(trail.actor, kind="user", id=str(user.id), key_id=None), trail.ttl_s)
+        await own.note("sign_in.succeeded", "user", str(user.id), {"provider": identity.provider})
+        return user
+    raise Contention
+
+
+async def link(database: Database, user_id: str, identity: Identity, trail: Trail) -> None:
+    """Add an identity to an account; raises IdentityTaken when it is another's, or the account has one."""
+
+    async def work() -> None:
+        if not await _add(user_id, identity, trail):
+            raise IdentityTaken("Your account is linked with this provider already")
+
+    try:
+        await database.transaction(work)
+    except DuplicateKeyError:
+        raise IdentityTaken from None
+
+
+async def unlink(database: Database, user_id: str, issuer: str, others: Iterable[str], trail: Trail) -> bool:
+    """Take an issuer's identity from an account; tells whether there was one. Raises LastSignIn.
+
+    A password, or an identity of one of the `others` (issuers), must be left to sign in with.
+    """
+    usable = {"$elemMatch": {"issuer": {"$in": [each for each in others if each != issuer]}}}
+    wanted = {"_id": PydanticObjectId(user_id), "identities.issuer": issuer}
+    ways = {"$or": [{"password_hash": {"$ne": None}}, {"identities": usable}]}
+    change = {
+        "$pull": {"identities": {"issuer": issuer}},
+        "$set": {"_updated_at": utc_now()},
+        "$inc": {"_version": 1},
+    }
+
+    async def work() -> bool:
+        users = User.get_motor_collection()
+        changed = await users.update_one({**wanted, **ways}, change, session=session())
+        if changed.matched_count:
+            await trail.note("identity.unlinked", "user", user_id, {"issuer": issuer})
+            return True
+        if await users.find_one(wanted, {"_id": 1}, session=session()) is not None:
+            raise LastSignIn
+        return False
+
+    return await database.transaction(work)
+
+
+async def linked(user_id: str) -> dict[str, Any]:
+    """Give when an account was linked with each issuer that it is linked with."""
+    found = await User.get_motor_collection().find_one({"_id": PydanticObjectId(user_id)}, {"identities": 1})
+    return {each["issuer"]: each["linked_at"] for each in (found or {}).get("identities", ())}
+
+
+async def _find_or_make(identity: Identity, trail: Trail, may_make: tuple[bool, bool]) -> User:
+    known = {"identities": {"$elemMatch": {"issuer": identity.issuer, "subject": identity.subject}}}
+    user = await User.find_one(known, session=session())
+    if user is not None:
+        return user
+    if identity.email is None:
+        raise ProviderRefused("The provider told no e-mail address, without which there can be no account")
+    present = await User.find_one({"email_key": email_key(identity.email)}, session=session())
+    if present is not None:
+        return await _claimed(present, identity, trail)
+    is_open, is_address_enough = may_make
+    if not is_open:
+        raise RegistrationClosed("Registration is closed; ask an administrator for an account")
+    if not is_address_enough:
+        raise ProviderRefused(
+            "The provider has not verified your e-mail address, which an account here needs"
+        )
+    return await _made(identity.email, identity, trail)
+
+
+async def _claimed(user: User, identity: Identity, trail: Trail) -> User:
+    """Link an account that has the identity's address, if both sides have verified it; raises AccountExists.
+
+    An account whose address nobody has verified may have been made by somebody else, who waits for its victim
+    to come by the provider (pre-hijacking); an identity with such an address may be anybody's.
+    """
+    is_same_person = identity.is_email_verified and user.is_email_verified
+    if not is_same_person or user.is_disabled or not await _add(str(user.id), identity, trail):
+        raise AccountExists(hint="Sign in to it as you did before, and link the provider there.")
+    return user
+
+
+async def _made(email: str, identity: Identity, trail: Trail) -> User:
+    user = User(
+        email=email,
+        email_key=email_key(email),
+        is_email_verified=identity.is_email_verified,
+        name=identity.name,
+        identities=[_linked(identity)],
+    )
+    await user.insert(session=session())
+    await trail.note("user.created", "user", str(user.id), {"provider": identity.provider})
+    return user
+
+
+async def _add(user_id: str, identity: Identity, trail: Trail) -> bool:
+    """Add an identity to an account that has none of its issuer; tells whether that was so."""
+    added = await User.get_motor_collection().update_one(
+        {
+            "_id": PydanticObjectId(user_id),
+            "is_disabled": False,
+            "identities.issuer": {"$ne": identity.issuer},
+        },
+        {
+            "$push": {"identities": _linked(identity).model_dump()},
+            "$set": {"_updated_at": utc_now()},
+            "$inc": {"_version": 1},
+        },
+        session=session(),
+    )
+    if added.matched_count:
+        details = {"provider": identity.provider, "issuer": identity.issuer, "subject": identity.subject}
+        await trail.note("identity.linked", "user", user_id, details)
+    return bool(added.matched_count)
+
+
+def _linked(identity: Identity) -> LinkedIdentity:
+    return LinkedIdentity(issuer=identity.issuer, subject=identity.subject, linked_at=utc_now())
