@@ -87,6 +87,13 @@ class UsersController(Controller):
         removed = await removal.remove(trail_of(request), user_id, fate, given.get("to"))
         return json_response(dump({"data": {"id": user_id, "documents": fate, "counts": removed.documents}}))
 
+    @delete("/{user_id:str}/second-factor")
+    async def remove_second_factor(self, request: AnyRequest, user_id: FromPath[str]) -> None:
+        """Take away the second factor of one account, whether it has one or not; its sessions end then."""
+        only_parameters(request)
+        await _users(request).remove_second_factor(trail_of(request), user_id)
+        await request.app.state.revocations.catch_up()
+
     @delete("/{user_id:str}/sessions", status_code=200)
     async def sign_user_out(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
         """End all sessions of one account."""

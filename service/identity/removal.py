@@ -12,7 +12,8 @@ from service import deadline
 from service.audit import Trail
 from service.database import Database
 from service.errors import ParameterInvalid, Violation
-from service.identity import users
+from service.identity import second_factor, users
+from service.identity.api_keys import ApiKeys
 from service.identity.ending import Ending
 from service.identity.revocations import INTERVAL_S, Revocations
 from service.registry import Collection, Registry
@@ -58,7 +59,7 @@ class Removal:
                 if changed:
                     counts[collection.name] = changed
         details = {"documents": fate, "heir": heir_id, "counts": counts}
-        await self.database.transaction(partial(_delete, trail, user_id, details))
+        await self.database.transaction(partial(self._delete, trail, user_id, details))
         return Removed(counts)
 
     async def owned(self, user_id: str) -> dict[str, int]:
@@ -70,6 +71,14 @@ class Removal:
             if number:
                 counts[collection.name] = number
         return counts
+
+    async def _delete(self, trail: Trail, user_id: str, details: Mapping[str, Any]) -> None:
+        present = await users.find(user_id)
+        await users.drop_tokens(user_id)
+        await second_factor.remove(user_id, trail)
+        await ApiKeys(self.database, self.revocations).delete_all(user_id)
+        await User.get_motor_collection().delete_one({"_id": present["_id"]}, session=session())
+        await trail.note("user.deleted", "user", user_id, details)
 
     async def _close(self, trail: Trail, user_id: str) -> None:
         present = await users.find(user_id)
@@ -104,10 +113,3 @@ async def _settle(collection: Collection, user_id: str, heir_id: str | None) -> 
         return int((await collection.documents.delete_many(owned)).deleted_count)
     given = {"$set": {"_owner": heir_id, "_updated_at": utc_now()}, "$inc": {"_version": 1}}
     return int((await collection.documents.update_many(owned, given)).modified_count)
-
-
-async def _delete(trail: Trail, user_id: str, details: Mapping[str, Any]) -> None:
-    present = await users.find(user_id)
-    await users.drop_tokens(user_id)
-    await User.get_motor_collection().delete_one({"_id": present["_id"]}, session=session())
-    await trail.note("user.deleted", "user", user_id, details)

@@ -20,7 +20,7 @@ from service.audit import Trail
 from service.database import Database
 from service.documents.preconditions import Expected
 from service.errors import DocumentNotFound, LastAdministrator
-from service.identity import accounts
+from service.identity import accounts, second_factor
 from service.identity.ending import Ending
 from service.identity.revocations import Revocations
 from service.listing import Listing
@@ -64,8 +64,13 @@ class Users:
     passwords: Passwords
 
     async def create(self, trail: Trail, form: NewUser) -> Mapping[str, Any]:
-        """Make an account; gives it as stored. Raises Duplicate naming the address, Busy."""
-        hashed = None if form.password is None else await self.passwords.hash(form.password)
+        """Make an account; gives it as stored.
+
+        Raises DocumentInvalid for a password that will not do, Duplicate naming the address, Busy.
+        """
+        hashed = None
+        if form.password is not None:
+            hashed = await self.passwords.hash_chosen(form.password, form.email, form.name)
         made = User(
             email=form.email,
             email_key=accounts.email_key(form.email),
@@ -138,8 +143,8 @@ class Users:
 
         Raises DocumentNotFound, DocumentInvalid for a password that will not do, Busy.
         """
-        form = bodies.read(ChosenPassword, {"password": password})
-        hashed = await self.passwords.hash(form.password)
+        user, form = await find(user_id), bodies.read(ChosenPassword, {"password": password})
+        hashed = await self.passwords.hash_chosen(form.password, user["email"], user.get("name"))
 
         async def store() -> None:
             present = await find(user_id)
@@ -180,6 +185,21 @@ class Users:
             return ended
 
         return await self.database.transaction(end)
+
+    async def remove_second_factor(self, trail: Trail, user_id: str) -> bool:
+        """Take a user's second factor away, as for a lost phone; tells whether there was one.
+
+        Whoever lost it may have lost more: all sessions end. Raises DocumentNotFound.
+        """
+
+        async def remove() -> bool:
+            await find(user_id)
+            was_there = await second_factor.remove(user_id, trail)
+            if was_there:
+                await self.sessions.end_all(user_id)
+            return was_there
+
+        return await self.database.transaction(remove)
 
 
 async def find(user_id: str) -> Mapping[str, Any]:

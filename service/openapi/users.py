@@ -192,6 +192,16 @@ def _users() -> list[Operation]:
         _removal(),
         Operation(
             method="delete",
+            path=f"{_PATH}/second-factor",
+            id="removeSecondFactor",
+            tag=_TAG,
+            summary="Take away the second factor of an account",
+            answers=(Answer(204, "It has none, and its sessions have ended if it had one."),),
+            failures=(*_GUARDED, DocumentNotFound),
+            parameters=(_ID,),
+        ),
+        Operation(
+            method="delete",
             path=f"{_PATH}/sessions",
             id="signUserOut",
             tag=_TAG,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import pyotp
 import pytest
 
 from service.identity import removal
@@ -131,6 +132,7 @@ async def test_a_taken_address_is_a_conflict(service: Service) -> None:
         ("GET", f"{USERS}/{ABSENT}"),
         ("PATCH", f"{USERS}/{ABSENT}"),
         ("DELETE", f"{USERS}/{ABSENT}?documents=keep"),
+        ("DELETE", f"{USERS}/{ABSENT}/second-factor"),
         ("DELETE", f"{USERS}/{ABSENT}/sessions"),
         ("GET", "/api/audit"),
     ],
@@ -149,6 +151,7 @@ async def test_an_absent_user_is_not_found(service: Service, user_id: str) -> No
         ("PATCH", f"{USERS}/{user_id}"),
         ("DELETE", f"{USERS}/{user_id}"),
         ("DELETE", f"{USERS}/{user_id}?documents=keep"),
+        ("DELETE", f"{USERS}/{user_id}/second-factor"),
         ("DELETE", f"{USERS}/{user_id}/sessions"),
     ):
         body: dict[str, Any] | None = {} if method == "PATCH" else None
@@ -266,6 +269,27 @@ async def test_an_administrator_signs_somebody_out_everywhere(service: Service) 
     assert "session.all_ended" in events(service, user["id"])
 
 
+async def enrolled(service: Service, headers: dict[str, str]) -> None:
+    begun = await service.client.post("/api/auth/second-factor", json={"password": PASSWORD}, headers=headers)
+    code = {"code": pyotp.TOTP(begun.json()["data"]["secret"]).now()}
+    confirmed = await service.client.post("/api/auth/second-factor/confirm", json=code, headers=headers)
+    assert confirmed.status_code == 200, confirmed.text
+
+
+async def test_an_administrator_takes_a_lost_second_factor_away(service: Service) -> None:
+    user = await made(service, password=PASSWORD)
+    address, admin = f"{USERS}/{user['id']}/second-factor", service.signed_in("admin")
+    assert (await service.client.delete(address, headers=admin)).status_code == 204
+    headers = await signed_in(service, user)
+    await enrolled(service, headers)
+    form = {"email": user["email"], "password": PASSWORD}
+    assert "second_factor" in (await service.client.post("/api/auth/login", json=form)).json()["data"]
+    assert (await service.client.delete(address, headers=admin)).status_code == 204
+    assert (await service.client.get("/api/profile", headers=headers)).status_code == 401
+    assert "access_token" in (await service.client.post("/api/auth/login", json=form)).json()["data"]
+    assert "second_factor.removed" in events(service, user["id"])
+
+
 @pytest.mark.parametrize("attempt", range(3))
 async def test_of_two_administrators_who_remove_each_other_one_stays(service: Service, attempt: int) -> None:
     del attempt
@@ -314,6 +338,9 @@ async def test_what_becomes_of_a_removed_users_documents_is_said(service: Servic
         (await service.client.post("/api/products", json=mug, headers=headers)).json()["data"]["id"]
         for _ in range(2)
     ]
+    key = {"name": "k", "scopes": ["products:read"]}
+    made_key = await service.client.post("/api/keys", json=key, headers=headers)
+    assert made_key.status_code == 201, made_key.text
     undecided = await service.client.delete(f"{USERS}/{user['id']}", headers=admin)
     assert (undecided.status_code, undecided.json()["detail"]) == (
         400,
@@ -331,6 +358,9 @@ async def test_what_becomes_of_a_removed_users_documents_is_said(service: Servic
     assert [each.status_code for each in left] == [404 if fate == "delete" else 200] * 2
     assert fate == "delete" or {each.json()["data"]["_owner"] for each in left} == {owner}
     assert stored(service, user) is None
+    assert service.database["_api_keys"].count_documents({"user_id": user["id"]}) == 0
+    bearer = {"Authorization": f"Bearer {made_key.json()['data']['key']}"}
+    assert (await service.client.get("/api/products", headers=bearer)).status_code == 401
     assert (await service.client.get("/api/profile", headers=headers)).status_code == 401
     assert (await service.client.get(f"{USERS}/{user['id']}", headers=admin)).status_code == 404
     assert events(service, user["id"])[-2:] == ["user.closed", "user.deleted"]

@@ -82,6 +82,23 @@ def sign_out(email: str, *, data: Path | None) -> None:
     group.run(data, work)
 
 
+@click.command("second-factor")
+@email_argument
+@click.option("--remove", "is_removed", is_flag=True, required=True, help="Take it away.")
+@data_option
+def take_second_factor(email: str, *, is_removed: bool, data: Path | None) -> None:
+    """Take away the second factor of somebody who lost it; all sessions end."""
+    del is_removed  # it is there to be said
+
+    async def work(administration: Administration) -> None:
+        user = await users.find_by_email(email)
+        trail = administration.trail
+        was_there = await administration.users.remove_second_factor(trail, str(user["_id"]))
+        click.echo(f"{user['email']} has {'no second factor any more' if was_there else 'no second factor'}.")
+
+    group.run(data, work)
+
+
 @click.command
 @email_argument
 @click.option(
