@@ -120,6 +120,7 @@ class Service:
     app: Litestar
     client: httpx.AsyncClient
     database: pymongo.database.Database[dict[str, Any]]
+    data: Path
 
     def signed_in(self, *roles: str) -> dict[str, str]:
         """Give the headers of a request by a user of their own, with roles."""
@@ -134,7 +135,7 @@ async def served(mongodb_uri: str) -> AsyncIterator[Service]:
     app = create_app(settings)
     with directory, pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
         async with opened(app), connect(app) as client:
-            yield Service(app, client, mongodb[settings.database])
+            yield Service(app, client, mongodb[settings.database], settings.data)
         mongodb.drop_database(settings.database)
 
 

@@ -13,7 +13,7 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from service.controllers.openapi import REVALIDATED, file_response
-from service.controllers.requests import AnyRequest, only_parameters
+from service.controllers.requests import AnyRequest
 from service.errors import RouteNotFound
 from service.guards import IGNORES_TOKEN
 from service.openapi.page import File
@@ -37,8 +37,7 @@ class MailPagesController(Controller):
 
     @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
     async def show(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-        """Give a page, or a file that it needs."""
-        only_parameters(request)
+        """Give a page, or a file that it needs; whatever a mail program has put behind the path."""
         if name not in FILES:
             raise RouteNotFound
         return file_response(request, FILES[name].read(), REVALIDATED)

@@ -1,0 +1,43 @@
+"""The pages that links in mails lead to."""
+
+import re
+
+import pytest
+
+from tests.mail.conftest import Town
+
+
+@pytest.mark.parametrize("name", ["reset-password", "verify-email"])
+async def test_a_page_is_there_under_our_policy_and_opening_it_changes_nothing(town: Town, name: str) -> None:
+    email, _ = await town.sign_up()
+    token = await town.mailbox.token(email)
+    tokens = town.database["_one_time_tokens"].count_documents({})
+    answer = await town.client.get(f"/auth/{name}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert re.search(r"<script(?! src)|<style| style=| on\w+=", answer.text) is None
+    for path in re.findall(r'(?:src|href)="([^"]+)"', answer.text):
+        assert (await town.client.get(f"/auth/{path}")).status_code == 200
+    assert town.database["_one_time_tokens"].count_documents({}) == tokens
+    assert (await town.post("/email/verify", {"token": token})).status_code == 204  # it is good still
+
+
+async def test_what_the_pages_call_is_there(town: Town) -> None:
+    for name, path in (("reset-password", "password/reset"), ("verify-email", "email/verify")):
+        page = (await town.client.get(f"/auth/{name}")).text
+        assert f'data-path="../api/auth/{path}"' in page
+        assert (await town.post(f"/{path}", {})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/auth/other", "/auth/page.py", "/auth/..%2fapp", "/auth/reset-password.html"]
+)
+async def test_there_is_no_other_page(town: Town, path: str) -> None:
+    assert (await town.client.get(path)).status_code == 404
+
+
+async def test_a_get_uses_no_link_up(town: Town) -> None:
+    for path in ("password/reset", "email/verify"):
+        assert (await town.client.get(f"/api/auth/{path}?token=abc")).status_code == 405
+    assert (await town.client.get("/auth/verify-email?utm_source=abc")).status_code == 200
