@@ -1,0 +1,429 @@
+"""The second factor, as its owner and those who have stolen the password meet it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pyotp
+import pytest
+import pytest_asyncio
+from argon2 import PasswordHasher
+from bson import ObjectId
+
+from models.user import User
+from service.access.passwords import Cost, Passwords
+from service.audit import OPERATOR, Trail
+from service.identity import second_factor
+from service.identity.second_factor import SecondFactors
+from service.identity.sessions import Client
+from tests.conftest import Service, served
+from tests.scenarios.identity import CHALLENGE, LOGIN, PROFILE, problem
+
+PATH, SECOND_STEP = "/api/auth/second-factor", "/api/auth/login/second-factor"
+PASSWORD = "plum tractor under seven moons"
+CHEAP = Cost(memory_kib=8, passes=1)
+HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+OFF = {"is_enabled": False, "enabled_at": None, "recovery_codes_left": 0}
+WRONG_CODE = {
+    "title": "The code is wrong, or was used already",
+    "status": 401,
+    "code": "auth.code_wrong",
+    "detail": "The code is wrong, or was used already",
+}
+ENDED = {
+    "title": "This sign-in has ended; begin again",
+    "status": 401,
+    "code": "auth.sign_in_expired",
+    "detail": "This sign-in has ended; begin again",
+}
+
+
+@dataclass
+class Clock:
+    """The time that codes are of, in seconds; each test begins long after the one before."""
+
+    now_s: float = 2_000_000_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+CLOCK = Clock()
+
+
+@dataclass
+class Owner:
+    """Somebody with an account, and perhaps with an authenticator app."""
+
+    service: Service
+    email: str = field(default_factory=lambda: f"{uuid4().hex[:12]}@example.com")
+    headers: dict[str, str] = field(default_factory=dict)
+    user_id: str = ""
+    totp: pyotp.TOTP | None = None
+    recovery_codes: list[str] = field(default_factory=list)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {"email": self.email, "password": PASSWORD}
+
+    async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        return await self.service.client.post(path, json=body, headers=self.headers | headers)
+
+    async def register(self) -> None:
+        user = User(email=self.email, email_key=self.email, password_hash=HASH)
+        await user.insert()
+        self.user_id = str(user.id)
+        session = await self.service.app.state.sessions.open(user, Client())
+        self.headers = {"Authorization": f"Bearer {session.access_token}"}
+
+    async def sign_in(self) -> None:
+        granted = (await self.service.client.post(LOGIN, json=self.credentials)).json()["data"]
+        self.headers = {"Authorization": f"Bearer {granted['access_token']}"}
+
+    async def enable(self) -> None:
+        factors = self.service.app.state.second_factors
+        user = await User.get(self.user_id)
+        self.totp = pyotp.TOTP((await factors.begin(user)).secret)
+        self.recovery_codes = await factors.confirm(self.user_id, self.code())
+        CLOCK.now_s += 60
+
+    def code(self, steps: int = 0) -> str:
+        assert self.totp is not None
+        return self.totp.at(CLOCK.now_s, counter_offset=steps)
+
+    def wrong_code(self) -> str:
+        near = {self.code(steps) for steps in (-1, 0, 1)}
+        return next(each for each in ("000000", "111111", "222222", "333333") if each not in near)
+
+    async def challenge(self) -> str:
+        answer = await self.service.client.post(LOGIN, json=self.credentials)
+        token: str = answer.json()["data"]["second_factor"]["token"]
+        return token
+
+    async def complete(self, token: str, code: str) -> httpx.Response:
+        return await self.service.client.post(SECOND_STEP, json={"token": token, "code": code})
+
+    def stored(self) -> Any:
+        return self.service.database["_second_factors"].find_one({"_id": self.user_id})
+
+    def noted(self) -> list[str]:
+        """Give what the audit log has of the second factor and of failures, in order."""
+        found = self.service.database["_audit"].find({"target.id": self.user_id}).sort("_id")
+        return [each["action"] for each in found if not each["action"].startswith("user.")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def service(mongodb_uri: str) -> AsyncIterator[Service]:
+    async with served(mongodb_uri) as service:
+        state = service.app.state
+        state.second_factors = SecondFactors(state.sealer, "Sheaf", CLOCK)
+        passwords, state.passwords = state.passwords, Passwords(2, cost=CHEAP)
+        yield service
+        state.passwords.close()
+        state.passwords = passwords
+
+
+@pytest.fixture
+async def ann(service: Service) -> Owner:
+    CLOCK.now_s += 3600
+    service.database["_lockouts"].delete_many({})
+    ann = Owner(service)
+    await ann.register()
+    return ann
+
+
+@pytest.fixture
+async def secured(ann: Owner) -> Owner:
+    """Give somebody whose second factor is in force."""
+    await ann.enable()
+    return ann
+
+
+# --- beginning
+
+
+async def test_what_was_begun_is_in_force_only_when_it_is_confirmed(ann: Owner) -> None:
+    begun = await ann.post(PATH, {"password": PASSWORD})
+    seed = begun.json()["data"]["secret"]
+    assert (begun.status_code, begun.headers["cache-control"]) == (201, "no-store")
+    assert begun.json() == {
+        "data": {
+            "secret": seed,
+            "uri": f"otpauth://totp/Sheaf:{ann.email.replace('@', '%40')}?secret={seed}&issuer=Sheaf",
+        }
+    }
+    assert len(seed) == 32
+    await ann.sign_in()
+    assert (await ann.service.client.get(PATH, headers=ann.headers)).json() == {"data": OFF}
+    ann.totp = pyotp.TOTP(seed)
+    confirmed = await ann.post(f"{PATH}/confirm", {"code": ann.code()})
+    codes = confirmed.json()["data"]["recovery_codes"]
+    assert (confirmed.status_code, confirmed.json()) == (200, {"data": {"recovery_codes": codes}})
+    assert (len(set(codes)), {len(code) for code in codes}) == (10, {19})
+    state = (await ann.service.client.get(PATH, headers=ann.headers)).json()["data"]
+    assert state == {"is_enabled": True, "enabled_at": state["enabled_at"], "recovery_codes_left": 10}
+    assert ann.noted() == ["second_factor.enabled"]
+
+
+async def test_a_factor_that_was_begun_anew_takes_no_code_of_the_earlier_seed(ann: Owner) -> None:
+    ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
+    await ann.post(PATH, {"password": PASSWORD})
+    assert problem(await ann.post(f"{PATH}/confirm", {"code": ann.code()})) == WRONG_CODE
+    assert ann.stored()["enabled_at"] is None
+
+
+async def test_a_factor_is_confirmed_within_an_hour_or_begun_again(ann: Owner) -> None:
+    ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
+    begun = ann.stored()
+    assert 3599 < (begun["expires_at"] - begun["_updated_at"]).total_seconds() <= 3600
+    factors = ann.service.database["_second_factors"]
+    factors.update_one({"_id": ann.user_id}, {"$set": {"expires_at": begun["_updated_at"]}})
+    answer = await ann.post(f"{PATH}/confirm", {"code": ann.code()})
+    assert (answer.status_code, problem(answer)["code"]) == (409, "second_factor.absent")
+    assert (ann.stored() or {"enabled_at": None})["enabled_at"] is None
+
+
+async def test_of_ten_confirmations_at_once_one_gives_codes(ann: Owner) -> None:
+    ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
+    answers = await asyncio.gather(*(ann.post(f"{PATH}/confirm", {"code": ann.code()}) for _ in range(10)))
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 409, 429}
+    assert ann.noted() == ["second_factor.enabled"]
+
+
+async def test_putting_it_in_force_ends_the_other_sessions(ann: Owner) -> None:
+    elsewhere = ann.headers
+    await ann.sign_in()
+    ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
+    await ann.post(f"{PATH}/confirm", {"code": ann.code()})
+    statuses = [
+        (await ann.service.client.get(PROFILE, headers=headers)).status_code
+        for headers in (elsewhere, ann.headers)
+    ]
+    assert statuses == [401, 200]
+
+
+@pytest.mark.parametrize("path", ["", "/confirm", "/recovery-codes", "/disable"])
+async def test_nobody_changes_a_second_factor_without_signing_in(service: Service, path: str) -> None:
+    answer = await service.client.post(PATH + path, json={"password": PASSWORD, "code": "123456"})
+    assert (answer.status_code, problem(answer)["code"]) == (401, "auth.required")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("", {}, 400, "document.invalid"),
+        ("", {"password": None}, 400, "document.invalid"),
+        ("", {"password": {"$ne": ""}}, 400, "document.invalid"),
+        ("", {"password": "wrong"}, 403, "password.wrong"),
+        ("", {"password": PASSWORD}, 409, "second_factor.present"),
+        ("/confirm", {"code": "123456"}, 409, "second_factor.present"),
+        ("/confirm", {"code": {"$gt": ""}}, 400, "document.invalid"),
+        *(
+            (path, body, status, code)
+            for path in ("/recovery-codes", "/disable")
+            for body, status, code in (
+                ({"code": "123456"}, 400, "document.invalid"),
+                ({"password": PASSWORD}, 400, "document.invalid"),
+                ({"password": PASSWORD, "code": 123456}, 400, "document.invalid"),
+                ({"password": "wrong", "code": "123456"}, 403, "password.wrong"),
+                ({"password": PASSWORD, "code": "12345"}, 401, "auth.code_wrong"),
+                ({"password": PASSWORD, "code": "aaaa-aaaa-aaaa-aaaa"}, 401, "auth.code_wrong"),
+            )
+        ),
+    ],
+)
+async def test_what_is_refused_changes_nothing(
+    secured: Owner, path: str, body: Any, status: int, code: str
+) -> None:
+    before = secured.stored()
+    answer = await secured.post(PATH + path, body)
+    assert (answer.status_code, problem(answer)["code"]) == (status, code)
+    assert secured.stored() == before
+
+
+@pytest.mark.parametrize("path", ["/confirm", "/recovery-codes", "/disable"])
+async def test_without_a_second_factor_there_is_nothing_to_change(ann: Owner, path: str) -> None:
+    body = {"code": "123456"} if path == "/confirm" else {"password": PASSWORD, "code": "123456"}
+    for _ in range(6):  # and nothing was guessed, so nothing locks
+        answer = await ann.post(PATH + path, body)
+        assert (answer.status_code, problem(answer)["code"]) == (409, "second_factor.absent")
+    assert ann.noted() == []
+
+
+# --- signing in
+
+
+async def test_signing_in_takes_two_steps(secured: Owner) -> None:
+    first = await secured.service.client.post(LOGIN, json=secured.credentials)
+    token = first.json()["data"]["second_factor"]["token"]
+    challenge = {"token": token, "methods": ["totp", "recovery_code"], "expires_in": 300}
+    assert (first.status_code, first.headers["cache-control"]) == (200, "no-store")
+    assert first.json() == {"data": {"second_factor": challenge}}
+    second = await secured.complete(token, secured.code())
+    assert (second.status_code, second.headers["cache-control"]) == (200, "no-store")
+    assert second.json()["data"]["user"]["id"] == secured.user_id
+    headers = {"Authorization": f"Bearer {second.json()['data']['access_token']}"}
+    assert (await secured.service.client.get(PROFILE, headers=headers)).status_code == 200
+    assert problem(await secured.complete(token, secured.code(1))) == ENDED
+
+
+async def test_the_token_of_the_first_step_is_no_access_token(secured: Owner) -> None:
+    headers = {"Authorization": f"Bearer {await secured.challenge()}"}
+    answer = await secured.service.client.get(PROFILE, headers=headers)
+    assert (answer.status_code, problem(answer)["code"]) == (401, "auth.token_invalid")
+
+
+@pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 200), (0, 200), (1, 200), (2, 401)])
+async def test_a_code_may_be_one_step_early_or_late(secured: Owner, steps: int, status: int) -> None:
+    CLOCK.now_s += 300
+    answer = await secured.complete(await secured.challenge(), secured.code(steps))
+    assert answer.status_code == status
+
+
+async def test_a_code_is_accepted_once_and_so_is_every_earlier_one(secured: Owner) -> None:
+    code, earlier = secured.code(), secured.code(-1)
+    assert (await secured.complete(await secured.challenge(), code)).status_code == 200
+    for again in (code, earlier):
+        answer = await secured.complete(await secured.challenge(), again)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, CHALLENGE)
+        assert problem(answer) == WRONG_CODE
+    assert (await secured.complete(await secured.challenge(), secured.code(1))).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["totp", "recovery_code"])
+async def test_of_twenty_uses_of_one_code_at_once_one_succeeds(secured: Owner, kind: str) -> None:
+    code = secured.code() if kind == "totp" else secured.recovery_codes[0]
+    tokens = [await secured.challenge() for _ in range(4)]
+    answers = await asyncio.gather(*(secured.complete(tokens[each % 4], code) for each in range(20)))
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 401, 429}
+
+
+async def test_a_recovery_code_is_for_one_use_however_it_is_typed(secured: Owner) -> None:
+    first, second = secured.recovery_codes[:2]
+    assert (await secured.complete(await secured.challenge(), first)).status_code == 200
+    assert problem(await secured.complete(await secured.challenge(), first)) == WRONG_CODE
+    typed = second.replace("-", " ").upper()
+    assert (await secured.complete(await secured.challenge(), typed)).status_code == 200
+    assert len(secured.stored()["recovery_codes"]) == 8
+    assert secured.noted() == [
+        "second_factor.recovery_code_used",
+        "sign_in.failed",
+        "second_factor.recovery_code_used",
+    ]
+
+
+async def test_of_a_hundred_wrong_codes_at_once_five_are_tried_and_then_none(secured: Owner) -> None:
+    tokens = [await secured.challenge() for _ in range(20)]
+    wrong = secured.wrong_code()
+    answers = await asyncio.gather(*(secured.complete(tokens[each % 20], wrong) for each in range(100)))
+    statuses = [answer.status_code for answer in answers]
+    assert (statuses.count(401), statuses.count(429)) == (100 - statuses.count(429), 95)
+    locked = await secured.complete(await secured.challenge(), secured.code())
+    assert (locked.status_code, problem(locked)["code"]) == (429, "auth.locked")
+    assert 55 < int(locked.headers["retry-after"]) <= 60
+    assert secured.noted().count("sign_in.failed") == 5
+    assert secured.noted().count("sign_in.locked") == 1
+    assert secured.noted()[-1] in {"sign_in.failed", "sign_in.locked"}
+
+
+async def test_the_token_of_the_first_step_is_for_five_tries(secured: Owner) -> None:
+    token = await secured.challenge()
+    for _ in range(5):
+        assert problem(await secured.complete(token, secured.wrong_code())) == WRONG_CODE
+    secured.service.database["_lockouts"].delete_many({})
+    assert problem(await secured.complete(token, secured.code())) == ENDED
+    assert (await secured.complete(await secured.challenge(), secured.code())).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("collection", "name", "change"),
+    [
+        ("_one_time_tokens", "user_id", {"$currentDate": {"expires_at": True}}),
+        ("_users", "_id", {"$set": {"password_hash": "another"}}),
+        ("_users", "_id", {"$inc": {"epoch": 1}}),
+        ("_users", "_id", {"$set": {"is_disabled": True}}),
+    ],
+    ids=["too late", "another password", "another epoch", "disabled"],
+)
+async def test_the_second_step_is_void_when_the_account_has_changed(
+    secured: Owner, collection: str, name: str, change: Any
+) -> None:
+    token = await secured.challenge()
+    of_ann = {name: secured.user_id if name == "user_id" else ObjectId(secured.user_id)}
+    assert secured.service.database[collection].update_many(of_ann, change).modified_count == 1
+    answer = await secured.complete(token, secured.code())
+    assert (answer.status_code, problem(answer)) == (401, ENDED)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"token": {"$regex": "."}, "code": "123456"},
+        {"token": "x", "code": {"$gt": ""}},
+        {"token": "x", "code": "123456", "mode": "cookie"},
+        {"token": "x" * 201, "code": "123456"},
+        {"token": "x", "code": "1" * 65},
+    ],
+)
+async def test_a_bad_second_step_is_refused_and_uses_nothing_up(secured: Owner, body: Any) -> None:
+    token = await secured.challenge()
+    answer = await secured.service.client.post(SECOND_STEP, json=body)
+    assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
+    assert (await secured.complete(token, secured.code())).status_code == 200
+
+
+async def test_a_token_that_was_never_given_is_like_one_that_is_used(service: Service) -> None:
+    answer = await service.client.post(SECOND_STEP, json={"token": "x", "code": "123456"})
+    assert (answer.status_code, problem(answer)) == (401, ENDED)
+
+
+# --- changing
+
+
+async def test_new_recovery_codes_make_the_earlier_ones_void(secured: Owner) -> None:
+    body = {"password": PASSWORD, "code": secured.code()}
+    answer = await secured.post(f"{PATH}/recovery-codes", body)
+    renewed = answer.json()["data"]["recovery_codes"]
+    assert (answer.status_code, len(set(renewed) | set(secured.recovery_codes))) == (200, 20)
+    assert problem(await secured.complete(await secured.challenge(), secured.recovery_codes[0])) == WRONG_CODE
+    assert (await secured.complete(await secured.challenge(), renewed[0])).status_code == 200
+    assert secured.noted()[:2] == ["second_factor.recovery_codes_renewed", "sign_in.failed"]
+
+
+async def test_when_it_is_off_signing_in_takes_one_step(secured: Owner) -> None:
+    token = await secured.challenge()
+    body = {"password": PASSWORD, "code": secured.recovery_codes[0]}
+    answer = await secured.post(f"{PATH}/disable", body)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert secured.stored() is None
+    assert problem(await secured.complete(token, secured.code())) == ENDED
+    await secured.sign_in()
+    assert secured.noted() == ["second_factor.disabled"]
+
+
+async def test_an_administrator_can_take_away_what_is_lost(secured: Owner) -> None:
+    trail = Trail(OPERATOR, 60)
+    assert [await second_factor.remove(secured.user_id, trail) for _ in range(2)] == [True, False]
+    await secured.sign_in()
+    assert secured.noted() == ["second_factor.removed"]
+
+
+async def test_neither_seed_nor_code_is_stored_or_shown_again(secured: Owner) -> None:
+    assert secured.totp is not None
+    secrets = [secured.totp.secret, *secured.recovery_codes]
+    secrets += [code.replace("-", "") for code in secured.recovery_codes]
+    await secured.complete(await secured.challenge(), secured.recovery_codes[0])
+    await secured.post(f"{PATH}/disable", {"password": PASSWORD, "code": secured.wrong_code()})
+    answers = [await secured.service.client.get(path, headers=secured.headers) for path in (PATH, PROFILE)]
+    database = secured.service.database
+    stored = [list(database[name].find()) for name in database.list_collection_names()]
+    seen = repr(stored) + "".join(answer.text for answer in answers)
+    assert not [each for each in secrets if each in seen]
