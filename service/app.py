@@ -34,6 +34,7 @@ from service.controllers.openapi import ContractController, DocsController
 from service.controllers.passwords import PasswordController
 from service.controllers.profile import ProfileController
 from service.controllers.queries import QueriesController
+from service.controllers.rules import RulesController
 from service.controllers.saved_queries import SavedQueriesController
 from service.controllers.second_factor import SecondFactorController
 from service.controllers.sessions import (
@@ -134,6 +135,7 @@ def create_app(settings: Settings) -> Litestar:
             ProfileController,
             QueriesController,
             RefreshController,
+            RulesController,
             SavedQueriesController,
             SecondFactorController,
             SessionController,

@@ -28,7 +28,7 @@ class NewKey(Form):
 class KeyChange(Form):
     """What may be changed about a key, as a merge patch."""
 
-    name: Name = ""
+    name: Name
 
 
 def expiry(form: NewKey, now: datetime) -> datetime | None:

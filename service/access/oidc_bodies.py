@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from service.access.bodies import Form
+from service.access.passwords import MAXIMUM_CHARACTERS
 
 MAXIMUM_CODE_CHARACTERS = 200
 VERIFIER_PATTERN = r"^[A-Za-z0-9._~-]{43,128}$"
@@ -13,3 +14,9 @@ class CodeExchange(Form):
 
     code: str = Field(max_length=MAXIMUM_CODE_CHARACTERS)
     code_verifier: str = Field(pattern=VERIFIER_PATTERN)
+
+
+class Linking(CodeExchange):
+    """The same, and the present password, unless the account has none: a link is a key to the account."""
+
+    password: str | None = Field(default=None, max_length=MAXIMUM_CHARACTERS)

@@ -18,6 +18,7 @@ from service.openapi import (
     passwords,
     patching,
     problems,
+    rules,
     second_factor,
     sessions,
     users,
@@ -63,7 +64,7 @@ class Visible:
         return self.collection.name, self.collection.uid, self.collection.version, self.verbs
 
 
-FIXED = (identity, sessions, second_factor, passwords, users, keys, definitions, batches)
+FIXED = (identity, sessions, second_factor, passwords, users, keys, definitions, rules, batches)
 """The modules that tell of what is always there, each by its `operations` and `schemas`."""
 
 

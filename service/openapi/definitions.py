@@ -3,10 +3,12 @@
 from typing import Any
 
 from service.access.rules import GROUPS, VERBS, WORDS
+from service.access.rules.words import MASKS, MAXIMUM_ALTERNATIVES
 from service.definitions.description import MEMBERS
 from service.definitions.indexes import MEMBERS as INDEX_MEMBERS
 from service.definitions.names import NAME
 from service.definitions.options import ID_TYPES
+from service.definitions.rule_tests import MAXIMUM_RULE_TESTS, RuleTest
 from service.errors import (
     CollectionChanged,
     CollectionExists,
@@ -52,8 +54,17 @@ _PARTS: dict[str, Schema] = {
     "schema": {"type": "object", "description": "JSON Schema 2020-12 of the documents, for an object."},
     "rules": {
         "type": "object",
-        "description": "Who may do what: a word or a list of them for each of "
-        f"{', '.join((*GROUPS, *VERBS))}. The words are {', '.join(WORDS)} and `role:…`.",
+        "description": "Who may do what: an alternative or a list of them for each of "
+        f"{', '.join((*GROUPS, *VERBS))}. An alternative is one of the words {', '.join(WORDS)} and "
+        "`role:…`, or an object.",
+        "propertyNames": {"enum": [*GROUPS, *VERBS]},
+        "additionalProperties": reference("Rule"),
+    },
+    "rule_tests": {
+        "type": "array",
+        "maxItems": MAXIMUM_RULE_TESTS,
+        "description": "Who may do what in examples: a definition whose rules decide otherwise is refused.",
+        "items": reference("RuleTest"),
     },
     "indexes": {
         "type": "array",
@@ -84,6 +95,7 @@ def schemas() -> dict[str, Schema]:
     read = {"name": name, **parts, **kept}
     told = {"name": name, **parts}
     return {
+        **_rules(),
         "Definition": {"type": "object", "required": list(read), "properties": read},
         "NewDefinition": {
             "type": "object",
@@ -102,6 +114,43 @@ def schemas() -> dict[str, Schema]:
             "type": "object",
             "required": ["name", "documents_deleted"],
             "properties": {"name": name, "documents_deleted": {"type": "integer", "minimum": 0}},
+        },
+    }
+
+
+def _rules() -> dict[str, Schema]:
+    """Give the schemas of one verb's rule, of an alternative, and of a test."""
+    condition: Schema = {"type": "object", "minProperties": 1}
+    paths: Schema = {"type": "array", "items": {"type": "string"}}
+    alternative: Schema = {
+        "type": "object",
+        "required": ["role"],
+        "properties": {
+            "role": {"type": "string", "description": f"One of {', '.join(WORDS)}, or a role's name."},
+            "where": {**condition, "description": "Which documents, of those that are there."},
+            "check": {**condition, "description": "What the result of a write has to fulfil."},
+            "set": {"type": "object", "minProperties": 1, "description": "Fields that a write sets."},
+            "fields": {
+                "description": "What may be read, or written: a list of paths, or `only` or `except` these.",
+                "anyOf": [
+                    paths,
+                    *({"type": "object", "required": [word], "properties": {word: paths}} for word in MASKS),
+                ],
+            },
+        },
+        "additionalProperties": False,
+    }
+    several: Schema = {"type": "array", "minItems": 1, "maxItems": MAXIMUM_ALTERNATIVES}
+    named = reference("RuleAlternative")
+    tested: dict[str, Schema] = {field.alias or name: {} for name, field in RuleTest.model_fields.items()}
+    return {
+        "Rule": {"anyOf": [named, {**several, "items": named}]},
+        "RuleAlternative": {"anyOf": [{"type": "string"}, alternative]},
+        "RuleTest": {
+            "type": "object",
+            "required": ["verb", "expect"],
+            "properties": {**tested, "verb": {"enum": list(VERBS)}, "expect": {"enum": ["allow", "deny"]}},
+            "additionalProperties": False,
         },
     }
 

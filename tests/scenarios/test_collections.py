@@ -35,11 +35,15 @@ async def test_a_created_collection_is_at_once_an_api(
     assert answer.json() == {
         "data": {
             **FILMS,
+            "rule_tests": [],
             "options": {},
             "queries": {},
             "source": "runtime",
             "count": 0,
-            "warnings": [],
+            "warnings": [
+                "Any signed-in user may update every document.",
+                "Any signed-in user may delete every document.",
+            ],
             "_version": 1,
         }
     }

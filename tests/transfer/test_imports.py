@@ -69,6 +69,7 @@ async def test_a_file_becomes_a_collection_that_is_open_to_everybody(registry: R
         "indexes": [],
         "options": {},
         "queries": {},
+        "rule_tests": [],
     }
     ids = [each["_id"] async for each in outcome.collection.documents.find({}, {"_id": 1})]
     assert began.replace(microsecond=0) <= min(ids).generation_time <= utc_now()
