@@ -13,7 +13,7 @@ from service.errors import Failure, Forbidden, RequestInvalid, SignInRequired
 from service.registry import Registry
 
 IGNORES_TOKEN = "ignores_token"  # noqa: S105  # the name of a handler's option, not a secret
-"""Handlers with this option take a caller with a bad token for an anonymous one, as for signing in."""
+"""Handlers with this option, such as signing in, take who has a bad token, or an API key, for nobody."""
 
 TAKES_KEY = "takes_key"
 """Handlers' functions with this attribute heed an `Idempotency-Key`, or have nothing to do twice."""
@@ -65,7 +65,10 @@ class KeyMayCall:
     async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Raise Forbidden for an API key on an endpoint that is not for keys, or not in its scopes."""
         caller = principal(connection)
-        if caller.kind != "key" or handler.opt.get(IGNORES_TOKEN):
+        if caller.kind != "key":
+            return
+        if handler.opt.get(IGNORES_TOKEN):
+            connection.scope["state"]["principal"] = ANONYMOUS
             return
         area = handler.opt.get(FOR_API_KEYS)
         if area is None:

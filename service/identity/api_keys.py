@@ -96,9 +96,7 @@ class ApiKeys:
     async def change(
         self, trail: Trail, key_id: str, owner_id: str | None, form: KeyChange
     ) -> Mapping[str, Any]:
-        """Rename a key, if the form says so; gives it as stored then. Raises KeyNotFound."""
-        if not form.model_fields_set:
-            return await self.find(key_id, owner_id)
+        """Rename a key; gives it as stored then. Raises KeyNotFound."""
 
         async def change() -> Mapping[str, Any]:
             changed = await _keys().find_one_and_update(

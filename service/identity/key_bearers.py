@@ -108,7 +108,10 @@ class KeyBearers:
         return None
 
     def _is_revoked(self, known: _Known) -> bool:
-        return known.principal is not None and self._revocations.covers(known.principal)
+        """Tell whether it may have changed; a worker that does not hear of changes remembers nothing."""
+        if known.principal is None:
+            return False
+        return not self._revocations.is_current or self._revocations.covers(known.principal)
 
     async def _look_up(self, key: KeyText, address: str | None) -> _Known:
         """Read the key and its owner. Reads begin after the call, so that no earlier change is missed."""

@@ -1,0 +1,410 @@
+"""Using API keys: within their scopes, never beyond their owner, no longer than either lasts."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from service.app import create_app
+from service.errors import TokenInvalid
+from service.guards import FOR_API_KEYS, IGNORES_TOKEN
+from service.identity.key_bearers import MAXIMUM_REMEMBERED, KeyBearers
+from service.identity.revocations import BOUND_S, Revocations
+from tests.api_keys.conftest import KEYS, Keyring, using
+from tests.conftest import connect, settings_of
+from tests.scenarios.identity import INVALID_TOKEN, problem
+
+MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen"}
+OPEN = {"read": "anyone", "write": "user"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shop(keyring: Keyring) -> str:
+    """Make the collections: of mugs, open to all who are signed in, and of notes that refer to mugs."""
+    root = keyring.person("admin")
+    queries = {"cheap": {"pipeline": [{"match": {"price": {"lt": 5}}}]}}
+    notes = {"type": "object", "properties": {"mug": {"type": "string", "x-collection": "mugs"}}}
+    for body in (
+        {
+            "name": "mugs",
+            "schema": {"type": "object", "properties": {"price": {"type": "number"}}},
+            "rules": OPEN,
+        },
+        {"name": "notes", "schema": notes, "rules": OPEN},
+        {"name": "plans", "schema": {"type": "object"}, "rules": {"read": "role:editor", "write": "owner"}},
+    ):
+        body["queries"] = queries if body["name"] == "mugs" else {}
+        answer = await keyring.client.post("/api/collections", json=body, headers=root.headers)
+        assert answer.status_code == 201, answer.text
+    made = await keyring.client.post("/api/mugs", json={"price": 1}, headers=root.headers)
+    return str(made.json()["data"]["id"])
+
+
+# --- who asks
+
+
+async def test_a_key_acts_as_its_owner_with_the_owners_rights_of_this_moment(
+    keyring: Keyring, shop: str
+) -> None:
+    del shop
+    ann = keyring.person()
+    headers = await keyring.key(ann, "plans:*")
+    made = await keyring.client.post("/api/plans", json={"a": 1}, headers=headers)
+    assert made.status_code == 201
+    stored = keyring.service.database["plans"].find_one({"a": 1})
+    assert stored is not None
+    assert stored["_owner"] == ann.id
+    refused = await keyring.client.get("/api/plans", headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (403, "access.denied")
+    root = keyring.person("admin")
+    for roles, status in ((["editor"], 200), ([], 403)):
+        change = {"roles": roles}
+        await keyring.client.patch(f"/api/users/{ann.id}", json=change, headers=root.headers)
+        assert (await keyring.client.get("/api/plans", headers=headers)).status_code == status
+    await keyring.client.patch(f"/api/users/{ann.id}", json={"is_disabled": True}, headers=root.headers)
+    assert (await keyring.client.get("/api/plans", headers=headers)).status_code == 401
+
+
+async def test_what_is_no_key_is_refused_also_where_none_is_needed(keyring: Keyring, shop: str) -> None:
+    del shop
+    made = await keyring.make(keyring.person(), "*:read")
+    key = made["key"]
+    other = (await keyring.make(keyring.person(), "*:read"))["key"]
+    wrong = [
+        "sheaf_",
+        f"{key}x",
+        key[:-1],
+        key.swapcase(),
+        key.replace(made["id"], "0" * 16),
+        f"{key[:23]}{other[23:]}",
+        f"{key} {key}",
+        f"{key[:40]}{'0' if key[40] != '0' else '1'}{key[41:]}",
+    ]
+    for text in wrong:
+        answer = await keyring.client.get("/api/mugs", headers={"Authorization": f"Bearer {text}"})
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, INVALID_TOKEN)
+        assert problem(answer)["code"] == "auth.token_invalid"
+    for name in ("X-API-Key", "Api-Key"):
+        assert (await keyring.client.post("/api/mugs", json={}, headers={name: key})).status_code == 401
+    assert (await keyring.client.get("/api/mugs", headers=using(made))).status_code == 200
+    live = await keyring.client.get("/api/health/live", headers={"Authorization": "Bearer sheaf_x"})
+    assert live.status_code == 200
+
+
+async def test_a_key_with_another_secret_than_its_own_opens_nothing(keyring: Keyring) -> None:
+    ann = keyring.person("admin")
+    made = await keyring.make(ann, "*:*")
+    await keyring.client.get("/api/products", headers=using(made))
+    keys = keyring.service.database["_api_keys"]
+    other = await keyring.make(ann, "*:read")
+    keys.update_one({"_id": other["id"]}, {"$set": {"hash": "0" * 64}})
+    assert (await keyring.client.get("/api/products", headers=using(other))).status_code == 401
+
+
+async def test_a_key_ends_to_the_moment(keyring: Keyring, shop: str) -> None:
+    del shop
+    made = await keyring.make(keyring.person(), "*:read", expires_in_s=3600)
+    assert (await keyring.client.get("/api/mugs", headers=using(made))).status_code == 200
+    end = datetime.now(UTC) + timedelta(seconds=0.4)
+    keys = keyring.service.database["_api_keys"]
+    other = await keyring.make(keyring.person(), "*:read", expires_in_s=3600)
+    keys.update_one({"_id": other["id"]}, {"$set": {"expires_at": end}})
+    statuses = set()
+    while datetime.now(UTC) < end + timedelta(seconds=0.1):
+        before = datetime.now(UTC) < end - timedelta(seconds=0.05)
+        answer = await keyring.client.get("/api/mugs", headers=using(other))
+        if before or datetime.now(UTC) > end:
+            statuses.add((before, answer.status_code))
+        await asyncio.sleep(0.02)
+    assert (True, 200) in statuses
+    assert statuses <= {(True, 200), (False, 401), (False, 200)}
+    ended = await keyring.client.get("/api/mugs", headers=using(other))
+    assert problem(ended)["detail"] in {"The API key has expired", "The API key is not valid"}
+
+
+# --- scopes
+
+ALL = {
+    "list": ("GET", "/api/mugs", None),
+    "query": ("POST", "/api/mugs/query", {}),
+    "saved queries": ("GET", "/api/mugs/queries", None),
+    "saved query": ("GET", "/api/mugs/queries/cheap", None),
+    "get": ("GET", "/api/mugs/{id}", None),
+    "head": ("HEAD", "/api/mugs/{id}", None),
+    "create": ("POST", "/api/mugs", {"price": 2}),
+    "create many": ("POST", "/api/mugs", [{"price": 2}]),
+    "replace": ("PUT", "/api/mugs/{id}", {"price": 2}),
+    "patch": ("PATCH", "/api/mugs/{id}", {"price": 2}),
+    "delete": ("DELETE", "/api/mugs/{id}", None),
+    "change many": ("PATCH", "/api/mugs?filter[price]=1&max_affected=9", {"price": 2}),
+    "delete many": ("DELETE", "/api/mugs?filter[price]=1&max_affected=9", None),
+    "batched create": ("POST", "/api/batch", [{"op": "create", "collection": "mugs", "document": {}}]),
+    "batched patch": (
+        "POST",
+        "/api/batch",
+        [{"op": "patch", "collection": "mugs", "id": "{id}", "patch": {}}],
+    ),
+    "batched delete": ("POST", "/api/batch", [{"op": "delete", "collection": "mugs", "id": "{id}"}]),
+}
+OF_LIST = {"list", "query", "saved queries", "saved query"}
+OF_GET = {"get", "head"}
+SCOPED: dict[tuple[str, ...], set[str]] = {
+    ("notes:*", "collections:*", "audit:*"): set(),
+    ("mug:*", "mugss:*", "*:watch"): set(),
+    ("mugs:list",): OF_LIST,
+    ("*:get",): OF_GET,
+    ("mugs:read",): OF_LIST | OF_GET,
+    ("mugs:create",): {"create", "create many", "batched create"},
+}
+
+
+async def ask(keyring: Keyring, headers: dict[str, str], name: str, mug: str) -> int:
+    method, path, body = ALL[name]
+    if path == "/api/batch":
+        operations = [
+            {member: mug if value == "{id}" else value for member, value in operation.items()}
+            for operation in body
+        ]
+        body = {"atomic": True, "operations": operations}
+    answer = await keyring.client.request(method, path.replace("{id}", mug), json=body, headers=headers)
+    return answer.status_code
+
+
+@pytest.mark.parametrize("scopes", SCOPED, ids=str)
+async def test_by_no_path_does_a_key_more_than_its_scopes_say(
+    keyring: Keyring, shop: str, scopes: tuple[str, ...]
+) -> None:
+    for person in (keyring.person(), keyring.person("admin")):
+        headers = await keyring.key(person, *scopes)
+        before = keyring.stored()
+        refused = {name: await ask(keyring, headers, name, shop) for name in ALL.keys() - SCOPED[scopes]}
+        assert set(refused.values()) == {403}, refused
+        assert keyring.stored() == before
+        for name in SCOPED[scopes]:
+            assert await ask(keyring, headers, name, shop) in {200, 201}, name
+
+
+async def test_a_refusal_names_the_scope_that_is_missing(keyring: Keyring, shop: str) -> None:
+    headers = await keyring.key(keyring.person(), "mugs:read")
+    answer = await keyring.client.delete(f"/api/mugs/{shop}", headers=headers)
+    assert problem(answer) == {
+        "title": "You may not do this",
+        "status": 403,
+        "code": "access.denied",
+        "detail": "The API key does not have the scope `mugs:delete`",
+        "hint": "Make a key that has it.",
+    }
+
+
+async def test_references_are_followed_within_the_scopes_only(keyring: Keyring, shop: str) -> None:
+    ann = keyring.person()
+    note = await keyring.client.post("/api/notes", json={"mug": shop}, headers=ann.headers)
+    path = f"/api/notes/{note.json()['data']['id']}?expand=mug"
+    for scopes, status in ((("notes:read",), 403), (("notes:read", "mugs:get"), 200)):
+        answer = await keyring.client.get(path, headers=await keyring.key(ann, *scopes))
+        assert answer.status_code == status
+
+
+async def test_the_contract_shows_a_key_what_its_scopes_let_it_do(keyring: Keyring, shop: str) -> None:
+    del shop
+    ann = keyring.person()
+    seen = {}
+    for scope in ("mugs:list", "notes:get"):
+        contract = await keyring.client.get("/api/openapi.json", headers=await keyring.key(ann, scope))
+        seen[scope] = {
+            path for path in contract.json()["paths"] if path.startswith(("/api/mugs", "/api/notes"))
+        }
+    assert seen == {
+        "mugs:list": {"/api/mugs", "/api/mugs/query", "/api/mugs/queries", "/api/mugs/queries/cheap"},
+        "notes:get": {"/api/notes/{id}"},
+    }
+
+
+# --- what is not documents
+
+
+async def test_every_endpoint_that_is_not_for_keys_refuses_them(keyring: Keyring) -> None:
+    headers = await keyring.key(keyring.person("admin"), "*:*")
+    before = keyring.stored()
+    statuses = {}
+    for route in keyring.service.app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if handler.opt.get(IGNORES_TOKEN) or handler.opt.get(FOR_API_KEYS) is True:
+                continue
+            path = re.sub(r"\{\w+:\w+\}", "x", route.path)
+            for method in handler.http_methods - {"OPTIONS"}:
+                answer = await keyring.client.request(method, path, json={}, headers=headers)
+                statuses[method, route.path] = answer.status_code
+    assert len(statuses) > 20
+    assert {asked: status for asked, status in statuses.items() if status != 403} == {}
+    assert keyring.stored() == before
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "reading", "writing"),
+    [
+        ("admin", "collections:read", 200, 403),
+        ("admin", "collections:write", 403, 400),
+        ("admin", "collections:*", 200, 400),
+        ("admin", "*:*", 403, 403),
+        ("editor", "collections:*", 403, 403),
+    ],
+)
+async def test_definitions_are_open_to_administrators_keys_with_the_scope(
+    keyring: Keyring, role: str, scope: str, reading: int, writing: int
+) -> None:
+    headers = await keyring.key(keyring.person(role), scope)
+    assert (await keyring.client.get("/api/collections", headers=headers)).status_code == reading
+    answer = await keyring.client.post("/api/collections", json={"name": "Wrong"}, headers=headers)
+    assert answer.status_code == writing
+
+
+async def test_the_audit_log_is_open_to_administrators_keys_with_the_scope(keyring: Keyring) -> None:
+    for role, scope, status in (
+        ("admin", "audit:read", 200),
+        ("admin", "*:*", 403),
+        ("x", "audit:read", 403),
+    ):
+        headers = await keyring.key(keyring.person(role), scope)
+        assert (await keyring.client.get("/api/audit", headers=headers)).status_code == status
+
+
+async def test_two_keys_of_one_user_have_idempotency_keys_of_their_own(keyring: Keyring, shop: str) -> None:
+    del shop
+    ann = keyring.person()
+    again = {"Idempotency-Key": "the-same-key"}
+    callers = [ann.headers, await keyring.key(ann, "mugs:create"), await keyring.key(ann, "*:create")]
+    ids = set()
+    for _ in range(2):
+        for headers in callers:
+            made = await keyring.client.post("/api/mugs", json={"price": 3}, headers=headers | again)
+            assert made.status_code == 201, made.text
+            ids.add(made.json()["data"]["id"])
+    assert len(ids) == 3
+
+
+async def test_what_a_key_does_is_noted_as_done_by_it(keyring: Keyring) -> None:
+    root = keyring.person("admin")
+    made = await keyring.make(root, "collections:write")
+    body = {"name": "by-key", "schema": {"type": "object"}}
+    assert (await keyring.client.post("/api/collections", json=body, headers=using(made))).status_code == 201
+    event = keyring.service.database["_audit"].find_one({"target.id": "by-key"})
+    assert event is not None
+    assert event["actor"] == {"kind": "key", "id": root.id, "key_id": made["id"]}
+
+
+# --- what it costs
+
+
+@asynccontextmanager
+async def profiled(keyring: Keyring) -> AsyncIterator[list[str]]:
+    """Give a list that has, afterwards, the operation of each command on keys meanwhile."""
+    database = keyring.service.database
+    database.command("profile", 2)
+    seen: list[str] = []
+    try:
+        yield seen
+    finally:
+        database.command("profile", 0)
+        found = database["system.profile"].find({"ns": f"{database.name}._api_keys"})
+        seen += [each["op"] for each in found]
+        database["system.profile"].drop()
+
+
+async def test_a_key_is_looked_up_once_and_its_use_noted_once(keyring: Keyring, shop: str) -> None:
+    del shop
+    made = await keyring.make(keyring.person(), "mugs:list")
+    async with profiled(keyring) as seen:
+        for _ in range(3):
+            answers = await asyncio.gather(
+                *(keyring.client.get("/api/mugs", headers=using(made)) for _ in range(20))
+            )
+            assert {answer.status_code for answer in answers} == {200}
+        await asyncio.sleep(0.1)
+    assert sorted(seen) == ["query", "update"]
+    stored = keyring.service.database["_api_keys"].find_one({"_id": made["id"]})
+    assert stored is not None
+    assert stored["last_used_address"] == "127.0.0.1"
+    assert stored["_version"] == 1
+
+
+async def test_a_flood_of_wrong_keys_costs_few_queries(keyring: Keyring) -> None:
+    made = await keyring.make(keyring.person(), "*:read")
+    keyring.service.database["_api_keys"].delete_one({"_id": made["id"]})
+    bearers: KeyBearers = keyring.service.app.state.key_bearers
+    async with profiled(keyring) as seen:
+        for _ in range(3):
+            answers = await asyncio.gather(
+                *(bearers.read(made["key"], None) for _ in range(100)), return_exceptions=True
+            )
+            assert {type(answer) for answer in answers} == {TokenInvalid}
+        cut = made["key"][:-1] + ("a" if made["key"][-1] != "a" else "b")
+        with pytest.raises(TokenInvalid):
+            await bearers.read(cut, None)
+    assert seen == ["query"]
+
+
+async def test_what_is_remembered_is_bounded(keyring: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.identity.key_bearers.MAXIMUM_REMEMBERED", 2)
+    assert MAXIMUM_REMEMBERED == 4096
+    ann = keyring.person()
+    state = keyring.service.app.state
+    bearers = KeyBearers(state.database, state.revocations)
+    for _ in range(4):
+        made = await keyring.make(ann, "*:read")
+        assert (await bearers.read(made["key"], None)).id == ann.id
+    assert len(bearers._known) == 2
+
+
+# --- other workers, and a database that is away
+
+
+async def test_another_worker_hears_of_a_change_within_the_bound(keyring: Keyring) -> None:
+    database = keyring.service.app.state.database
+    ann, root = keyring.person("editor"), keyring.person("admin")
+    made = await keyring.make(ann, "*:read")
+    revocations = Revocations(900)
+    bearers = KeyBearers(database, revocations)
+
+    async def roles() -> frozenset[str] | None:
+        try:
+            return (await bearers.read(made["key"], None)).roles
+        except TokenInvalid:
+            return None
+
+    async def becomes(expected: set[str] | None) -> None:
+        async with asyncio.timeout(BOUND_S):
+            while await roles() != expected:  # noqa: ASYNC110  # another worker has no event to wait for
+                await asyncio.sleep(0.01)
+
+    async with revocations.following(database):
+        assert await revocations.wait_until_loaded(BOUND_S)
+        assert await roles() == {"editor"}
+        change = {"roles": ["author"]}
+        changed = await keyring.client.patch(f"/api/users/{ann.id}", json=change, headers=root.headers)
+        assert changed.status_code == 200
+        await becomes({"author"})
+        revoked = await keyring.client.delete(f"{KEYS}/{made['id']}", headers=root.headers)
+        assert revoked.status_code == 204
+        await becomes(None)
+
+
+async def test_without_the_database_a_key_that_is_not_known_is_not_called_wrong(
+    keyring: Keyring, tmp_path: Path
+) -> None:
+    made = await keyring.make(keyring.person(), "*:read")
+    settings = settings_of("mongodb://127.0.0.1:1", tmp_path)
+    away = create_app(settings.model_copy(update={"database_timeout_s": 0.1, "operation_timeout_s": 0.1}))
+    async with connect(away) as client:
+        answer = await client.get("/api/products", headers=using(made))
+        assert (answer.status_code, answer.json()["code"]) == (503, "database.unavailable")
+        assert answer.headers["retry-after"]
+        live = await client.get("/api/health/live", headers=using(made))
+        assert live.status_code == 200
+    away.state.database.close()
