@@ -54,7 +54,7 @@ class _Computation:
         self._present = present
         self._change = change
         self._before = encoding.as_json(collection, present)
-        self._concealed = Concealed(self._before, agreed.mask(present))
+        self._concealed = Concealed(self._before, collection.description.schema.root, agreed.mask(present))
         self._asked: dict[int, dict[str, Any]] = {}
 
     def beyond(self, grant: Grant) -> tuple[tuple[str, ...], ...]:

@@ -8,21 +8,31 @@ what comes of a change nor how long it takes depends on what they stand for.
 import json
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from service.documents import encoding
+from service.documents.body import SYSTEM_NAMES
 from service.errors import PatchConflict
+from service.query.fields import Field
 from service.query.masks import Mask
+from service.schema.encoding import member
+
+_NOTHING: Final = object()
+_FREE = Field()
 
 
 class Concealed:
-    """A document as JSON, `document`, with stand-ins for what a mask leaves out."""
+    """A document as JSON, `document`, with stand-ins for what a mask leaves out of it, there or not.
 
-    def __init__(self, document: dict[str, Any], mask: Mask) -> None:
+    `root` is the Field of the document: what is not there and might be has a stand-in too, or who takes it
+    away would hear whether it was there.
+    """
+
+    def __init__(self, document: dict[str, Any], root: Field, mask: Mask) -> None:
         self.mask = mask
         self._values: dict[str, Any] = {}
         self._secret = "" if mask.shows_all else secrets.token_hex(16)
-        self.document: dict[str, Any] = document if mask.shows_all else self._members(document, mask)
+        self.document: dict[str, Any] = document if mask.shows_all else self._members(document, root, mask)
 
     def carried(self, result: dict[str, Any]) -> dict[str, Any]:
         """Give a result in which the elements of arrays that were replaced as a whole keep what is not seen.
@@ -51,23 +61,31 @@ class Concealed:
         self._values[text] = value
         return text
 
-    def _members(self, members: dict[str, Any], mask: Mask) -> dict[str, Any]:
-        return {name: self._value(part, mask.of(name)) for name, part in members.items()}
+    def _members(self, members: dict[str, Any], field: Field, mask: Mask) -> dict[str, Any]:
+        concealed = {
+            name: self._value(part, member(field, name), mask.of(name)) for name, part in members.items()
+        }
+        for name in dict.fromkeys((*field.fields, *mask.members)):
+            if name not in members and mask.of(name).hides_all and name not in SYSTEM_NAMES:
+                concealed[name] = self._stand_in(_NOTHING)
+        return concealed
 
-    def _value(self, value: Any, mask: Mask) -> Any:
+    def _value(self, value: Any, field: Field | None, mask: Mask) -> Any:
         if mask.shows_all:
             return value
         if not mask.hides_all and isinstance(value, dict):
-            return self._members(value, mask)
+            return self._members(value, field or _FREE, mask)
         if not mask.hides_all and isinstance(value, list):
-            return [self._value(each, mask) for each in value]
+            return [self._value(each, None if field is None else field.items, mask) for each in value]
         return value if mask.rest else self._stand_in(value)
 
     def _restored(self, value: Any, mask: Mask) -> Any:
         if isinstance(value, dict):
-            return {name: self._restored(part, mask.of(name)) for name, part in value.items()}
+            parts = ((name, self._restored(part, mask.of(name))) for name, part in value.items())
+            return {name: part for name, part in parts if part is not _NOTHING}
         if isinstance(value, list):
-            return [self._restored(each, mask) for each in value]
+            parts_in = (self._restored(each, mask) for each in value)
+            return [each for each in parts_in if each is not _NOTHING]
         if not isinstance(value, str) or value not in self._values:
             return value
         if mask.rest:

@@ -50,8 +50,7 @@ DEFINITION: dict[str, Any] = {
         "additionalProperties": False,
     },
     "rules": {
-        "list": "user",
-        "get": [
+        "read": [
             "role:editor",
             {"role": "user", "fields": {"except": ["secret", "rank", "notes.hidden", "place.zip"]}},
         ],
