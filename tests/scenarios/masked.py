@@ -4,7 +4,7 @@ import copy
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -92,11 +92,11 @@ PEOPLE: dict[str, Any] = {
 }
 
 OPEN = ("id", "_version")
-OF_STRANGERS = ("_created_at", "_updated_at", "_owner", "title", "level", "box.label", "box.in")
-OF_STRANGERS = (*OF_STRANGERS, "lines.name", "friend")
+SYSTEM = ("_created_at", "_updated_at", "_owner")
+OF_STRANGERS = (*SYSTEM, "title", "level", "friend", "box.label", "box.in", "lines.name")
 OF_OWNERS = (*OF_STRANGERS, "part", "box.code", "box.in.x", "lines.price", "boss")
 OF_EDITORS = ("title", "level", "part", "box.label", "box.code", "box.in.x", "lines.name")
-OF_PEOPLE = ("_created_at", "_updated_at", "_owner", "name", "peer")
+OF_PEOPLE = (*SYSTEM, "name", "peer")
 
 LEAVES = ("title", "part", "vault", "box.label", "box.code", "box.in.x", "lines.name", "lines.price", "boss")
 """Fields of notes whose values are words of their own, so that they can be told in answers."""
@@ -161,7 +161,7 @@ def _part(value: Any, paths: frozenset[str], before: str) -> Any:
             for name, part in value.items()
             if any(f"{path}.".startswith(f"{before}{name}.") for path in paths)
         }
-    return value.isoformat(timespec="milliseconds") + "Z" if isinstance(value, datetime) else value
+    return value.strftime("%Y-%m-%dT%H:%M:%S.000Z") if isinstance(value, datetime) else value
 
 
 def changed(document: dict[str, Any], paths: frozenset[str] | None, *, is_removal: bool) -> dict[str, Any]:
@@ -218,7 +218,7 @@ async def open_world(mongodb_uri: str) -> AsyncIterator[World]:
 
 
 def _system(number: int, owner: str | None) -> dict[str, Any]:
-    moment = datetime(2026, 1, 1, 0, 0, number)
+    moment = datetime(2026, 1, 1, 0, 0, number, tzinfo=UTC)
     return {"_version": 3, "_created_at": moment, "_updated_at": moment, "_owner": owner}
 
 

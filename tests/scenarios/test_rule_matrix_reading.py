@@ -1,4 +1,4 @@
-"""Every path that reads, every caller, every field: what is masked is in no answer, and makes no difference."""
+"""Every path that reads, every caller, every field: what is masked makes no difference to any answer."""
 
 import json
 import re
@@ -118,7 +118,7 @@ async def answers(world: World, who: str) -> dict[str, tuple[Any, ...]]:
         told[repr(asked)] = _told(answer)
         body = answer.json() if answer.content and asked.method == "GET" else {}
         if "next" in body and "sort" in dict(asked.parameters):
-            parameters = tuple((*asked.parameters, ("cursor", body["next"])))
+            parameters = (*asked.parameters, ("cursor", body["next"]))
             following = asked._replace(parameters=parameters)
             told[repr((asked, "next"))] = _told(await send(world, who, following))
     return told
