@@ -11,8 +11,9 @@ from litestar.params import FromPath
 
 from models.user import User
 from service.access import bodies
-from service.access.oidc_bodies import CodeExchange
+from service.access.oidc_bodies import CodeExchange, Linking
 from service.controllers import signing_in
+from service.controllers.passwords import closed, session_of
 from service.controllers.requests import (
     AnyRequest,
     json_of,
@@ -24,6 +25,7 @@ from service.controllers.signing_in import NOT_STORED
 from service.controllers.trails import trail_of
 from service.documents.encoding import dump
 from service.errors import (
+    DocumentNotFound,
     EmailUnverified,
     Failure,
     FlowInvalid,
@@ -35,9 +37,9 @@ from service.errors import (
     RequestInvalid,
     Violation,
 )
-from service.guards import IGNORES_TOKEN, SignedIn, principal, signed_in
-from service.identity import challenges, second_factor
-from service.identity.oidc import accounts, flows
+from service.guards import IGNORES_TOKEN, SignedIn, principal
+from service.identity import accounts, challenges, second_factor
+from service.identity.oidc import flows, linked_accounts
 from service.identity.oidc.flow_secrets import CHALLENGE
 from service.identity.oidc.flows import Intent, Mode
 from service.identity.oidc.identities import Identity
@@ -64,7 +66,7 @@ class OidcController(Controller):
         """Give the providers, for buttons, and to signed-in callers since when each is linked."""
         only_parameters(request)
         caller = principal(request)
-        linked = await accounts.linked(caller.id) if caller.id is not None else {}
+        linked = await linked_accounts.linked(caller.id) if caller.id is not None else {}
         listed = [
             {
                 "name": each.name,
@@ -117,12 +119,17 @@ class OidcController(Controller):
         """Link the caller's account with whom the code speaks for."""
         only_parameters(request)
         providers_of(request).get(provider)
-        form = bodies.read(CodeExchange, await json_of(request))
+        form = bodies.read(Linking, await json_of(request))
+        user_id, _ = session_of(request)
+        try:
+            user = await accounts.get(user_id)
+        except DocumentNotFound:
+            raise closed() from None
+        await signing_in.prover_of(request).confirm_password(user, form.password)
         identity = await flows.take_code("link", form.code, form.code_verifier)
         if identity.provider != provider:
             raise FlowInvalid
-        state = request.app.state
-        await accounts.link(state.database, str(signed_in(request).id), identity, trail_of(request))
+        await linked_accounts.link(request.app.state.database, user_id, identity, trail_of(request))
 
     @delete("/{provider:str}", status_code=204, guards=[SignedIn()])
     async def unlink(self, request: AnyRequest, provider: FromPath[str]) -> None:
@@ -130,8 +137,8 @@ class OidcController(Controller):
         only_parameters(request)
         issuer = providers_of(request).get(provider).registration.issuer
         others = [each.issuer for each in providers_of(request)]
-        user_id, trail = str(signed_in(request).id), trail_of(request)
-        if not await accounts.unlink(request.app.state.database, user_id, issuer, others, trail):
+        (user_id, _), trail = session_of(request), trail_of(request)
+        if not await linked_accounts.unlink(request.app.state.database, user_id, issuer, others, trail):
             raise IdentityNotFound
 
 
@@ -194,9 +201,9 @@ async def _returned(request: AnyRequest, intent: Intent, identity: Identity) -> 
 
 
 async def _account(request: AnyRequest, identity: Identity) -> User:
-    """Give the account of an identity; raises as `accounts.sign_in`, and EmailUnverified."""
+    """Give the account of an identity; raises as `linked_accounts.sign_in`, and EmailUnverified."""
     state = request.app.state
-    user = await accounts.sign_in(
+    user = await linked_accounts.sign_in(
         state.database,
         identity,
         trail_of(request),

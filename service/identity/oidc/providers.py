@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -187,6 +187,9 @@ class Providers:
 
 
 def _basic(client_id: str, secret: str) -> str:
-    """Give the header by which a client proves itself (RFC 6749, 2.3.1: both parts form-encoded first)."""
-    pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
+    """Give the header by which a client proves itself (RFC 6749, 2.3.1: both parts encoded as in forms).
+
+    A space is `%20`, which every reader decodes; `+` some do not.
+    """
+    pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
     return f"Basic {b64encode(pair.encode()).decode()}"

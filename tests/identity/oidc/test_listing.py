@@ -1,0 +1,37 @@
+"""Which providers there are."""
+
+from tests.conftest import bearer
+from tests.identity.oidc.conftest import Browser, Place
+from tests.identity.oidc.own_provider import OwnProvider
+
+ACME = {
+    "name": "acme",
+    "label": "Acme",
+    "start_url": "https://sheaf.test/api/auth/oidc/acme/start",
+    "linked_at": None,
+}
+OWN = {
+    "name": "own",
+    "label": "Our own",
+    "start_url": "https://sheaf.test/api/auth/oidc/own/start",
+    "linked_at": None,
+}
+
+
+async def test_the_providers_are_listed_for_everybody(browser: Browser) -> None:
+    answer = await browser.http.get("/api/auth/oidc")
+    assert answer.json() == {"data": [ACME, OWN]}
+
+
+async def test_who_is_signed_in_sees_what_the_account_is_linked_with(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    await browser.sign_in(own)
+    acme, linked = (await browser.http.get("/api/auth/oidc")).json()["data"]
+    assert acme == ACME
+    (user,) = place.users()
+    at = user["identities"][0]["linked_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert linked == {**OWN, "linked_at": at}
+    nobody = bearer(place.app.state.tokens, "5eb7cf5a86d9755df3a6c593")
+    async with place.browser() as other:
+        assert (await other.http.get("/api/auth/oidc", headers=nobody)).json() == {"data": [ACME, OWN]}
