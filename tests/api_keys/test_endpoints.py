@@ -229,7 +229,14 @@ async def test_only_people_with_an_account_make_keys(keyring: Keyring, who: str)
 
 async def test_a_user_has_so_many_keys_and_no_more_however_they_are_made(keyring: Keyring) -> None:
     ann = keyring.person()
-    key = {"hash": "x", "user_id": ann.id, "name": "x", "scopes": [], "expires_at": None, "_version": 1}
+    key: dict[str, Any] = {
+        "hash": "x",
+        "user_id": ann.id,
+        "name": "x",
+        "scopes": [],
+        "expires_at": None,
+        "_version": 1,
+    }
     keyring.service.database["_api_keys"].insert_many(
         [key | {"_id": f"{ObjectId()}", "last_used_at": None} for _ in range(MAXIMUM_KEYS - 2)]
     )

@@ -130,7 +130,7 @@ async def test_a_key_ends_to_the_moment(keyring: Keyring, shop: str) -> None:
 
 # --- scopes
 
-ALL = {
+ALL: dict[str, tuple[str, str, Any]] = {
     "list": ("GET", "/api/mugs", None),
     "query": ("POST", "/api/mugs/query", {}),
     "saved queries": ("GET", "/api/mugs/queries", None),
@@ -378,7 +378,7 @@ async def test_another_worker_hears_of_a_change_within_the_bound(keyring: Keyrin
         except TokenInvalid:
             return None
 
-    async def becomes(expected: set[str] | None) -> None:
+    async def becomes(expected: frozenset[str] | None) -> None:
         async with asyncio.timeout(BOUND_S):
             while await roles() != expected:  # noqa: ASYNC110  # another worker has no event to wait for
                 await asyncio.sleep(0.01)
@@ -389,7 +389,7 @@ async def test_another_worker_hears_of_a_change_within_the_bound(keyring: Keyrin
         change = {"roles": ["author"]}
         changed = await keyring.client.patch(f"/api/users/{ann.id}", json=change, headers=root.headers)
         assert changed.status_code == 200
-        await becomes({"author"})
+        await becomes(frozenset({"author"}))
         revoked = await keyring.client.delete(f"{KEYS}/{made['id']}", headers=root.headers)
         assert revoked.status_code == 204
         await becomes(None)
