@@ -12,7 +12,7 @@ from service.controllers.requests import (
     parameters_of,
     patch_of,
 )
-from service.documents import bulk, encoding, terms
+from service.documents import bulk, encoding, narrowing, reading, terms
 from service.documents.bulk import MAXIMUM_DOCUMENTS
 from service.guards import principal
 from service.query.changes import ChangeQuery, parse_change
@@ -51,7 +51,8 @@ async def delete(request: AnyRequest, collection: Collection) -> Response[bytes]
 
 
 def _query(request: AnyRequest, collection: Collection) -> ChangeQuery:
-    return parse_change(parameters_of(request), collection.description.schema.root, MAXIMUM_DOCUMENTS)
+    listed = reading.permit(collection, principal(request), "list")
+    return parse_change(parameters_of(request), narrowing.root(collection, listed), MAXIMUM_DOCUMENTS)
 
 
 def _data(request: AnyRequest, collection: Collection, documents: list[dict[str, Any]]) -> bytes:
