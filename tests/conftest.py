@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx
 import pymongo
 import pytest
+import pytest_asyncio
 from asgi_lifespan import LifespanManager
 from bson import ObjectId
 from litestar import Litestar
@@ -26,6 +27,8 @@ from service.access.tokens import Tokens
 from service.app import create_app
 from service.database import Database
 from service.settings import Settings, load
+from tests.mailbox import Mailbox
+from tests.town import Town
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 GOODS_RULES = Product.rules
@@ -128,15 +131,22 @@ class Service:
 
 
 @asynccontextmanager
-async def served(mongodb_uri: str) -> AsyncIterator[Service]:
-    """Serve an application on a database of its own, which is dropped afterwards."""
+async def served(mongodb_uri: str, **changes: Any) -> AsyncIterator[Service]:
+    """Serve an application on a database of its own, which is dropped afterwards; settings may be changed."""
     directory = tempfile.TemporaryDirectory()
-    settings = settings_of(mongodb_uri, Path(directory.name))
+    settings = settings_of(mongodb_uri, Path(directory.name)).model_copy(update=changes)
     app = create_app(settings)
     with directory, pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
         async with opened(app), connect(app) as client:
             yield Service(app, client, mongodb[settings.database], settings.data)
         mongodb.drop_database(settings.database)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def town(mongodb_uri: str) -> AsyncIterator[Town]:
+    """Give a service for people who sign up and read their mails, shared by a module."""
+    async with served(mongodb_uri) as service:
+        yield Town(service.app, service.client, service.database, Mailbox(service.data))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.mail.conftest import Town
+from tests.town import Town
 
 
 @pytest.mark.parametrize("name", ["reset-password", "verify-email"])

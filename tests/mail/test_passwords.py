@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.mail.conftest import ANOTHER, PASSWORD, Town
 from tests.mailbox import link_of
 from tests.scenarios.identity import invalid, problem
+from tests.town import ANOTHER, PASSWORD, Town
 
 CHANGE = {"current_password": PASSWORD, "new_password": ANOTHER}
 LINK_INVALID = {

@@ -1,17 +1,15 @@
-"""People with accounts and mailboxes, of a service that a module shares."""
+"""A town: a service, and people with accounts and mailboxes."""
 
-from collections.abc import AsyncIterator
+import asyncio
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import httpx
 import pymongo.database
-import pytest_asyncio
 from litestar import Litestar
 
-from tests.conftest import served
-from tests.mailbox import Mailbox
+from tests.mailbox import PATIENCE_S, Mailbox
 
 PASSWORD, ANOTHER = "correct horse battery staple", "kitchen lamp seven"
 LOGIN = "/api/auth/login"
@@ -66,8 +64,8 @@ class Town:
         events = self.database["_audit"].find({"target.id": str(self.user(email)["_id"])}).sort("_id")
         return [event["action"] for event in events]
 
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def town(mongodb_uri: str) -> AsyncIterator[Town]:
-    async with served(mongodb_uri) as service:
-        yield Town(service.app, service.client, service.database, Mailbox(service.data))
+    async def quiet(self) -> None:
+        """Wait until no mail waits to be sent."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.database["_mails"].find_one({"state": "waiting"}):  # noqa: ASYNC110 - it has no events
+                await asyncio.sleep(0.01)

@@ -1,0 +1,124 @@
+"""Attacks on passwords, links and mails; each leaves accounts and tokens as they were."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.mailbox import link_of
+from tests.scenarios.identity import invalid, not_text, problem
+from tests.town import ANOTHER, PASSWORD, Town
+
+FORGOT, RESET, VERIFY = "/password/forgot", "/password/reset", "/email/verify"
+
+
+def stored(town: Town) -> dict[str, list[Any]]:
+    """Read accounts, tokens and what was noted past the service."""
+    names = ("_users", "_one_time_tokens", "_audit")
+    return {name: list(town.database[name].find().sort("_id")) for name in names}
+
+
+@pytest.mark.parametrize("token", [{"$regex": "."}, {"$ne": None}, ["x"], None, 1, "", "x" * 201])
+@pytest.mark.parametrize("path", [RESET, VERIFY])
+async def test_a02_operators_in_place_of_a_token_are_refused_and_use_none_up(
+    town: Town, path: str, token: Any
+) -> None:
+    email, _ = await town.sign_up()
+    await town.post(FORGOT, {"email": email})
+    await town.mailbox.newest(email, 2)
+    before = stored(town)
+    body = {"token": token} | ({"password": ANOTHER} if path == RESET else {})
+    answer = await town.post(path, body)
+    assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
+    if not isinstance(token, str):
+        assert problem(answer) == invalid(not_text("token"))
+    assert stored(town) == before
+
+
+@pytest.mark.parametrize("body", [{}, [], {"token": "a" * 43, "password": ANOTHER, "email": "a@x.io"}])
+async def test_a02_a_reset_takes_exactly_a_token_and_a_password(town: Town, body: Any) -> None:
+    before = stored(town)
+    answer = await town.post(RESET, body)
+    assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
+    assert stored(town) == before
+
+
+async def test_a02_a_token_for_one_purpose_is_nothing_for_another(town: Town) -> None:
+    email, _ = await town.sign_up()
+    verification = await town.mailbox.token(email)
+    await town.post(FORGOT, {"email": email})
+    reset = await town.mailbox.token(email, 2)
+    before = stored(town)
+    for answer in (
+        await town.post(RESET, {"token": verification, "password": ANOTHER}),
+        await town.post(VERIFY, {"token": reset}),
+        await town.post(RESET, {"token": "a" * 43, "password": ANOTHER}),
+    ):
+        assert (answer.status_code, problem(answer)["code"]) == (400, "link.invalid")
+    assert stored(town) == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"},
+        {"Forwarded": "host=evil.example"},
+        {
+            "X-Original-Host": "evil.example",
+            "Origin": "https://evil.example",
+            "Referer": "https://evil.example",
+        },
+    ],
+)
+async def test_a18_a_link_leads_to_the_configured_url_whatever_a_request_says_the_host_is(
+    town: Town, headers: dict[str, str]
+) -> None:
+    email, _ = await town.sign_up()
+    await town.mailbox.newest(email)
+    answer = await town.post(FORGOT, {"email": email}, headers)
+    assert answer.status_code == 202
+    mail = await town.mailbox.newest(email, 2)
+    assert link_of(mail).startswith("http://127.0.0.1:8000/auth/reset-password#token=")
+    assert "evil" not in mail.as_string()
+
+
+async def test_a25_of_twenty_resets_with_one_token_at_once_one_succeeds(town: Town) -> None:
+    email, _ = await town.sign_up()
+    await town.post(FORGOT, {"email": email})
+    token = await town.mailbox.token(email, 2)
+    wanted = [f"kitchen lamp seven {number}" for number in range(20)]
+    answers = await asyncio.gather(*(town.post(RESET, {"token": token, "password": each}) for each in wanted))
+    assert sorted(answer.status_code for answer in answers) == [204] + [400] * 19
+    assert {problem(answer)["code"] for answer in answers if answer.status_code == 400} == {"link.invalid"}
+    (chosen,) = [each for each, answer in zip(wanted, answers, strict=True) if answer.status_code == 204]
+    assert await town.status(email, chosen) == 200
+    assert town.audited(email).count("password.reset") == 1
+
+
+async def test_a25_of_twenty_verifications_with_one_token_at_once_one_succeeds(town: Town) -> None:
+    email, _ = await town.sign_up()
+    token = await town.mailbox.token(email)
+    answers = await asyncio.gather(*(town.post(VERIFY, {"token": token}) for _ in range(20)))
+    assert sorted(answer.status_code for answer in answers) == [204] + [400] * 19
+    assert town.user(email)["epoch"] == 1
+
+
+async def test_a27_of_twenty_registrations_of_one_address_at_once_one_succeeds_and_gets_one_mail(
+    town: Town,
+) -> None:
+    bodies = [{"email": email, "password": PASSWORD} for email in ["Zoe@x.io", "zoe@X.io"] * 10]
+    answers = await asyncio.gather(*(town.post("/register", body) for body in bodies))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+    assert town.database["_users"].count_documents({"email_key": "zoe@x.io"}) == 1
+    user_id = str(town.user("zoe@x.io")["_id"])
+    assert town.database["_one_time_tokens"].count_documents({"user_id": user_id}) == 1
+    assert town.audited("zoe@x.io") == ["user.created"]
+
+
+@pytest.mark.parametrize("member", [{"id": "0" * 24}, {"_id": "admin"}, {"roles": ["admin"]}, {"epoch": -1}])
+async def test_a37_nobody_registers_with_an_id_or_a_role(town: Town, member: dict[str, Any]) -> None:
+    before = stored(town)
+    answer = await town.post("/register", {"email": "eve@x.io", "password": PASSWORD} | member)
+    assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
+    assert stored(town) == before
