@@ -114,6 +114,8 @@ class Sessions:
             last_used_at=now,
             expires_at=now + timedelta(seconds=min(self._limits.idle_ttl_s, self._limits.ttl_s)),
             ends_at=now + timedelta(seconds=self._limits.ttl_s),
+            created_at=now,
+            updated_at=now,
         )
         await opened.insert(session=session())
         return Opened(
