@@ -1,0 +1,205 @@
+"""Guessing passwords and codes: how many are tried, what the answers tell, and what is left behind."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pymongo
+import pytest
+from argon2 import PasswordHasher
+from litestar import Litestar
+
+from models.user import User
+from service.access.passwords import Cost, Passwords
+from service.app import create_app
+from service.settings import Settings
+from tests.conftest import connect, opened
+
+LOGIN = "/api/auth/login"
+PASSWORD = "plum tractor under seven moons"
+CHEAP = Cost(memory_kib=8, passes=1)
+HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+ANN, NOBODY = "ann@example.com", "bob@example.com"
+HOME = "192.0.2.7"
+OF_SIGNING_IN = ("_users", "_lockouts", "_known_places", "_audit", "_sessions", "_second_factors")
+
+
+class Counting(Passwords):
+    """Verifies passwords and counts how many."""
+
+    verified = 0
+
+    async def verify(self, hashed: str, password: str) -> bool:
+        self.verified += 1
+        return await super().verify(hashed, password)
+
+
+@pytest.fixture
+async def workers(settings: Settings) -> AsyncIterator[list[Litestar]]:
+    """Give two instances of the service on one database, where Ann has an account.
+
+    The models belong to the second one, which alone can complete a sign-in here.
+    """
+    async with AsyncExitStack() as stack:
+        apps = [create_app(settings) for _ in range(2)]
+        for app in apps:
+            await stack.enter_async_context(opened(app))
+            app.state.passwords.close()
+            app.state.passwords = Counting(2, cost=CHEAP)
+        await User(email=ANN, email_key=ANN, password_hash=HASH).insert()
+        yield apps
+
+
+@pytest.fixture
+async def app(workers: list[Litestar]) -> Litestar:
+    return workers[1]
+
+
+async def login(app: Litestar, email: str, password: str = "wrong", address: str = HOME) -> httpx.Response:
+    async with connect(app, address) as client:
+        return await client.post(LOGIN, json={"email": email, "password": password})
+
+
+async def flood(workers: list[Litestar], email: str) -> list[httpx.Response]:
+    """Send a hundred wrong passwords at once, from as many addresses, to both instances."""
+    return await asyncio.gather(
+        *(login(workers[each % 2], email, f"guess {each}", f"203.0.113.{each}") for each in range(100))
+    )
+
+
+def seen(answer: httpx.Response) -> dict[str, Any]:
+    """Give all that a client sees of an answer, but for what differs from each to the next."""
+    body = answer.json()
+    del body["request_id"]
+    headers = dict(answer.headers)
+    del headers["x-request-id"]
+    return {"status": answer.status_code, "headers": headers, "body": body}
+
+
+@pytest.mark.parametrize("email", [ANN, NOBODY])
+async def test_a26_of_a_hundred_wrong_passwords_at_once_five_are_verified(
+    workers: list[Litestar], email: str
+) -> None:
+    answers = await flood(workers, email)
+    assert Counter(answer.status_code for answer in answers) == {401: 5, 429: 95}
+    assert sum(app.state.passwords.verified for app in workers) == 5
+    locked = await login(workers[0], email, PASSWORD)
+    assert (locked.status_code, locked.json()["code"]) == (429, "auth.locked")
+    assert 55 < int(locked.headers["retry-after"]) <= 60
+    assert sum(app.state.passwords.verified for app in workers) == 5
+
+
+async def test_a26_who_guesses_does_not_lock_the_owner_out_at_home(workers: list[Litestar]) -> None:
+    assert (await login(workers[1], ANN, PASSWORD)).status_code == 200
+    await flood(workers, ANN)
+    assert (await login(workers[1], ANN, PASSWORD)).status_code == 200
+    assert (await login(workers[1], ANN, PASSWORD, "198.51.100.9")).status_code == 429
+
+
+@pytest.mark.parametrize(
+    "addresses", [[HOME], [f"2001:db8::{each:x}" for each in range(1, 31)]], ids=["IPv4", "IPv6"]
+)
+async def test_a26_one_password_for_many_accounts_is_tried_twenty_times_from_one_network(
+    workers: list[Litestar], addresses: list[str]
+) -> None:
+    answers = await asyncio.gather(
+        *(
+            login(workers[each % 2], f"{each}@example.com", address=addresses[each % len(addresses)])
+            for each in range(30)
+        )
+    )
+    assert Counter(answer.status_code for answer in answers) == {401: 20, 429: 10}
+    assert (await login(workers[0], ANN, PASSWORD, addresses[0])).status_code == 429
+    assert (await login(workers[1], ANN, PASSWORD, "198.51.100.9")).status_code == 200
+
+
+@pytest.mark.parametrize("spelling", ["ANN@example.com", "ann@EXAMPLE.com", "\uff41nn@example.com"])
+async def test_a26_another_spelling_of_the_address_is_no_other_account(
+    workers: list[Litestar], spelling: str
+) -> None:
+    answers = await asyncio.gather(
+        *(
+            login(workers[0], email, address=f"203.0.113.{each}")
+            for each, email in enumerate([ANN, spelling] * 5)
+        )
+    )
+    assert Counter(answer.status_code for answer in answers) == {401: 5, 429: 5}
+
+
+async def test_a26_of_a_flood_the_audit_log_has_what_was_tried(
+    workers: list[Litestar], settings: Settings
+) -> None:
+    await flood(workers, ANN)
+    with pymongo.MongoClient[dict[str, Any]](str(settings.connection["uri"])) as mongodb:
+        events = list(mongodb[settings.database]["_audit"].find())
+    noted = Counter(event["action"] for event in events)
+    assert noted == {"sign_in.failed": 5, "sign_in.locked": 1}
+    user = await User.find_one()
+    assert user is not None
+    assert {event["target"]["id"] for event in events} == {str(user.id)}
+    assert "guess" not in repr(events)
+
+
+async def test_a28_an_account_is_not_known_by_what_signing_in_answers(workers: list[Litestar]) -> None:
+    guesses = ["wrong"] * 6 + [PASSWORD]
+    answers = [
+        [seen(await login(workers[0], email, guess, address)) for guess in guesses]
+        for email, address in ((ANN, "203.0.113.1"), (NOBODY, "203.0.113.2"))
+    ]
+    assert [answer["status"] for answer in answers[0]] == [401] * 5 + [429] * 2
+    assert answers[0] == answers[1]
+
+
+async def test_a28_an_account_is_not_known_by_the_work_that_signing_in_takes(
+    app: Litestar, settings: Settings
+) -> None:
+    with pymongo.MongoClient[dict[str, Any]](str(settings.connection["uri"])) as mongodb:
+        database = mongodb[settings.database]
+
+        async def work(email: str, address: str) -> list[list[str]]:
+            """Give, for each of seven wrong passwords, what was asked of the database."""
+            asked = []
+            for _ in range(7):
+                database.command("profile", 2)
+                await login(app, email, address=address)
+                database.command("profile", 0)
+                found = database["system.profile"].find().sort("ts")
+                names = [
+                    (each["ns"].partition(".")[2], each["op"], next(iter(each["command"]))) for each in found
+                ]
+                asked.append([" ".join(each) for each in names if each[0] in OF_SIGNING_IN])
+                database.drop_collection("system.profile")
+            return asked
+
+        known, unknown = await work(ANN, "203.0.113.1"), await work(NOBODY, "203.0.113.2")
+    assert len(known[0]) >= 5
+    assert known == unknown
+
+
+@pytest.mark.parametrize("path", [LOGIN, f"{LOGIN}/second-factor"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"email": {"$gt": ""}, "password": {"$gt": ""}},
+        {"token": {"$regex": "."}, "code": {"$ne": None}},
+        {"email": ANN, "password": PASSWORD, "code": "123456"},
+        {"email": ANN, "password": PASSWORD, "mode": {"$in": ["bearer"]}},
+        {"token": ["x"], "code": "123456"},
+        {"token": "x", "code": True},
+    ],
+)
+async def test_a1_a2_operators_in_place_of_credentials_are_no_guess(
+    app: Litestar, settings: Settings, path: str, body: Any
+) -> None:
+    async with connect(app) as client:
+        answer = await client.post(path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "document.invalid")
+    with pymongo.MongoClient[dict[str, Any]](str(settings.connection["uri"])) as mongodb:
+        database = mongodb[settings.database]
+        written = {name: database[name].count_documents({}) for name in OF_SIGNING_IN}
+    assert {name: number for name, number in written.items() if number} == {"_users": 1}
