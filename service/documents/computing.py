@@ -47,20 +47,29 @@ def is_altered(
 
 
 class _Computation:
-    """One change of one document, by whichever grant is asked."""
+    """One change of one document, by whichever grant is asked; `concealed` where the caller does not see all.
+
+    Those whom `fields` bound do not see what is write-only either, or they would hear of each value that they
+    may not write whether it was the present one.
+    """
 
     def __init__(self, collection: Collection, agreed: Terms, present: dict[str, Any], change: Patch) -> None:
+        schema = collection.description.schema
         self._collection = collection
         self._present = present
         self._change = change
         self._before = encoding.as_json(collection, present)
-        self._concealed = Concealed(self._before, collection.description.schema.root, agreed.mask(present))
+        self._mask = agreed.mask(present)
+        self._concealed: Concealed | None = None
+        is_bound = not agreed.write.is_plain and schema.hides_below(schema.root)
+        if is_bound or not self._mask.shows_all:
+            self._concealed = Concealed(self._before, schema, self._mask)
+        self._seen = self._before if self._concealed is None else self._concealed.document
         self._asked: dict[int, dict[str, Any]] = {}
 
     def beyond(self, grant: Grant) -> tuple[tuple[str, ...], ...]:
         """Give the places that are changed and that the grant does not let be written."""
-        before = self._concealed.document
-        own = {name: part for name, part in before.items() if name not in bodies.SYSTEM_NAMES}
+        own = {name: part for name, part in self._seen.items() if name not in bodies.SYSTEM_NAMES}
         return beyond(grant, own, self._asked_for(grant))
 
     def result(self, grant: Grant) -> dict[str, Any]:
@@ -68,16 +77,17 @@ class _Computation:
         asked = self._asked_for(grant)
         if grant.forced:
             asked = {**asked, **grant.forced}
-        document = self._concealed.restored(asked)
+        concealed = self._concealed
+        document = asked if concealed is None else concealed.restored(asked)
         bodies.check(self._collection, self._schema(grant), document)
+        size_bytes = len(encoding.dump(document)) if concealed is None else concealed.size_bytes(asked)
         limit_bytes = self._collection.document_limit_bytes
-        if self._concealed.size_bytes(asked) > limit_bytes:
+        if size_bytes > limit_bytes:
             raise BodyTooLarge(f"The document would be larger than a body may be, {limit_bytes} bytes")
         return self._stored(document)
 
     def _schema(self, grant: Grant) -> Schema:
-        schema = self._collection.description.schema
-        return schema.restricted(self._concealed.mask, terms.writable(grant))
+        return self._collection.description.schema.restricted(self._mask, terms.writable(grant))
 
     def _asked_for(self, grant: Grant) -> dict[str, Any]:
         """Give the own members that the client wants, with those as they are that the grant forces."""
@@ -86,18 +96,17 @@ class _Computation:
         return self._asked[grant.position]
 
     def _ask(self, grant: Grant) -> dict[str, Any]:
-        before = self._concealed.document
-        body = self._change(before, self._schema(grant), self._collection.document_limit_bytes)
+        seen, schema = self._seen, self._collection.description.schema
+        body = self._change(seen, self._schema(grant), self._collection.document_limit_bytes)
         if grant.forced and isinstance(body, dict):
-            kept = {name: before[name] for name in grant.forced if name in before}
+            kept = {name: seen[name] for name in grant.forced if name in seen}
             body = {**{name: part for name, part in body.items() if name not in grant.forced}, **kept}
-        document = bodies.own_members(body, before)
-        schema = self._collection.description.schema
-        violations = schema.read_only_violations(document, before)
-        violations += schema.read_only_removals(document, before)
+        document = bodies.own_members(body, seen)
+        violations = schema.read_only_violations(document, seen)
+        violations += schema.read_only_removals(document, seen)
         if violations:
             raise bodies.refused(violations)
-        return self._concealed.carried(document)
+        return document if self._concealed is None else self._concealed.carried(document)
 
     def _stored(self, document: dict[str, Any]) -> dict[str, Any]:
         present, before = self._present, self._before

@@ -15,24 +15,25 @@ from service.documents.body import SYSTEM_NAMES
 from service.errors import PatchConflict
 from service.query.fields import Field
 from service.query.masks import Mask
+from service.schema import Schema
 from service.schema.encoding import member
 
 _NOTHING: Final = object()
-_FREE = Field()
 
 
 class Concealed:
-    """A document as JSON, `document`, with stand-ins for what a mask leaves out of it, there or not.
+    """A document as JSON, `document`, with stand-ins for what its reader does not see of it, there or not.
 
-    `root` is the Field of the document: what is not there and might be has a stand-in too, or who takes it
-    away would hear whether it was there.
+    That is what `mask` leaves out, and what is write-only. What is not there and might be has a stand-in too,
+    or who takes it away would hear whether it was there.
     """
 
-    def __init__(self, document: dict[str, Any], root: Field, mask: Mask) -> None:
+    def __init__(self, document: dict[str, Any], schema: Schema, mask: Mask) -> None:
         self.mask = mask
+        self._schema = schema
         self._values: dict[str, Any] = {}
-        self._secret = "" if mask.shows_all else secrets.token_hex(16)
-        self.document: dict[str, Any] = document if mask.shows_all else self._members(document, root, mask)
+        self._secret = secrets.token_hex(16)
+        self.document = self._members(document, schema.root, mask)
 
     def carried(self, result: dict[str, Any]) -> dict[str, Any]:
         """Give a result in which the elements of arrays that were replaced as a whole keep what is not seen.
@@ -40,57 +41,71 @@ class Concealed:
         Each element keeps what belongs to the one that was equal to it, as far as it was seen; of two arrays
         of one length, those that are left keep what belongs to their positions.
         """
-        return _carried_members(self._values, self.document, result) if self._values else result
+        return _carried_members(self._values, self.document, result)
 
     def restored(self, result: dict[str, Any]) -> dict[str, Any]:
         """Give a result with the values themselves in the place of their stand-ins.
 
         Raises PatchConflict where one stands at a place that is seen, to which the change has brought it.
         """
-        if not self._values:
-            return result
-        restored: dict[str, Any] = self._restored(result, self.mask)
+        restored: dict[str, Any] = self._restored(result, self._schema.root, self.mask)
         return restored
 
     def size_bytes(self, result: dict[str, Any]) -> int:
         """Count the bytes of a result as JSON, without those of what is not seen."""
-        return len(encoding.dump(_seen(self._values, result) if self._values else result))
+        return len(encoding.dump(_seen(self._values, result)))
 
     def _stand_in(self, value: Any) -> str:
         text = f"{self._secret}{len(self._values)}"
         self._values[text] = value
         return text
 
-    def _members(self, members: dict[str, Any], field: Field, mask: Mask) -> dict[str, Any]:
+    def _members(self, members: dict[str, Any], field: Field | None, mask: Mask) -> dict[str, Any]:
         concealed = {
-            name: self._value(part, member(field, name), mask.of(name)) for name, part in members.items()
+            name: self._value(part, _below(field, name), mask.of(name)) for name, part in members.items()
         }
-        for name in dict.fromkeys((*field.fields, *mask.members)):
-            if name not in members and mask.of(name).hides_all and name not in SYSTEM_NAMES:
+        declared = () if field is None else field.fields
+        for name in dict.fromkeys((*declared, *mask.members)):
+            is_possible = name not in members and name not in SYSTEM_NAMES
+            if is_possible and _is_hidden(_below(field, name), mask.of(name)):
                 concealed[name] = self._stand_in(_NOTHING)
         return concealed
 
     def _value(self, value: Any, field: Field | None, mask: Mask) -> Any:
-        if mask.shows_all:
+        if _is_hidden(field, mask):
+            return self._stand_in(value)
+        if mask.shows_all and not self._schema.hides_below(field):
             return value
-        if not mask.hides_all and isinstance(value, dict):
-            return self._members(value, field or _FREE, mask)
-        if not mask.hides_all and isinstance(value, list):
+        if isinstance(value, dict):
+            return self._members(value, field, mask)
+        if isinstance(value, list):
             return [self._value(each, None if field is None else field.items, mask) for each in value]
         return value if mask.rest else self._stand_in(value)
 
-    def _restored(self, value: Any, mask: Mask) -> Any:
+    def _restored(self, value: Any, field: Field | None, mask: Mask) -> Any:
         if isinstance(value, dict):
-            parts = ((name, self._restored(part, mask.of(name))) for name, part in value.items())
-            return {name: part for name, part in parts if part is not _NOTHING}
+            members = (
+                (name, self._restored(part, _below(field, name), mask.of(name)))
+                for name, part in value.items()
+            )
+            return {name: part for name, part in members if part is not _NOTHING}
         if isinstance(value, list):
-            parts_in = (self._restored(each, mask) for each in value)
-            return [each for each in parts_in if each is not _NOTHING]
-        if not isinstance(value, str) or value not in self._values:
+            items = None if field is None else field.items
+            elements = (self._restored(each, items, mask) for each in value)
+            return [each for each in elements if each is not _NOTHING]
+        if not _is_stand_in(self._values, value):
             return value
-        if mask.rest:
+        if mask.rest and not _is_hidden(field, mask):
             raise PatchConflict("The patch takes a value from where there is none")
         return self._values[value]
+
+
+def _below(field: Field | None, name: str) -> Field | None:
+    return None if field is None else member(field, name)
+
+
+def _is_hidden(field: Field | None, mask: Mask) -> bool:
+    return mask.hides_all or (field is not None and field.write_only)
 
 
 Values = dict[str, Any]

@@ -1,6 +1,7 @@
 """Nobody learns by writing what they may not read: documents that differ only there are answered alike."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,17 +49,18 @@ MERGES: list[Any] = [
     {"place": None},
     {"_owner": STORED["_owner"]},
 ]
+ON_A_FIELD: list[tuple[str, dict[str, Any]]] = [
+    ("test", {"value": 1}),
+    ("test", {"value": "x"}),
+    ("remove", {}),
+    ("replace", {"value": "0150"}),
+    ("add", {"value": 1}),
+]
 STEPS_SENT: list[Any] = [
     *(
         [{"op": op, "path": path, **more}]
         for path in ("/secret", "/rank", "/notes/0/hidden", "/place/zip")
-        for op, more in [
-            ("test", {"value": 1}),
-            ("test", {"value": "x"}),
-            ("remove", {}),
-            ("replace", {"value": "0150"}),
-            ("add", {"value": 1}),
-        ]
+        for op, more in ON_A_FIELD
     ),
     *(
         [{"op": op, "from": source, "path": "/title"}]
@@ -107,6 +109,17 @@ PUTS: list[Any] = [
 ]
 
 
+ARRAYS: list[tuple[Any, list[str | None]]] = [
+    ([{"text": "a"}, {"text": "b"}], ["x", "y"]),
+    ([{"text": "b"}, {"text": "a"}], ["y", "x"]),
+    ([{"text": "b"}], ["y"]),
+    ([{"text": "a"}, {"text": "changed"}], ["x", "y"]),
+    ([{"text": "new"}, {"text": "a"}, {"text": "b"}], [None, "x", "y"]),
+    ([{"text": "a", "hidden": "mine"}, {"text": "b"}], ["mine", "y"]),
+]
+"""Arrays that replace that of the first variant, and what is hidden in their elements then."""
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def papers(mongodb_uri: str) -> AsyncIterator[Papers]:
     async with open_papers(mongodb_uri) as papers:
@@ -141,21 +154,21 @@ async def ask_all(papers: Papers, send: Any) -> list[Any]:
 @pytest.mark.parametrize("form", [MERGE, STEPS, OPERATIONS])
 async def test_patches_tell_nothing_of_what_is_hidden(papers: Papers, form: str) -> None:
     for _, body in (each for each in REQUESTS if each[0] == form):
-        answers = await ask_all(papers, lambda body=body: papers.patch("owner", form, body))
+        answers = await ask_all(papers, partial(papers.patch, "owner", form, body))
         assert answers[0] == answers[1] == answers[2], body
 
 
 @pytest.mark.parametrize("form", [MERGE, OPERATIONS])
 async def test_neither_do_changes_by_filter(papers: Papers, form: str) -> None:
     for _, body in (each for each in REQUESTS[::3] if each[0] == form):
-        answers = await ask_all(papers, lambda body=body: papers.patch("owner", form, body, BULK_PATH))
+        answers = await ask_all(papers, partial(papers.patch, "owner", form, body, BULK_PATH))
         assert answers[0] == answers[1] == answers[2], body
 
 
 async def test_neither_do_filters_of_changes(papers: Papers) -> None:
     for name in ("secret", "rank", "place.zip", "notes.hidden"):
         path = f"/papers?filter[{name}][exists]=true&max_affected=5"
-        answers = await ask_all(papers, lambda path=path: papers.patch("owner", MERGE, {}, path))
+        answers = await ask_all(papers, partial(papers.patch, "owner", MERGE, {}, path))
         assert [status for status, *_ in answers] == [400, 400, 400], name
         assert answers[0] == answers[1] == answers[2], name
 
@@ -163,17 +176,15 @@ async def test_neither_do_filters_of_changes(papers: Papers) -> None:
 async def test_neither_do_replacements(papers: Papers) -> None:
     for body in PUTS:
         for path in ("/papers/p1", "/papers/p1?upsert=true"):
-            answers = await ask_all(papers, lambda p=path, b=body: papers.send("owner", "PUT", p, b))
+            answers = await ask_all(papers, partial(papers.send, "owner", "PUT", path, body))
             assert answers[0] == answers[1] == answers[2], body
 
 
 async def test_neither_do_operations_of_batches(papers: Papers) -> None:
     for atomic in (True, False):
         for body in ({"rank": 1}, {"rank": None}, {"secret": 1}, {"place": {"zip": "0150"}}):
-            answers = await ask_all(
-                papers,
-                lambda a=atomic, b=body: papers.batch("owner", atomic=a, op="patch", id="p1", patch=b),
-            )
+            send = partial(papers.batch, "owner", atomic=atomic, op="patch", id="p1", patch=body)
+            answers = await ask_all(papers, send)
             assert answers[0] == answers[1] == answers[2], body
 
 
@@ -181,20 +192,13 @@ async def test_what_is_hidden_stays_where_it_is(papers: Papers) -> None:
     """Whole arrays and documents that come back as they were seen take nothing away."""
     kept = VARIANTS[0]
     seen = {"title": "Old", "author": "x", "status": "draft", "score": 1, "place": {"city": "Rome"}}
-    for notes, expected in [
-        ([{"text": "a"}, {"text": "b"}], ["x", "y"]),
-        ([{"text": "b"}, {"text": "a"}], ["y", "x"]),
-        ([{"text": "b"}], ["y"]),
-        ([{"text": "a"}, {"text": "changed"}], ["x", "y"]),
-        ([{"text": "new"}, {"text": "a"}, {"text": "b"}], [None, "x", "y"]),
-        ([{"text": "a", "hidden": "mine"}, {"text": "b"}], ["mine", "y"]),
-    ]:
-        for answer in [
-            lambda notes=notes: papers.send("owner", "PUT", "/papers/p1", seen | {"notes": notes}),
-            lambda notes=notes: papers.patch("owner", MERGE, {"notes": notes, "place": {"city": "Rome"}}),
+    for notes, expected in ARRAYS:
+        for send in [
+            partial(papers.send, "owner", "PUT", "/papers/p1", seen | {"notes": notes}),
+            partial(papers.patch, "owner", MERGE, {"notes": notes, "place": {"city": "Rome"}}),
         ]:
             papers.reset(kept)
-            assert (await answer()).status_code == 200
+            assert (await send()).status_code == 200
             [stored] = papers.stored()
             assert [each.get("hidden") for each in stored["notes"]] == expected, notes
             assert stored["place"] == {"city": "Rome", "zip": "0150"}

@@ -1,0 +1,305 @@
+"""What rules for writing make of documents: alternatives, checks, forced members, races, and the answers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from bson import ObjectId
+
+from service.access.principals import Principal
+from service.documents import loading
+from tests.conftest import Service, bearer, served
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ANN, BOB = str(ObjectId()), str(ObjectId())
+Send = Callable[..., Any]
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string"},
+        "status": {"type": "string"},
+        "team": {"type": "string"},
+        "author": {"type": "string", "readOnly": True},
+        "seen_at": {"type": "string", "format": "date-time"},
+        "code": {"type": "string"},
+        "place": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "zip": {"type": "string"}},
+        },
+    },
+    "additionalProperties": False,
+}
+
+USER: dict[str, Any] = {"role": "user"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(mongodb_uri: str) -> AsyncIterator[Service]:
+    async with served(mongodb_uri) as service:
+        yield service
+
+
+@pytest.fixture
+def send(service: Service) -> Send:
+    """Give a function that sends a request of a user, by the id and roles."""
+
+    async def send(who: str, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        signed_in = bearer(service.app.state.tokens, who, *(("admin",) if who == "root" else ()))
+        return await service.client.request(
+            method,
+            f"/api/{path}",
+            json=body,
+            headers=signed_in | {"Content-Type": "application/json"} | headers,
+        )
+
+    return send
+
+
+@pytest.fixture
+def define(send: Send, request: pytest.FixtureRequest) -> Send:
+    """Give a function that makes a collection with rules, and gives its name."""
+
+    async def define(rules: dict[str, Any], **more: Any) -> str:
+        name = f"c{ObjectId()}"
+        body = {"name": name, "schema": SCHEMA, "rules": rules, **more}
+        answer = await send("root", "POST", "collections", body)
+        assert answer.status_code == 201, answer.text
+        return name
+
+    return define
+
+
+async def created(send: Send, name: str, body: dict[str, Any], who: str = ANN) -> dict[str, Any]:
+    answer = await send(who, "POST", name, body)
+    assert answer.status_code == 201, answer.text
+    data: dict[str, Any] = answer.json()["data"]
+    return data
+
+
+async def test_the_first_alternative_decides_that_allows_the_outcome(send: Send, define: Send) -> None:
+    drafts = {"role": "user", "check": {"status": "draft"}, "set": {"team": "one"}}
+    rest = {"role": "user", "check": {"status": {"in": ["draft", "sent"]}}, "set": {"team": "two"}}
+    name = await define({"read": "user", "write": [drafts, rest]})
+    first = await created(send, name, {"status": "draft"})
+    assert first["team"] == "one"
+    assert (await created(send, name, {"status": "sent", "team": "mine"}))["team"] == "two"
+    path = f"{name}/{first['id']}"
+    assert (await send(ANN, "PATCH", path, {"status": "sent"})).json()["data"]["team"] == "two"
+    refused = await send(ANN, "PATCH", path, {"status": "done"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "access.denied")
+
+
+async def test_an_alternative_that_makes_the_document_invalid_leaves_it_to_the_next(
+    send: Send, define: Send
+) -> None:
+    schema = SCHEMA | {"required": ["team"]}
+    write = [{"role": "user", "check": {"status": "x"}}, {"role": "user", "set": {"team": "two"}}]
+    name = await define({"read": "user", "write": write}, schema=schema)
+    assert (await created(send, name, {"title": "a"}))["team"] == "two"
+    invalid = await send(ANN, "POST", name, {"title": 5})
+    assert (invalid.status_code, invalid.json()["code"]) == (400, "document.invalid")
+
+
+async def test_a_field_that_only_rules_set_is_read_only_to_everybody_else(send: Send, define: Send) -> None:
+    name = await define({"read": "user", "write": {"role": "user", "set": {"author": "$user.id"}}})
+    made = await created(send, name, {"title": "a", "author": BOB})
+    assert made["author"] == ANN
+    changed = await send(BOB, "PATCH", f"{name}/{made['id']}", {"author": ANN})
+    assert changed.json()["data"]["author"] == BOB
+    put = await send(ANN, "PUT", f"{name}/{made['id']}", {"title": "b"})
+    assert put.json()["data"]["author"] == ANN
+
+
+async def test_times_are_forced_and_checked_as_times(send: Send, define: Send, service: Service) -> None:
+    write = {"role": "user", "set": {"seen_at": "$now"}, "check": {"_created_at": {"lte": "$now"}}}
+    name = await define({"read": "user", "write": write})
+    made = await created(send, name, {})
+    stored = service.database[name].find_one()
+    assert stored is not None
+    assert made["seen_at"] == stored["seen_at"].isoformat(timespec="milliseconds") + "Z"
+
+
+async def test_checks_look_at_system_fields_and_ids_as_they_are_stored(send: Send, define: Send) -> None:
+    name = await define(
+        {
+            "read": "user",
+            "create": {"role": "user", "check": {"id": "$user.id", "_owner": "$user.id", "_version": 1}},
+            "update": {"role": "user", "check": {"_version": {"lte": 2}}},
+        },
+        options={"id_type": "string"},
+    )
+    refusals: list[Any] = [{"id": BOB}, {}, [{"id": ANN}, {"id": BOB}]]
+    for refused in refusals:
+        assert (await send(ANN, "POST", name, refused)).status_code == 403
+    assert (await send(ANN, "PUT", f"{name}/{BOB}?upsert=true", {})).status_code == 403
+    assert (await send(ANN, "PUT", f"{name}/{ANN}?upsert=true", {})).status_code == 201
+    assert (await send(BOB, "POST", name, [{"id": BOB}])).status_code == 201
+    assert (await send(ANN, "PATCH", f"{name}/{ANN}", {"title": "b"})).status_code == 200
+    assert (await send(ANN, "PATCH", f"{name}/{ANN}", {"title": "c"})).status_code == 403
+    listed = (await send(ANN, "GET", f"{name}?sort=title")).json()["data"]
+    assert {(each["id"], each.get("title")) for each in listed} == {(ANN, "b"), (BOB, None)}
+
+
+async def test_an_id_that_is_made_is_checked_too(send: Send, define: Send) -> None:
+    rule = {"role": "user", "check": {"id": {"lte": 2}}}
+    name = await define({"read": "user", "create": rule}, options={"id_type": "integer"})
+    bodies: list[Any] = [{}, [{}], {}]
+    assert [(await send(ANN, "POST", name, body)).status_code for body in bodies] == [201, 201, 403]
+    assert len((await send(ANN, "GET", name)).json()["data"]) == 2
+
+
+async def test_only_what_changes_needs_to_be_writable(send: Send, define: Send) -> None:
+    update = {"role": "user", "fields": ["title", "place.city"]}
+    name = await define({"read": "user", "create": "user", "update": update})
+    body = {"title": "a", "team": "one", "place": {"city": "Oslo", "zip": "1"}}
+    path = f"{name}/{(await created(send, name, body))['id']}"
+    cases: list[tuple[Any, list[str]]] = [
+        ({"title": "b", "team": "one"}, []),
+        ({"place": {"city": "Rome"}}, []),
+        ({"place": {"city": "Rome", "zip": "1"}}, []),
+        ({"place": {"zip": "2"}}, ["/place/zip"]),
+        ({"place": None}, ["/place/zip"]),
+        ({"place": "none"}, ["/place"]),
+        ({"team": "two", "status": "x", "title": "c"}, ["/team", "/status"]),
+        ({"team": None}, ["/team"]),
+    ]
+    for patch, beyond in cases:
+        before = (await send(ANN, "GET", path)).json()["data"]
+        answer = await send(ANN, "PATCH", path, patch)
+        after = (await send(ANN, "GET", path)).json()["data"]
+        if beyond:
+            assert answer.status_code == 403, patch
+            assert sorted(each["pointer"] for each in answer.json()["errors"]) == sorted(beyond), patch
+            assert after == before
+        else:
+            assert answer.status_code == 200, answer.text
+            assert after["_version"] == before["_version"] + 1
+    put = await send(ANN, "PUT", path, {"title": "whole"})
+    shown = {name: part for name, part in put.json()["data"].items() if name[0] != "_" and name != "id"}
+    assert shown == {"title": "whole", "team": "one", "place": {"zip": "1"}}
+
+
+async def test_who_may_write_and_not_read_is_answered_with_the_id(send: Send, define: Send) -> None:
+    name = await define({"read": "nobody", "write": "user"}, options={"id_type": "string"})
+    keyed = {"Idempotency-Key": "once"}
+    for _ in range(2):
+        answer = await send(ANN, "POST", name, {"id": "a", "title": "secret"}, **keyed)
+        assert (answer.status_code, answer.json()) == (201, {"data": {"id": "a", "_version": 1}})
+        assert answer.headers["location"] == f"/api/{name}/a"
+    blind = {"data": {"id": "a", "_version": 2}}
+    assert (await send(ANN, "PATCH", f"{name}/a", {"team": "x"})).json() == blind
+    put = await send(ANN, "PUT", f"{name}/a?upsert=true", {"status": "new"})
+    assert (put.status_code, put.json()["data"]) == (200, {"id": "a", "_version": 3})
+    test = [{"op": "test", "path": "/title", "value": "secret"}]
+    media = {"Content-Type": "application/json-patch+json"}
+    assert (await send(ANN, "PATCH", f"{name}/a", test, **media)).status_code == 409
+    body = {"operations": [{"op": "patch", "collection": name, "id": "a", "patch": {"title": "t"}}]}
+    told = (await send(ANN, "POST", "batch", body)).json()["data"]
+    assert told == [{"status": 200, "data": {"id": "a", "_version": 4}, "etag": '"4"'}]
+    many = await send(ANN, "POST", name, [{"id": "b", "title": "x"}])
+    assert many.json() == {"data": [{"id": "b", "_version": 1}]}
+    stored = (await send("root", "GET", f"{name}/a")).json()["data"]
+    assert {key: stored.get(key) for key in ("title", "team", "status")} == {
+        "title": "t",
+        "team": "x",
+        "status": "new",
+    }
+
+
+async def test_the_answer_shows_the_outcome_as_far_as_it_may_be_read_then(send: Send, define: Send) -> None:
+    read = {"role": "user", "where": {"status": "open"}, "fields": ["title", "status"]}
+    name = await define({"read": read, "write": "user"})
+    made = await created(send, name, {"status": "open", "title": "a", "team": "x"})
+    assert made == {"id": made["id"], "_version": 1, "title": "a", "status": "open"}
+    path = f"{name}/{made['id']}"
+    closed = await send(ANN, "PATCH", path, {"status": "closed"})
+    assert closed.json() == {"data": {"id": made["id"], "_version": 2}}
+    reopened = await send(ANN, "PATCH", path, {"status": "open"})
+    assert reopened.json()["data"] == made | {"_version": 3}
+
+
+async def test_a_value_that_is_taken_is_not_told(send: Send, define: Send) -> None:
+    read = {"role": "user", "fields": {"except": ["code"]}}
+    indexes = [{"fields": ["code"], "unique": True, "sparse": True}]
+    name = await define({"read": read, "write": "user"}, indexes=indexes)
+    made = await created(send, name, {"code": "taken", "title": "a"})
+    assert "code" not in made
+    answer = await send(BOB, "POST", name, {"code": "taken"})
+    assert (answer.status_code, answer.json()["errors"]) == (
+        409,
+        [{"pointer": "/code", "code": "unique", "detail": "the value is taken"}],
+    )
+    assert "taken" not in answer.json()["detail"]
+
+
+async def test_fifty_changes_at_once_stop_where_the_rule_no_longer_holds(
+    send: Send, define: Send, service: Service
+) -> None:
+    """One closes the document; whoever comes after it changes nothing."""
+    update = {"role": "user", "where": {"status": "open"}, "fields": ["title", "status"]}
+    name = await define({"read": "user", "create": "user", "update": ["owner", update]})
+    path = f"{name}/{(await created(send, name, {'status': 'open', 'title': ''}, BOB))['id']}"
+    patches = [{"title": str(number)} for number in range(50)]
+    patches[25] = {"status": "closed"}
+    answers = await asyncio.gather(*(send(ANN, "PATCH", path, patch) for patch in patches))
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) <= {200, 404}
+    assert statuses[25] == 200
+    done = [answer.json()["data"] for answer in answers if answer.status_code == 200]
+    closed_at = next(each["_version"] for each in done if each["status"] == "closed")
+    assert max(each["_version"] for each in done) == closed_at
+    assert sorted(each["_version"] for each in done) == list(range(2, closed_at + 1))
+    stored = service.database[name].find_one()
+    assert stored is not None
+    assert (stored["status"], stored["_version"]) == ("closed", closed_at)
+
+
+async def test_those_who_fall_under_different_alternatives_are_judged_each_by_theirs(
+    send: Send, define: Send, service: Service
+) -> None:
+    update = ["owner", {"role": "user", "where": {"status": "open"}, "set": {"team": "guests"}}, USER]
+    name = await define({"read": "user", "create": "user", "update": [*update[:2]]})
+    path = f"{name}/{(await created(send, name, {'status': 'open', 'team': 'home'}))['id']}"
+    asked = [(who, {"title": f"{who}{at}"}) for at in range(10) for who in (ANN, BOB)]
+    answers = await asyncio.gather(*(send(who, "PATCH", path, body) for who, body in asked))
+    for (who, body), answer in zip(asked, answers, strict=True):
+        data = answer.json()["data"]
+        assert data["title"] == body["title"]
+        assert who == ANN or data["team"] == "guests"
+
+
+async def test_imports_keep_to_the_rules_too(send: Send, define: Send, service: Service) -> None:
+    rule = {"role": "user", "check": {"status": "draft"}, "set": {"team": "x"}, "fields": ["status"]}
+    name = await define({"read": "user", "create": rule})
+    collection = service.app.state.registry.get(name)
+    principal = Principal("user", ANN, frozenset(), session_id="of-ann")
+    bodies = [{"status": "draft"}, {"status": "sent"}, {"status": "draft", "title": "t"}]
+    loaded = await loading.load(collection, principal, bodies, bytes(8))
+    assert (loaded.created, loaded.refused) == (1, 2)
+    assert [each.reason.partition(":")[0] for each in loaded.first_refusals][1] == "/title"
+    [stored] = service.database[name].find({}, {"_id": 0, "status": 1, "team": 1, "_owner": 1})
+    assert stored == {"status": "draft", "team": "x", "_owner": ANN}
+
+
+async def test_nobody_finds_a_write_only_value_by_a_field_that_they_may_not_write(
+    send: Send, define: Send
+) -> None:
+    """To change it to what it is would be no change, and to anything else one that is refused."""
+    secret = {"type": "string", "writeOnly": True}
+    schema = SCHEMA | {"properties": {"title": {"type": "string"}, "pin": secret}}
+    update = {"role": "user", "fields": ["title"]}
+    name = await define({"read": "user", "create": "user", "update": update}, schema=schema)
+    stored: list[dict[str, Any]] = [{"pin": "1234"}, {}]
+    paths = [f"{name}/{(await created(send, name, body))['id']}" for body in stored]
+    guesses: list[dict[str, Any]] = [{"pin": "1234"}, {"pin": "0000"}, {"pin": None}]
+    for body in guesses:
+        for method in ("PATCH", "PUT"):
+            refusals = [await send(ANN, method, path, body) for path in paths]
+            assert [answer.status_code for answer in refusals] == [403, 403], body
+    put = await send(ANN, "PUT", paths[0], {"title": "new"})
+    assert put.status_code == 200
