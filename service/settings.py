@@ -165,12 +165,12 @@ class Settings(BaseSettings):
     mail_limit_address: str = Field("30/hour", description="Mails that may be asked for, per client address.")
     password_reset_path: str = Field(
         "/auth/reset-password#token=",
-        pattern=r"^/[!-~]*$",
+        pattern=r"^/[!-.0-~][!-~]*$",
         description="Page to choose a new password on, below the public URL; the token is put behind it.",
     )
     email_verification_path: str = Field(
         "/auth/verify-email#token=",
-        pattern=r"^/[!-~]*$",
+        pattern=r"^/[!-.0-~][!-~]*$",
         description="Page to verify an address on, below the public URL; the token is put behind it.",
     )
 

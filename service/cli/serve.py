@@ -37,6 +37,9 @@ def configure_logs(chosen: Settings) -> None:
 
 def listen(chosen: Settings, then: Callable[[str], None] = lambda _: None) -> None:
     """Run the workers, say once where they listen, then call `then` with the URL; come back when drained."""
+    address = server.find(chosen.host, chosen.port)
+    if chosen.link_url is not None:  # of links in mails, for the workers, which do not know a port of 0
+        mongodb.export(public_url=chosen.public_url or address.url)
 
     def announce(url: str) -> None:
         click.echo(f"Listening on {url}")
@@ -45,7 +48,7 @@ def listen(chosen: Settings, then: Callable[[str], None] = lambda _: None) -> No
     server.run(
         APPLICATION,
         host=chosen.host,
-        port=chosen.port,
+        port=address.port,
         workers=chosen.worker_count,
         drain_delay_s=chosen.drain_delay_s,
         drain_timeout_s=chosen.drain_timeout_s,

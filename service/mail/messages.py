@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -32,8 +33,8 @@ def sender_of(text: str) -> Address:
     """
     name, address = parseaddr(text)
     try:
-        sender = Address(name, addr_spec=address)
-    except (ValueError, IndexError):
+        sender = _address(address, name)
+    except ValueError:
         sender = Address()
     if not sender.username or not sender.domain or not text.isprintable():
         raise StartupFailure("SHEAF_MAIL_FROM is wrong: it must be an address, or `Name <address>`.")
@@ -48,10 +49,17 @@ def written(message: Message, sender: Address, mail_id: str, at: datetime) -> Em
     """
     mail = EmailMessage(policy=POLICY)
     mail["From"] = sender
-    mail["To"] = Address(addr_spec=message.to)
+    mail["To"] = _address(message.to)
     mail["Subject"] = message.subject
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = f"<{mail_id}@{sender.domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(message.text)
     return mail
+
+
+def _address(text: str, name: str = "") -> Address:
+    try:
+        return Address(name, addr_spec=text)
+    except (MessageError, IndexError):
+        raise ValueError(text) from None

@@ -67,9 +67,8 @@ class Server:
 
 
 def is_known(_server: Any, _session: Any, _envelope: Any, _mechanism: str, credentials: Any) -> AuthResult:
-    return AuthResult(
-        success=(credentials.login, credentials.password) == (b"shop@example.com", b"p@ss/word")
-    )
+    is_right = (credentials.login, credentials.password) == (b"shop@example.com", b"p@ss/word")
+    return AuthResult(success=is_right, handled=False)
 
 
 @asynccontextmanager

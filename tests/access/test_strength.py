@@ -1,0 +1,54 @@
+import time
+
+import pytest
+
+from service.access import strength
+from service.access.passwords import Demands
+from service.errors import DocumentInvalid
+
+
+@pytest.mark.parametrize(
+    ("password", "about"),
+    [
+        ("password1", ()),
+        ("12345678901234567890", ()),
+        ("aaaaaaaaaaaaaaaaaaaaaaaa", ()),
+        ("password" * 16, ()),
+        ("P@ssw0rd!", ()),
+        ("ann.lovelace", ("ann.lovelace@example.com", None)),
+        ("Wolfeschlegel", ("x@example.com", "Hubert Wolfeschlegel")),
+        ("wolfeschlegelstein@example.com", ("Wolfeschlegelstein@example.com", None)),
+    ],
+)
+def test_what_is_easy_to_guess_is_refused(password: str, about: tuple[str | None, ...]) -> None:
+    with pytest.raises(DocumentInvalid) as caught:
+        Demands().check(password, *about)
+    (fault,) = caught.value.errors
+    assert (fault.code, fault.pointer) == ("strength", "/password")
+    assert fault.hint
+    assert password.lower() not in str(caught.value.problem(instance="", request_id="")).lower()
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse", "kitchen lamp seven", "\U0001f40e battery staple", "x7#kQ!p2Z"]
+)
+def test_what_is_hard_to_guess_will_do(password: str) -> None:
+    Demands().check(password, "ann@example.com", "Ann")
+
+
+def test_what_is_demanded_can_be_more_or_less() -> None:
+    Demands(score=0).check("password1")
+    with pytest.raises(DocumentInvalid) as caught:
+        Demands(characters=15, score=0).check("correct horse")
+    assert [fault.code for fault in caught.value.errors] == ["minLength"]
+
+
+@pytest.mark.parametrize(
+    "part", ["4@8({[<369&#!1/|0$5+7%2/", "4a@", "aA4@bB8", "password1!", "\u00e9", "12/12/"]
+)
+def test_the_worst_password_is_rated_quickly(part: str) -> None:
+    worst = (part * 128)[:128]
+    strength.score("")
+    started = time.perf_counter()
+    strength.score(worst, ["\u00e9" * 320, "a b " * 80])
+    assert time.perf_counter() - started < 0.5
