@@ -107,7 +107,7 @@ class CredentialsWrong(Unauthenticated):
 
 
 class Forbidden(Failure):
-    """The caller is known and may not do this here at all."""
+    """The caller is known and may not do this here at all, or not with such an outcome."""
 
     status = 403
     code = "access.denied"
