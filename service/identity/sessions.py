@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from beanie import PydanticObjectId
-
 from models.base import utc_now
 from models.session import Session
 from models.user import User
@@ -17,6 +15,7 @@ from service.access.refresh_tokens import RefreshTokens
 from service.access.sealing import digest
 from service.access.tokens import Tokens
 from service.errors import SessionEnded
+from service.identity.ending import Ending
 from service.identity.revocations import Revocations
 from service.transactions import session
 
@@ -70,8 +69,8 @@ class Opened:
     displaced: tuple[str, ...] = ()
 
 
-class Sessions:
-    """Opens, lists and ends sessions; whoever ends some lets `revocations.catch_up` afterwards."""
+class Sessions(Ending):
+    """Opens, lists and ends sessions."""
 
     def __init__(
         self,
@@ -81,9 +80,9 @@ class Sessions:
         browsers: Browsers,
         limits: Limits,
     ) -> None:
+        super().__init__(revocations)
         self._tokens = tokens
         self._refresh_tokens = refresh_tokens_
-        self._revocations = revocations
         self._browsers = browsers
         self._limits = limits
 
@@ -133,41 +132,11 @@ class Sessions:
         found = _sessions().find(live, session=session()).sort([("last_used_at", -1), ("_id", 1)])
         return list(await found.to_list(MAXIMUM_LISTED))
 
-    async def end(self, session_id: str, user_id: str | None = None) -> str | None:
-        """End a session, of a certain user if one is given; gives whose it was, None when there was none.
-
-        Its access tokens are void, also when it has expired itself. Joins the present transaction.
-        """
-        wanted = {"_id": session_id} | ({} if user_id is None else {"user_id": user_id})
-        ended = await _sessions().find_one_and_delete(wanted, {"user_id": 1}, session=session())
-        if ended is not None or user_id is None:
-            await self._revocations.end_sessions([session_id])
-        return None if ended is None else str(ended["user_id"])
-
-    async def end_all(self, user_id: str, except_id: str | None = None) -> int:
-        """End all sessions of a user but perhaps one; gives their number. Joins the present transaction.
-
-        No sign-in that is under way can complete: see `open`.
-        """
-        if PydanticObjectId.is_valid(user_id):
-            whose = {"_id": PydanticObjectId(user_id)}
-            await _users().update_one(whose, {"$inc": {"sign_outs": 1}}, session=session())
-        return len(await self._end(user_id, {"_id": {"$ne": except_id}}))
-
     async def _displace(self, user_id: str) -> tuple[str, ...]:
         """End the sessions that a user has too many, those first that were not used for longest."""
         live = await self.of_user(user_id)
         surplus = [each["_id"] for each in live[self._limits.per_user :]]
-        return tuple(await self._end(user_id, {"_id": {"$in": surplus}})) if surplus else ()
-
-    async def _end(self, user_id: str, which: dict[str, Any]) -> list[str]:
-        wanted = {"user_id": user_id, **which}
-        found = await _sessions().find(wanted, {"_id": 1}, session=session()).to_list(2 * MAXIMUM_LISTED)
-        ended = [each["_id"] for each in found]
-        if ended:
-            await _sessions().delete_many({"_id": {"$in": ended}}, session=session())
-            await self._revocations.end_sessions(ended)
-        return ended
+        return tuple(await self.end_those(user_id, {"_id": {"$in": surplus}})) if surplus else ()
 
 
 def principal_of(user: User, session_id: str) -> Principal:
