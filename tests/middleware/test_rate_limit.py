@@ -1,4 +1,5 @@
 from ipaddress import ip_network
+from typing import Literal
 
 import httpx
 import pytest
@@ -31,9 +32,12 @@ def app(counts: SharedCounts) -> ASGIApp:
 
 class _SignedInByHeader(RequestId):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        name = next((value for key, value in scope["headers"] if key == b"x-user"), None)
-        if name is not None:
-            scope["state"]["principal"] = Principal("user", name.decode(), frozenset())
+        headers = dict(scope["headers"])
+        if b"x-user" in headers:
+            kind: Literal["user", "key"] = "key" if b"x-key" in headers else "user"
+            key_id = headers.get(b"x-key", b"").decode() or None
+            user_id = headers[b"x-user"].decode()
+            scope["state"]["principal"] = Principal(kind, user_id, frozenset(), key_id=key_id)
         await next_app(scope, receive, send)
 
 
@@ -95,6 +99,12 @@ async def test_users_are_counted_apart_from_their_address_and_from_each_other(ap
     assert statuses(await ask(app, 1, x_user="bob")) == [200]
 
 
+async def test_api_keys_count_as_their_user_so_that_more_keys_are_no_more_requests(app: ASGIApp) -> None:
+    assert statuses(await ask(app, 3, x_user="ann")) == [200] * 3
+    assert statuses(await ask(app, 2, x_user="ann", x_key="1")) == [200] * 2
+    assert statuses(await ask(app, 2, x_user="ann", x_key="2")) == [200, 429]
+
+
 @pytest.mark.parametrize(
     "path", ["/api/auth/login", "/api//auth///login", "/api/auth/login/", "/api/%61uth/register"]
 )
@@ -112,6 +122,16 @@ async def test_sign_in_has_a_limit_of_its_own_however_the_path_is_written(app: A
 async def test_a_signed_in_caller_has_the_same_limit_for_signing_in(app: ASGIApp) -> None:
     assert statuses(await ask(app, 1, "/api/auth/login", method="POST")) == [200]
     assert statuses(await ask(app, 2, "/api/auth/login", method="POST", x_user="ann")) == [200, 429]
+
+
+@pytest.mark.parametrize("path", ["/api/auth/refresh", "/api/auth/logout", "/api//auth/refresh/"])
+async def test_many_behind_one_address_may_refresh_whoever_signs_in_there(app: ASGIApp, path: str) -> None:
+    assert statuses(await ask(app, 3, "/api/auth/login", method="POST")) == [200, 200, 429]
+    answers = await ask(app, 4, path, method="POST")
+    assert statuses(answers) == [200, 200, 200, 429]
+    assert answers[0].headers["ratelimit"] == '"refresh";r=2;t=60'
+    assert statuses(await ask(app, 1, path, method="POST", x_user="ann")) == [429]
+    assert statuses(await ask(app, 1)) == [200]
 
 
 async def test_reading_under_auth_is_counted_as_any_request(app: ASGIApp) -> None:
