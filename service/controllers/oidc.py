@@ -104,6 +104,7 @@ class OidcController(Controller):
             identity = await chosen.identify(_code(told, chosen), told.get("iss"), secrets)
             return await _returned(request, intent, identity)
         except Failure as failure:
+            log.info("oidc.not_completed", provider=provider, code=failure.code, reason=failure.detail)
             return _redirect(extended(intent.return_to, error=failure.code))
 
     @post("/exchange", status_code=200, opt={IGNORES_TOKEN: True})

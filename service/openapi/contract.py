@@ -14,6 +14,7 @@ from service.openapi import (
     definitions,
     identity,
     keys,
+    oidc,
     parameters,
     passwords,
     patching,
@@ -21,11 +22,13 @@ from service.openapi import (
     rules,
     second_factor,
     sessions,
+    sights,
     users,
 )
 from service.openapi.collections import describe
 from service.openapi.filters import SHARED_PREFIX
 from service.openapi.operations import BEARER, Operation
+from service.openapi.sights import Sight
 from service.registry import Collection
 
 Schema = dict[str, Any]
@@ -53,31 +56,32 @@ _TAGS = {
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """A collection, and the verbs that a caller may use there on some documents at least."""
+    """A collection, the verbs that a caller may use there on some documents at least, and what it sees."""
 
     collection: Collection
     verbs: frozenset[Verb]
+    sight: Sight
 
     @property
-    def key(self) -> tuple[str, str, int, frozenset[Verb]]:
+    def key(self) -> tuple[str, str, int, frozenset[Verb], Sight]:
         """Give what tells it from every other: two of the same key are described alike."""
-        return self.collection.name, self.collection.uid, self.collection.version, self.verbs
+        return self.collection.name, self.collection.uid, self.collection.version, self.verbs, self.sight
 
 
-FIXED = (identity, sessions, second_factor, passwords, users, keys, definitions, rules, batches)
+FIXED = (identity, sessions, second_factor, oidc, passwords, users, keys, definitions, rules, batches)
 """The modules that tell of what is always there, each by its `operations` and `schemas`."""
 
 
 def visible(collections: Iterable[Collection], principal: Principal) -> tuple[Visible, ...]:
     """Give the collections in which a caller may do something, with what it may do."""
-    found = (
-        Visible(
-            collection,
-            frozenset(verb for verb in VERBS if decide(collection, principal, verb).allowed),
-        )
-        for collection in collections
-    )
+    found = (_visible(collection, principal) for collection in collections)
     return tuple(each for each in found if each.verbs - {"watch"})
+
+
+def _visible(collection: Collection, principal: Principal) -> Visible:
+    decisions = {verb: decide(collection, principal, verb) for verb in VERBS}
+    verbs = frozenset(verb for verb, decision in decisions.items() if decision.allowed)
+    return Visible(collection, verbs, sights.of_decisions(decisions))
 
 
 def fixed_operations() -> list[Operation]:
@@ -106,7 +110,7 @@ class Fragment:
 def fragment(seen: Visible) -> Fragment:
     """Write what the contract says of one collection."""
     name = seen.collection.name
-    described = describe(seen.collection, seen.verbs)
+    described = describe(seen.collection, seen.verbs, seen.sight)
     shared = {each: schema for each, schema in described.schemas.items() if each.startswith(SHARED_PREFIX)}
     own = {each: schema for each, schema in described.schemas.items() if each not in shared}
     return Fragment(

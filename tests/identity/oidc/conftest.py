@@ -16,6 +16,7 @@ from litestar import Litestar
 
 from service.app import create_app
 from service.identity.oidc.flow_secrets import challenge_of
+from service.identity.oidc.providers import Providers
 from service.provider_settings import ProviderSettings
 from tests.conftest import opened, settings_of
 from tests.identity.oidc import own_provider
@@ -169,6 +170,16 @@ async def shared(
 def place(shared: Place) -> Place:
     shared.empty()
     return shared
+
+
+@pytest.fixture
+async def fresh(place: Place, own: OwnProvider) -> AsyncIterator[Browser]:
+    """Give a browser at a service that knows nothing of its providers yet."""
+    known = place.app.state.providers
+    place.app.state.providers = Providers(list(known), is_secure=False)
+    async with place.app.state.providers.open(), place.browser() as opened_browser:
+        yield opened_browser
+    place.app.state.providers = known
 
 
 @pytest.fixture

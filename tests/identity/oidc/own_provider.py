@@ -1,5 +1,6 @@
 """A provider that says and signs whatever a test wants, in a thread of its own."""
 
+import hmac
 import json
 import threading
 import time
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from jose import jwk, jwt
+from jose import jwk, jws, jwt
 
 CLIENT_ID = "sheaf-at-own"
 CLIENT_SECRET = "a secret that the client shares with the provider"
@@ -56,12 +57,16 @@ class OwnProvider:
     nonce: str = ""
     algorithm: str = "ES256"
 
+    def __post_init__(self) -> None:
+        self.first = self.key
+
     def reset(self) -> None:
-        """Be honest from now on, with a key that has been published all along."""
+        """Be honest from now on, with the key that was published first."""
         for each in (self.claims, self.header, self.described, self.told, self.userinfo, self.raw):
             each.clear()
         self.calls.clear()
         self.algorithm = "ES256"
+        self.key, self.published = self.first, []
 
     def called(self, path: str) -> int:
         return sum(call[0] == path for call in self.calls)
@@ -111,10 +116,24 @@ class OwnProvider:
         }
         claims = without_none({**claims, **self.claims})
         header = without_none({"kid": self.key.name, **self.header})
-        if self.algorithm == "none":
-            return f"{encoded({**header, 'alg': 'none'})}.{encoded(claims)}."
+        if self.algorithm == "PUBLIC":  # as a library signs that takes any key for a secret
+            return self._signed_with_public_key(header, claims)
+        if self.algorithm in {"none", "None"}:
+            signature = "" if self.algorithm == "none" else "AAAA"
+            return f"{encoded({**header, 'alg': self.algorithm})}.{encoded(claims)}.{signature}"
         secret = CLIENT_SECRET if self.algorithm.startswith("HS") else self.key.pem
         return str(jwt.encode(claims, secret, self.algorithm, headers=header))
+
+    def _signed_with_public_key(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
+        public = jwk.construct(self.key.pem, "ES256").public_key().to_pem()
+        content = f"{encoded({**header, 'alg': 'HS256'})}.{encoded(claims)}"
+        code = hmac.new(public, content.encode(), "sha256").digest()
+        return f"{content}.{urlsafe_b64encode(code).rstrip(b'=').decode()}"
+
+    def nested(self, depth: int) -> str:
+        """Give a token whose claims are lists within lists."""
+        claims = b"[" * depth + b"]" * depth
+        return str(jws.sign(claims, self.key.pem, {"kid": self.key.name}, "ES256"))
 
 
 def encoded(value: Any) -> str:

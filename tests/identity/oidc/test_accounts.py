@@ -1,0 +1,161 @@
+"""Whose account a sign-in at a provider leads to, and whose it never does."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pyotp
+import pytest
+
+from tests.identity.oidc.conftest import HOME, Browser, Place
+from tests.identity.oidc.own_provider import OwnProvider
+from tests.identity.oidc.test_flows import problem, signed_in
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+EXISTS = f"{HOME}?error=auth.account_exists"
+
+
+async def location(browser: Browser, own: OwnProvider) -> str:
+    return str((await browser.sign_in(own)).headers["Location"])
+
+
+def identity(own: OwnProvider, subject: str = "s-1") -> dict[str, str]:
+    return {"issuer": own.issuer, "subject": subject}
+
+
+def linked(place: Place) -> list[list[dict[str, str]]]:
+    """Give each account's identities, without when they were linked."""
+    return [
+        [{name: each[name] for name in ("issuer", "subject")} for each in user.get("identities", [])]
+        for user in place.users()
+    ]
+
+
+async def test_an_account_whose_address_both_sides_have_verified_is_linked(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    user_id = place.register()
+    assert await location(browser, own) == HOME
+    assert linked(place) == [[identity(own)]]
+    assert place.users()[0]["_version"] == 2
+    assert [(action, details) for action, details in place.actions() if action.startswith("identity")] == [
+        ("identity.linked", {"provider": "own", **identity(own)})
+    ]
+    assert (await browser.http.get("/api/profile")).json()["data"]["id"] == user_id
+
+
+@pytest.mark.parametrize("told", [False, None, "true", 1])
+async def test_an_address_that_the_provider_has_not_verified_takes_no_account_over(
+    place: Place, browser: Browser, own: OwnProvider, told: object
+) -> None:
+    place.register()
+    own.claims["email_verified"] = told
+    assert await location(browser, own) == EXISTS
+    assert linked(place) == [[]]
+    assert place.actions() == []
+
+
+async def test_an_account_that_somebody_made_beforehand_for_an_address_not_theirs_is_not_linked(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    place.register(is_email_verified=False, password_hash="the attacker's")
+    assert await location(browser, own) == EXISTS
+    assert linked(place) == [[]]
+    assert place.database["_sessions"].count_documents({}) == 0
+
+
+async def test_an_app_is_told_what_to_do_about_an_account_that_exists(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    place.register(is_email_verified=False)
+    answer = await browser.exchange(await browser.code(own, "bearer"))
+    assert problem(answer) == (409, "auth.account_exists")
+    assert answer.json()["hint"] == "Sign in to it as you did before, and link the provider there."
+
+
+async def test_an_account_that_is_linked_with_another_person_there_is_not_linked_again(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    place.register(identities=[identity(own, "s-0") | {"linked_at": AT}])
+    assert await location(browser, own) == EXISTS
+    assert linked(place) == [[identity(own, "s-0")]]
+
+
+async def test_a_person_is_known_by_issuer_and_subject_whatever_the_address(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    await browser.sign_in(own)
+    own.claims.update(email="new@example.com", name="New")
+    assert await location(browser, own) == HOME
+    (user,) = place.users()
+    assert (user["email"], user["name"]) == ("ann@example.com", "Ann")
+    own.claims.update(email="ann@example.com", sub="s-2")
+    assert await location(browser, own) == EXISTS  # the same address, and somebody else
+
+
+async def test_first_sign_ins_at_once_make_one_account(place: Place, own: OwnProvider) -> None:
+    async with place.browser() as browser:
+        codes = [await browser.code(own, "bearer") for _ in range(20)]
+        answers = await asyncio.gather(*(browser.exchange(code) for code in codes))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["data"]["user"]["id"] for answer in answers}) == 1
+    assert linked(place) == [[identity(own)]]
+    assert [action for action, _ in place.actions()].count("user.created") == 1
+
+
+async def test_a_disabled_account_is_refused(place: Place, browser: Browser, own: OwnProvider) -> None:
+    known = identity(own) | {"linked_at": AT}
+    user_id = place.register(is_disabled=True, identities=[known])
+    assert await location(browser, own) == f"{HOME}?error=access.denied"
+    answer = await browser.exchange(await browser.code(own, "bearer"))
+    assert problem(answer) == (403, "access.denied")
+    assert place.actions() == [("sign_in.failed", {"provider": "own", "reason": "disabled"})] * 2
+    assert place.database["_sessions"].count_documents({}) == 0
+    place.database["_users"].update_one({}, {"$set": {"identities": []}})
+    assert await location(browser, own) == EXISTS
+    assert str(place.users()[0]["_id"]) == user_id
+
+
+async def test_where_registration_is_closed_no_account_is_made(
+    place: Place, browser: Browser, own: OwnProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place.app.state, "registration_open", False)
+    assert await location(browser, own) == f"{HOME}?error=registration.closed"
+    assert place.users() == []
+    place.register()
+    assert await location(browser, own) == HOME
+
+
+async def test_where_addresses_must_be_verified_the_provider_has_to_say_so(
+    place: Place, browser: Browser, own: OwnProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place.app.state, "needs_verified_email", True)
+    own.claims["email_verified"] = False
+    assert await location(browser, own) == f"{HOME}?error=provider.refused"
+    assert place.users() == []
+    place.register(is_email_verified=False, identities=[identity(own) | {"linked_at": AT}])
+    assert await location(browser, own) == f"{HOME}?error=email.unverified"
+    assert place.database["_sessions"].count_documents({}) == 0
+
+
+async def test_a_second_factor_is_asked_for_all_the_same(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    headers = await signed_in(browser, own)
+    path = "/api/auth/second-factor"
+    begun = (await browser.http.post(path, json={}, headers=headers)).json()["data"]
+    totp = pyotp.TOTP(begun["secret"])
+    confirmed = await browser.http.post(f"{path}/confirm", json={"code": totp.now()}, headers=headers)
+    codes = confirmed.json()["data"]["recovery_codes"]
+    async with place.browser() as app:
+        challenge = (await app.exchange(await app.code(own, "bearer"))).json()["data"]
+        assert set(challenge) == {"second_factor"}
+    page, _, token = (await location(browser, own)).partition("#second_factor=")
+    assert page == HOME
+    assert set(browser.http.cookies) == {"sheaf_oidc"}
+    answer = await browser.http.post(
+        "/api/auth/login/second-factor",
+        json={"token": token, "code": codes[0]},
+        headers={"Origin": "https://sheaf.test"},
+    )
+    assert answer.status_code == 200
+    assert (await browser.http.get("/api/profile")).json()["data"]["email"] == "ann@example.com"

@@ -1,0 +1,141 @@
+"""Linking one's own account with a provider, and undoing it."""
+
+import asyncio
+
+import pytest
+from argon2 import PasswordHasher
+
+from service.access.principals import Principal
+from tests.identity.oidc.conftest import CHALLENGE, PASSWORD, VERIFIER, Browser, Place
+from tests.identity.oidc.own_provider import OwnProvider
+from tests.identity.oidc.test_accounts import AT, identity, linked
+from tests.identity.oidc.test_flows import FLOW_INVALID, problem
+
+HASH = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(PASSWORD)
+OWN = "/api/auth/oidc/own"
+
+
+def headers_of(place: Place, user_id: str) -> dict[str, str]:
+    principal = Principal("user", user_id, frozenset(), session_id=f"session-of-{user_id}")
+    return {"Authorization": f"Bearer {place.app.state.tokens.issue(principal)}"}
+
+
+async def test_an_account_is_linked_with_whom_its_holder_signs_in_as(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    user_id = place.register("other@example.com", password_hash=HASH, is_email_verified=False)
+    answer = await browser.link(
+        await browser.code(own, "link"), headers_of(place, user_id), password=PASSWORD
+    )
+    assert answer.status_code == 204
+    assert linked(place) == [[identity(own)]]
+    assert place.actions() == [("identity.linked", {"provider": "own", **identity(own)})]
+    granted = await browser.exchange(await browser.code(own, "bearer"))
+    assert granted.json()["data"]["user"]["id"] == user_id
+
+
+@pytest.mark.parametrize("password", [None, "another password"])
+async def test_linking_takes_the_password_for_a_link_is_a_key(
+    place: Place, browser: Browser, own: OwnProvider, password: str | None
+) -> None:
+    user_id = place.register(password_hash=HASH)
+    code = await browser.code(own, "link")
+    given = {} if password is None else {"password": password}
+    answer = await browser.link(code, headers_of(place, user_id), **given)
+    assert answer.status_code in {400, 403}
+    assert linked(place) == [[]]
+    assert (await browser.link(code, headers_of(place, user_id), password=PASSWORD)).status_code == 204
+
+
+async def test_linking_needs_a_signed_in_user(place: Place, browser: Browser, own: OwnProvider) -> None:
+    place.register()
+    answer = await browser.link(await browser.code(own, "link"), {})
+    assert problem(answer) == (401, "auth.required")
+    assert linked(place) == [[]]
+
+
+async def test_who_is_lured_into_somebody_elses_sign_in_links_nothing(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    victim = headers_of(place, place.register())
+    code = await browser.code(own, "link")
+    body = {"code": code, "code_verifier": "what-the-victims-app-has-made-up-0123456789"}
+    answer = await browser.http.post(f"{OWN}/link", json=body, headers=victim)
+    assert problem(answer) == FLOW_INVALID
+    answer = await browser.link(await browser.code(own, "bearer"), victim)
+    assert problem(answer) == FLOW_INVALID  # a code to sign in with
+    assert linked(place) == [[]]
+
+
+async def test_a_code_of_another_provider_links_nothing(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    headers = headers_of(place, place.register())
+    body = {"code": await browser.code(own, "link"), "code_verifier": VERIFIER}
+    answer = await browser.http.post("/api/auth/oidc/acme/link", json=body, headers=headers)
+    assert problem(answer) == FLOW_INVALID
+    assert linked(place) == [[]]
+
+
+async def test_an_identity_belongs_to_one_account(place: Place, browser: Browser, own: OwnProvider) -> None:
+    first, second = place.register(), place.register("bob@example.com")
+    codes = [await browser.code(own, "link") for _ in range(2)]
+    answers = await asyncio.gather(
+        browser.link(codes[0], headers_of(place, first)), browser.link(codes[1], headers_of(place, second))
+    )
+    assert sorted(answer.status_code for answer in answers) == [204, 409]
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"identity.taken"}
+    assert sorted(linked(place)) == [[], [identity(own)]]
+
+
+async def test_an_account_has_one_identity_of_a_provider(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
+    headers = headers_of(place, place.register(identities=[identity(own, "s-0") | {"linked_at": AT}]))
+    answer = await browser.link(await browser.code(own, "link"), headers)
+    assert problem(answer) == (409, "identity.taken")
+    assert linked(place) == [[identity(own, "s-0")]]
+
+
+async def test_a_link_is_undone(place: Place, browser: Browser, own: OwnProvider) -> None:
+    known = identity(own) | {"linked_at": AT}
+    user_id = place.register(password_hash=HASH, identities=[known])
+    answer = await browser.http.delete(OWN, headers=headers_of(place, user_id))
+    assert answer.status_code == 204
+    assert linked(place) == [[]]
+    assert place.users()[0]["_version"] == 2
+    assert place.actions() == [("identity.unlinked", {"issuer": own.issuer})]
+    answer = await browser.http.delete(OWN, headers=headers_of(place, user_id))
+    assert problem(answer) == (404, "identity.not_found")
+
+
+@pytest.mark.parametrize(
+    "others", [[], [{"issuer": "https://not.configured", "subject": "s", "linked_at": AT}]]
+)
+async def test_the_last_way_to_sign_in_stays(
+    place: Place, browser: Browser, own: OwnProvider, others: list[dict[str, object]]
+) -> None:
+    known = identity(own) | {"linked_at": AT}
+    headers = headers_of(place, place.register(password_hash=None, identities=[known, *others]))
+    before = place.users()
+    assert problem(await browser.http.delete(OWN, headers=headers)) == (409, "identity.last")
+    assert place.users() == before
+    assert place.actions() == []
+
+
+async def test_of_the_last_two_ways_undone_at_once_one_stays(
+    place: Place, browser: Browser, own: OwnProvider, genuine: str
+) -> None:
+    both = [{"issuer": each, "subject": "s", "linked_at": AT} for each in (own.issuer, genuine)]
+    headers = headers_of(place, place.register(password_hash=None, identities=both))
+    answers = await asyncio.gather(
+        browser.http.delete(OWN, headers=headers),
+        browser.http.delete("/api/auth/oidc/acme", headers=headers),
+    )
+    assert sorted(answer.status_code for answer in answers) == [204, 409]
+    assert len(place.users()[0]["identities"]) == 1
+
+
+async def test_a_code_to_link_with_is_asked_for_with_a_challenge(browser: Browser, own: OwnProvider) -> None:
+    answer = await browser.start(mode="link", code_challenge=CHALLENGE)
+    assert answer.status_code == 302
