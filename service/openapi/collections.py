@@ -8,6 +8,7 @@ from service.access.rules import Verb
 from service.openapi import reads, writes
 from service.openapi.operations import Operation
 from service.openapi.parts import Part
+from service.openapi.sights import Sight
 from service.registry import Collection
 
 OPERATIONS: Mapping[Verb, tuple[Callable[[Part], Operation], ...]] = {
@@ -28,9 +29,9 @@ class Described:
     schemas: dict[str, Any]
 
 
-def describe(collection: Collection, verbs: frozenset[Verb]) -> Described:
-    """Describe a collection for those who may use these verbs in it."""
-    part = Part(collection)
+def describe(collection: Collection, verbs: frozenset[Verb], sight: Sight) -> Described:
+    """Describe a collection for those who may use these verbs in it, and see so much of its documents."""
+    part = Part(collection, sight)
     operations = [make(part) for verb, makers in OPERATIONS.items() if verb in verbs for make in makers]
     if "list" in verbs:
         operations += reads.run_queries(part)

@@ -6,7 +6,9 @@ from service.openapi import examples, filters, names, views
 from service.openapi.names import reference
 from service.openapi.operations import data
 from service.openapi.rewriting import Rewriter
+from service.openapi.sights import MANY, Sight
 from service.openapi.wire import IDS
+from service.query import masks
 from service.registry import Collection
 from service.schema.places import reachable
 from service.schema.subschemas import collect
@@ -19,24 +21,25 @@ _SYSTEM: dict[str, Schema] = {
     "_updated_at": {"type": "string", "format": "date-time", "readOnly": True},
     "_owner": {"type": ["string", "null"], "readOnly": True, "description": "The id of who created it."},
 }
-MANY = 10**9
-"""More subschemas than a checked schema has."""
 
 
 class Part:
     """A collection, and the schemas of it that have been referred to."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, sight: Sight) -> None:
         self.collection = collection
+        self._sight = sight
         self.base = names.base(collection.name)
         self.path = f"/api/{collection.name}"
-        self._subschemas = collect(collection.description.schema.source, maximum=MANY)
+        self._subschemas = sight.subschemas(collection.description.schema.source)
         self._rewriter = Rewriter(self.base, self._subschemas)
         self._others: dict[str, Schema | bool] = {}
         self.example = examples.to_create(collection, self._subschemas)
-        self.read_example = None if self.example is None else examples.to_read(collection, self.example)
-        root = collection.description.schema.root
-        self.has_references = any(field.collection is not None for field in reachable(root))
+        self.read_example = None
+        if self.example is not None:
+            self.read_example = masks.shown(examples.to_read(collection, self.example), sight.mask)
+        self.fields = sight.fields(collection.description.schema.root)
+        self.has_references = any(field.collection is not None for field in reachable(self.fields))
 
     @property
     def schemas(self) -> dict[str, Schema | bool]:
@@ -54,7 +57,7 @@ class Part:
         identity = IDS[self.collection.description.options.id_kind]
         if view is views.CREATE:
             return ({"id": identity} if self.collection.description.options.may_supply_ids else {}), ()
-        members = {"id": {**identity, "readOnly": True}, **_SYSTEM}
+        members = masks.shown({"id": {**identity, "readOnly": True}, **_SYSTEM}, self._sight.mask)
         if view is views.PART:
             return ({**members, **views.EXPANDED} if self.has_references else members), ("id",)
         return members, tuple(members) if view is views.DOCUMENT else ()
@@ -64,8 +67,8 @@ class Part:
         return {"anyOf": [self.refer(views.DOCUMENT), self.refer(views.PART)]}
 
     def whole(self) -> Schema:
-        """Give the schema of an answer with a whole document."""
-        return data(self.refer(views.DOCUMENT))
+        """Give the schema of an answer to a write: with the document, as far as the caller sees it."""
+        return data(self.refer(views.DOCUMENT) if self._sight.gets_whole else self.shown())
 
     def answer_example(self) -> Any:
         """Give the example of an answer with a document."""
@@ -75,8 +78,7 @@ class Part:
         """Refer to the filters of the collection."""
         name = f"{self.base}Filter"
         if name not in self._others:
-            root = self.collection.description.schema.root
-            self._others |= filters.filter_schemas(self.base, root)
+            self._others |= filters.filter_schemas(self.base, self.fields)
         return reference(name)
 
     def add(self, name: str, schema: Schema) -> Schema:

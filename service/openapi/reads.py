@@ -20,7 +20,7 @@ _TEXTS: Schema = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"typ
 
 def filter_parameter(part: Part) -> Schema:
     """Give the parameter `filter` of a collection, in the form that can be described: JSON."""
-    fields = ", ".join(f"`{name}`" for name in filters.nested_names(part.collection.description.schema.root))
+    fields = ", ".join(f"`{name}`" for name in filters.nested_names(part.fields))
     return {
         "name": "filter",
         "in": "query",
