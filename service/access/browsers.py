@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -145,6 +146,7 @@ def csrf_header(headers: Headers) -> str | None:
     return found[0].decode("latin-1") if len(found) == 1 else None
 
 
+@lru_cache(maxsize=1024)
 def origin_of(url: str) -> str | None:
     """Give the origin of a URL as browsers write it (RFC 6454, 6.2); None for what has none.
 

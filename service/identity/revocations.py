@@ -52,9 +52,12 @@ class Revocations:
     heard nothing for STALE_AFTER_S is not `is_current` any more, and then believes no token.
     """
 
-    def __init__(self, ttl_s: float, limit: int = MAXIMUM_KNOWN) -> None:
+    def __init__(
+        self, ttl_s: float, *, limit: int = MAXIMUM_KNOWN, stale_after_s: float = STALE_AFTER_S
+    ) -> None:
         self._kept_for = timedelta(seconds=ttl_s) + MARGIN
         self._limit = limit
+        self._stale_after_s = stale_after_s
         self._known: dict[str, tuple[int, float]] = {}  # epoch and expiry; that which expires first is first
         self._pending: set[str] = set()
         self._current_until_s = -math.inf
@@ -115,9 +118,9 @@ class Revocations:
             del self._known[next(iter(self._known))]
 
     def hear(self) -> None:
-        """Count as current from now on, for STALE_AFTER_S, unless there is more to know than may be held."""
+        """Count as current for a while from now on, unless there is more to know than may be held."""
         is_held = len(self._known) <= self._limit
-        self._current_until_s = time.monotonic() + STALE_AFTER_S if is_held else -math.inf
+        self._current_until_s = time.monotonic() + self._stale_after_s if is_held else -math.inf
         self._is_loaded.set()
 
     async def wait_until_loaded(self, timeout_s: float) -> bool:

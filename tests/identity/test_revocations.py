@@ -1,0 +1,144 @@
+"""What a worker knows of revocations: what counts, for how long, and what holds when it hears nothing."""
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from models.base import utc_now
+from models.revocation import Revocation
+from service import database as databases
+from service.access.principals import Principal
+from service.database import Database
+from service.errors import SessionEnded
+from service.identity.revocations import BOUND_S, GONE, Revocations
+
+ANN = Principal("user", "ann", frozenset(), session_id="s1", epoch=3)
+KEY = Principal("key", "ann", frozenset(), key_id="k1", epoch=3)
+
+
+@pytest.fixture
+async def stored(database: Database) -> Database:
+    await database.initialise([Revocation])
+    return database
+
+
+def told(name: str, epoch: int = GONE, lasts_s: float = 60) -> dict[str, Any]:
+    return {"_id": name, "epoch": epoch, "expires_at": utc_now() + timedelta(seconds=lasts_s)}
+
+
+@pytest.mark.parametrize(
+    ("revoked", "principal", "is_covered"),
+    [
+        ([], ANN, False),
+        ([told("session:s1")], ANN, True),
+        ([told("session:s2")], ANN, False),
+        ([told("session:s1")], KEY, False),
+        ([told("key:k1")], KEY, True),
+        ([told("key:k2"), told("key:s1")], KEY, False),
+        ([told("user:ann", 4)], ANN, True),
+        ([told("user:ann", 4)], KEY, True),
+        ([told("user:ann", 3)], ANN, False),
+        ([told("user:ann", 4), told("user:ann", 2)], ANN, True),
+        ([told("user:bob", 9)], ANN, False),
+        ([told("user:ann")], ANN, True),
+    ],
+)
+def test_what_is_revoked_counts_for_whom_it_is_about(
+    revoked: list[dict[str, Any]], principal: Principal, is_covered: bool
+) -> None:
+    revocations = Revocations(900)
+    revocations.learn(revoked)
+    assert revocations.covers(principal) is is_covered
+
+
+def test_what_no_token_outlives_is_forgotten() -> None:
+    revocations = Revocations(900)
+    revocations.learn([told("session:s1", lasts_s=0.02), told("session:s2")])
+    assert revocations.covers(ANN)
+    time.sleep(0.03)
+    revocations.learn([])
+    assert not revocations.covers(ANN)
+    assert revocations.covers(Principal("user", "ann", frozenset(), session_id="s2"))
+
+
+def test_a_worker_that_hears_nothing_for_long_believes_no_token() -> None:
+    revocations = Revocations(900, stale_after_s=0.05)
+    before = revocations.is_current
+    revocations.hear()
+    heard = revocations.is_current
+    time.sleep(0.06)
+    assert (before, heard, revocations.is_current) == (False, True, False)
+
+
+def test_a_worker_that_would_have_to_hold_too_much_believes_no_token() -> None:
+    revocations = Revocations(900, limit=2)
+    revocations.learn([told("session:1", lasts_s=0.02), told("session:2"), told("session:3")])
+    revocations.hear()
+    is_full = revocations.is_current
+    time.sleep(0.03)
+    revocations.learn([])
+    revocations.hear()
+    assert (is_full, revocations.is_current) == (False, True)
+
+
+async def test_what_another_worker_revokes_is_heeded_in_time(stored: Database) -> None:
+    here, there = Revocations(900), Revocations(900)
+    async with here.following(stored):
+        assert await here.wait_until_loaded(5)
+        began_s = time.monotonic()
+        await stored.transaction(lambda: there.end_sessions(["s1", "s2"]))
+        while not here.covers(ANN):
+            assert time.monotonic() - began_s < BOUND_S
+            await asyncio.sleep(0.01)
+        await there.outdate_user("bob", 2)
+        await there.outdate_user("bob", 5)
+        bob = Principal("user", "bob", frozenset(), session_id="s9", epoch=4)
+        while not here.covers(bob):
+            assert time.monotonic() - began_s < 2 * BOUND_S
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_rolled_back_is_not_revoked(stored: Database) -> None:
+    revocations = Revocations(900)
+
+    async def end_and_fail() -> None:
+        await revocations.end_session("s1")
+        raise SessionEnded
+
+    with pytest.raises(SessionEnded):
+        await stored.transaction(end_and_fail)
+    await revocations.catch_up()
+    assert not revocations.covers(ANN)
+
+
+async def test_this_worker_heeds_what_it_has_revoked_once_it_catches_up(stored: Database) -> None:
+    revocations = Revocations(900)
+    await stored.transaction(lambda: revocations.end_session("s1"))
+    assert not revocations.covers(ANN)
+    await revocations.catch_up()
+    assert revocations.covers(ANN)
+
+
+async def test_what_was_revoked_before_the_start_counts_from_the_start(stored: Database) -> None:
+    await Revocations(900).end_key("k1")
+    revocations = Revocations(900)
+    async with revocations.following(stored):
+        assert await revocations.wait_until_loaded(5)
+        assert revocations.covers(KEY)
+
+
+async def test_without_the_database_it_is_told_once_and_no_token_is_believed() -> None:
+    away = databases.connect(
+        "mongodb://127.0.0.1:1", "nothing", pool_size=1, selection_timeout_s=0.05, operation_timeout_s=0.05
+    )
+    revocations = Revocations(900)
+    with capture_logs() as logs:
+        async with revocations.following(away):
+            assert not await revocations.wait_until_loaded(0.9)
+    away.close()
+    assert not revocations.is_current
+    assert [each["event"] for each in logs] == ["revocations.retrying"]
