@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import structlog
+from beanie.exceptions import CollectionWasNotInitialized
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import Scope
@@ -75,6 +76,8 @@ def translate(error: Exception) -> Failure:
         return _from_mongodb(error)
     if isinstance(error, HTTPException):
         return _from_litestar(error)
+    if isinstance(error, CollectionWasNotInitialized):  # the database was away at the start, and is still
+        return DatabaseUnavailable()
     return Internal()
 
 

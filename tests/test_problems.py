@@ -2,6 +2,7 @@ from typing import Annotated, Any, cast
 
 import httpx
 import pytest
+from beanie.exceptions import CollectionWasNotInitialized
 from litestar import Litestar, Request, get, post
 from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter
@@ -183,6 +184,7 @@ async def test_a_refused_head_request_has_no_body(client: httpx.AsyncClient) -> 
         (NotPrimaryError("stepped down"), DatabaseUnavailable),
         (ExecutionTimeout("slow"), DatabaseUnavailable),
         (WTimeoutError("slow"), DatabaseUnavailable),
+        (CollectionWasNotInitialized(), DatabaseUnavailable),
         (OperationFailure("bad index", 67), Internal),
         (BulkWriteError({}), Internal),
         (PyMongoError("other"), Internal),

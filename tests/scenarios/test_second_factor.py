@@ -385,7 +385,47 @@ async def test_a_token_that_was_never_given_is_like_one_that_is_used(service: Se
     assert (answer.status_code, problem(answer)) == (401, ENDED)
 
 
+async def test_both_steps_are_of_one_mode(secured: Owner) -> None:
+    origin = {"Origin": "http://sheaf.test"}
+    credentials = secured.credentials | {"mode": "cookie"}
+    first = await secured.service.client.post(LOGIN, json=credentials, headers=origin)
+    body = {"token": first.json()["data"]["second_factor"]["token"], "code": secured.code()}
+    assert first.headers.get("set-cookie") is None
+    foreign = {"Origin": "https://elsewhere.test"}
+    refused = await secured.service.client.post(SECOND_STEP, json=body, headers=foreign)
+    assert (refused.status_code, refused.headers.get("set-cookie")) == (403, None)
+    second = await secured.service.client.post(SECOND_STEP, json=body, headers=origin)
+    assert (second.status_code, "access_token" in second.json()["data"]) == (200, False)
+    assert "sheaf_access" in second.headers["set-cookie"]
+    secured.service.client.cookies.clear()
+
+
 # --- changing
+
+
+async def test_an_account_without_a_password_has_none_to_give(ann: Owner) -> None:
+    ann.service.database["_users"].update_one({"email": ann.email}, {"$set": {"password_hash": None}})
+    begun = await ann.post(PATH, {})
+    ann.totp = pyotp.TOTP(begun.json()["data"]["secret"])
+    codes = (await ann.post(f"{PATH}/confirm", {"code": ann.code()})).json()["data"]["recovery_codes"]
+    given = await ann.post(f"{PATH}/disable", {"password": PASSWORD, "code": codes[0]})
+    assert (given.status_code, problem(given)["code"]) == (409, "password.absent")
+    assert (await ann.post(f"{PATH}/disable", {"code": codes[0]})).status_code == 204
+    assert ann.stored() is None
+
+
+async def test_what_was_wrong_when_somebody_was_asked_again_is_noted(secured: Owner) -> None:
+    await secured.post(f"{PATH}/disable", {"password": "wrong", "code": secured.code()})
+    for _ in range(6):
+        last = await secured.post(f"{PATH}/disable", {"password": PASSWORD, "code": secured.wrong_code()})
+    assert (last.status_code, problem(last)["code"]) == (429, "auth.locked")
+    assert secured.noted() == ["confirmation.failed"] * 6 + ["confirmation.locked"]
+    events = list(secured.service.database["_audit"].find({"target.id": secured.user_id}).sort("_id"))
+    assert [event["details"] for event in events if event["action"].startswith("confirmation.")] == [
+        {"what": "password"},
+        *[{"what": "second_factor"}] * 5,
+        {"what": "second_factor", "wait_s": 60},
+    ]
 
 
 async def test_new_recovery_codes_make_the_earlier_ones_void(secured: Owner) -> None:
