@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from service.access.decisions import Decision
-from service.documents import narrowing, visibility
+from service.documents import encoding, narrowing, visibility
 from service.documents.following import BREATH_S, EXPANDED, Followed, steps_to
 from service.documents.targets import Targets
 from service.documents.visibility import View
@@ -64,12 +64,17 @@ async def _seen(
 ) -> list[View]:
     """Give all that may be seen of documents; between large ones, other requests go on."""
     shown: list[View] = []
+    is_whole = narrowing.shows_all(decision)
     began_s = perf_counter()
     for document in documents:
         if perf_counter() - began_s > BREATH_S:
             await asyncio.sleep(0)
             began_s = perf_counter()
-        shown.append(visibility.shown(collection, decision, document))
+        shown.append(
+            encoding.view(collection, document)
+            if is_whole
+            else visibility.shown(collection, decision, document)
+        )
     return shown
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 import pytest_asyncio
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.scenarios.masked import CALLERS, LEAVES, OF_OWNERS, OF_STRANGERS, World, changed, open_world, view
 
@@ -223,3 +224,36 @@ async def test_suggestions_are_of_fields_that_the_caller_sees(world: World, path
         answer = await send(world, who, Asked("GET", "/api/notes", (("sort", f"{path}x"),)))
         assert answer.status_code == 400
         assert (f"Did you mean `{path}`?" in answer.text) == (path in seen)
+
+
+async def test_the_contract_names_no_field_that_no_alternative_shows(world: World) -> None:
+    told = {}
+    for who in CALLERS:
+        contract = (await send(world, who, Asked("GET", "/api/openapi.json"))).json()
+        if who == "nobody":
+            assert [error.message for error in OpenAPIV31SpecValidator(contract).iter_errors()] == []
+        schemas = {name: each for name, each in contract["components"]["schemas"].items() if "Notes" in name}
+        told[who] = json.dumps([schemas, contract["paths"]["/api/notes"]])
+    masked = ("vault", "part", "code", "boss", "price")
+    assert [name for name in masked if f'"{name}"' in told["nobody"] or f"{name}`" in told["nobody"]] == []
+    for who in ("ann", "bob", "editor"):
+        assert [name for name in masked if f'"{name}"' not in told[who]] == ["vault"]
+        assert "vault" not in told[who]
+    assert [name for name in masked if f'"{name}"' not in told["admin"]] == []
+
+
+async def test_who_sees_a_part_has_a_weak_tag_of_that_part(world: World) -> None:
+    world.store(world.notes, world.persons)
+    tags = {}
+    for who in ("nobody", "ann", "bob", "admin"):
+        answer = await send(world, who, Asked("GET", "/api/notes/n0"))
+        tags[who] = answer.headers["etag"]
+        assert answer.headers["cache-control"] == ("private, no-cache" if who != "nobody" else "no-cache")
+        headers = {**world.people[who], "If-None-Match": tags[who]}
+        assert (await world.client.get("/api/notes/n0", headers=headers)).status_code == 304
+    assert tags["admin"] == '"3"'
+    assert tags["nobody"].startswith('W/"3-')
+    assert tags["ann"].startswith('W/"3-')
+    assert tags["bob"] == tags["nobody"] != tags["ann"]
+    strong = {**world.people["bob"], "If-None-Match": '"3"'}
+    assert (await world.client.get("/api/notes/n0", headers=strong)).status_code == 200
