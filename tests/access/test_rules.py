@@ -1,4 +1,4 @@
-import time
+import timeit
 from typing import Any
 
 import pytest
@@ -160,7 +160,5 @@ def test_every_fault_of_the_rules_is_named(stated: Any, violations: list[Violati
 
 def test_deciding_costs_next_to_nothing() -> None:
     compiled = rules.compile({"update": ["owner", "role:editor"]}, FIELDS)
-    started = time.perf_counter()
-    for _ in range(10_000):
-        compiled.decide("update", ANN)
-    assert time.perf_counter() - started < 0.2  # 20 µs each, ten times what it takes
+    times = timeit.repeat(lambda: compiled.decide("update", ANN), number=1000, repeat=10)
+    assert min(times) < 0.02  # 20 µs each, ten times what it takes

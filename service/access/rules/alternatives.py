@@ -7,6 +7,7 @@ from typing import Any
 
 from service.access.decisions import NOTHING_FORCED, Grant
 from service.access.principals import Principal
+from service.access.rules import placeholders
 from service.access.rules.conditions import Condition
 from service.access.rules.forced import Forced
 from service.access.rules.placeholders import Absent
@@ -76,12 +77,22 @@ class Alternative:
         has_own = self.is_for_owner or (self.forced is not None and bool(self.forced.pending))
         return not has_own and all(each is None or each.is_fixed for each in conditions)
 
+    @property
+    def asks_time(self) -> bool:
+        """Tell whether one of its values is the time."""
+        pending = [each for part in (self.where, self.check) if part is not None for _, each in part.uses]
+        pending += [] if self.forced is None else self.forced.pending.values()
+        return any(found.is_time for each in pending for found in placeholders.within(each.value))
+
     def grant(self, principal: Principal, now: datetime) -> Grant:
         """Give what it grants a caller whom its audience admits; raises Absent when a value is missing."""
+        owned = _owned_by(principal) if self.is_for_owner else None
+        if self.where is None and self.is_plain:
+            return Grant(self.position, owned)
         where = None if self.where is None else self.where.bound(principal, now)
         return Grant(
             self.position,
-            conjoin(_owned_by(principal), where) if self.is_for_owner else where,
+            conjoin(owned, where),
             None if self.check is None else self.check.bound(principal, now),
             NOTHING_FORCED if self.forced is None else MappingProxyType(self.forced.bound(principal, now)),
             self.fields,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from models.base import utc_now
 from service.access.decisions import REFUSED, Decision, Grant
 from service.access.principals import Principal
 from service.access.rules.alternatives import Alternative
@@ -58,10 +59,11 @@ class Plan:
 class _Prepared:
     """The alternatives that admit callers of one kind; `fixed` is the decision if it is always the same."""
 
-    __slots__ = ("_alternatives", "fixed")
+    __slots__ = ("_alternatives", "_asks_time", "fixed")
 
     def __init__(self, alternatives: Sequence[Alternative]) -> None:
         self._alternatives = _needed(alternatives)
+        self._asks_time = any(each.asks_time for each in self._alternatives)
         self.fixed: Decision | None = None
         if all(each.is_fixed for each in self._alternatives):
             nobody = Principal("user", "", frozenset())
@@ -69,8 +71,7 @@ class _Prepared:
 
     def bound(self, principal: Principal) -> Decision:
         """Decide with the caller's own values; an alternative that lacks one does not admit."""
-        now = datetime.now(UTC)
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        now = utc_now() if self._asks_time else NOW
         grants = []
         for each in self._alternatives:
             try:
