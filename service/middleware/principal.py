@@ -76,7 +76,7 @@ class PrincipalMiddleware(ASGIMiddleware):
         if not token:
             return ANONYMOUS
         found = self._of_token(token)
-        if scope["method"] not in SAFE_METHODS:
+        if scope.get("method") not in SAFE_METHODS:
             self._browsers.check(headers, scope["scheme"], found.session_id or "")
         return found
 
