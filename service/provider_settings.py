@@ -68,7 +68,9 @@ def fault_of(
     """Give what is wrong with the providers taken together, in a sentence; None when nothing is."""
     for name, provider in providers.items():
         if not PROVIDER_NAME.fullmatch(name) or name in TAKEN_NAMES:
-            return f"SHEAF_OIDC_PROVIDERS names a provider `{name[:40]}`; use up to 32 of a-z, 0-9, _ and -"
+            return (
+                f"SHEAF_OIDC_PROVIDERS names a provider `{name[:40]}`; use another word, of a-z, 0-9, _ and -"
+            )
         if is_production and not provider.is_encrypted:
             return f"SHEAF_OIDC_PROVIDERS__{name.upper()}__ISSUER must be an https URL in production"
     issuers = [provider.issuer for provider in providers.values()]

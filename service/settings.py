@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from limits import parse as parse_rate
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
 
 from service.errors import StartupFailure
+from service.mail_settings import MailSettings
 from service.provider_settings import ProviderSettings, fault_of
 from service.setting_kinds import DELIMITER, Paths, Secrets, Words, field_of, masked, split
 
@@ -17,7 +18,7 @@ MINIMUM_SECRET_BYTES = 32
 PREFIX = "SHEAF_"
 
 
-class Settings(BaseSettings):
+class Settings(MailSettings):
     """The effective settings, from the environment first and then from `.env`.
 
     A field `name` is the variable `SHEAF_NAME`; `mongodb_uri` is `MONGODB_URI`.
@@ -150,28 +151,6 @@ class Settings(BaseSettings):
     )
     oidc_return_urls: Words = Field(
         (), description="URLs of apps that a sign-in may return to, each exactly, comma-separated."
-    )
-
-    # --- mail
-    smtp_url: SecretStr | None = Field(
-        None, description="Mail server: `smtp://user:password@host:587`, or `smtps://…` for TLS at once."
-    )
-    mail_from: str | None = Field(None, description="Who mails are from: an address, or `Name <address>`.")
-    mail_name: str = Field("Sheaf", min_length=1, max_length=100, description="What mails call this service.")
-    mail_templates: Path | None = Field(
-        None, description="Directory with mail texts of your own, which replace those of the same name."
-    )
-    mail_limit: str = Field("5/hour", description="Mails that may be asked for, per recipient.")
-    mail_limit_address: str = Field("30/hour", description="Mails that may be asked for, per client address.")
-    password_reset_path: str = Field(
-        "/auth/reset-password#token=",
-        pattern=r"^/[!-.0-~][!-~]*$",
-        description="Page to choose a new password on, below the public URL; the token is put behind it.",
-    )
-    email_verification_path: str = Field(
-        "/auth/verify-email#token=",
-        pattern=r"^/[!-.0-~][!-~]*$",
-        description="Page to verify an address on, below the public URL; the token is put behind it.",
     )
 
     # --- protection
@@ -319,7 +298,8 @@ def load(kind: type[Settings] = Settings, /, **overrides: Any) -> Settings:
     try:
         return kind(**overrides)
     except SettingsError as error:
-        raise StartupFailure(f"A setting is not the JSON that it should be: {error}.") from None
+        name = str(error).split('"')[1]  # `error parsing value for field "…" from source "…"`
+        raise StartupFailure(f"{variable(name)} is wrong: must be a JSON object.") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         problem = first["msg"].removeprefix("Value error, ")

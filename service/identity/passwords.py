@@ -104,8 +104,10 @@ class PasswordChanges:
     async def reset(self, trail: Trail, token: str, password: str, address: str | None) -> None:
         """Choose the password of the account that a link was mailed to; of any number at once one succeeds.
 
-        Ends all sessions, voids all other links, and marks the address as verified, which it is. A password
-        that will not do leaves the link usable. Raises LinkInvalid, DocumentInvalid, Busy.
+        Ends all sessions, voids all other links, and marks the address as verified, which it is. If nobody
+        had verified it before, identities at providers are unlinked: they may be of somebody who waited for
+        the owner. A password that will not do leaves the link usable. Raises LinkInvalid, DocumentInvalid,
+        Busy.
         """
         found = await one_time.look(RESET, token)
         user = None if found is None else await _owner(found)
@@ -117,7 +119,9 @@ class PasswordChanges:
             if await one_time.take(RESET, token) is None:
                 raise _void()
             present = {"_id": user.id, "email_key": user.email_key, "is_disabled": False}
-            change = {"password_hash": hashed, "is_email_verified": True}
+            change: dict[str, Any] = {"password_hash": hashed, "is_email_verified": True}
+            if not user.is_email_verified:  # whoever linked them had not shown that the address is theirs
+                change["identities"] = []
             changed = await _store(present, change, epochs=1)
             if changed is None:
                 raise _void()

@@ -7,7 +7,7 @@ and ends with its standard input.
 import os
 import sys
 import threading
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"  # it runs on this machine, without TLS
 
@@ -26,7 +26,7 @@ class Silent(WSGIRequestHandler):
 
 def main() -> None:
     """Serve on a free port, which is printed."""
-    server = make_server("localhost", 0, None, handler_class=Silent)  # type: ignore[arg-type]  # set below
+    server = WSGIServer(("localhost", 0), Silent)
     port = server.server_port
     key = JWKRegistry.generate_key("RSA", 2048)
     key.ensure_kid()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pyotp
 import pytest
 
+from service.identity import one_time, passwords
 from tests.identity.oidc.conftest import HOME, Browser, Place
 from tests.identity.oidc.own_provider import OwnProvider
 from tests.identity.oidc.test_flows import problem, signed_in
@@ -159,3 +160,19 @@ async def test_a_second_factor_is_asked_for_all_the_same(
     )
     assert answer.status_code == 200
     assert (await browser.http.get("/api/profile")).json()["data"]["email"] == "ann@example.com"
+
+
+@pytest.mark.parametrize(("is_verified", "is_kept"), [(False, False), (True, True)])
+async def test_the_owner_of_an_address_who_resets_the_password_is_rid_of_who_waited_for_it(
+    place: Place, browser: Browser, own: OwnProvider, *, is_verified: bool, is_kept: bool
+) -> None:
+    own.claims["email_verified"] = is_verified
+    await browser.sign_in(own)
+    (user,) = place.users()
+    token = await one_time.give(passwords.RESET, 60, str(user["_id"]), email_key=user["email_key"])
+    answer = await browser.http.post(
+        "/api/auth/password/reset", json={"token": token, "password": "of the owner 4711, at last"}
+    )
+    assert answer.status_code == 204
+    assert linked(place) == ([[identity(own)]] if is_kept else [[]])
+    assert await location(browser, own) == (HOME if is_kept else EXISTS)
