@@ -4,19 +4,19 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pymongo
 import pytest
+import pytest_asyncio
 from argon2 import PasswordHasher
 from litestar import Litestar
 
 from models.user import User
 from service.access.passwords import Cost, Passwords
 from service.app import create_app
-from service.settings import Settings
-from tests.conftest import connect, opened
+from tests.conftest import connect, opened, settings_of
 
 LOGIN = "/api/auth/login"
 PASSWORD = "plum tractor under seven moons"
@@ -37,25 +37,44 @@ class Counting(Passwords):
         return await super().verify(hashed, password)
 
 
-@pytest.fixture
-async def workers(settings: Settings) -> AsyncIterator[list[Litestar]]:
-    """Give two instances of the service on one database, where Ann has an account.
+class Target(NamedTuple):
+    """Two instances of the service on one database, and the database without them.
 
-    The models belong to the second one, which alone can complete a sign-in here.
+    The models belong to the second instance, which alone can complete a sign-in here.
     """
+
+    workers: list[Litestar]
+    database: pymongo.database.Database[dict[str, Any]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
+    settings = settings_of(mongodb_uri, tmp_path_factory.mktemp("data"))
     async with AsyncExitStack() as stack:
-        apps = [create_app(settings) for _ in range(2)]
-        for app in apps:
+        mongodb = stack.enter_context(pymongo.MongoClient[dict[str, Any]](mongodb_uri))
+        workers = [create_app(settings) for _ in range(2)]
+        for app in workers:
             await stack.enter_async_context(opened(app))
             app.state.passwords.close()
             app.state.passwords = Counting(2, cost=CHEAP)
         await User(email=ANN, email_key=ANN, password_hash=HASH).insert()
-        yield apps
+        yield Target(workers, mongodb[settings.database])
+        mongodb.drop_database(settings.database)
 
 
 @pytest.fixture
-async def app(workers: list[Litestar]) -> Litestar:
-    return workers[1]
+def target(shared: Target) -> Target:
+    """Give the service as if nobody had come yet, but for Ann, who has an account."""
+    for name in OF_SIGNING_IN[1:]:
+        shared.database[name].delete_many({})
+    for app in shared.workers:
+        app.state.passwords.verified = 0
+    return shared
+
+
+@pytest.fixture
+def workers(target: Target) -> list[Litestar]:
+    return target.workers
 
 
 async def login(app: Litestar, email: str, password: str = "wrong", address: str = HOME) -> httpx.Response:
@@ -130,11 +149,10 @@ async def test_a26_another_spelling_of_the_address_is_no_other_account(
 
 
 async def test_a26_of_a_flood_the_audit_log_has_what_was_tried(
-    workers: list[Litestar], settings: Settings
+    target: Target,
 ) -> None:
-    await flood(workers, ANN)
-    with pymongo.MongoClient[dict[str, Any]](str(settings.connection["uri"])) as mongodb:
-        events = list(mongodb[settings.database]["_audit"].find())
+    await flood(target.workers, ANN)
+    events = list(target.database["_audit"].find())
     noted = Counter(event["action"] for event in events)
     assert noted == {"sign_in.failed": 5, "sign_in.locked": 1}
     user = await User.find_one()
@@ -153,28 +171,23 @@ async def test_a28_an_account_is_not_known_by_what_signing_in_answers(workers: l
     assert answers[0] == answers[1]
 
 
-async def test_a28_an_account_is_not_known_by_the_work_that_signing_in_takes(
-    app: Litestar, settings: Settings
-) -> None:
-    with pymongo.MongoClient[dict[str, Any]](str(settings.connection["uri"])) as mongodb:
-        database = mongodb[settings.database]
+async def test_a28_an_account_is_not_known_by_the_work_that_signing_in_takes(target: Target) -> None:
+    async def work(email: str, address: str) -> list[list[str]]:
+        """Give, for each of seven wrong passwords, what was asked of the database."""
+        asked = []
+        for _ in range(7):
+            target.database.command("profile", 2)
+            await login(target.workers[1], email, address=address)
+            target.database.command("profile", 0)
+            found = target.database["system.profile"].find().sort("ts")
+            names = [
+                (each["ns"].partition(".")[2], each["op"], next(iter(each["command"]))) for each in found
+            ]
+            asked.append([" ".join(each) for each in names if each[0] in OF_SIGNING_IN])
+            target.database.drop_collection("system.profile")
+        return asked
 
-        async def work(email: str, address: str) -> list[list[str]]:
-            """Give, for each of seven wrong passwords, what was asked of the database."""
-            asked = []
-            for _ in range(7):
-                database.command("profile", 2)
-                await login(app, email, address=address)
-                database.command("profile", 0)
-                found = database["system.profile"].find().sort("ts")
-                names = [
-                    (each["ns"].partition(".")[2], each["op"], next(iter(each["command"]))) for each in found
-                ]
-                asked.append([" ".join(each) for each in names if each[0] in OF_SIGNING_IN])
-                database.drop_collection("system.profile")
-            return asked
-
-        known, unknown = await work(ANN, "203.0.113.1"), await work(NOBODY, "203.0.113.2")
+    known, unknown = await work(ANN, "203.0.113.1"), await work(NOBODY, "203.0.113.2")
     assert len(known[0]) >= 5
     assert known == unknown
 
@@ -194,12 +207,10 @@ async def test_a28_an_account_is_not_known_by_the_work_that_signing_in_takes(
     ],
 )
 async def test_a1_a2_operators_in_place_of_credentials_are_no_guess(
-    app: Litestar, settings: Settings, path: str, body: Any
+    target: Target, path: str, body: Any
 ) -> None:
-    async with connect(app) as client:
+    async with connect(target.workers[1]) as client:
         answer = await client.post(path, json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "document.invalid")
-    with pymongo.MongoClient[dict[str, Any]](str(settings.connection["uri"])) as mongodb:
-        database = mongodb[settings.database]
-        written = {name: database[name].count_documents({}) for name in OF_SIGNING_IN}
+    written = {name: target.database[name].count_documents({}) for name in OF_SIGNING_IN}
     assert {name: number for name, number in written.items() if number} == {"_users": 1}
