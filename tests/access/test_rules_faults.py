@@ -287,6 +287,13 @@ def nested(depth: int) -> Any:
             None,
         ),
         (
+            {"get": user(fields={"except": ["notes.0.by"]})},
+            "/rules/get/fields/except/0",
+            "form",
+            "`fields` is of all elements of an array, not of one",
+            "Write `notes.by`.",
+        ),
+        (
             {"get": user(fields={"except": []})},
             "/rules/get/fields/except",
             "minItems",

@@ -67,8 +67,22 @@ def _is_usable(
         else:
             hint = faults.suggest(name, _known(root))
             faults.add(f"there is no field `{shown(name)}`", "unknown_field", pointer, hint)
+    elif _has_position(root, path):
+        bare = ".".join(each for each in path if not each.isdecimal())
+        hint = f"Write `{shown(bare)}`."
+        faults.add("`fields` is of all elements of an array, not of one", "form", pointer, hint)
     else:
         return True
+    return False
+
+
+def _has_position(root: Field, path: Path) -> bool:
+    """Tell whether a name in a path may be an array's position, where a mask would leave nothing out."""
+    places = [root]
+    for name in path:
+        if name.isdecimal() and any(each.items is not None for each in places):
+            return True
+        places = [below for here in places for below in _below(here, name)]
     return False
 
 
