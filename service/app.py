@@ -50,24 +50,19 @@ from service.errors import StartupFailure
 from service.guards import KeyHasEffect, KeyMayCall, TokenIsValid
 from service.idempotency.claims import Claims
 from service.identity.api_keys import ApiKeys
+from service.identity.by_mail import by_mail
 from service.identity.key_bearers import KeyBearers
 from service.identity.lockout import Lockouts
 from service.identity.oidc.providers import Providers, registrations
 from service.identity.oidc.return_urls import ReturnUrls
-from service.identity.passwords import PasswordChanges
 from service.identity.refreshing import Refreshing
-from service.identity.registration import Registrations
 from service.identity.revocations import Revocations
 from service.identity.second_factor import SecondFactors
 from service.identity.sessions import Limits, Sessions
-from service.identity.verification import Addresses
 from service.mail.links import Links
-from service.mail.messages import sender_of
-from service.mail.outbox import Outbox
+from service.mail.opening import open_post
 from service.mail.post import Allowance, Post
-from service.mail.smtp import Smtp
 from service.mail.templates import Templates
-from service.mail.transports import Folder, Transport
 from service.middleware.body_limit import BodyLimit
 from service.middleware.caching import Caching
 from service.middleware.client_address import ClientAddress
@@ -259,36 +254,17 @@ def _passwords(settings: Settings) -> Passwords:
 
 
 def _post(settings: Settings, counts: SharedCounts) -> Post:
-    """Give what mails go by: SMTP; without it, a directory in development, and nothing in production."""
-    transport: Transport | None = None
-    if settings.smtp_url is not None:
-        transport = Smtp(settings.smtp_url.get_secret_value(), sender_of(settings.mail_from or ""))
-    elif settings.environment == "development":
-        transport = Folder(settings.data / "mails")
-    url = settings.link_url
-    if transport is None or url is None:
-        log.warning("mail.not_configured", hint="Set SHEAF_SMTP_URL, SHEAF_MAIL_FROM and SHEAF_PUBLIC_URL.")
-    allowance = Allowance(counts, settings.mail_limit, settings.mail_limit_address)
+    url, server = settings.link_url, settings.smtp_url
     paths = settings.password_reset_path, settings.email_verification_path
-    return Post(
-        Outbox(Sealer(_secrets(settings))),
+    limits = Allowance(counts, settings.mail_limit, settings.mail_limit_address)
+    return open_post(
+        Sealer(_secrets(settings)),
         Templates(settings.mail_name, settings.mail_templates),
-        None if url is None else Links(url, *paths),
-        transport,
-        allowance if settings.rate_limit == "on" else None,
-    )
-
-
-def _provide_for_mail(state: State, settings: Settings) -> None:
-    """Put into the state what gives passwords and verifies addresses, once there is what hashes passwords."""
-    shared = state.database, state.passwords
-    ttl_s = settings.email_verification_ttl_s
-    state.addresses = Addresses(*shared, state.revocations, state.lockouts, state.post, ttl_s)
-    state.password_changes = PasswordChanges(
-        *shared, state.sessions, state.revocations, state.lockouts, state.post, settings.password_reset_ttl_s
-    )
-    state.registrations = Registrations(
-        *shared, state.addresses, state.password_changes, state.post, settings.email_verification
+        server_url=None if server is None else server.get_secret_value(),
+        sender=settings.mail_from,
+        folder=settings.data / "mails" if settings.environment == "development" else None,
+        links=None if url is None else Links(url, *paths),
+        allowance=limits if settings.rate_limit == "on" else None,
     )
 
 
@@ -318,7 +294,8 @@ def _lifespan(
     async def lifespan(application: Litestar) -> AsyncIterator[None]:
         passwords = _passwords(settings)
         application.state.passwords = passwords
-        _provide_for_mail(application.state, settings)
+        ttls_s = settings.password_reset_ttl_s, settings.email_verification_ttl_s
+        application.state.update(by_mail(application.state, *ttls_s, settings.email_verification))
         try:
             async with registry.following():
                 is_loaded = await registry.wait_until_loaded(settings.database_timeout_s + 1)

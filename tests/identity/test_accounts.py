@@ -91,7 +91,7 @@ async def test_a_role_has_a_plain_name(passwords: Passwords, role: str) -> None:
 async def test_an_address_has_one_account_however_it_is_spelt(passwords: Passwords, twin: str) -> None:
     await accounts.create_user(passwords, EMAIL, PASSWORD)
     with pytest.raises(Duplicate) as caught:
-        await accounts.register(passwords, twin, PASSWORD)
+        await accounts.create_user(passwords, twin, PASSWORD)
     assert [each.pointer for each in caught.value.errors] == ["/email"]
     assert await User.count() == 1
 

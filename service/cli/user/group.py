@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from models import DOCUMENTS
 from service import database, settings
-from service.access.passwords import Passwords
+from service.access.passwords import Cost, Demands, Passwords
 from service.audit import OPERATOR, Trail
 from service.cli import mongodb
 from service.errors import DatabaseUnavailable, StartupFailure
@@ -87,7 +87,11 @@ def run(data: Path | None, work: Callable[[Administration], Awaitable[Result]]) 
 
 @asynccontextmanager
 async def _administration(chosen: Settings) -> AsyncIterator[Administration]:
-    passwords = Passwords(threads=PASSWORD_THREADS)
+    passwords = Passwords(
+        threads=PASSWORD_THREADS,
+        cost=Cost(chosen.password_memory_kib, chosen.password_passes),
+        demands=Demands(chosen.password_minimum_characters, chosen.password_strength),
+    )
     connection = database.connect(**chosen.connection)
     revocations = Revocations(chosen.access_token_ttl_s)
     registry = Registry(connection, DOCUMENTS, document_limit_bytes=chosen.body_limit_bytes)
