@@ -12,11 +12,12 @@ class Lockout(Stored, Document):
     """How often something was guessed at; its id is a keyed hash of what, and from where.
 
     When `tries` has reached the limit, nothing more is tried before `free_at`; `locks` says how often that
-    has been. `is_admitted` is the outcome of the last request for a try.
+    has been. Of the tries `pending` are not verified yet; `is_admitted` is how the last request for one ended.
     """
 
     id: str  # type: ignore[assignment]  # Beanie's own id is an ObjectId; here it is a hash
     tries: int = 0
+    pending: int = 0
     locks: int = 0
     is_admitted: bool = True
     asked_at: datetime

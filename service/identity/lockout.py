@@ -6,15 +6,16 @@ however many workers. Time is the database's own. What is guessed at is known on
 whether there is such an account is never asked: one that does not exist locks like one that does.
 """
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
 from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from models.base import utc_now
 from models.lockout import KnownPlace, Lockout
@@ -31,6 +32,9 @@ MAXIMUM_DOUBLINGS = 20
 """Bounds the arithmetic: the longest lock is reached long before."""
 
 UPSERT_TRIES = 3
+
+PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""How long one waits for tries under way: ten programs may sign in at once with the same right password."""
 
 NOWHERE = "unknown"
 """The address of clients that have none; they count together."""
@@ -67,6 +71,7 @@ class Guess:
 class _Taken:
     is_admitted: bool
     is_last: bool
+    is_undecided: bool
     wait_s: int
 
 
@@ -98,24 +103,26 @@ class Lockouts:
         place = address or NOWHERE
         by_address = self._key("address", place)
         by_account, is_known = await self._place(what, account, place)
-        taken = await self._take(by_address, self._of_address)
+        taken = await self._take_patiently(by_address, self._of_address)
         if not taken.is_admitted:
             raise _locked(taken.wait_s)
-        of_account = await self._take(by_account, self._of_account)
+        of_account = await self._take_patiently(by_account, self._of_account)
         if not of_account.is_admitted:
-            await self._give_back(by_address)
+            await self._end_try(by_address, tries_back=1)
             raise _locked(of_account.wait_s)
         try:
             yield Guess(of_account.wait_s if of_account.is_last else None)
-        except NOT_VERIFIED:
-            await self._give_back(by_address)
-            await self._give_back(by_account)
+        except Exception as failure:
+            tries_back = 1 if isinstance(failure, NOT_VERIFIED) else 0
+            with suppress(PyMongoError):  # what went wrong first is what the caller hears
+                await self._end_try(by_address, tries_back)
+                await self._end_try(by_account, tries_back)
             raise
-        await self._give_back(by_address)  # no more: one right guess must not pay for twenty wrong ones
+        await self._end_try(by_address, tries_back=1)  # no more: one right guess does not pay for wrong ones
         if is_known:
             await Lockout.get_motor_collection().delete_one({"_id": by_account})
         else:
-            await self._give_back(by_account)  # the guesses of others stay counted
+            await self._end_try(by_account, tries_back=1)  # the guesses of others stay counted
 
     async def remember(self, account: str, address: str | None) -> None:
         """Note that an account's owner was at an address, where the tries then are the owner's own.
@@ -139,6 +146,15 @@ class Lockouts:
             return self._key("known", what, account, address), True
         return self._key("strangers", what, account), False
 
+    async def _take_patiently(self, key: str, limit: Limit) -> _Taken:
+        """Take a try; when all are taken by some that are not verified yet, wait for these a little."""
+        for pause_s in PAUSES_S:
+            taken = await self._take(key, limit)
+            if taken.is_admitted or not taken.is_undecided:
+                return taken
+            await asyncio.sleep(pause_s)
+        return await self._take(key, limit)
+
     async def _take(self, key: str, limit: Limit) -> _Taken:
         """Take a try from a count in one atomic operation."""
         counts = Lockout.get_motor_collection()
@@ -152,10 +168,19 @@ class Lockouts:
                 if not tries_left:
                     raise
         wait_s = math.ceil((count["free_at"] - count["asked_at"]).total_seconds())
-        return _Taken(count["is_admitted"], count["tries"] >= limit.tries, max(wait_s, 1))
+        return _Taken(
+            is_admitted=count["is_admitted"],
+            is_last=count["tries"] >= limit.tries,
+            is_undecided=count["pending"] > 0,
+            wait_s=max(wait_s, 1),
+        )
 
-    async def _give_back(self, key: str) -> None:
-        less = {"tries": {"$max": [0, {"$subtract": ["$tries", 1]}]}}
+    async def _end_try(self, key: str, tries_back: int) -> None:
+        """Note that a try was verified, and give it back or not."""
+        less = {
+            "tries": {"$max": [0, {"$subtract": ["$tries", tries_back]}]},
+            "pending": {"$max": [0, {"$subtract": ["$pending", 1]}]},
+        }
         await Lockout.get_motor_collection().update_one({"_id": key}, [{"$set": less}])
 
     def _key(self, *parts: str) -> str:
@@ -173,6 +198,7 @@ def _taking(limit: Limit) -> list[dict[str, Any]]:
     kept_until = {"$add": ["$$NOW", limit.kept_s * 1000]}
     begun = {
         "tries": {"$cond": [is_live, "$tries", 0]},
+        "pending": {"$cond": [is_live, "$pending", 0]},
         "locks": {"$cond": [is_live, "$locks", 0]},
         "free_at": {"$cond": [is_live, "$free_at", "$$NOW"]},
         "expires_at": {"$cond": [is_live, "$expires_at", kept_until]},
@@ -185,7 +211,10 @@ def _taking(limit: Limit) -> list[dict[str, Any]]:
     decided = {"is_admitted": {"$or": [{"$not": [is_full]}, is_new_round]}}
     counted = {
         "locks": {"$add": ["$locks", {"$cond": [{"$and": [is_full, "$is_admitted"]}, 1, 0]}]},
-        "tries": {"$cond": ["$is_admitted", {"$cond": [is_full, 1, {"$add": ["$tries", 1]}]}, "$tries"]},
+        **{
+            name: {"$cond": ["$is_admitted", {"$cond": [is_full, 1, {"$add": [f"${name}", 1]}]}, f"${name}"]}
+            for name in ("tries", "pending")
+        },
     }
     free_at = "$expires_at" if limit.is_window else {"$add": ["$$NOW", lock_ms]}
     expires_at = "$expires_at" if limit.is_window else kept_until

@@ -152,6 +152,13 @@ async def test_what_was_not_verified_does_not_count(lockouts: Lockouts) -> None:
     assert [await guess(lockouts) for _ in range(6)] == ["wrong"] * 5 + [60]
 
 
+async def test_forty_right_guesses_at_once_are_all_right(lockouts: Lockouts) -> None:
+    outcomes = await asyncio.gather(*(guess(lockouts, failure=None) for _ in range(40)))
+    assert outcomes == ["right"] * 40
+    counts = await Lockout.find_all().to_list()
+    assert [(count.tries, count.pending) for count in counts] == [(0, 0)] * 2
+
+
 async def test_passwords_and_codes_are_counted_apart(lockouts: Lockouts) -> None:
     assert [await guess(lockouts) for _ in range(6)] == ["wrong"] * 5 + [60]
     outcomes = [await guess(lockouts, what="second factor") for _ in range(6)]
