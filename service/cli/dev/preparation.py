@@ -131,9 +131,7 @@ async def _new_admin() -> str | None:
     passwords = Passwords(threads=1)
     try:
         with suppress(Duplicate):  # somebody registered the address before
-            await accounts.create_user(
-                passwords, ADMIN_EMAIL, password, [ADMIN], is_email_verified=True
-            )
+            await accounts.create_user(passwords, ADMIN_EMAIL, password, [ADMIN], is_email_verified=True)
             return password
     finally:
         passwords.close()
