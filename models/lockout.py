@@ -12,7 +12,7 @@ class Lockout(Stored, Document):
     """How often something was guessed at; its id is a keyed hash of what, and from where.
 
     When `tries` has reached the limit, nothing more is tried before `free_at`; `locks` says how often that
-    has been. Of the tries `pending` are not verified yet; `is_admitted` is how the last request for one ended.
+    has been. Of the tries `pending` are not verified yet; `is_admitted` tells of the last request for one.
     """
 
     id: str  # type: ignore[assignment]  # Beanie's own id is an ObjectId; here it is a hash
