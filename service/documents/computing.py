@@ -1,5 +1,7 @@
 """What a change makes of a stored document, by somebody whose rules may bound what they see and write."""
 
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 from models.base import SYSTEM_FIELDS, utc_now
@@ -11,7 +13,7 @@ from service.documents.concealing import Concealed
 from service.documents.patches import Patch
 from service.documents.preconditions import version_of
 from service.documents.terms import Terms
-from service.errors import BodyTooLarge
+from service.errors import BodyTooLarge, Failure
 from service.registry import Collection
 from service.schema import Schema
 
@@ -25,7 +27,7 @@ def compute(collection: Collection, agreed: Terms, present: dict[str, Any], chan
     """
     computation = _Computation(collection, agreed, present, change)
     if agreed.write.is_plain:
-        return computation.result(agreed.write.grants[0])
+        return computation.document(agreed.write.grants[0])
     verdict = deciding(agreed.write, present, computation.result, computation.beyond, terms.TOLERATED)
     if verdict.result is None:
         raise terms.refusal(collection, "update", verdict.refusals)
@@ -65,16 +67,21 @@ class _Computation:
         if is_bound or not self._mask.shows_all:
             self._concealed = Concealed(self._before, schema, self._mask)
         self._seen = self._before if self._concealed is None else self._concealed.document
-        self._asked: dict[int, dict[str, Any]] = {}
+        self._outcomes: dict[Hashable, dict[str, Any] | Failure] = {}
 
     def beyond(self, grant: Grant) -> tuple[tuple[str, ...], ...]:
         """Give the places that are changed and that the grant does not let be written."""
         own = {name: part for name, part in self._seen.items() if name not in bodies.SYSTEM_NAMES}
-        return beyond(grant, own, self._asked_for(grant))
+        return beyond(grant, own, self._asked(grant))
 
     def result(self, grant: Grant) -> dict[str, Any]:
+        """Give the document that is stored; what grants have in common is found once for all of them."""
+        key = (self._schema(grant), encoding.dump(grant.forced))
+        return self._once(key, partial(self.document, grant))
+
+    def document(self, grant: Grant) -> dict[str, Any]:
         """Give the document that is stored."""
-        asked = self._asked_for(grant)
+        asked = self._ask(grant) if grant.is_plain else self._asked(grant)
         if grant.forced:
             asked = {**asked, **grant.forced}
         concealed = self._concealed
@@ -87,13 +94,25 @@ class _Computation:
         return self._stored(document)
 
     def _schema(self, grant: Grant) -> Schema:
-        return self._collection.description.schema.restricted(self._mask, terms.writable(grant))
+        schema = self._collection.description.schema
+        if grant.fields is None and self._mask.shows_all:
+            return schema
+        return schema.restricted(self._mask, terms.writable(grant))
 
-    def _asked_for(self, grant: Grant) -> dict[str, Any]:
+    def _asked(self, grant: Grant) -> dict[str, Any]:
         """Give the own members that the client wants, with those as they are that the grant forces."""
-        if grant.position not in self._asked:
-            self._asked[grant.position] = self._ask(grant)
-        return self._asked[grant.position]
+        return self._once((self._schema(grant), *sorted(grant.forced)), partial(self._ask, grant))
+
+    def _once(self, key: Hashable, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        if key not in self._outcomes:
+            try:
+                self._outcomes[key] = find()
+            except terms.TOLERATED as failure:
+                self._outcomes[key] = failure
+        outcome = self._outcomes[key]
+        if isinstance(outcome, Failure):
+            raise outcome
+        return outcome
 
     def _ask(self, grant: Grant) -> dict[str, Any]:
         seen, schema = self._seen, self._collection.description.schema

@@ -43,7 +43,7 @@ def mask_of(*paths: str) -> Mask:
 
 
 @given(DOCUMENTS, SELECTIONS)
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_what_is_not_changed_is_as_it_was(document: dict[str, Any], selection: Selection) -> None:
     mask = masks.of_selections(frozenset({selection}))
     for schema in (FREE, DECLARED):
@@ -53,7 +53,7 @@ def test_what_is_not_changed_is_as_it_was(document: dict[str, Any], selection: S
 
 
 @given(DOCUMENTS, SELECTIONS)
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_no_more_counts_than_what_is_seen(document: dict[str, Any], selection: Selection) -> None:
     mask = masks.of_selections(frozenset({selection}))
     concealed = Concealed(document, FREE, mask)
@@ -62,7 +62,7 @@ def test_no_more_counts_than_what_is_seen(document: dict[str, Any], selection: S
 
 
 @given(DOCUMENTS, DOCUMENTS, SELECTIONS)
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_what_somebody_says_is_what_is_stored(
     document: dict[str, Any], said: dict[str, Any], selection: Selection
 ) -> None:

@@ -9,8 +9,12 @@ import pytest
 import pytest_asyncio
 from bson import ObjectId
 
+from service.access.decisions import ALLOWED, Decision, Grant
 from service.access.principals import Principal
 from service.documents import loading
+from service.documents.computing import compute
+from service.documents.terms import Terms
+from service.query import Compare
 from tests.conftest import Service, bearer, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -303,3 +307,18 @@ async def test_nobody_finds_a_write_only_value_by_a_field_that_they_may_not_writ
             assert [answer.status_code for answer in refusals] == [403, 403], body
     put = await send(ANN, "PUT", paths[0], {"title": "new"})
     assert put.status_code == 200
+
+
+async def test_many_alternatives_do_not_multiply_the_work_of_a_patch(define: Send, service: Service) -> None:
+    collection = service.app.state.registry.get(await define({"write": "user"}))
+    grants = [Grant(at, check=Compare(("status",), "eq", str(at))) for at in range(50)]
+    present = {"_id": ObjectId(), "title": "a", "_version": 1}
+    asked: list[str] = []
+
+    def change(document: dict[str, Any], *_: Any) -> dict[str, Any]:
+        asked.append(document["id"])
+        return {**document, "status": "49"}
+
+    agreed = Terms(Decision(tuple(grants)), ALLOWED)
+    assert compute(collection, agreed, present, change)["status"] == "49"
+    assert len(asked) == 1
