@@ -5,12 +5,25 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from beanie import Document
+
 _present: ContextVar[Any] = ContextVar("transaction", default=None)
 
 
 def session() -> Any:
     """Give the driver's session of the present transaction, None outside of one; each operation takes it."""
     return _present.get()
+
+
+def collection_of(model: type[Document]) -> Any:
+    """Give the driver's collection of a class, as the present transaction can use it.
+
+    Where applications share a process, a class belongs to the last that began, a transaction to its own.
+    """
+    collection, opened = model.get_motor_collection(), session()
+    if opened is None:
+        return collection
+    return opened.client[collection.database.name][collection.name]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from models.audit_event import AuditEvent
 from models.base import utc_now
-from service.transactions import session
+from service.transactions import collection_of, session
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +49,5 @@ class Trail:
             details=dict(details or {}),
             expires_at=now + timedelta(seconds=self.ttl_s),
         )
-        await event.insert(session=session())
+        stored = event.model_dump(by_alias=True, exclude={"id", "revision_id"})
+        await collection_of(AuditEvent).insert_one(stored, session=session())

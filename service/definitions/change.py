@@ -27,7 +27,7 @@ from service.errors import (
     Violation,
 )
 from service.registry import Collection, Registry
-from service.transactions import session
+from service.transactions import collection_of, session
 
 CUT_OFF_S = 60.0
 """After how long a deletion that has not come to its end counts as cut off."""
@@ -179,17 +179,16 @@ async def _store(
     definition: CollectionDefinition, deleted: CollectionDefinition | None, trail: Trail | None
 ) -> None:
     """Store a new definition, in place of a deleted one's mark if there is one; raises CollectionExists."""
+    definitions = collection_of(CollectionDefinition)
+    written = {"_id": definition.id, **definition.model_dump(by_alias=True, exclude={"id", "revision_id"})}
     if deleted is None:
         try:
-            await definition.insert(session=session())
+            await definitions.insert_one(written, session=session())
         except DuplicateKeyError:
             raise _exists(definition.id) from None
     else:
-        mark = CollectionDefinition.find_one(
-            {"_id": deleted.id, "uid": deleted.uid, "is_deleting": True}, session=session()
-        )
-        stored_in_place = await mark.replace_one(definition, session=session())
-        if stored_in_place is None or stored_in_place.matched_count == 0:
+        mark = {"_id": deleted.id, "uid": deleted.uid, "is_deleting": True}
+        if not (await definitions.replace_one(mark, written, session=session())).matched_count:
             raise _exists(definition.id)
     if trail is not None:
         await trail.note("collection.created", "collection", definition.id)
@@ -197,7 +196,7 @@ async def _store(
 
 async def _mark(collection: Collection, version: int | None, trail: Trail | None) -> bool:
     """Mark a collection as being deleted; tells whether it was still the one known here."""
-    marked = await CollectionDefinition.get_motor_collection().update_one(
+    marked = await collection_of(CollectionDefinition).update_one(
         _unchanged(collection, version),
         {"$set": {"is_deleting": True, "_updated_at": utc_now()}},
         session=session(),
@@ -209,7 +208,7 @@ async def _mark(collection: Collection, version: int | None, trail: Trail | None
 
 async def _restate(collection: Collection, description: Description, trail: Trail | None) -> None:
     """Store another description of a collection; raises CollectionChanged when somebody else was first."""
-    changed = await CollectionDefinition.get_motor_collection().update_one(
+    changed = await collection_of(CollectionDefinition).update_one(
         _unchanged(collection, collection.version),
         {"$set": {**descriptions.texts(description), "_updated_at": utc_now()}, "$inc": {"_version": 1}},
         session=session(),
