@@ -82,7 +82,7 @@ FREE = [
 PATHS = [
     row(f"A36-{path}", "GET", f"/api/{path}", "admin", None, 404, NOT_FOUND)
     for path in ("_users", "%5Fusers", "%255Fusers", "_collections", "_rate_limits", "system.profile",
-                 "users", "users%00x", "products%00", "%2e%2e", "..%2f_users", "$cmd", "PRODUCTS",
+                 "users%00x", "products%00", "%2e%2e", "..%2f_users", "$cmd", "PRODUCTS",
                  "products;x=1")
 ] + [
     row("A36-encoded-slashes", "GET", "/api/products%2F..%2F_users", "admin", None, 404, "route.not_found"),

@@ -20,7 +20,7 @@ def stored(town: Town) -> dict[str, list[Any]]:
 
 @pytest.mark.parametrize("token", [{"$regex": "."}, {"$ne": None}, ["x"], None, 1, "", "x" * 201])
 @pytest.mark.parametrize("path", [RESET, VERIFY])
-async def test_a02_operators_in_place_of_a_token_are_refused_and_use_none_up(
+async def test_a2_operators_in_place_of_a_token_are_refused_and_use_none_up(
     town: Town, path: str, token: Any
 ) -> None:
     email, _ = await town.sign_up()
@@ -36,14 +36,14 @@ async def test_a02_operators_in_place_of_a_token_are_refused_and_use_none_up(
 
 
 @pytest.mark.parametrize("body", [{}, [], {"token": "a" * 43, "password": ANOTHER, "email": "a@x.io"}])
-async def test_a02_a_reset_takes_exactly_a_token_and_a_password(town: Town, body: Any) -> None:
+async def test_a2_a_reset_takes_exactly_a_token_and_a_password(town: Town, body: Any) -> None:
     before = stored(town)
     answer = await town.post(RESET, body)
     assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
     assert stored(town) == before
 
 
-async def test_a02_a_token_for_one_purpose_is_nothing_for_another(town: Town) -> None:
+async def test_a2_a_token_for_one_purpose_is_nothing_for_another(town: Town) -> None:
     email, _ = await town.sign_up()
     verification = await town.mailbox.token(email)
     await town.post(FORGOT, {"email": email})
