@@ -1,8 +1,7 @@
 """A collection whose rules use all that rules have for writing, and the ways to write to it."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import Any
 import httpx
 from bson import ObjectId
 
-from tests.conftest import Service, bearer, served
+from tests.conftest import Service, bearer
 
 OWNER, OTHER, EDITOR, ADMIN = (str(ObjectId()) for _ in range(4))
 
@@ -137,13 +136,12 @@ def unwrapped(answer: httpx.Response) -> httpx.Response:
     return httpx.Response(told["status"], json=content)
 
 
-@asynccontextmanager
-async def open_papers(mongodb_uri: str) -> AsyncIterator[Papers]:
-    async with served(mongodb_uri) as service:
-        papers = Papers(service)
-        answer = await papers.send("admin", "POST", "/collections", DEFINITION)
-        assert answer.status_code == 201, answer.text
-        yield papers
+async def defined(service: Service) -> Papers:
+    """Give the collection, made by an administrator."""
+    papers = Papers(service)
+    answer = await papers.send("admin", "POST", "/collections", DEFINITION)
+    assert answer.status_code == 201, answer.text
+    return papers
 
 
 MERGE, STEPS, OPERATIONS = "merge-patch", "json-patch", "vnd.sheaf.operations"

@@ -1,15 +1,13 @@
 """Nobody learns by writing what they may not read: documents that differ only there are answered alike."""
 
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.rules.papers import BULK_PATH, MERGE, OPERATIONS, STEPS, STORED, Papers, open_papers, whole
+from tests.rules.papers import BULK_PATH, MERGE, OPERATIONS, STEPS, STORED, Papers, whole
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SEEN = STORED | {"notes": [{"text": "a"}, {"text": "b"}], "place": {"city": "Oslo"}}
 VARIANTS: list[dict[str, Any]] = [
@@ -118,12 +116,6 @@ ARRAYS: list[tuple[Any, list[str | None]]] = [
     ([{"text": "a", "hidden": "mine"}, {"text": "b"}], ["mine", "y"]),
 ]
 """Arrays that replace that of the first variant, and what is hidden in their elements then."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def papers(mongodb_uri: str) -> AsyncIterator[Papers]:
-    async with open_papers(mongodb_uri) as papers:
-        yield papers
 
 
 def told(answer: Any) -> tuple[int, Any, str | None]:

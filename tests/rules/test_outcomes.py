@@ -1,12 +1,9 @@
-"""What rules for writing make of documents: alternatives, checks, forced members, races, and the answers."""
+"""What rules make of documents that are written: alternatives, checks, forced members, and races."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import httpx
 import pytest
-import pytest_asyncio
 from bson import ObjectId
 
 from service.access.decisions import ALLOWED, Decision, Grant
@@ -15,74 +12,10 @@ from service.documents import loading
 from service.documents.computing import compute
 from service.documents.terms import Terms
 from service.query import Compare
-from tests.conftest import Service, bearer, served
+from tests.conftest import Service
+from tests.rules.sending import ANN, BOB, SCHEMA, USER, Send, created
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-ANN, BOB = str(ObjectId()), str(ObjectId())
-Send = Callable[..., Any]
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "title": {"type": "string"},
-        "status": {"type": "string"},
-        "team": {"type": "string"},
-        "author": {"type": "string", "readOnly": True},
-        "seen_at": {"type": "string", "format": "date-time"},
-        "code": {"type": "string"},
-        "place": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}, "zip": {"type": "string"}},
-        },
-    },
-    "additionalProperties": False,
-}
-
-USER: dict[str, Any] = {"role": "user"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(mongodb_uri: str) -> AsyncIterator[Service]:
-    async with served(mongodb_uri) as service:
-        yield service
-
-
-@pytest.fixture
-def send(service: Service) -> Send:
-    """Give a function that sends a request of a user, by the id and roles."""
-
-    async def send(who: str, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        signed_in = bearer(service.app.state.tokens, who, *(("admin",) if who == "root" else ()))
-        return await service.client.request(
-            method,
-            f"/api/{path}",
-            json=body,
-            headers=signed_in | {"Content-Type": "application/json"} | headers,
-        )
-
-    return send
-
-
-@pytest.fixture
-def define(send: Send, request: pytest.FixtureRequest) -> Send:
-    """Give a function that makes a collection with rules, and gives its name."""
-
-    async def define(rules: dict[str, Any], **more: Any) -> str:
-        name = f"c{ObjectId()}"
-        body = {"name": name, "schema": SCHEMA, "rules": rules, **more}
-        answer = await send("root", "POST", "collections", body)
-        assert answer.status_code == 201, answer.text
-        return name
-
-    return define
-
-
-async def created(send: Send, name: str, body: dict[str, Any], who: str = ANN) -> dict[str, Any]:
-    answer = await send(who, "POST", name, body)
-    assert answer.status_code == 201, answer.text
-    data: dict[str, Any] = answer.json()["data"]
-    return data
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_the_first_alternative_decides_that_allows_the_outcome(send: Send, define: Send) -> None:
@@ -188,59 +121,6 @@ async def test_only_what_changes_needs_to_be_writable(send: Send, define: Send) 
     assert shown == {"title": "whole", "team": "one", "place": {"zip": "1"}}
 
 
-async def test_who_may_write_and_not_read_is_answered_with_the_id(send: Send, define: Send) -> None:
-    name = await define({"read": "nobody", "write": "user"}, options={"id_type": "string"})
-    keyed = {"Idempotency-Key": "once"}
-    for _ in range(2):
-        answer = await send(ANN, "POST", name, {"id": "a", "title": "secret"}, **keyed)
-        assert (answer.status_code, answer.json()) == (201, {"data": {"id": "a", "_version": 1}})
-        assert answer.headers["location"] == f"/api/{name}/a"
-    blind = {"data": {"id": "a", "_version": 2}}
-    assert (await send(ANN, "PATCH", f"{name}/a", {"team": "x"})).json() == blind
-    put = await send(ANN, "PUT", f"{name}/a?upsert=true", {"status": "new"})
-    assert (put.status_code, put.json()["data"]) == (200, {"id": "a", "_version": 3})
-    test = [{"op": "test", "path": "/title", "value": "secret"}]
-    media = {"Content-Type": "application/json-patch+json"}
-    assert (await send(ANN, "PATCH", f"{name}/a", test, **media)).status_code == 409
-    body = {"operations": [{"op": "patch", "collection": name, "id": "a", "patch": {"title": "t"}}]}
-    told = (await send(ANN, "POST", "batch", body)).json()["data"]
-    assert told == [{"status": 200, "data": {"id": "a", "_version": 4}, "etag": '"4"'}]
-    many = await send(ANN, "POST", name, [{"id": "b", "title": "x"}])
-    assert many.json() == {"data": [{"id": "b", "_version": 1}]}
-    stored = (await send("root", "GET", f"{name}/a")).json()["data"]
-    assert {key: stored.get(key) for key in ("title", "team", "status")} == {
-        "title": "t",
-        "team": "x",
-        "status": "new",
-    }
-
-
-async def test_the_answer_shows_the_outcome_as_far_as_it_may_be_read_then(send: Send, define: Send) -> None:
-    read = {"role": "user", "where": {"status": "open"}, "fields": ["title", "status"]}
-    name = await define({"read": read, "write": "user"})
-    made = await created(send, name, {"status": "open", "title": "a", "team": "x"})
-    assert made == {"id": made["id"], "_version": 1, "title": "a", "status": "open"}
-    path = f"{name}/{made['id']}"
-    closed = await send(ANN, "PATCH", path, {"status": "closed"})
-    assert closed.json() == {"data": {"id": made["id"], "_version": 2}}
-    reopened = await send(ANN, "PATCH", path, {"status": "open"})
-    assert reopened.json()["data"] == made | {"_version": 3}
-
-
-async def test_a_value_that_is_taken_is_not_told(send: Send, define: Send) -> None:
-    read = {"role": "user", "fields": {"except": ["code"]}}
-    indexes = [{"fields": ["code"], "unique": True, "sparse": True}]
-    name = await define({"read": read, "write": "user"}, indexes=indexes)
-    made = await created(send, name, {"code": "taken", "title": "a"})
-    assert "code" not in made
-    answer = await send(BOB, "POST", name, {"code": "taken"})
-    assert (answer.status_code, answer.json()["errors"]) == (
-        409,
-        [{"pointer": "/code", "code": "unique", "detail": "the value is taken"}],
-    )
-    assert "taken" not in answer.json()["detail"]
-
-
 async def test_fifty_changes_at_once_stop_where_the_rule_no_longer_holds(
     send: Send, define: Send, service: Service
 ) -> None:
@@ -288,25 +168,6 @@ async def test_imports_keep_to_the_rules_too(send: Send, define: Send, service: 
     assert [each.reason.partition(":")[0] for each in loaded.first_refusals][1] == "/title"
     [stored] = service.database[name].find({}, {"_id": 0, "status": 1, "team": 1, "_owner": 1})
     assert stored == {"status": "draft", "team": "x", "_owner": ANN}
-
-
-async def test_nobody_finds_a_write_only_value_by_a_field_that_they_may_not_write(
-    send: Send, define: Send
-) -> None:
-    """To change it to what it is would be no change, and to anything else one that is refused."""
-    secret = {"type": "string", "writeOnly": True}
-    schema = SCHEMA | {"properties": {"title": {"type": "string"}, "pin": secret}}
-    update = {"role": "user", "fields": ["title"]}
-    name = await define({"read": "user", "create": "user", "update": update}, schema=schema)
-    stored: list[dict[str, Any]] = [{"pin": "1234"}, {}]
-    paths = [f"{name}/{(await created(send, name, body))['id']}" for body in stored]
-    guesses: list[dict[str, Any]] = [{"pin": "1234"}, {"pin": "0000"}, {"pin": None}]
-    for body in guesses:
-        for method in ("PATCH", "PUT"):
-            refusals = [await send(ANN, method, path, body) for path in paths]
-            assert [answer.status_code for answer in refusals] == [403, 403], body
-    put = await send(ANN, "PUT", paths[0], {"title": "new"})
-    assert put.status_code == 200
 
 
 async def test_many_alternatives_do_not_multiply_the_work_of_a_patch(define: Send, service: Service) -> None:

@@ -1,10 +1,8 @@
 """The matrix of writing under rules, by path, who asks, and field: a refusal changes nothing."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tests.rules.papers import (
     BULK,
@@ -16,10 +14,9 @@ from tests.rules.papers import (
     ROLES,
     STORED,
     Papers,
-    open_papers,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FIELDS: dict[str, Any] = {
     "title": "New",  # writable
@@ -32,12 +29,6 @@ FIELDS: dict[str, Any] = {
 
 REFUSED_TO_OWNERS = {"score": "/score", "rank": "/rank", "status": None}
 """With the pointer that the refusal has: it is for a field, or for what would become of the document."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def papers(mongodb_uri: str) -> AsyncIterator[Papers]:
-    async with open_papers(mongodb_uri) as papers:
-        yield papers
 
 
 def problem_of(answer: Any) -> tuple[str, list[str]]:
