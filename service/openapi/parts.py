@@ -66,9 +66,13 @@ class Part:
         """Refer to a document as it is read: whole, or what `fields` and `expand` make of it."""
         return {"anyOf": [self.refer(views.DOCUMENT), self.refer(views.PART)]}
 
+    def written(self) -> Schema:
+        """Refer to a document as the answer to a write shows it: as far as the caller sees it."""
+        return self.refer(views.DOCUMENT) if self._sight.gets_whole else self.shown()
+
     def whole(self) -> Schema:
-        """Give the schema of an answer to a write: with the document, as far as the caller sees it."""
-        return data(self.refer(views.DOCUMENT) if self._sight.gets_whole else self.shown())
+        """Give the schema of an answer to a write of one document."""
+        return data(self.written())
 
     def answer_example(self) -> Any:
         """Give the example of an answer with a document."""

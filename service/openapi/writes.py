@@ -48,7 +48,7 @@ _AFFECTED: Schema = {
 
 def create_documents(part: Part) -> Operation:
     """Describe creating one document or several."""
-    one, document = part.refer(views.CREATE), part.refer(views.DOCUMENT)
+    one, document = part.refer(views.CREATE), part.written()
     many: Schema = {"type": "array", "items": one, "minItems": 1, "maxItems": MAXIMUM_DOCUMENTS}
     documents: Schema = {"type": "array", "items": document}
     created = Answer(
@@ -126,7 +126,7 @@ def delete_document(part: Part) -> Operation:
 
 def change_documents(part: Part) -> Operation:
     """Describe changing all documents that fulfil a filter."""
-    documents: Schema = {"type": "array", "items": part.refer(views.DOCUMENT)}
+    documents: Schema = {"type": "array", "items": part.written()}
     changed = Answer(
         200,
         "How many they were; with `Prefer: return=representation`, the documents as they are now.",
