@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from models.session import Session
 from models.user import User
 from service.access import browsers
 from service.access.browsers import Browsers
-from service.access.refresh_tokens import Claim, RefreshTokens, open_successor, seal_successor
+from service.access.refresh_tokens import RefreshTokens, open_successor, seal_successor
 from service.access.sealing import digest
 from service.access.tokens import Tokens
 from service.audit import Trail
@@ -57,11 +57,11 @@ class Refreshing:
                 if lifetime_s is not None:
                     return user, self._opened(user, found, successor, lifetime_s)
                 continue
-            successor = self._successor(found, used, presented)
-            if successor is None:
-                await self._refuse(claim, found, trail)
+            present = self._successor(found, used, presented)
+            if present is None:
+                await self._refuse(found, trail, is_reuse=claim.is_ours or used == found["previous_hash"])
             user = await self._user(found, trail)
-            return user, self._opened(user, found, successor, found["lifetime_s"])
+            return user, self._opened(user, found, present, found["lifetime_s"])
 
     async def session_of(self, presented: str) -> str | None:
         """Give the id of the session that a token was given out for; None for what is not ours."""
@@ -142,9 +142,9 @@ class Refreshing:
             return None
         return open_successor(presented, found["sealed_successor"])
 
-    async def _refuse(self, claim: Claim, found: Mapping[str, Any], trail: Trail) -> None:
+    async def _refuse(self, found: Mapping[str, Any], trail: Trail, *, is_reuse: bool) -> NoReturn:
         """Raise SessionEnded, and see to it when the token is one that was given out."""
-        if claim.is_ours:
+        if is_reuse:
             await self._end(found, trail, "session.reuse_detected")
         raise SessionEnded
 

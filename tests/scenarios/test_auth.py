@@ -127,10 +127,17 @@ async def test_when_registration_is_closed_nobody_gets_an_account(
 async def test_signing_in_gives_a_token_that_is_not_cached(client: httpx.AsyncClient) -> None:
     user = (await client.post(REGISTER, json=ANN)).json()["data"]
     answer = await client.post(LOGIN, json={"email": "ANN@EXAMPLE.COM", "password": PASSWORD})
-    token = answer.json()["data"]["access_token"]
+    data = answer.json()["data"]
+    token = data["access_token"]
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     assert answer.json() == {
-        "data": {"access_token": token, "token_type": "Bearer", "expires_in": 900, "user": user}
+        "data": {
+            "access_token": token,
+            "token_type": "Bearer",
+            "refresh_token": data["refresh_token"],
+            "expires_in": 900,
+            "user": user,
+        }
     }
     assert jwt.get_unverified_claims(token)["sub"] == user["id"]
 
