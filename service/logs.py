@@ -14,7 +14,18 @@ QUIET_LOGGERS = ("asyncio", "granian", "_granian", "litestar", "motor", "pymongo
 """Libraries of which only warnings and worse are of interest."""
 
 SECRET_NAMES = frozenset(
-    {"authorization", "cookie", "jwt_secret", "mongodb_uri", "password", "refresh_token", "secret", "token"}
+    {
+        "access_token",
+        "authorization",
+        "cookie",
+        "csrf_token",
+        "jwt_secret",
+        "mongodb_uri",
+        "password",
+        "refresh_token",
+        "secret",
+        "token",
+    }
 )
 MASK = "********"
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+@")
