@@ -13,9 +13,7 @@ PARTS: list[set[str]] = [
     {"errors"},
     {
         "settings",
-        "mail_settings",
         "provider_settings",
-        "setting_kinds",
         "mongod",
         "strict_json",
         "drain",

@@ -1,4 +1,4 @@
-"""Every knob of the service, with its type, default and description."""
+"""The settings that are in force, from all their parts."""
 
 import os
 from ipaddress import IPv4Network, IPv6Network
@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from limits import parse as parse_rate
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from service.errors import StartupFailure
-from service.mail_settings import MailSettings
-from service.provider_settings import ProviderSettings, fault_of
-from service.setting_kinds import DELIMITER, Paths, Secrets, Words, field_of, masked, split
+from service.provider_settings import fault_of
+from service.settings.identity import MINIMUM_SECRET_BYTES, IdentitySettings
+from service.settings.kinds import DELIMITER, Words, masked, split
+from service.settings.mail import MailSettings
 
-MINIMUM_SECRET_BYTES = 32
 PREFIX = "SHEAF_"
 
 
-class Settings(MailSettings):
+class Settings(IdentitySettings, MailSettings):
     """The effective settings, from the environment first and then from `.env`.
 
     A field `name` is the variable `SHEAF_NAME`; `mongodb_uri` is `MONGODB_URI`.
@@ -69,90 +69,6 @@ class Settings(MailSettings):
         3.0, gt=0, le=300, description="Seconds that one MongoDB operation may take, retries included."
     )
 
-    # --- identity
-    jwt_secret: SecretStr | None = Field(
-        None,
-        description=f"Signs access tokens; at least {MINIMUM_SECRET_BYTES} bytes, required in production.",
-    )
-    jwt_previous_secrets: Secrets = Field(
-        (), description="Earlier secrets whose tokens are still accepted, comma-separated; for rotation."
-    )
-    jwt_keys: Paths = Field(
-        (),
-        description="RSA or P-256 keys, PEM files with commas between; the first private one signs.",
-    )
-    jwt_issuer: str = Field("sheaf", min_length=1, description="The `iss` claim of access tokens.")
-    jwt_audience: str = Field("sheaf", min_length=1, description="The `aud` claim of access tokens.")
-    access_token_ttl_s: int = Field(
-        900, ge=60, le=86400, description="Seconds that an access token is valid for."
-    )
-    refresh_token_ttl_s: int = Field(
-        2_592_000, ge=300, le=31_536_000, description="Seconds after which a session that is not used ends."
-    )
-    session_ttl_s: int = Field(
-        7_776_000,
-        ge=300,
-        le=315_360_000,
-        description="Seconds after which a session ends however it is used.",
-    )
-    sessions_per_user: int = Field(
-        50, ge=1, le=1000, description="Sessions that one user may have; a further one ends the oldest."
-    )
-    cookie_same_site: Literal["strict", "lax", "none"] = Field(
-        "strict", description="`SameSite` of a browser's cookies; `none` for pages on another site."
-    )
-    audit_ttl_s: int = Field(
-        31_536_000, ge=3600, le=315_360_000, description="Seconds that the audit log is kept for."
-    )
-    registration: Literal["open", "closed"] = Field(
-        "open", description="Whether anybody may register; `closed` leaves it to `sheaf user create`."
-    )
-    password_threads: int = Field(
-        2, ge=1, le=64, description="Passwords hashed at the same time per worker; each takes 19 MiB."
-    )
-    password_minimum_characters: int = Field(
-        8, ge=8, le=64, description="Fewest characters of a new password; NIST SP 800-63B-4 asks for 15."
-    )
-    password_strength: int = Field(
-        3, ge=0, le=4, description="Least zxcvbn score of a new password; 0 takes any."
-    )
-    password_memory_kib: int = Field(
-        19_456, ge=19_456, le=1_048_576, description="Memory of one password hash, in KiB."
-    )
-    password_passes: int = Field(2, ge=2, le=20, description="Passes of one password hash over its memory.")
-    password_reset_ttl_s: int = Field(
-        3600, ge=300, le=86_400, description="Seconds that the link to choose a new password is valid for."
-    )
-    email_verification: Literal["off", "optional", "required"] = Field(
-        "optional", description="`off` sends no link at registration; `required` lets nobody in without it."
-    )
-    email_verification_ttl_s: int = Field(
-        86_400, ge=600, le=604_800, description="Seconds that the link to verify an address is valid for."
-    )
-    lockout_tries: int = Field(
-        5, ge=1, le=100, description="Wrong passwords, or codes, of one account before it is locked."
-    )
-    lockout_address_tries: int = Field(
-        20, ge=1, le=10_000, description="The same from one client address, whatever the accounts."
-    )
-    lockout_s: int = Field(
-        60, ge=1, le=86_400, description="Seconds of an account's first lock; each next one is twice as long."
-    )
-    lockout_longest_s: int = Field(
-        900, ge=1, le=86_400, description="Seconds of the longest lock, and of that of an address."
-    )
-    second_factor_issuer: str = Field(
-        "Sheaf", min_length=1, max_length=100, description="The service's name in authenticator apps."
-    )
-
-    # --- sign-in at providers
-    oidc_providers: dict[str, ProviderSettings] = Field(
-        {}, description="OpenID Connect providers, each by variables of its own: docs/openid-connect.md."
-    )
-    oidc_return_urls: Words = Field(
-        (), description="URLs of apps that a sign-in may return to, each exactly, comma-separated."
-    )
-
     # --- protection
     cors_origins: Words = Field(
         (), description="Origins that browsers may call from, comma-separated; `*` for any."
@@ -199,14 +115,6 @@ class Settings(MailSettings):
             parse_rate(value)
         except ValueError:
             raise ValueError('must be a rate such as "100/15minutes"') from None
-        return value
-
-    @field_validator("jwt_secret", "jwt_previous_secrets")
-    @classmethod
-    def _is_long_enough(cls, value: SecretStr | Secrets | None) -> SecretStr | Secrets | None:
-        secrets = value if isinstance(value, tuple) else () if value is None else (value,)
-        if any(len(secret.get_secret_value().encode()) < MINIMUM_SECRET_BYTES for secret in secrets):
-            raise ValueError(f"must have at least {MINIMUM_SECRET_BYTES} bytes")
         return value
 
     @model_validator(mode="after")
@@ -288,26 +196,6 @@ class Development(Settings):
 
     environment: Literal["development", "production"] = "development"
     rate_limit: Literal["on", "off"] = "off"
-
-
-def load(kind: type[Settings] = Settings, /, **overrides: Any) -> Settings:
-    """Read the settings, with the defaults of a kind; overrides win over the environment.
-
-    Raises StartupFailure, one sentence naming the variable, when a value is wrong.
-    """
-    try:
-        return kind(**overrides)
-    except SettingsError as error:
-        name = str(error).split('"')[1]  # `error parsing value for field "…" from source "…"`
-        raise StartupFailure(f"{variable(name)} is wrong: must be a JSON object.") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        problem = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:
-            raise StartupFailure(f"{problem}.") from None
-        name = field_of(first["loc"])
-        where = name if name == "MONGODB_URI" else variable(name)
-        raise StartupFailure(f"{where} is wrong: {problem[:1].lower()}{problem[1:]}.") from None
 
 
 def variable(name: str) -> str:

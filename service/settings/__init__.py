@@ -1,0 +1,7 @@
+"""Every knob of the service, with its type, default and description."""
+
+from service.settings.effective import PREFIX, Development, Settings, variable
+from service.settings.identity import MINIMUM_SECRET_BYTES
+from service.settings.reading import load
+
+__all__ = ["MINIMUM_SECRET_BYTES", "PREFIX", "Development", "Settings", "load", "variable"]
