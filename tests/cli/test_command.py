@@ -75,7 +75,7 @@ def test_wrong_usage_is_one_sentence(arguments: list[str], code: int, sentence: 
         (["serve"], {"jwt_secret": "short"}, "SHEAF_JWT_SECRET is wrong: must have at least 32 bytes."),
         (
             ["serve"],
-            {"jwt_secret": SECRET},
+            {"jwt_secret": SECRET, "port": "0"},
             (
                 "MONGODB_URI must be set in production, to a replica set or Atlas;"
                 " `sheaf dev` brings a MongoDB of its own."
@@ -83,12 +83,12 @@ def test_wrong_usage_is_one_sentence(arguments: list[str], code: int, sentence: 
         ),
         (
             ["serve", "--port", "70000"],
-            {"jwt_secret": SECRET},
+            {"jwt_secret": SECRET, "port": "0"},
             "SHEAF_PORT is wrong: input should be less than or equal to 65535.",
         ),
         (
             ["serve", "--host", "300.1.2.3"],
-            {"jwt_secret": SECRET},
+            {"jwt_secret": SECRET, "port": "0"},
             "SHEAF_HOST is wrong: `300.1.2.3` is not an address or a known name.",
         ),
         (

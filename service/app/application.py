@@ -1,0 +1,137 @@
+"""Making the application of its controllers, its parts and its middleware."""
+
+from litestar import Litestar
+from litestar.datastructures import State
+
+from models import DOCUMENTS
+from service import database as databases
+from service import logs, problems
+from service.access.sealing import Sealer
+from service.app import parts
+from service.app.lifespan import lifespan
+from service.app.pipeline import GRACE_S, pipeline
+from service.controllers.audit import AuditController
+from service.controllers.auth import AuthController
+from service.controllers.batch import BatchController
+from service.controllers.collections import CollectionsController
+from service.controllers.documents import DocumentsController
+from service.controllers.email import EmailController
+from service.controllers.health import HealthController
+from service.controllers.jwks import JwksController
+from service.controllers.keys import KeysController
+from service.controllers.lists import ListsController
+from service.controllers.mail_pages import MailPagesController
+from service.controllers.oidc import OidcController
+from service.controllers.openapi import ContractController, DocsController
+from service.controllers.passwords import PasswordController
+from service.controllers.profile import ProfileController
+from service.controllers.queries import QueriesController
+from service.controllers.rules import RulesController
+from service.controllers.saved_queries import SavedQueriesController
+from service.controllers.second_factor import SecondFactorController
+from service.controllers.sessions import (
+    LogoutController,
+    RefreshController,
+    SessionController,
+    SessionsController,
+)
+from service.controllers.users import UsersController
+from service.drain import Drain
+from service.guards import KeyHasEffect, KeyMayCall, TokenIsValid
+from service.idempotency.claims import Claims
+from service.identity.api_keys import ApiKeys
+from service.identity.key_bearers import KeyBearers
+from service.identity.revocations import Revocations
+from service.identity.second_factor import SecondFactors
+from service.middleware.principal import PrincipalMiddleware
+from service.openapi import Contracts
+from service.query.cursors import Cursors
+from service.rates import SharedCounts
+from service.registry import Registry
+from service.settings import Settings, load
+
+
+def create() -> Litestar:
+    """Make the application of a worker process, from the environment; raises StartupFailure."""
+    settings = load()
+    logs.configure(settings.log_level, settings.effective_log_format)
+    return create_app(settings)
+
+
+def create_app(settings: Settings) -> Litestar:
+    """Make the application; it connects to MongoDB when its lifespan begins.
+
+    Raises StartupFailure when the settings lack the database or the secret, or name a key that is none.
+    """
+    database = databases.connect(**settings.connection)
+    drain = Drain.of_process()
+    tokens = parts.tokens(settings)
+    revocations = Revocations(settings.access_token_ttl_s)
+    key_bearers = KeyBearers(database, revocations)
+    sealer = Sealer(parts.secrets(settings))
+    browsers = parts.browsers(settings, sealer)
+    registry = Registry(database, DOCUMENTS, document_limit_bytes=settings.body_limit_bytes)
+    counts = SharedCounts(database.motor["_rate_limits"])
+    application = Litestar(
+        route_handlers=[
+            AuditController,
+            AuthController,
+            BatchController,
+            CollectionsController,
+            ContractController,
+            DocsController,
+            DocumentsController,
+            EmailController,
+            HealthController,
+            JwksController,
+            KeysController,
+            ListsController,
+            MailPagesController,
+            OidcController,
+            PasswordController,
+            LogoutController,
+            ProfileController,
+            QueriesController,
+            RefreshController,
+            RulesController,
+            SavedQueriesController,
+            SecondFactorController,
+            SessionController,
+            SessionsController,
+            UsersController,
+        ],
+        guards=[TokenIsValid(), KeyMayCall(), KeyHasEffect()],
+        exception_handlers={Exception: problems.litestar_handler},
+        lifespan=[lifespan(settings, database, registry, revocations)],
+        openapi_config=None,
+        logging_config=None,
+        state=State(
+            {
+                "api_keys": ApiKeys(database, revocations),
+                "audit_ttl_s": settings.audit_ttl_s,
+                "claims": Claims(database, lease_s=settings.operation_timeout_s + GRACE_S),
+                "contracts": Contracts(),
+                "cursors": Cursors(*parts.secrets(settings)),
+                "database": database,
+                "browsers": browsers,
+                "drain": drain,
+                "providers": parts.providers(settings),
+                "return_urls": parts.return_urls(settings),
+                "key_bearers": key_bearers,
+                "lockouts": parts.lockouts(settings),
+                "post": parts.post(settings, counts),
+                "needs_verified_email": settings.email_verification == "required",
+                "registration_open": settings.registration == "open",
+                "registry": registry,
+                "revocations": revocations,
+                "sealer": sealer,
+                "second_factors": SecondFactors(sealer, settings.second_factor_issuer),
+                **parts.sessions(settings, database, tokens, revocations, browsers),
+                "tokens": tokens,
+            }
+        ),
+    )
+    principals = PrincipalMiddleware(tokens, key_bearers, revocations, browsers)
+    for middleware in reversed(pipeline(settings, drain, principals, counts)):
+        application.asgi_handler = middleware(application.asgi_handler)
+    return application

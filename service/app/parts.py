@@ -1,0 +1,109 @@
+"""The parts of the service, made of the settings."""
+
+from typing import Any
+
+from service.access import signing
+from service.access.browsers import Browsers
+from service.access.passwords import Cost, Demands, Passwords
+from service.access.refresh_tokens import RefreshTokens
+from service.access.sealing import Sealer
+from service.access.tokens import Tokens
+from service.database import Database
+from service.errors import StartupFailure
+from service.identity.lockout import Lockouts
+from service.identity.oidc.providers import Providers, registrations
+from service.identity.oidc.return_urls import ReturnUrls
+from service.identity.refreshing import Refreshing
+from service.identity.revocations import Revocations
+from service.identity.sessions import Limits, Sessions
+from service.mail.links import Links
+from service.mail.opening import open_post
+from service.mail.post import Allowance, Post
+from service.mail.templates import Templates
+from service.rates import SharedCounts
+from service.settings import Settings
+
+
+def browsers(settings: Settings, sealer: Sealer) -> Browsers:
+    """Give browser mode; pages on another origin are ours only if they may send cookies."""
+    origins = [*(settings.cors_origins if settings.cors_credentials else ()), settings.public_url or ""]
+    is_secure = settings.environment == "production"  # browsers keep no `Secure` cookie over plain HTTP
+    return Browsers(sealer, origins, is_secure=is_secure, same_site=settings.cookie_same_site)
+
+
+def providers(settings: Settings) -> Providers:
+    """Give the OpenID Connect providers that people may sign in at."""
+    set_up = registrations(settings.oidc_providers, settings.public_url)
+    return Providers(set_up, is_secure=settings.environment == "production")
+
+
+def return_urls(settings: Settings) -> ReturnUrls:
+    """Give where sign-ins at providers may return to: our own pages, those of listed origins, listed apps."""
+    return ReturnUrls([*settings.cors_origins, settings.public_url or ""], settings.oidc_return_urls)
+
+
+def sessions(
+    settings: Settings, database: Database, tokens: Tokens, revocations: Revocations, browsers: Browsers
+) -> dict[str, Any]:
+    """Give what opens, refreshes and ends sessions, by its name in the application's state."""
+    limits = Limits(settings.refresh_token_ttl_s, settings.session_ttl_s, settings.sessions_per_user)
+    refresh_tokens = RefreshTokens(Sealer(secrets(settings)))
+    sessions = Sessions(tokens, refresh_tokens, revocations, browsers, limits)
+    refreshing = Refreshing(database, tokens, refresh_tokens, revocations, browsers, sessions, limits)
+    return {"refreshing": refreshing, "sessions": sessions}
+
+
+def tokens(settings: Settings) -> Tokens:
+    """Give what signs and reads access tokens; raises StartupFailure for a key that is none."""
+    secret, *previous = secrets(settings)
+    return Tokens(
+        secret,
+        previous,
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        settings.access_token_ttl_s,
+        keys=signing.read_files(settings.jwt_keys),
+    )
+
+
+def passwords(settings: Settings) -> Passwords:
+    """Give what hashes and verifies passwords; its threads are to be closed."""
+    return Passwords(
+        settings.password_threads,
+        cost=Cost(settings.password_memory_kib, settings.password_passes),
+        demands=Demands(settings.password_minimum_characters, settings.password_strength),
+    )
+
+
+def post(settings: Settings, counts: SharedCounts) -> Post:
+    """Give what sends mails, if any can be sent."""
+    url, server = settings.link_url, settings.smtp_url
+    paths = settings.password_reset_path, settings.email_verification_path
+    limits = Allowance(counts, settings.mail_limit, settings.mail_limit_address)
+    return open_post(
+        Sealer(secrets(settings)),
+        Templates(settings.mail_name, settings.mail_templates),
+        server_url=None if server is None else server.get_secret_value(),
+        sender=settings.mail_from,
+        folder=settings.data / "mails" if settings.environment == "development" else None,
+        links=None if url is None else Links(url, *paths),
+        allowance=limits if settings.rate_limit == "on" else None,
+    )
+
+
+def lockouts(settings: Settings) -> Lockouts:
+    """Give what counts guesses at passwords and codes."""
+    return Lockouts(
+        Sealer(secrets(settings)),
+        account_tries=settings.lockout_tries,
+        address_tries=settings.lockout_address_tries,
+        first_s=settings.lockout_s,
+        longest_s=settings.lockout_longest_s,
+    )
+
+
+def secrets(settings: Settings) -> list[str]:
+    """Give the secret, and after it those that only still verify."""
+    if settings.jwt_secret is None:
+        raise StartupFailure("SHEAF_JWT_SECRET is not set; without it nobody can sign in.")
+    return [each.get_secret_value() for each in (settings.jwt_secret, *settings.jwt_previous_secrets)]

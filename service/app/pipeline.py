@@ -1,0 +1,54 @@
+"""What every request passes through, in order, each middleware with its reason."""
+
+from litestar.middleware import ASGIMiddleware
+
+from service.drain import Drain
+from service.middleware.body_limit import BodyLimit
+from service.middleware.caching import Caching
+from service.middleware.client_address import ClientAddress
+from service.middleware.compression import Compression
+from service.middleware.cors import Cors
+from service.middleware.deadline import Deadline
+from service.middleware.draining import DrainingMiddleware
+from service.middleware.failures import Failures
+from service.middleware.options import Options
+from service.middleware.principal import PrincipalMiddleware
+from service.middleware.rate_limit import RateLimit
+from service.middleware.request_id import RequestId
+from service.middleware.security_headers import SecurityHeaders
+from service.rates import SharedCounts
+from service.settings import Settings
+
+GRACE_S = 0.2
+"""What a client waits beyond the timeout of one database operation before it is told of it."""
+
+
+def pipeline(
+    settings: Settings, drain: Drain, principals: PrincipalMiddleware, counts: SharedCounts
+) -> list[ASGIMiddleware]:
+    """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
+    pipeline: list[ASGIMiddleware] = [
+        RequestId(),  # everything after it is logged and answered with the id
+        SecurityHeaders(),  # on every answer, whoever gives it
+        Cors(origins=settings.cors_origins, credentials=settings.cors_credentials),  # also on refusals
+        Compression(),
+        Caching(),  # knows the final status
+        Failures(),  # turns what is raised below it into answers
+        DrainingMiddleware(drain),
+        ClientAddress(trusted_proxies=settings.trusted_proxies),
+        BodyLimit(limit_bytes=settings.body_limit_bytes),  # before anything reads a body
+        principals,  # before the limits, which differ by who asks
+    ]
+    if settings.rate_limit == "on":
+        limits = RateLimit(
+            counts,
+            anonymous=settings.rate_limit_anonymous,
+            user=settings.rate_limit_user,
+            auth=settings.rate_limit_auth,
+            refresh=settings.rate_limit_refresh,
+            workers=settings.worker_count,
+        )
+        pipeline.append(limits)
+    pipeline.append(Deadline(timeout_s=settings.operation_timeout_s + GRACE_S))
+    pipeline.append(Options())  # asks the router itself
+    return pipeline
