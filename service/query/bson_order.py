@@ -22,13 +22,13 @@ Key = tuple[str, Any]
 
 
 def key(value: Any) -> Key:
-    """Give the type's name and what to compare within it; equal keys are equal values.
+    """Give the type's name and what to compare within it; equal keys are equal values, and all have hashes.
 
     >>> key(1) == key(1.0), key(1) == key(True), key(None) == key(MISSING)
     (True, False, True)
     """
     kind = type(value)
-    name, comparable = _TYPES.get(kind, (f"other {kind.__name__}", None))
+    name, comparable = _TYPES.get(kind, (f"other {kind.__name__}", repr))
     return name, value if comparable is None else comparable(value)
 
 

@@ -112,8 +112,13 @@ def _equals(values: list[Any], operand: Any) -> bool:
 
 
 def _is_in(values: list[Any], operands: Any) -> bool:
-    wanted = [key(operand) for operand in operands]
+    wanted = {key(operand) for operand in operands}
     return any(key(value) in wanted for value in values)
+
+
+def _has_all(values: list[Any], operands: Any) -> bool:
+    found = {key(value) for value in values}
+    return bool(operands) and all(key(operand) in found for operand in operands)
 
 
 def _ordered(is_in_order: Callable[[Any, Any], bool]) -> Test:
@@ -146,7 +151,7 @@ _TESTS: Mapping[str, Test] = {
     "in": _is_in,
     "nin": lambda values, operands: not _is_in(values, operands),
     "exists": lambda values, operand: any(value is not MISSING for value in values) == operand,
-    "all": lambda values, operands: bool(operands) and all(_equals(values, each) for each in operands),
+    "all": _has_all,
     "size": lambda values, operand: any(isinstance(each, list) and len(each) == operand for each in values),
     "near": _lies_in,
     "within": _lies_in,

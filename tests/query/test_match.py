@@ -1,10 +1,11 @@
 """Matching in memory, where the reason is worth a name; the rest is in test_match_agrees.py."""
 
 from datetime import UTC, datetime
+from time import process_time
 from uuid import UUID
 
 import pytest
-from bson import Binary, Decimal128, ObjectId
+from bson import Binary, Decimal128, ObjectId, Regex
 
 from service.query import OPERATORS, Compare, matches
 from service.query.match import _TESTS
@@ -39,3 +40,21 @@ def test_the_id_is_the_stored_id_at_the_top_only() -> None:
     document = {"_id": 7, "a": {"id": 8}}
     assert matches(Compare(("id",), "eq", 7), document)
     assert matches(Compare(("a", "id"), "eq", 8), document)
+
+
+@pytest.mark.parametrize(("operator", "expected"), [("in", False), ("nin", True), ("all", False)])
+def test_a_long_array_is_compared_with_a_long_list_in_little_time(operator: str, *, expected: bool) -> None:
+    """Whoever writes a document chooses how long its arrays are, and nobody else is served meanwhile."""
+    listed = tuple(f"team {number}" for number in range(1000))
+    members = [*listed[:999], *(f"user {number}" for number in range(20_000))]
+    document = {"members": members if operator == "all" else members[999:]}
+    began_s = process_time()
+    assert matches(Compare(("members",), operator, listed), document) is expected
+    assert process_time() - began_s < 1
+
+
+@pytest.mark.parametrize("operator", ["in", "all"])
+def test_what_the_service_never_stores_is_compared_too(operator: str) -> None:
+    values = [Regex("a"), {"a": [Regex("b")]}, "x"]
+    assert matches(Compare(("a",), operator, ("x",)), {"a": values})
+    assert not matches(Compare(("a",), operator, ("a",)), {"a": values})
