@@ -151,7 +151,7 @@ class FlowInvalid(Malformed):
 
 
 class AccountExists(Conflict):
-    """An account has the address that a provider tells, and linking them needs its holder to sign in to it."""
+    """An account has the address that a provider tells; linking them needs its holder to sign in to it."""
 
     code = "auth.account_exists"
     title = "There is an account with this e-mail address already"

@@ -32,9 +32,9 @@ class KeyedRequest:
     def of(cls, principal: Principal, key: str, parts: Sequence[bytes]) -> Self:
         """Make it from who asks, the key and the request's parts; raises RequestInvalid.
 
-        The same key of another user, or of another API key, is another key. Those who are not signed in share one name, so that
-        theirs must be too long to be met by chance: their addresses are shared by whole offices, and change
-        between a request and its repeat.
+        The same key of another user, or of another API key, is another key. Those who are not signed in share
+        one name, so that theirs must be too long to be met by chance: their addresses are shared by whole
+        offices, and change between a request and its repeat.
         """
         if principal.id is None and len(key) < MINIMUM_ANONYMOUS_KEY_LENGTH:
             least = MINIMUM_ANONYMOUS_KEY_LENGTH

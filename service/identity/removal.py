@@ -15,13 +15,13 @@ from service.errors import ParameterInvalid, Violation
 from service.identity import second_factor, users
 from service.identity.api_keys import ApiKeys
 from service.identity.ending import Ending
-from service.identity.revocations import INTERVAL_S, Revocations
+from service.identity.revocations import BOUND_S, Revocations
 from service.registry import Collection, Registry
 from service.transactions import session
 
 Fate = Literal["keep", "delete", "transfer"]
 
-STRAY_S = 2 * INTERVAL_S
+STRAY_S = BOUND_S
 """How long after its end an account's tokens may still write, through a worker that has not heard of it."""
 
 

@@ -11,8 +11,6 @@ from service.cli.user.group import Administration, data_option, email_argument
 from service.documents.encoding import dump
 from service.identity import users
 
-PAGE = 100
-
 
 @click.command("list")
 @click.option("--role", help="Only those with this role.")
