@@ -13,8 +13,10 @@ from service.audit import Trail
 from service.database import Database
 from service.errors import Contention, DocumentInvalid, LinkInvalid, Violation
 from service.identity import accounts, one_time
+from service.identity.api_keys import ApiKeys
 from service.identity.lockout import Lockouts
 from service.identity.proving import Prover
+from service.identity.reclaiming import reclaim
 from service.identity.revocations import Revocations
 from service.identity.sessions import Sessions
 from service.identity.verification import VERIFICATION
@@ -105,9 +107,8 @@ class PasswordChanges:
         """Choose the password of the account that a link was mailed to; of any number at once one succeeds.
 
         Ends all sessions, voids all other links, and marks the address as verified, which it is. If nobody
-        had verified it before, identities at providers are unlinked: they may be of somebody who waited for
-        the owner. A password that will not do leaves the link usable. Raises LinkInvalid, DocumentInvalid,
-        Busy.
+        had verified it before, nothing else that opens the account stays: see `reclaiming`. A password that
+        will not do leaves the link usable. Raises LinkInvalid, DocumentInvalid, Busy.
         """
         found = await one_time.look(RESET, token)
         user = None if found is None else await _owner(found)
@@ -119,13 +120,13 @@ class PasswordChanges:
             if await one_time.take(RESET, token) is None:
                 raise _void()
             present = {"_id": user.id, "email_key": user.email_key, "is_disabled": False}
-            change: dict[str, Any] = {"password_hash": hashed, "is_email_verified": True}
-            if not user.is_email_verified:  # whoever linked them had not shown that the address is theirs
-                change["identities"] = []
+            change = {"password_hash": hashed, "is_email_verified": True}
             changed = await _store(present, change, epochs=1)
             if changed is None:
                 raise _void()
             user_id = str(user.id)
+            if not user.is_email_verified:
+                await reclaim(trail, user_id, ApiKeys(self.database, self.revocations))
             await self.sessions.end_all(user_id)
             await self.revocations.outdate_user(user_id, changed["epoch"])
             await one_time.drop_all(user_id)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pyotp
 import pytest
 
 from tests.mailbox import link_of
@@ -122,3 +123,48 @@ async def test_a37_nobody_registers_with_an_id_or_a_role(town: Town, member: dic
     answer = await town.post("/register", {"email": "eve@x.io", "password": PASSWORD} | member)
     assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
     assert stored(town) == before
+
+
+async def test_nothing_that_a_squatter_set_up_outlives_the_reset_by_the_owner_of_the_address(
+    town: Town,
+) -> None:
+    email, squatter = await town.sign_up()
+    made = await town.client.post("/api/keys", json={"name": "x", "scopes": ["*:*"]}, headers=squatter)
+    key = {"Authorization": f"Bearer {made.json()['data']['key']}"}
+    await enable_second_factor(town, squatter)
+    assert (await town.profile(key)).status_code == 403  # it is one, which may not read profiles
+    user_id = str(town.user(email)["_id"])
+    await town.post(FORGOT, {"email": email})
+    reset = {"token": await town.mailbox.token(email, 2), "password": ANOTHER}
+    assert (await town.post(RESET, reset)).status_code == 204
+    for headers in (squatter, key):
+        assert (await town.profile(headers)).status_code == 401
+    for name, filter_ in (("_api_keys", {"user_id": user_id}), ("_second_factors", {"_id": user_id})):
+        assert town.database[name].count_documents(filter_) == 0
+    assert (await town.profile(await town.sign_in(email, ANOTHER))).status_code == 200  # no code is asked for
+    noted = town.database["_audit"].find_one({"action": "user.reclaimed", "target.id": user_id})
+    assert noted is not None
+    assert noted["details"] == {"unlinked": [], "keys": 1, "second_factor": True}
+
+
+async def test_what_the_owner_of_a_verified_address_set_up_outlives_a_reset(town: Town) -> None:
+    email, owner = await town.sign_up()
+    await town.mailbox.newest(email)
+    town.database["_users"].update_one({"email_key": email}, {"$set": {"is_email_verified": True}})
+    made = await town.client.post("/api/keys", json={"name": "x", "scopes": ["*:*"]}, headers=owner)
+    await enable_second_factor(town, owner)
+    await town.post(FORGOT, {"email": email})
+    reset = {"token": await town.mailbox.token(email, 2), "password": ANOTHER}
+    assert (await town.post(RESET, reset)).status_code == 204
+    key = {"Authorization": f"Bearer {made.json()['data']['key']}"}
+    assert (await town.profile(key)).status_code == 403
+    answer = await town.post("/login", {"email": email, "password": ANOTHER})
+    assert "second_factor" in answer.json()["data"]
+    assert "user.reclaimed" not in town.audited(email)
+
+
+async def enable_second_factor(town: Town, headers: dict[str, str]) -> None:
+    """Have somebody switch a second factor on."""
+    begun = await town.post("/second-factor", {"password": PASSWORD}, headers)
+    code = pyotp.TOTP(begun.json()["data"]["secret"]).now()
+    assert (await town.post("/second-factor/confirm", {"code": code}, headers)).status_code == 200
