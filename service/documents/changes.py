@@ -105,7 +105,7 @@ async def _serve(
 ) -> list[Waiting[Asked]]:
     """Make the first changes that have one rule in common; gives those that are left."""
     where = waiting[0].asked.where
-    batch = list(takewhile(lambda each: each.asked.where == where, waiting[:MAXIMUM_TOGETHER]))
+    batch = list(takewhile(lambda each: _is_same(each.asked.where, where), waiting[:MAXIMUM_TOGETHER]))
     left = waiting[len(batch) :]
     for attempt in range(ATTEMPTS):
         batch = [each for each in batch if not each.future.done()]
@@ -184,6 +184,11 @@ async def _refuse(
         failures.translate(collection, error)
     except Exception as failure:  # noqa: BLE001  # ours, or the driver's own
         batch[0].settle(failure)
+
+
+def _is_same(one: Node | None, other: Node | None) -> bool:
+    """Tell whether two conditions are one: true equals 1 in Python, and not in a rule."""
+    return one is other or (one == other and repr(one) == repr(other))
 
 
 def _looked_at(batch: list[Waiting[Asked]]) -> Iterator[str]:

@@ -157,6 +157,26 @@ async def test_those_who_fall_under_different_alternatives_are_judged_each_by_th
         assert who == ANN or data["team"] == "guests"
 
 
+async def test_a_value_that_python_takes_for_another_opens_nothing_to_those_who_come_at_once(
+    define: Send, service: Service
+) -> None:
+    rule = {"role": "user", "where": {"flag": {"eq": "$user.attributes.flag"}}}
+    schema = {"type": "object", "properties": {"flag": {}, "count": {"type": "integer"}}}
+    name = await define({"update": rule}, schema=schema)
+    service.database[name].insert_one({"_id": (at := ObjectId()), "flag": True, "count": 0, "_version": 1})
+
+    async def counted(who: str, flag: object) -> int:
+        principal = Principal("user", who, frozenset(), session_id=who, attributes={"flag": flag})
+        headers = {"Authorization": f"Bearer {service.app.state.tokens.issue(principal)}"}
+        operations = headers | {"Content-Type": "application/vnd.sheaf.operations+json"}
+        path = f"/api/{name}/{at}"
+        return (await service.client.patch(path, json={"inc": {"count": 1}}, headers=operations)).status_code
+
+    asked = [counted(*each) for _ in range(5) for each in ((ANN, True), (BOB, 1))]
+    assert await asyncio.gather(*asked) == [200, 404] * 5
+    assert service.database[name].find_one({}, {"_id": 0, "count": 1}) == {"count": 5}
+
+
 async def test_imports_keep_to_the_rules_too(send: Send, define: Send, service: Service) -> None:
     rule = {"role": "user", "check": {"status": "draft"}, "set": {"team": "x"}, "fields": ["status"]}
     name = await define({"read": "user", "create": rule})
