@@ -162,7 +162,7 @@ async def test_a_value_that_python_takes_for_another_opens_nothing_to_those_who_
 ) -> None:
     rule = {"role": "user", "where": {"flag": {"eq": "$user.attributes.flag"}}}
     schema = {"type": "object", "properties": {"flag": {}, "count": {"type": "integer"}}}
-    name = await define({"update": rule}, schema=schema)
+    name = await define({"get": "user", "update": rule}, schema=schema)
     service.database[name].insert_one({"_id": (at := ObjectId()), "flag": True, "count": 0, "_version": 1})
 
     async def counted(who: str, flag: object) -> int:
