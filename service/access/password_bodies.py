@@ -29,9 +29,10 @@ class PasswordReset(Form):
 
 
 class Verification(Form):
-    """The token of a link that proves an address."""
+    """The token of a link that proves an address, and the account's password from who is not signed in."""
 
     token: str = Field(min_length=1, max_length=MAXIMUM_TOKEN_CHARACTERS)
+    password: str | None = Field(default=None, max_length=MAXIMUM_CHARACTERS)
 
 
 class EmailChange(Form):

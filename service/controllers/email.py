@@ -10,7 +10,7 @@ from service.controllers.signing_in import NOT_STORED
 from service.controllers.trails import place_of, trail_of
 from service.documents.encoding import dump
 from service.errors import DocumentNotFound
-from service.guards import IGNORES_TOKEN, SignedIn
+from service.guards import IGNORES_TOKEN, SignedIn, principal
 from service.identity.verification import Addresses
 
 ON_ITS_WAY = {"data": {"message": "A mail with a link is on its way to the address."}}
@@ -35,10 +35,10 @@ class EmailController(Controller):
 
     @post("/verify", status_code=204, opt={IGNORES_TOKEN: True})
     async def verify_email(self, request: AnyRequest) -> Response[None]:
-        """Verify or change an address by the token of a mailed link."""
+        """Verify or change an address by the token of a mailed link, and the password or the session."""
         only_parameters(request)
         form = bodies.read(Verification, await json_of(request))
-        await _addresses(request).verify(trail_of(request), form.token)
+        await _addresses(request).verify(trail_of(request), form, principal(request).id, place_of(request))
         return Response(None, status_code=204, headers=NOT_STORED)
 
     @post("/verify/resend", status_code=202, guards=[SignedIn()])

@@ -14,10 +14,14 @@ async def confirm(
     Raises PasswordAbsent for an account without one, Locked, Busy.
     """
     if user.password_hash is None:
-        raise PasswordAbsent(
-            "This account has no password",
-            hint="Ask for one by `POST /api/auth/password/forgot`.",
-        )
+        raise absent()
     async with lockouts.guess("password", user.email_key, address):
         if not await passwords.verify(user.password_hash, password):
             raise PasswordWrong("The present password is another one")
+
+
+def absent() -> PasswordAbsent:
+    """Give the failure of what takes a password where there is none."""
+    return PasswordAbsent(
+        "This account has no password", hint="Ask for one by `POST /api/auth/password/forgot`."
+    )

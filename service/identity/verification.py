@@ -9,12 +9,19 @@ from pymongo.errors import DuplicateKeyError
 
 from models.base import utc_now
 from models.user import User
-from service.access.password_bodies import EmailChange
+from service.access.password_bodies import EmailChange, Verification
 from service.access.passwords import Passwords
 from service.audit import Trail
 from service.database import Database
-from service.errors import DocumentInvalid, EmailVerified, LinkInvalid, Violation
-from service.identity import accounts, one_time
+from service.errors import (
+    DocumentInvalid,
+    DocumentNotFound,
+    EmailVerified,
+    LinkInvalid,
+    PasswordWrong,
+    Violation,
+)
+from service.identity import accounts, confirmation, one_time
 from service.identity.lockout import Lockouts
 from service.identity.one_time import OneTime
 from service.identity.proving import Prover
@@ -25,6 +32,8 @@ from service.transactions import session
 VERIFICATION = "email.verification"
 CHANGE = "email.change"
 """The purposes of the tokens in links: to verify the present address, to change to another one."""
+
+_STRANGERS = "If somebody else made it with your address, ask for a new password: that makes it yours."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +95,22 @@ class Addresses:
         await self.database.transaction(store)
         self.post.wake()
 
-    async def verify(self, trail: Trail, token: str) -> None:
+    async def verify(
+        self, trail: Trail, form: Verification, caller_id: str | None, client: str | None
+    ) -> None:
         """Take an address for proved, by the token of a link that was mailed to it.
 
         It verifies the address if the account has it still, or changes it. Access tokens that say otherwise
-        become void. Raises LinkInvalid, Duplicate when another account has got the address meanwhile.
+        become void. `caller_id` is whose session the request is of. Raises LinkInvalid, Duplicate when
+        another account has got the address meanwhile; PasswordWrong, PasswordAbsent, DocumentInvalid without
+        a password, Locked, Busy, which leave the link usable.
         """
+        await self._confirm(trail, form, caller_id, client)
 
         async def store() -> None:
-            if (taken := await one_time.take(VERIFICATION, token)) is not None:
+            if (taken := await one_time.take(VERIFICATION, form.token)) is not None:
                 await self._verify(trail, taken)
-            elif (taken := await one_time.take(CHANGE, token)) is not None:
+            elif (taken := await one_time.take(CHANGE, form.token)) is not None:
                 await self._change(trail, taken)
             else:
                 raise _void()
@@ -107,6 +121,33 @@ class Addresses:
             raise accounts.taken() from None
         await self.revocations.catch_up()
         self.post.wake()
+
+    async def _confirm(
+        self, trail: Trail, form: Verification, caller_id: str | None, client: str | None
+    ) -> None:
+        """See to it that whoever has the mailbox has the account too: by the session, or the password.
+
+        Else somebody could register a stranger's address, or wish for it, and have the stranger confirm it.
+        """
+        found = await one_time.look(VERIFICATION, form.token) or await one_time.look(CHANGE, form.token)
+        if found is None or found.user_id is None:
+            raise _void()
+        try:
+            user = await accounts.get(found.user_id)
+        except DocumentNotFound:
+            raise _void() from None
+        if user.email_key != found.facts.get("from_key", found.facts["email_key"]):
+            raise _void()
+        if found.user_id == caller_id:
+            return
+        if user.password_hash is None:
+            raise confirmation.absent()
+        try:
+            await Prover(self.passwords, self.lockouts, trail, client).confirm_password(user, form.password)
+        except PasswordWrong:
+            raise PasswordWrong(
+                "This is not the password of the account that the link is for", hint=_STRANGERS
+            ) from None
 
     async def _verify(self, trail: Trail, taken: OneTime) -> None:
         await self._store(taken, taken.facts["email_key"], {})

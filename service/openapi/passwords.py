@@ -97,10 +97,18 @@ def _addresses() -> list[Operation]:
         _operation(
             "/email/verify",
             "verifyEmail",
-            "Verify or change an address by a mailed link",
+            "Verify or change an address by a mailed link, and the password or the session",
             Answer(204, "The address is the account's, and verified."),
-            (DocumentInvalid, LinkInvalid, Duplicate, ParameterInvalid),
-            body=Body(reference("Verification"), {"token": _TOKEN}),
+            (
+                DocumentInvalid,
+                LinkInvalid,
+                Duplicate,
+                PasswordWrong,
+                PasswordAbsent,
+                Locked,
+                ParameterInvalid,
+            ),
+            body=Body(reference("Verification"), {"token": _TOKEN, "password": _PASSWORD}),
             is_public=True,
         ),
         _operation(

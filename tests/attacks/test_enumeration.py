@@ -37,7 +37,7 @@ async def settle(town: Town, **changes: Any) -> str:
     answer = await town.post("/register", {"email": email, "password": PASSWORD})
     assert answer.status_code == 202
     token = await town.mailbox.token(email)
-    assert (await town.post("/email/verify", {"token": token})).status_code == 204
+    assert (await town.post("/email/verify", {"token": token, "password": PASSWORD})).status_code == 204
     if changes:
         town.database["_users"].update_one({"email_key": email}, {"$set": changes})
     return email
@@ -133,7 +133,7 @@ async def test_a28_an_unverified_account_is_only_told_to_who_knows_its_password(
     user_id = str(town.user(email)["_id"])
     assert town.database["_sessions"].count_documents({"user_id": user_id}) == 0
     token = await town.mailbox.token(email)
-    assert (await town.post("/email/verify", {"token": token})).status_code == 204
+    assert (await town.post("/email/verify", {"token": token, "password": PASSWORD})).status_code == 204
     assert await town.status(email, PASSWORD) == 200
 
 

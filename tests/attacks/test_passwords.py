@@ -11,6 +11,13 @@ from tests.scenarios.identity import invalid, not_text, problem
 from tests.town import ANOTHER, PASSWORD, Town
 
 FORGOT, RESET, VERIFY = "/password/forgot", "/password/reset", "/email/verify"
+NOT_OURS = {
+    "title": "This is not the present password",
+    "status": 403,
+    "code": "password.wrong",
+    "detail": "This is not the password of the account that the link is for",
+    "hint": "If somebody else made it with your address, ask for a new password: that makes it yours.",
+}
 
 
 def stored(town: Town) -> dict[str, list[Any]]:
@@ -98,9 +105,9 @@ async def test_a25_of_twenty_resets_with_one_token_at_once_one_succeeds(town: To
 
 
 async def test_a25_of_twenty_verifications_with_one_token_at_once_one_succeeds(town: Town) -> None:
-    email, _ = await town.sign_up()
+    email, here = await town.sign_up()
     token = await town.mailbox.token(email)
-    answers = await asyncio.gather(*(town.post(VERIFY, {"token": token}) for _ in range(20)))
+    answers = await asyncio.gather(*(town.post(VERIFY, {"token": token}, here) for _ in range(20)))
     assert sorted(answer.status_code for answer in answers) == [204] + [400] * 19
     assert town.user(email)["epoch"] == 1
 
@@ -145,6 +152,43 @@ async def test_nothing_that_a_squatter_set_up_outlives_the_reset_by_the_owner_of
     noted = town.database["_audit"].find_one({"action": "user.reclaimed", "target.id": user_id})
     assert noted is not None
     assert noted["details"] == {"unlinked": [], "keys": 1, "second_factor": True}
+
+
+@pytest.mark.parametrize("is_wish", [False, True])
+async def test_the_mailbox_alone_verifies_no_address_for_an_account_of_somebody_else(
+    town: Town, *, is_wish: bool
+) -> None:
+    squatted, squatter = await town.sign_up()
+    address = town.address() if is_wish else squatted
+    if is_wish:
+        await town.post("/email", {"email": address, "password": PASSWORD}, squatter)
+    _, owner = await town.sign_up()  # who has another account, too
+    token = await town.mailbox.token(address)
+    before = town.user(squatted)
+    for headers in ({}, owner):
+        lacking = await town.post(VERIFY, {"token": token}, headers)
+        fault = {"pointer": "/password", "code": "required", "detail": "`password` is required"}
+        assert (lacking.status_code, problem(lacking)) == (400, invalid(fault))
+        wrong = await town.post(VERIFY, {"token": token, "password": ANOTHER}, headers)
+        assert (wrong.status_code, problem(wrong)) == (403, NOT_OURS)
+    assert town.user(squatted) == before
+    assert town.audited(squatted).count("confirmation.failed") == 2
+    right = await town.post(VERIFY, {"token": token, "password": PASSWORD}, owner)  # the link is still good
+    assert right.status_code == 204
+    assert town.user(address)["is_email_verified"] is True
+
+
+async def test_an_account_without_a_password_is_verified_by_its_session_alone(town: Town) -> None:
+    email, here = await town.sign_up()
+    token = await town.mailbox.token(email)
+    town.database["_users"].update_one({"email_key": email}, {"$set": {"password_hash": None}})
+    before = town.user(email)
+    for body in ({"token": token}, {"token": token, "password": PASSWORD}):
+        refused = await town.post(VERIFY, body)
+        assert (refused.status_code, problem(refused)["code"]) == (409, "password.absent")
+    assert town.user(email) == before
+    assert (await town.post(VERIFY, {"token": token}, here)).status_code == 204
+    assert town.user(email)["is_email_verified"] is True
 
 
 async def test_what_the_owner_of_a_verified_address_set_up_outlives_a_reset(town: Town) -> None:

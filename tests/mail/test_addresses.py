@@ -25,7 +25,7 @@ async def test_the_link_that_comes_with_registering_verifies_the_address(town: T
     assert link_of(mail).startswith("http://127.0.0.1:8000/auth/verify-email#token=")
     assert (await town.profile(here)).json()["data"]["is_email_verified"] is False
     token = await town.mailbox.token(email)
-    assert (await town.post("/email/verify", {"token": token})).status_code == 204
+    assert (await town.post("/email/verify", {"token": token}, here)).status_code == 204
     assert (await town.profile(here)).status_code == 401  # it says that the address is not verified
     fresh = await town.sign_in(email)
     assert (await town.profile(fresh)).json()["data"]["is_email_verified"] is True
@@ -40,7 +40,7 @@ async def test_the_link_is_sent_again_until_the_address_is_verified(town: Town) 
     answer = await town.post("/email/verify/resend", headers=here)
     assert (answer.status_code, answer.json()) == (202, ON_ITS_WAY)
     token = await town.mailbox.token(email, 2)
-    assert (await town.post("/email/verify", {"token": token})).status_code == 204
+    assert (await town.post("/email/verify", {"token": token, "password": PASSWORD})).status_code == 204
     first = await town.post("/email/verify", {"token": link_of(town.mailbox.all(email)[0])[-43:]})
     assert (first.status_code, problem(first)) == (400, LINK_INVALID)
     refused = await town.post("/email/verify/resend", headers=await town.sign_in(email))
@@ -66,7 +66,7 @@ async def test_an_address_changes_when_the_new_one_is_verified(town: Town) -> No
     assert other in asked.get_content()
     assert (await town.profile(here)).json()["data"]["email"] == email  # nothing has changed yet
     token = await town.mailbox.token(other)
-    assert (await town.post("/email/verify", {"token": token})).status_code == 204
+    assert (await town.post("/email/verify", {"token": token}, here)).status_code == 204
     assert (await town.profile(here)).status_code == 401
     fresh = await town.sign_in(other)
     profile = (await town.profile(fresh)).json()["data"]
@@ -105,7 +105,7 @@ async def test_only_the_latest_wish_for_an_address_counts(town: Town) -> None:
     assert (void.status_code, problem(void)) == (400, LINK_INVALID)
     assert town.user(email)["email"] == email
     token = await town.mailbox.token(second)
-    assert (await town.post("/email/verify", {"token": token})).status_code == 204
+    assert (await town.post("/email/verify", {"token": token}, here)).status_code == 204
     assert town.user(second)["is_email_verified"] is True
 
 
@@ -122,13 +122,13 @@ async def test_whether_an_address_is_taken_is_told_to_nobody_who_asks_for_it(tow
 
 async def test_of_two_who_verify_one_address_at_once_one_gets_it(town: Town) -> None:
     wanted = town.address()
-    tokens, emails = [], []
+    links, emails = [], []
     for number in (1, 2):
         email, here = await town.sign_up()
         await town.post("/email", {"email": wanted, "password": PASSWORD}, here)
-        tokens.append(await town.mailbox.token(wanted, number))
+        links.append(({"token": await town.mailbox.token(wanted, number)}, here))
         emails.append(email)
-    answers = await asyncio.gather(*(town.post("/email/verify", {"token": token}) for token in tokens))
+    answers = await asyncio.gather(*(town.post("/email/verify", *link) for link in links))
     assert sorted(answer.status_code for answer in answers) == [204, 409]
     for email, answer in zip(emails, answers, strict=True):
         if answer.status_code == 409:

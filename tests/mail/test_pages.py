@@ -9,7 +9,7 @@ from tests.town import Town
 
 @pytest.mark.parametrize("name", ["reset-password", "verify-email"])
 async def test_a_page_is_there_under_our_policy_and_opening_it_changes_nothing(town: Town, name: str) -> None:
-    email, _ = await town.sign_up()
+    email, here = await town.sign_up()
     token = await town.mailbox.token(email)
     tokens = town.database["_one_time_tokens"].count_documents({})
     answer = await town.client.get(f"/auth/{name}")
@@ -20,7 +20,7 @@ async def test_a_page_is_there_under_our_policy_and_opening_it_changes_nothing(t
     for path in re.findall(r'(?:src|href)="([^"]+)"', answer.text):
         assert (await town.client.get(f"/auth/{path}")).status_code == 200
     assert town.database["_one_time_tokens"].count_documents({}) == tokens
-    assert (await town.post("/email/verify", {"token": token})).status_code == 204  # it is good still
+    assert (await town.post("/email/verify", {"token": token}, here)).status_code == 204  # it is good still
 
 
 async def test_what_the_pages_call_is_there(town: Town) -> None:
