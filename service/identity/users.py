@@ -18,6 +18,7 @@ from service.access.passwords import Passwords
 from service.access.user_bodies import ChosenPassword, NewUser, UserChange
 from service.audit import Trail
 from service.database import Database
+from service.documents.encoding import dump
 from service.documents.preconditions import Expected
 from service.errors import DocumentNotFound, LastAdministrator
 from service.identity import accounts, second_factor
@@ -266,11 +267,19 @@ async def drop_tokens(user_id: str) -> None:
 def _wanted(form: UserChange, present: Mapping[str, Any]) -> dict[str, Any]:
     """Give the stored members that a form changes, with their new values."""
     given = form.model_dump(include=form.model_fields_set)
-    changed = {name: value for name, value in given.items() if value != present.get(name)}
-    if "email" in changed:
-        changed["email_key"] = accounts.email_key(changed["email"])
-        changed.setdefault("is_email_verified", False)  # the proof was of another address
-    return changed
+    if given.get("email", present["email"]) != present["email"]:
+        given["email_key"] = accounts.email_key(given["email"])
+        given.setdefault("is_email_verified", False)  # the proof was of another address
+    return {name: value for name, value in given.items() if not _is_alike(value, present.get(name))}
+
+
+def _is_alike(left: Any, right: Any) -> bool:
+    """Tell whether two values are written alike: to Python, 1 equals True.
+
+    >>> _is_alike({"level": 1}, {"level": True}), _is_alike(["a"], ["a"])
+    (False, True)
+    """
+    return dump(left) == dump(right)
 
 
 def _events(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
