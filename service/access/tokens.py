@@ -17,7 +17,9 @@ from service.access.signing import KeyRing, SigningKey
 from service.errors import TokenInvalid
 
 TOKEN_KIND = "access"  # noqa: S105  # a claim's value, not a secret
-MAXIMUM_TOKEN_CHARACTERS = 4096
+MAXIMUM_TOKEN_CHARACTERS = 8192
+"""Twice what an account's claims come to at the most; the signature of a long RSA key takes its part."""
+
 MAXIMUM_REMEMBERED = 4096
 """Verified tokens kept per worker, the least recently used leaving first; some 500 bytes each."""
 

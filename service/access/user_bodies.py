@@ -10,9 +10,13 @@ from service.access.bodies import Email, Form, Name, NewPassword
 from service.access.principals import ROLE_PATTERN
 
 MAXIMUM_ROLES = 50
+MAXIMUM_ROLES_BYTES = 512
 MAXIMUM_ATTRIBUTES = 20
 MAXIMUM_ATTRIBUTES_BYTES = 1024
-"""Roles and attributes are in every access token, which a request carries in its header."""
+"""Roles and attributes are in every access token, which has to fit a cookie: 4096 bytes with its name."""
+
+SMALLEST, LARGEST = -(2**63), 2**63 - 1
+"""The integers that MongoDB stores."""
 
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SCALARS = (str, int, float, bool)
@@ -26,7 +30,10 @@ def checked_roles(roles: list[str]) -> list[str]:
     """
     if not all(ROLE_PATTERN.fullmatch(role) for role in roles):
         raise ValueError("a role is a letter followed by at most 62 of a-z, 0-9, _ and -")
-    return sorted(set(roles))
+    granted = sorted(set(roles))
+    if len(orjson.dumps(granted)) > MAXIMUM_ROLES_BYTES:
+        raise ValueError(f"roles take at most {MAXIMUM_ROLES_BYTES} bytes as JSON")
+    return granted
 
 
 def checked_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -43,6 +50,8 @@ def checked_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
         for each in value if isinstance(value, list) else [value]:
             if not isinstance(each, _SCALARS):
                 raise ValueError(f"`{name}` is text, a number, true, false, or a list of such")  # noqa: TRY004
+            if isinstance(each, int) and not SMALLEST <= each <= LARGEST:
+                raise ValueError(f"`{name}` is an integer of more than 64 bits")
     if len(orjson.dumps(attributes)) > MAXIMUM_ATTRIBUTES_BYTES:
         raise ValueError(f"attributes take at most {MAXIMUM_ATTRIBUTES_BYTES} bytes as JSON")
     return attributes

@@ -64,3 +64,56 @@ async def test_a23_an_administrator_ends_sessions_and_sign_ins_under_way(
     with pytest.raises(SessionEnded):
         await state.database.transaction(lambda: state.sessions.open(began, Client()))
     assert service.database["_sessions"].count_documents({"user_id": someone.id}) == 0
+
+
+LONG_NAME = "\N{GRINNING FACE}" * 200
+MANY_ROLES = [f"role-{number}" for number in range(40)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": LONG_NAME, "roles": MANY_ROLES, "attributes": {"text": "字" * 330}},
+        {"name": "\x00" * 200, "roles": [f"r{number}" + 40 * "x" for number in range(10)]},
+    ],
+    ids=["letters of four bytes", "escaped"],
+)
+async def test_a_token_that_says_all_that_it_may_is_valid_and_fits_a_cookie(
+    service: Service, body: dict[str, Any]
+) -> None:
+    someone = person(service.database)
+    assert (await ask(service, "PATCH", someone.id, body)).status_code == 200
+    device = await sign_in(service.client, someone)
+    assert await device.status() == 200
+    assert len(device.tokens["access_token"]) < 4096 - len("__Host-sheaf_access=")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"attributes": {"level": 2**63}}, "/attributes"),
+        ({"attributes": {"levels": [-(2**63) - 1]}}, "/attributes"),
+        ({"attributes": {"level": 10**30}}, "/attributes"),
+        ({"roles": [f"r{number:02}" + "x" * 60 for number in range(50)]}, "/roles"),
+    ],
+    ids=["one too large", "one too small", "a huge number", "many long roles"],
+)
+async def test_what_cannot_be_stored_or_carried_is_refused(
+    service: Service, body: dict[str, Any], pointer: str
+) -> None:
+    someone = person(service.database)
+    answer = await ask(service, "PATCH", someone.id, body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, pointer), answer.text
+    stored = service.database["_users"].find_one({"email": someone.email})
+    assert stored is not None
+    assert (stored["_version"], stored["roles"], stored["attributes"]) == (1, [], {})
+
+
+async def test_a_change_is_made_as_it_is_sent(service: Service) -> None:
+    someone = person(service.database)
+    address = {"email": f"other-{someone.email}", "is_email_verified": True}
+    for body in (address, {"attributes": {"level": 1}}, {"attributes": {"level": True}}):
+        answer = await ask(service, "PATCH", someone.id, body)
+        assert answer.status_code == 200, answer.text
+        data = answer.json()["data"]
+        assert str({name: data[name] for name in body}) == str(body)
