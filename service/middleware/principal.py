@@ -2,7 +2,8 @@
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
+from litestar.types.asgi_types import WebSocketReceiveMessage
 from pymongo.errors import PyMongoError
 
 from service import problems
@@ -11,6 +12,7 @@ from service.access.browsers import SAFE_METHODS, Browsers
 from service.access.principals import ANONYMOUS, Principal
 from service.access.tokens import Tokens
 from service.errors import CrossSite, DatabaseUnavailable, Failure, TokenInvalid, TokenOutdated, Unavailable
+from service.guards import IGNORES_TOKEN
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
 
@@ -24,7 +26,7 @@ class PrincipalMiddleware(ASGIMiddleware):
     show that a page of our own sends it; a WebSocket, which cannot, has no principal.
 
     Such a request goes on as an anonymous one, so that it is counted by its address; the guard TokenIsValid
-    then answers it.
+    then answers it. What is revoked while the body comes in is not believed any more either.
     """
 
     scopes = (ScopeType.HTTP, ScopeType.WEBSOCKET)
@@ -46,7 +48,23 @@ class PrincipalMiddleware(ASGIMiddleware):
         except (TokenInvalid, CrossSite, Unavailable, PyMongoError) as error:
             state["principal"] = ANONYMOUS
             state["token_failure"] = _failure(error)
-        await next_app(scope, receive, send)
+        is_watched = scope["type"] == ScopeType.HTTP and state["principal"].is_signed_in
+        await next_app(scope, self._watched(scope, receive) if is_watched else receive, send)
+
+    def _watched(self, scope: Scope, receive: Receive) -> Receive:
+        """Give a `receive` that raises once what the caller sent is revoked: a body may take long to come."""
+        state = scope["state"]
+
+        async def receive_believed() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+            message = await receive()
+            is_revoked = message["type"] == "http.request" and self._revocations.covers(state["principal"])
+            if is_revoked and not _ignores_token(scope):
+                state["principal"] = await self._principal(
+                    scope
+                )  # raises, but for a key whose owner has changed
+            return message
+
+        return receive_believed
 
     async def _principal(self, scope: Scope) -> Principal:
         values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
@@ -79,6 +97,11 @@ class PrincipalMiddleware(ASGIMiddleware):
         if scope.get("method") not in SAFE_METHODS:
             self._browsers.check(headers, scope["scheme"], found.session_id or "")
         return found
+
+
+def _ignores_token(scope: Scope) -> bool:
+    handler = scope.get("route_handler")
+    return handler is not None and bool(handler.opt.get(IGNORES_TOKEN))
 
 
 def _address(scope: Scope) -> str | None:

@@ -12,6 +12,7 @@ import httpx
 import pymongo
 import pytest
 import pytest_asyncio
+from bson import ObjectId
 from litestar import Litestar
 
 from service.app import create_app
@@ -126,6 +127,21 @@ async def test_a23_what_a_token_rests_on_ends_and_so_does_it_on_every_worker(
         await asyncio.sleep(0.01)
     refreshed = await device.refresh()
     assert refreshed.status_code == (200 if end is by_other_roles else 401)
+
+
+async def test_a23_a_body_that_comes_slowly_keeps_no_token_alive(workers: Workers) -> None:
+    someone, device = await workers.device()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"name": '
+        await workers.first.post(LOGOUT, headers=device.headers)
+        yield b'"Mallory"}'
+
+    headers = {**device.headers, "Content-Type": "application/merge-patch+json"}
+    before = workers.database["_users"].find_one({"_id": ObjectId(someone.id)})
+    answer = await workers.first.patch(PROFILE, content=body(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "auth.token_invalid")
+    assert workers.database["_users"].find_one({"_id": ObjectId(someone.id)}) == before
 
 
 async def test_a23_after_a_gap_a_worker_knows_what_was_revoked_meanwhile(workers: Workers) -> None:
