@@ -34,7 +34,8 @@ class KeyedRequest:
 
         The same key of another user, or of another API key, is another key. Those who are not signed in share
         one name, so that theirs must be too long to be met by chance: their addresses are shared by whole
-        offices, and change between a request and its repeat.
+        offices, and change between a request and its repeat. The key, which is not stored, is also in the
+        fingerprint: a body may hold a password, which nobody shall guess by a hash of the rest.
         """
         if principal.id is None and len(key) < MINIMUM_ANONYMOUS_KEY_LENGTH:
             least = MINIMUM_ANONYMOUS_KEY_LENGTH
@@ -45,7 +46,7 @@ class KeyedRequest:
         caller = f"{principal.kind} {principal.id or ''}"
         if principal.key_id is not None:
             caller += f" {principal.key_id}"
-        return cls(_hash(caller.encode(), key.encode()), _hash(*parts), principal.id)
+        return cls(_hash(caller.encode(), key.encode()), _hash(key.encode(), *parts), principal.id)
 
 
 def read(values: Sequence[str]) -> str | None:

@@ -81,6 +81,11 @@ def test_the_same_key_of_two_users_is_two_keys_of_one_request() -> None:
     assert (anns.owner, bobs.owner) == ("1", "2")
 
 
+def test_what_is_stored_of_a_request_is_nothing_to_guess_its_body_by_without_the_key() -> None:
+    first, second = (KeyedRequest.of(ANN, key, PARTS) for key in ("k", "l"))
+    assert first.fingerprint != second.fingerprint
+
+
 @pytest.mark.parametrize("changed", range(len(PARTS)))
 def test_another_part_makes_another_request(changed: int) -> None:
     others = [part + b"x" if place == changed else part for place, part in enumerate(PARTS)]
