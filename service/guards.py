@@ -78,6 +78,17 @@ class KeyMayCall:
             raise scopes.lacking(f"{area}:{use}")
 
 
+class MayEnter:
+    """Asks what is asked on every endpoint, as one guard: for each, Litestar copies the handler anew."""
+
+    _guards = (TokenIsValid(), KeyMayCall(), KeyHasEffect())
+
+    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+        """Raise what the guards raise."""
+        for guard in self._guards:
+            await guard(connection, handler)
+
+
 class SignedIn:
     """Lets signed-in callers pass."""
 

@@ -37,7 +37,7 @@ from service.controllers.sessions import (
 )
 from service.controllers.users import UsersController
 from service.drain import Drain
-from service.guards import KeyHasEffect, KeyMayCall, TokenIsValid
+from service.guards import MayEnter
 from service.idempotency.claims import Claims
 from service.identity.api_keys import ApiKeys
 from service.identity.key_bearers import KeyBearers
@@ -100,7 +100,7 @@ def create_app(settings: Settings) -> Litestar:
             SessionsController,
             UsersController,
         ],
-        guards=[TokenIsValid(), KeyMayCall(), KeyHasEffect()],
+        guards=[MayEnter()],
         exception_handlers={Exception: problems.litestar_handler},
         lifespan=[lifespan(settings, database, registry, revocations)],
         openapi_config=None,
