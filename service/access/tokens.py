@@ -116,7 +116,8 @@ class Tokens:
             raise TokenInvalid from None
         if not self._has_right_claims(claims):
             raise TokenInvalid
-        return _Verified(_principal(claims), claims["exp"])
+        # What was issued for longer, before the setting was lowered, would outlive what revokes it.
+        return _Verified(_principal(claims), min(claims["exp"], claims["iat"] + self.ttl_s))
 
     def _key_of(self, token: str) -> SigningKey:
         """Find the key by the header's `kid`, which is only ever looked up among the keys that we hold."""

@@ -215,7 +215,7 @@ async def find(user_id: str) -> Mapping[str, Any]:
 
 async def find_by_email(email: str) -> Mapping[str, Any]:
     """Read an account by its address; raises DocumentNotFound."""
-    found = await _users().find_one({"email_key": accounts.email_key(email)})
+    found = await _users().find_one({"email_key": accounts.key_of(email)})
     if found is None:
         raise DocumentNotFound(f"There is no account with the address {email}")
     return dict(found)

@@ -1,7 +1,15 @@
 """Every knob of the service, with its type, default and description."""
 
 from service.settings.effective import PREFIX, Development, Settings, variable
-from service.settings.identity import MINIMUM_SECRET_BYTES
+from service.settings.identity import LONGEST_ACCESS_TOKEN_TTL_S, MINIMUM_SECRET_BYTES
 from service.settings.reading import load
 
-__all__ = ["MINIMUM_SECRET_BYTES", "PREFIX", "Development", "Settings", "load", "variable"]
+__all__ = [
+    "LONGEST_ACCESS_TOKEN_TTL_S",
+    "MINIMUM_SECRET_BYTES",
+    "PREFIX",
+    "Development",
+    "Settings",
+    "load",
+    "variable",
+]

@@ -9,6 +9,7 @@ from service.provider_settings import ProviderSettings
 from service.settings.kinds import Paths, Secrets, Words
 
 MINIMUM_SECRET_BYTES = 32
+LONGEST_ACCESS_TOKEN_TTL_S = 86_400
 
 
 class IdentitySettings(BaseSettings):
@@ -28,7 +29,7 @@ class IdentitySettings(BaseSettings):
     jwt_issuer: str = Field("sheaf", min_length=1, description="The `iss` claim of access tokens.")
     jwt_audience: str = Field("sheaf", min_length=1, description="The `aud` claim of access tokens.")
     access_token_ttl_s: int = Field(
-        900, ge=60, le=86400, description="Seconds that an access token is valid for."
+        900, ge=60, le=LONGEST_ACCESS_TOKEN_TTL_S, description="Seconds that an access token is valid for."
     )
     refresh_token_ttl_s: int = Field(
         2_592_000, ge=300, le=31_536_000, description="Seconds after which a session that is not used ends."

@@ -164,6 +164,12 @@ def test_an_expired_token_is_called_that() -> None:
     assert refusal(forged(exp=int(time.time()) - 1)) == EXPIRED
 
 
+def test_a_token_that_was_issued_for_longer_than_is_set_now_ends_earlier() -> None:
+    now = int(time.time())
+    assert refusal(forged(iat=now - 901, exp=now + 60)) == EXPIRED
+    assert tokens().read(forged(iat=now - 800, exp=now + 86_400)).id == USER_ID
+
+
 def test_a_remembered_token_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     ring = tokens()
     token = ring.issue(ANN)

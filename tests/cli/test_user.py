@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from service.cli import main
 from service.identity import removal
+from service.settings import LONGEST_ACCESS_TOKEN_TTL_S
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 PASSWORD = "a long and winding sentence"
@@ -73,7 +74,10 @@ def test_roles_are_given_and_taken(sheaf: Sheaf, stored: Stored) -> None:
     ended = sheaf("roles", ANN, "--add", "editor", "--remove", "author")
     assert (ended.exit_code, ended.output) == (0, f"{ANN} has the roles: editor.\n")
     assert (user(stored)["roles"], user(stored)["epoch"]) == (["editor"], 1)
-    assert stored["_revocations"].find_one({"_id": f"user:{user(stored)['_id']}"}) is not None
+    revoked = stored["_revocations"].find_one({"_id": f"user:{user(stored)['_id']}"})
+    assert revoked is not None
+    longest_s = LONGEST_ACCESS_TOKEN_TTL_S  # the service may have been told of more than the terminal
+    assert (revoked["expires_at"] - revoked["_updated_at"]).total_seconds() > longest_s
 
 
 def test_an_account_is_disabled_and_enabled(sheaf: Sheaf, stored: Stored) -> None:
@@ -82,6 +86,13 @@ def test_an_account_is_disabled_and_enabled(sheaf: Sheaf, stored: Stored) -> Non
     assert user(stored)["is_disabled"] is True
     assert sheaf("enable", ANN).output == f"{ANN} is enabled.\n"
     assert user(stored)["is_disabled"] is False
+
+
+def test_an_address_is_found_however_it_is_spelt(sheaf: Sheaf) -> None:
+    made(sheaf, "ann@exämple.com")
+    for spelling in ("ANN@EXÄMPLE.COM", "ann@xn--exmple-cua.com"):
+        ended = sheaf("disable", spelling)
+        assert ended.output == "ann@exämple.com is disabled.\n"
 
 
 def test_another_password_is_set(sheaf: Sheaf, stored: Stored) -> None:

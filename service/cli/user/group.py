@@ -21,7 +21,7 @@ from service.identity.removal import Fate, Removal, Removed
 from service.identity.revocations import Revocations
 from service.identity.users import Users
 from service.registry import Registry
-from service.settings import Development, Settings
+from service.settings import LONGEST_ACCESS_TOKEN_TTL_S, Development, Settings
 
 UNREACHABLE = "MongoDB cannot be reached; check that MONGODB_URI is right and that it runs."
 PASSWORD_THREADS = 1
@@ -93,7 +93,7 @@ async def _administration(chosen: Settings) -> AsyncIterator[Administration]:
         demands=Demands(chosen.password_minimum_characters, chosen.password_strength),
     )
     connection = database.connect(**chosen.connection)
-    revocations = Revocations(chosen.access_token_ttl_s)
+    revocations = Revocations(LONGEST_ACCESS_TOKEN_TTL_S)  # the service may have been told of another ttl
     registry = Registry(connection, DOCUMENTS, document_limit_bytes=chosen.body_limit_bytes)
     ending = Ending(revocations)
     try:
