@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jose import jws
 from jose.backends.base import Key
+from jose.exceptions import JWKError
 from jose.jwk import construct
 
 from service.errors import StartupFailure
@@ -81,8 +82,16 @@ class KeyRing:
 
 
 def of_secret(secret: str) -> SigningKey:
-    """Make the key of a secret that is shared by all who issue and read tokens: HS256."""
-    key = construct(secret.encode(), "HS256")
+    """Make the key of a secret that is shared by all who issue and read tokens: HS256.
+
+    Raises StartupFailure for a key that belongs to another algorithm, of which a half may be known to others.
+    """
+    try:
+        key = construct(secret.encode(), "HS256")
+    except JWKError:
+        raise StartupFailure(
+            f"SHEAF_JWT_SECRET is a key in PEM or SSH format; name its file in {VARIABLE}, and make a secret."
+        ) from None
     return SigningKey(key_id(secret), "HS256", verifier=key, signer=key)
 
 

@@ -41,9 +41,11 @@ def masked(value: object) -> str:
 
     >>> masked(SecretStr("mongodb://ada:secret@db.example/a?x=1")), masked((SecretStr("a"), SecretStr("b")))
     ('mongodb://db.example/a', '********,********')
+    >>> masked(SecretStr("mongodb://ada:not/escaped@here@db.example/a"))
+    'mongodb://db.example/a'
     """
     if isinstance(value, SecretStr):
-        uri = re.fullmatch(r"(mongodb(?:\+srv)?://)(?:[^@/]*@)?([^?]*).*", value.get_secret_value())
+        uri = re.fullmatch(r"(mongodb(?:\+srv)?://)(?:.*@)?([^?]*).*", value.get_secret_value())
         return f"{uri[1]}{uri[2]}" if uri else MASK
     if isinstance(value, tuple):
         return ",".join(masked(part) for part in value)

@@ -216,3 +216,10 @@ def test_nothing_of_a_key_shows_in_its_representation() -> None:
     shown: Any = repr(private("ec"))
     assert "signer" not in shown
     assert "private" not in shown.lower()
+
+
+@pytest.mark.parametrize("begin", ["-----BEGIN PUBLIC KEY-----", "ssh-rsa AAAA"])
+def test_a_key_of_another_algorithm_is_no_secret(begin: str) -> None:
+    with pytest.raises(StartupFailure, match="SHEAF_JWT_SECRET is a key in PEM or SSH format") as caught:
+        tokens(secret=f"{begin} {SECRET}")
+    assert SECRET not in str(caught.value)
