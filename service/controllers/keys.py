@@ -58,7 +58,7 @@ class KeysController(Controller):
         """Make a key for the caller; the answer alone has the key itself."""
         only_parameters(request)
         form = bodies.read(NewKey, await json_of(request))
-        made = await _keys(request).create(trail_of(request), _id_of(signed_in(request)), form)
+        made = await _keys(request).create(trail_of(request), signed_in(request), form)
         headers = {"Location": f"/api/keys/{made.key['_id']}", **NOT_STORED}
         return json_response(
             dump({"data": {**api_keys.view(made.key), "key": made.text}}), status_code=201, headers=headers

@@ -16,7 +16,7 @@ from service.controllers.signing_in import NOT_STORED, prover_of
 from service.controllers.trails import trail_of
 from service.documents.encoding import dump
 from service.errors import DocumentNotFound
-from service.guards import SignedIn
+from service.guards import SignedIn, signed_in
 from service.identity import accounts, second_factor
 
 Result = TypeVar("Result")
@@ -57,6 +57,7 @@ class SecondFactorController(Controller):
         async def confirm(trail: Trail) -> list[str]:
             codes: list[str] = await state.second_factors.confirm(user_id, form.code)
             ended = await state.sessions.end_all(user_id, except_id=session_id)
+            await state.revocations.check(signed_in(request))  # a thief who was signed out locks nobody out
             await trail.note("second_factor.enabled", "user", user_id, {"ended_sessions": ended})
             return codes
 

@@ -12,6 +12,7 @@ from models.base import utc_now
 from models.user import User
 from service.access import key_bodies, key_texts, scopes
 from service.access.key_bodies import KeyChange, NewKey
+from service.access.principals import Principal
 from service.audit import Trail
 from service.database import Database
 from service.errors import KeyNotFound, TokenInvalid, TooManyKeys
@@ -56,8 +57,13 @@ class ApiKeys:
     database: Database
     revocations: Revocations
 
-    async def create(self, trail: Trail, user_id: str, form: NewKey) -> Made:
-        """Make a key for a user; raises DocumentInvalid, TooManyKeys, TokenInvalid for a closed account."""
+    async def create(self, trail: Trail, caller: Principal, form: NewKey) -> Made:
+        """Make a key for a user; raises DocumentInvalid, TooManyKeys, TokenInvalid for a closed account.
+
+        Raises TokenOutdated for a caller whose token has ended, also before this worker has heard of it: else
+        whoever is signed out would have a moment to make a key, which stays.
+        """
+        user_id = str(caller.id)
         now = utc_now()
         text = key_texts.compose()
         key = ApiKey(
@@ -73,6 +79,7 @@ class ApiKeys:
 
         async def store() -> None:
             await _count(user_id)
+            await self.revocations.check(caller)
             await key.insert(session=session())
             told = {"name": key.name, "scopes": key.scopes, "expires_at": key.expires_at}
             await trail.note("key.created", "key", key.id, told)

@@ -16,6 +16,7 @@ from models.base import utc_now
 from models.revocation import Revocation
 from service.access.principals import Principal
 from service.database import Database
+from service.errors import TokenOutdated
 from service.transactions import session
 
 INTERVAL_S = 1.0
@@ -79,6 +80,17 @@ class Revocations:
             return True
         least = known.get(f"user:{principal.id}")
         return least is not None and principal.epoch < least[0]
+
+    async def check(self, principal: Principal) -> None:
+        """Raise TokenOutdated for what has been revoked, by the store and not by what this worker has heard.
+
+        For what outlives the token that it is done with, such as a new key. Joins the present transaction.
+        """
+        names = (f"session:{principal.session_id}", f"user:{principal.id}")
+        stored = Revocation.get_motor_collection().find({"_id": {"$in": names}}, session=session())
+        self.learn(await stored.to_list(None))
+        if self.covers(principal):
+            raise TokenOutdated(principal.session_id)
 
     async def end_session(self, session_id: str) -> None:
         """Revoke the access tokens of a session; joins the present transaction."""

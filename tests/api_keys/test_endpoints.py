@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from service.identity.api_keys import MAXIMUM_KEYS
+from service.access.key_bodies import NewKey
+from service.audit import Actor, Trail
+from service.errors import TokenOutdated
+from service.identity.api_keys import MAXIMUM_KEYS, ApiKeys
+from service.identity.revocations import Revocations
 from tests.api_keys.conftest import KEYS, Keyring, Person, using
 from tests.scenarios.identity import problem
 
@@ -274,3 +278,18 @@ async def test_all_keys_of_a_user_can_be_deleted_at_once(keyring: Keyring) -> No
     for each in made:
         assert (await keyring.client.get("/api/products", headers=using(each))).status_code == 401
     assert keyring.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 0
+
+
+async def test_who_was_signed_out_makes_no_key_also_where_that_is_not_heard_of_yet(keyring: Keyring) -> None:
+    ann: Person = keyring.person()
+    state = keyring.service.app.state
+    caller = state.tokens.read(ann.headers["Authorization"].removeprefix("Bearer "))
+    trail = Trail(Actor("user", ann.id), 60)
+    deaf = ApiKeys(state.database, Revocations(900))  # as on a worker that the news has not reached
+    form = NewKey(name="x", scopes=["*:read"])
+    await deaf.create(trail, caller, form)
+    await state.database.transaction(lambda: state.revocations.end_session(caller.session_id))
+    with pytest.raises(TokenOutdated):
+        await deaf.create(trail, caller, form)
+    assert keyring.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 1
+    assert keyring.service.database["_audit"].count_documents({"actor.id": ann.id}) == 1

@@ -13,7 +13,7 @@ from models.revocation import Revocation
 from service import database as databases
 from service.access.principals import Principal
 from service.database import Database
-from service.errors import SessionEnded
+from service.errors import SessionEnded, TokenOutdated
 from service.identity.revocations import BOUND_S, GONE, Revocations
 
 ANN = Principal("user", "ann", frozenset(), session_id="s1", epoch=3)
@@ -53,6 +53,19 @@ def test_what_is_revoked_counts_for_whom_it_is_about(
     revocations = Revocations(900)
     revocations.learn(revoked)
     assert revocations.covers(principal) is is_covered
+
+
+async def test_what_is_stored_counts_where_it_is_asked_for_also_before_it_is_heard(stored: Database) -> None:
+    teller, deaf = Revocations(900), Revocations(900)
+    await deaf.check(ANN)
+    await teller.outdate_user("ann", 3)
+    await teller.end_session("s2")
+    await deaf.check(ANN)
+    await teller.end_session("s1")
+    assert not deaf.covers(ANN)
+    with pytest.raises(TokenOutdated):
+        await deaf.check(ANN)
+    assert deaf.covers(ANN)
 
 
 def test_what_no_token_outlives_is_forgotten() -> None:
