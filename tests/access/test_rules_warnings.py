@@ -14,6 +14,12 @@ UNGUARDED = (
 )
 UNREACHED = "`/rules/get/1` is never reached: `/rules/get/0` comes first and admits everybody whom it is for."
 
+UNVERIFIED = (
+    "`/rules/read` goes by `$user.email`, which need not be the caller's own unless "
+    "`SHEAF_EMAIL_VERIFICATION` is `required`."
+)
+CHOSEN = "`/rules/create` goes by `$user.name`, which callers choose themselves."
+
 
 @pytest.mark.parametrize(
     ("stated", "warnings"),
@@ -42,6 +48,14 @@ UNREACHED = "`/rules/get/1` is never reached: `/rules/get/0` comes first and adm
             {"read": "anyone", "write": {"role": "user", "where": {"level": 1}, "check": {"level": 1}}},
             [],
         ),
+        ({"read": {"role": "user", "where": {"author": "$user.email"}}}, [UNVERIFIED]),
+        ({"read": {"role": "x", "where": {"or": [{"author": {"in": ["$user.email"]}}]}}}, [UNVERIFIED]),
+        (
+            {"read": {"role": "user", "where": {"author": "$user.email", "is_open": "$user.email_verified"}}},
+            [],
+        ),
+        ({"create": {"role": "user", "check": {"author": "$user.name"}}}, [CHOSEN]),
+        ({"create": {"role": "user", "set": {"author": "$user.email", "tags": ["$user.name"]}}}, []),
         ({"update": "role:x"}, ["Whoever has the role `x` may update documents, and get none of them."]),
         (
             {"get": "owner", "update": ["owner", "role:x"]},

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from service.access.rules import placeholders
 from service.access.rules.alternatives import Alternative
 from service.access.rules.masks import read_only_paths
 from service.access.rules.plans import always_decides
@@ -13,6 +14,13 @@ MAXIMUM_WARNINGS = 50
 
 Alternatives = Mapping[Verb, tuple[Alternative, ...]]
 
+VERIFIED = "$user.email_verified"
+_UNPROVED: Mapping[str, str] = {
+    "$user.email": "which need not be the caller's own unless `SHEAF_EMAIL_VERIFICATION` is `required`",
+    "$user.name": "which callers choose themselves",
+}
+"""Values that do not say for certain who somebody is, each with why."""
+
 _CHANGES: tuple[Verb, ...] = ("create", "update")
 
 
@@ -21,6 +29,7 @@ def of(alternatives: Alternatives, root: Field | None) -> list[str]:
     found = [
         *_open(alternatives),
         *_every_document(alternatives),
+        *_unproved(alternatives),
         *_unguarded_creation(alternatives),
         *_unread(alternatives),
         *_never_reached(alternatives),
@@ -44,6 +53,18 @@ def _every_document(alternatives: Alternatives) -> Iterator[str]:
             names_fields = each.fields is not None and not each.fields.is_exclusion
             if is_for_users and not each.narrows and not names_fields:
                 yield f"Any signed-in user may {verb} every document."
+
+
+def _unproved(alternatives: Alternatives) -> Iterator[str]:
+    """Warn where whoever registers under another's address or name is taken for them."""
+    for several in alternatives.values():
+        for each in several:
+            for part in (each.where, each.check):
+                pending = [] if part is None else [one.value for _, one in part.uses]
+                asked = {found.text for value in pending for found in placeholders.within(value)}
+                for text in sorted(asked & _UNPROVED.keys()):
+                    if text != "$user.email" or VERIFIED not in asked:
+                        yield f"`{each.pointer}` goes by `{text}`, {_UNPROVED[text]}."
 
 
 def _unguarded_creation(alternatives: Alternatives) -> Iterator[str]:
