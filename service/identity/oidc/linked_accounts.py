@@ -131,9 +131,11 @@ async def _claimed(user: User, identity: Identity, trail: Trail) -> User:
     """Link an account that has the identity's address, if both sides have verified it; raises AccountExists.
 
     An account whose address nobody has verified may have been made by somebody else, who waits for its victim
-    to come by the provider (pre-hijacking); an identity with such an address may be anybody's.
+    to come by the provider (pre-hijacking); an identity with such an address may be anybody's. Addresses that
+    no two accounts may have, such as those at `fass.de` and `faß.de`, can be two people's mailboxes.
     """
-    is_same_person = identity.is_email_verified and user.is_email_verified
+    is_same_mailbox = identity.email is not None and identity.email.lower() == user.email.lower()
+    is_same_person = is_same_mailbox and identity.is_email_verified and user.is_email_verified
     if not is_same_person or user.is_disabled or not await _add(str(user.id), identity, trail):
         raise AccountExists(hint="Sign in to it as you did before, and link the provider there.")
     return user

@@ -55,6 +55,23 @@ async def test_an_address_that_the_provider_has_not_verified_takes_no_account_ov
     assert place.actions() == []
 
 
+@pytest.mark.parametrize(
+    ("present", "told", "is_linked"),
+    [
+        ("ceo@fass.de", "ceo@fa\u00df.de", False),  # another domain, which anybody can register
+        ("sam@example.com", "\u017fam@example.com", False),
+        ("Ceo@fass.de", "cEO@FASS.de", True),
+    ],
+)
+async def test_an_address_that_only_looks_up_alike_takes_no_account_over(
+    place: Place, browser: Browser, own: OwnProvider, present: str, told: str, *, is_linked: bool
+) -> None:
+    place.register(present, email_key=present.casefold())
+    own.claims["email"] = told
+    assert await location(browser, own) == (HOME if is_linked else EXISTS)
+    assert linked(place) == ([[identity(own)]] if is_linked else [[]])
+
+
 async def test_an_account_that_somebody_made_beforehand_for_an_address_not_theirs_is_not_linked(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
