@@ -8,9 +8,15 @@ from typing import Any, Literal
 from models.user import User
 from service.access.passwords import Passwords
 from service.audit import Trail
-from service.errors import CodeWrong, CredentialsWrong, DocumentInvalid, PasswordWrong, Violation
+from service.errors import (
+    CodeWrong,
+    CredentialsWrong,
+    DocumentInvalid,
+    PasswordAbsent,
+    PasswordWrong,
+    Violation,
+)
 from service.identity import accounts
-from service.identity.confirmation import confirm
 from service.identity.lockout import Guess, Lockouts
 
 Action = Literal["sign_in", "confirmation"]
@@ -52,11 +58,12 @@ class Prover:
         if password is None:
             missing = Violation("`password` is required", "required", "/password")
             raise DocumentInvalid("1 field is invalid", errors=[missing])
-        try:
-            await confirm(self.passwords, self.lockouts, user, password, self.place)
-        except PasswordWrong:
-            await self._note(f"{CONFIRMATION}.failed", user, what="password")
-            raise
+        if user.password_hash is None:
+            raise password_absent()
+        taken = self.lockouts.guess("password", user.email_key, self.place)
+        async with taken as guess, self._noted(guess, user, CONFIRMATION):
+            if not await self.passwords.verify(user.password_hash, password):
+                raise PasswordWrong("The present password is another one")
 
     @asynccontextmanager
     async def code(self, user: User, action: Action = CONFIRMATION) -> AsyncIterator[None]:
@@ -73,8 +80,8 @@ class Prover:
         """Note what was wrong, and the lock that it began; of a flood only what was verified is noted."""
         try:
             yield
-        except (CredentialsWrong, CodeWrong) as failure:
-            what = "password" if isinstance(failure, CredentialsWrong) else "second_factor"
+        except (CredentialsWrong, PasswordWrong, CodeWrong) as failure:
+            what = "second_factor" if isinstance(failure, CodeWrong) else "password"
             await self._note(f"{action}.failed", user, what=what)
             if guess.wait_s is not None:
                 await self._note(f"{action}.locked", user, what=what, wait_s=guess.wait_s)
@@ -82,3 +89,10 @@ class Prover:
 
     async def _note(self, action: str, user: User | None, **details: Any) -> None:
         await self.trail.note(action, "user", None if user is None else str(user.id), details)
+
+
+def password_absent() -> PasswordAbsent:
+    """Give the failure of what takes a password where there is none."""
+    return PasswordAbsent(
+        "This account has no password", hint="Ask for one by `POST /api/auth/password/forgot`."
+    )

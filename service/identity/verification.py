@@ -21,10 +21,10 @@ from service.errors import (
     PasswordWrong,
     Violation,
 )
-from service.identity import accounts, confirmation, one_time
+from service.identity import accounts, one_time
 from service.identity.lockout import Lockouts
 from service.identity.one_time import OneTime
-from service.identity.proving import Prover
+from service.identity.proving import Prover, password_absent
 from service.identity.revocations import Revocations
 from service.mail.post import Post, lifetime
 from service.transactions import session
@@ -141,7 +141,7 @@ class Addresses:
         if found.user_id == caller_id:
             return
         if user.password_hash is None:
-            raise confirmation.absent()
+            raise password_absent()
         try:
             await Prover(self.passwords, self.lockouts, trail, client).confirm_password(user, form.password)
         except PasswordWrong:

@@ -414,6 +414,15 @@ async def test_an_account_without_a_password_has_none_to_give(ann: Owner) -> Non
     assert ann.stored() is None
 
 
+async def test_the_lock_that_wrong_passwords_begin_when_somebody_is_asked_again_is_noted(
+    secured: Owner,
+) -> None:
+    for _ in range(6):
+        last = await secured.post(f"{PATH}/disable", {"password": "wrong", "code": secured.code()})
+    assert (last.status_code, problem(last)["code"]) == (429, "auth.locked")
+    assert secured.noted() == ["confirmation.failed"] * 5 + ["confirmation.locked"]
+
+
 async def test_what_was_wrong_when_somebody_was_asked_again_is_noted(secured: Owner) -> None:
     await secured.post(f"{PATH}/disable", {"password": "wrong", "code": secured.code()})
     for _ in range(6):
