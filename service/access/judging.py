@@ -1,6 +1,6 @@
 """What a decision comes to for one document, in memory: for the tests of rules, and to explain them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,14 @@ class Case:
     """A document that somebody wants to do something with; None of both asks about the verb alone.
 
     `present` is how it is stored, None for one that is created. `asked` is what is created, or what a change
-    would make of it, as JSON; None changes nothing.
+    would make of it, as JSON; None changes nothing. Where stand-ins are in both for what the caller does not
+    see, `restored` gives a result without them.
     """
 
     present: Document | None = None
     before: Document | None = None
     asked: Document | None = None
+    restored: Callable[[Document], Document] = dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def judge(schema: Schema, decision: Decision, principal: Principal, verb: Verb, 
     elif case.present is None:
         return _alone(decision)
     elif verb == "update":
-        verdict = _change(schema, decision, case.present, case.before or {}, case.asked)
+        verdict = _change(schema, decision, case.present, case)
     else:
         return _reading(schema, decision, case, is_seen=verb in GROUPS["read"])
     positions = () if verdict.grant is None else (verdict.grant.position,)
@@ -110,14 +112,12 @@ def _creation(schema: Schema, decision: Decision, principal: Principal, asked: D
     return deciding(decision, None, result_of, lambda grant: beyond(grant, {}, sent))
 
 
-def _change(
-    schema: Schema, decision: Decision, present: Document, before: Document, asked: Document | None
-) -> Verdict:
-    was = own(before)
-    wanted = was if asked is None else own(asked)
+def _change(schema: Schema, decision: Decision, present: Document, case: Case) -> Verdict:
+    was = own(case.before or {})
+    wanted = was if case.asked is None else own(case.asked)
     kept = {name: part for name, part in present.items() if name == "_id" or name in SYSTEM_FIELDS}
 
     def result_of(grant: Grant) -> Document:
-        return {**stored(schema, {**wanted, **grant.forced}), **kept}
+        return {**stored(schema, case.restored({**wanted, **grant.forced})), **kept}
 
     return deciding(decision, present, result_of, lambda grant: beyond(grant, was, wanted))

@@ -1,12 +1,12 @@
 """Why the rules of a collection decide as they do, for administrators."""
 
-from dataclasses import replace
 from typing import Any
 
 from litestar import Controller, Response, post
 
 from models.base import utc_now
 from service.access import callers, judging, rule_bodies
+from service.access.decisions import ALLOWED
 from service.access.explaining import Explanation
 from service.access.judging import Case, Judgement
 from service.access.principals import Principal
@@ -15,7 +15,9 @@ from service.access.rules import Verb
 from service.controllers import once
 from service.controllers.requests import AnyRequest, collection_of, json_of, json_response, only_parameters
 from service.documents import encoding, ids, patches, reading
+from service.documents.concealing import Concealed
 from service.documents.encoding import dump
+from service.documents.terms import Terms
 from service.errors import DocumentInvalid
 from service.guards import HasRole, principal
 from service.identity import accounts
@@ -37,7 +39,7 @@ class RulesController(Controller):
         question, verb = rule_bodies.read(await json_of(request))
         collection = collection_of(request, question.collection)
         caller = await _caller(question)
-        case = await _case(collection, principal(request), question, verb)
+        case = await _case(collection, principal(request), caller, question, verb)
         schema = collection.description.schema
         decision = reading.decide(collection, caller, verb)
         judged = judging.judge(schema, decision, caller, verb, case)
@@ -62,30 +64,33 @@ async def _caller(question: Question) -> Principal:
     return principal_of(await accounts.get(question.user_id), "")
 
 
-async def _case(collection: Collection, administrator: Principal, question: Question, verb: Verb) -> Case:
+async def _case(
+    collection: Collection, administrator: Principal, caller: Principal, question: Question, verb: Verb
+) -> Case:
     """Give the document asked about; raises DocumentNotFound, DocumentInvalid."""
     if question.document_id is not None:
         document_id = ids.parse(collection, str(question.document_id))
         present = await reading.get(collection, administrator, document_id)
-        before = encoding.as_json(collection, present)
-        return Case(present, before, _changed(question, before))
+        case = Case(present, encoding.as_json(collection, present))
+        return _changed(collection, caller, case, question.changes)
     schema = collection.description.schema
     try:
         case = judging.case_of(schema, verb, question.document, question.document)
-        if question.document is None or question.changes is None:
-            return case
-        changed = _changed(question, question.document)
-        judging.stored(schema, changed or {})
+        changed = _changed(collection, caller, case, question.changes)
+        judging.stored(schema, changed.restored(changed.asked or {}))
     except DocumentInvalid as failure:
         raise failure.below("/document") from None
-    return replace(case, asked=changed)
-
-
-def _changed(question: Question, before: dict[str, Any]) -> dict[str, Any] | None:
-    if question.changes is None:
-        return None
-    changed: dict[str, Any] = patches.merge(before, question.changes)
     return changed
+
+
+def _changed(collection: Collection, caller: Principal, case: Case, changes: dict[str, Any] | None) -> Case:
+    """Give a case with a merge patch as its change, which is made, as always, of what the caller sees."""
+    if changes is None or case.present is None or case.before is None:
+        return case
+    mask = Terms(ALLOWED, reading.decide(collection, caller, "get")).mask(case.present)
+    concealed = Concealed(case.before, collection.description.schema, mask)
+    asked: dict[str, Any] = patches.merge(concealed.document, changes)
+    return Case(case.present, concealed.document, asked, concealed.restored)
 
 
 def _result(collection: Collection, judged: Judgement) -> dict[str, Any] | None:

@@ -234,6 +234,30 @@ async def test_a_stored_document_and_an_account_are_asked_about_by_their_ids(ser
         assert answer.status_code == 404
 
 
+async def test_a_change_is_explained_as_it_is_made_of_what_the_caller_sees(service: Service) -> None:
+    """Else whether it would be refused told what a writeOnly field holds, which no administrator hears."""
+    schema = {"properties": {"title": {}, "hidden": {}, "code": {"type": "string", "writeOnly": True}}}
+    sees = {"role": "user", "fields": ["title"]}
+    definition = {
+        "name": "vaults",
+        "schema": {"type": "object", **schema},
+        "rules": {"get": sees, "update": sees},
+    }
+    admin = service.signed_in("admin")
+    assert (await service.client.post("/api/collections", json=definition, headers=admin)).status_code == 201
+    vault = {"title": "A", "hidden": 1, "code": "right"}
+    made = await service.client.post("/api/vaults", json=vault, headers=admin)
+    told = {}
+    for place in ({"document_id": made.json()["data"]["id"]}, {"document": {**vault, "_version": 1}}):
+        question = {"collection": "vaults", "verb": "update", "as": {"id": ANN}, **place}
+        for changes in ({"title": "B"}, {"title": "A"}, {"hidden": 1}, {"code": "right"}, {"code": "wrong"}):
+            told[str(changes)] = await explained(service, {**question, "changes": changes})
+        assert [each["allowed"] for each in told.values()] == [True, True, False, False, False]
+        right, wrong = told["{'code': 'right'}"], told["{'code': 'wrong'}"]
+        assert right == wrong
+        assert {**told["{'title': 'B'}"]["result"]}.items() >= {"title": "B", "hidden": 1}.items()
+
+
 async def test_the_explained_filter_finds_what_the_caller_finds(service: Service) -> None:
     headers = service.signed_in("admin")
     for status in ("draft", "published", "review", "published"):
