@@ -1,7 +1,7 @@
 """Tokens that can be used once, which only their holder knows: the service stores hashes."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -75,8 +75,8 @@ async def drop(purpose: str, user_id: str) -> None:
     )
 
 
-async def drop_all(user_id: str, *, but: str | None = None) -> None:
-    """Make all of a user's tokens void, but perhaps those for one purpose; joins the present transaction."""
+async def drop_all(user_id: str, *, but: Collection[str] = ()) -> None:
+    """Make all of a user's tokens void, but those for some purposes; joins the present transaction."""
     await OneTimeToken.get_motor_collection().delete_many(
-        {"user_id": user_id, "purpose": {"$ne": but}}, session=session()
+        {"user_id": user_id, "purpose": {"$nin": list(but)}}, session=session()
     )

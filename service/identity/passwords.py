@@ -45,7 +45,9 @@ class PasswordChanges:
         """Change the password of a user who knows the present one; ends all other sessions.
 
         `address` is the client's. All links and unfinished sign-ins become void, but not the link that
-        verifies the address. Raises PasswordAbsent, PasswordWrong, Locked, DocumentInvalid, Contention, Busy.
+        verifies the address, and not those by which its owner gets the account as long as nobody has verified
+        it: else who had registered another's address could keep the owner out. Raises PasswordAbsent,
+        PasswordWrong, Locked, DocumentInvalid, Contention, Busy.
         """
         user = await accounts.get(user_id)
         prover = Prover(self.passwords, self.lockouts, trail, address)
@@ -62,7 +64,8 @@ class PasswordChanges:
             if await _store(present, {"password_hash": hashed}, epochs=0) is None:
                 raise Contention("The account was changed at the same moment; try again")
             await self.sessions.end_all(user_id, except_id=session_id)
-            await one_time.drop_all(user_id, but=VERIFICATION)
+            kept = (VERIFICATION,) if user.is_email_verified else (VERIFICATION, RESET)
+            await one_time.drop_all(user_id, but=kept)
             await self.post.put("password-changed", user.email)
             await trail.note("password.changed", "user", user_id)
 

@@ -61,7 +61,7 @@ class Addresses:
         user = await accounts.get(user_id)
         if user.is_email_verified:
             raise EmailVerified("This address is verified already")
-        may_be_sent = await self.post.takes(user.email_key, client)
+        may_be_sent = await self._takes(VERIFICATION, user.email_key, client)
         await self.database.transaction(lambda: self.mail_link(user, is_decoy=not may_be_sent))
         self.post.wake()
 
@@ -79,7 +79,7 @@ class Addresses:
         if key == user.email_key:
             fault = Violation("This is the address that the account has", "unchanged", "/email")
             raise DocumentInvalid("1 field is invalid", errors=[fault])
-        may_be_sent = await self.post.takes(key, client)
+        may_be_sent = await self._takes(CHANGE, key, client)
         is_taken = await User.find_one({"email_key": key}) is not None
         facts = {"email": form.email, "email_key": key, "from_key": user.email_key}
 
@@ -176,6 +176,13 @@ class Addresses:
             raise _void()
         await self.revocations.outdate_user(str(taken.user_id), before.get("epoch", 0) + 1)
         return before
+
+    async def _takes(self, purpose: str, key: str, client: str | None) -> bool:
+        """Count a mail to an address apart from those that its owner gets an account back by.
+
+        Else whoever has an account could use these up, for any address, and keep the owner out.
+        """
+        return await self.post.takes(f"{purpose} {key}", client)
 
     async def _mail(
         self, template: str, to: str, purpose: str, user_id: str, facts: dict[str, str], *, is_decoy: bool

@@ -158,3 +158,34 @@ async def test_of_twenty_registrations_at_once_where_nobody_is_told_one_makes_an
     )
     assert {answer.status_code for answer in answers} == {202}
     assert town.database["_users"].count_documents({"email_key": email}) == 1
+
+
+async def test_nobody_uses_up_the_mails_by_which_an_owner_comes_back(town: Town) -> None:
+    owner, other = await settle(town), await settle(town)
+    headers = await town.sign_in(other)
+    for _ in range(4):  # one more than there may be
+        await town.post("/email", {"email": owner, "password": PASSWORD}, headers)
+    await town.post(FORGOT, {"email": owner})
+    assert (await town.mailbox.newest(owner, 2))["Subject"] == "Choose a new password for Sheaf"
+
+
+async def test_a_squatter_does_not_keep_the_owner_of_the_address_out(town: Town) -> None:
+    email, here = await squat(town)
+    for _ in range(4):
+        await town.post("/email/verify/resend", headers=here)
+    await town.post(FORGOT, {"email": email})
+    await town.quiet()
+    (mail,) = [each for each in town.mailbox.all(email) if each["Subject"].startswith("Choose")]
+    change = {"current_password": PASSWORD, "new_password": ANOTHER}
+    assert (await town.post("/password", change, here)).status_code == 204  # and again each time a link comes
+    reset = {"token": link_of(mail).partition("#token=")[2], "password": "garden chair eleven"}
+    assert (await town.post("/password/reset", reset)).status_code == 204
+    assert await town.status(email, "garden chair eleven") == 200
+
+
+async def squat(town: Town) -> tuple[str, dict[str, str]]:
+    """Sign somebody in to an account with an address that is not verified, as where it need not be."""
+    email = await settle(town)
+    here = await town.sign_in(email)
+    town.database["_users"].update_one({"email_key": email}, {"$set": {"is_email_verified": False}})
+    return email, here
