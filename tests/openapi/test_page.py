@@ -120,6 +120,10 @@ async def test_the_page_is_shown_whatever_token_comes_along(client: httpx.AsyncC
     assert (await client.get("/docs", headers={"Authorization": "Bearer old"})).status_code == 200
 
 
+def test_a_session_in_cookies_that_has_expired_does_not_keep_the_contract_from_being_shown() -> None:
+    assert 'request.credentials = "omit";' in ASSETS["page.js"].read().content.decode()
+
+
 def test_our_files_lie_beside_the_code_and_so_go_with_it() -> None:
     folder = Path(page.__file__).parent
     assert {each.name for each in folder.iterdir() if each.is_file()} == {

@@ -6,8 +6,9 @@ const SCHEME = "accessToken";
 
 let token = "";
 
-/** Send the token along, to this service and nowhere else. */
+/** Send the token along, to this service and nowhere else. Cookies stay out of it: their token may have expired. */
 function withToken(request) {
+  request.credentials = "omit";
   const isOurs = new URL(request.url, window.location.href).origin === window.location.origin;
   if (token && isOurs) {
     request.headers.Authorization = `Bearer ${token}`;
