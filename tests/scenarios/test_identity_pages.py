@@ -46,7 +46,7 @@ async def service(mongodb_uri: str) -> AsyncIterator[tuple[Service, str]]:
         server = Server(opened.app, port=port, interface=Interfaces.ASGINL, log_enabled=False)
         serving = asyncio.create_task(server.serve())
         yield opened, f"http://127.0.0.1:{port}"
-        server.stop()  # type: ignore[no-untyped-call] - granian has no type for it
+        server.stop()  # type: ignore[no-untyped-call]  # granian has no type for it
         await serving
 
 
