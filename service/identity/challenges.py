@@ -35,7 +35,7 @@ async def resume(token: str) -> Resumed:
     """Give whose sign-in a token goes on with, and count the try; raises SignInExpired.
 
     Void are tokens that are too old, used, or tried too often, and those of an account of which the password
-    or anything that tokens say has changed since.
+    or anything that tokens say has changed since, or all sessions were ended.
     """
     found = await one_time.attempt(PURPOSE, token, TRIES)
     if found is None or found.user_id is None:
@@ -59,4 +59,8 @@ async def drop(user_id: str) -> None:
 
 def _state(user: User) -> dict[str, Any]:
     """Give that of an account which must be the same in the second step."""
-    return {"epoch": user.epoch, "password": digest(user.password_hash or "")}
+    return {
+        "epoch": user.epoch,
+        "sign_outs": user.sign_outs,
+        "password": digest(user.password_hash or ""),
+    }
