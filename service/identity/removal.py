@@ -60,6 +60,7 @@ class Removal:
                     counts[collection.name] = changed
         details = {"documents": fate, "heir": heir_id, "counts": counts}
         await self.database.transaction(partial(self._delete, trail, user_id, details))
+        await self.revocations.catch_up()
         return Removed(counts)
 
     async def owned(self, user_id: str) -> dict[str, int]:
@@ -77,6 +78,8 @@ class Removal:
         await users.drop_tokens(user_id)
         await second_factor.remove(user_id, trail)
         await ApiKeys(self.database, self.revocations).delete_all(user_id)
+        await self.sessions.end_all(user_id)  # of an account that was enabled again after an earlier removal
+        await self.revocations.outdate_user(user_id)
         await User.get_motor_collection().delete_one({"_id": present["_id"]}, session=session())
         await trail.note("user.deleted", "user", user_id, details)
 
@@ -86,11 +89,11 @@ class Removal:
             await users.refuse_last(present["_id"])
         await User.get_motor_collection().update_one(
             {"_id": present["_id"]},
-            {"$set": {"is_disabled": True, "_updated_at": utc_now()}, "$inc": {"_version": 1}},
+            {"$set": {"is_disabled": True, "_updated_at": utc_now()}, "$inc": {"_version": 1, "epoch": 1}},
             session=session(),
         )
         await self.sessions.end_all(user_id)
-        await self.revocations.outdate_user(user_id)
+        await self.revocations.outdate_user(user_id, present.get("epoch", 0) + 1)
         await trail.note("user.closed", "user", user_id)
 
 

@@ -1,18 +1,20 @@
 """Attacks by way of administration: what outlives a change, what it makes unusable, what it leaves stored."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pyotp
 import pytest
 import pytest_asyncio
+from pymongo.errors import ConnectionFailure
 
 from models.user import User
 from service.errors import SessionEnded
+from service.identity.removal import Removal
 from service.identity.sessions import Client
 from tests.conftest import Service, served
-from tests.people import PASSWORD, Device, person, sign_in
+from tests.people import LOGIN, PASSWORD, Device, person, sign_in
 
 USERS = "/api/users"
 SECOND_FACTOR = "/api/auth/second-factor"
@@ -30,11 +32,13 @@ async def ask(service: Service, method: str, path: str, body: Any = None, **head
     return await service.client.request(method, f"{USERS}/{path}", json=body, headers=headers)
 
 
-async def enrol(device: Device) -> None:
+async def enrol(device: Device) -> list[str]:
     begun = await device.client.post(SECOND_FACTOR, json={"password": PASSWORD}, headers=device.headers)
     code = {"code": pyotp.TOTP(begun.json()["data"]["secret"]).now()}
     answer = await device.client.post(f"{SECOND_FACTOR}/confirm", json=code, headers=device.headers)
     assert answer.status_code == 200, answer.text
+    codes: list[str] = answer.json()["data"]["recovery_codes"]
+    return codes
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,37 @@ async def test_a23_an_administrator_ends_sessions_and_sign_ins_under_way(
     state = service.app.state
     with pytest.raises(SessionEnded):
         await state.database.transaction(lambda: state.sessions.open(began, Client()))
+    assert service.database["_sessions"].count_documents({"user_id": someone.id}) == 0
+
+
+async def test_a23_a_sign_in_that_waits_for_its_code_ends_with_the_sessions(service: Service) -> None:
+    someone = person(service.database)
+    codes = await enrol(await sign_in(service.client, someone))
+    first = await service.client.post(LOGIN, json=someone.credentials)
+    assert (await ask(service, "DELETE", f"{someone.id}/sessions")).status_code == 200
+    body = {"token": first.json()["data"]["second_factor"]["token"], "code": codes[0]}
+    second = await service.client.post(f"{LOGIN}/second-factor", json=body)
+    assert (second.status_code, second.json()["code"]) == (401, "auth.sign_in_expired")
+    assert service.database["_sessions"].count_documents({"user_id": someone.id}) == 0
+
+
+async def test_a_removal_that_was_cut_off_can_be_taken_back(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(*_: Any) -> NoReturn:
+        raise ConnectionFailure
+
+    someone = person(service.database)
+    device = await sign_in(service.client, someone)
+    with monkeypatch.context() as patch:
+        patch.setattr(Removal, "_delete", cut_off)
+        assert (await ask(service, "DELETE", f"{someone.id}?documents=keep")).status_code == 503
+    assert (await device.status(), (await device.refresh()).status_code) == (401, 401)
+    assert (await ask(service, "PATCH", someone.id, {"is_disabled": False})).status_code == 200
+    again = await sign_in(service.client, someone)
+    assert (await again.status(), await device.status()) == (200, 401)
+    assert (await ask(service, "DELETE", f"{someone.id}?documents=keep")).status_code == 200
+    assert await again.status() == 401
     assert service.database["_sessions"].count_documents({"user_id": someone.id}) == 0
 
 
