@@ -26,7 +26,7 @@ async def stored(database: Database) -> Database:
     return database
 
 
-def told(name: str, epoch: int = GONE, lasts_s: float = 60) -> dict[str, Any]:
+def told(name: str, epoch: int = GONE, lasts_s: float = 3600) -> dict[str, Any]:
     return {"_id": name, "epoch": epoch, "expires_at": utc_now() + timedelta(seconds=lasts_s)}
 
 
