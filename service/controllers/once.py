@@ -54,7 +54,9 @@ async def run(request: AnyRequest, work: Callable[[], Awaitable[Response[bytes]]
         return _answer(request, await work())
 
     claims: Claims = request.app.state.claims
-    return _response(await claims.once(keyed, answer, partial(_told, request)))
+    answered = await claims.once(keyed, answer, partial(_told, request))
+    await request.app.state.revocations.catch_up()  # the work could not yet, in its transaction
+    return _response(answered)
 
 
 async def run_steps(

@@ -109,7 +109,12 @@ class Revocations:
         await self._store({f"user:{user_id}": epoch})
 
     async def catch_up(self) -> None:
-        """Heed at once what this worker has stored, once that is committed; never raises."""
+        """Heed at once what this worker has stored, once that is committed; never raises.
+
+        Within a transaction it does nothing: that is for whoever waits for its end.
+        """
+        if session() is not None:
+            return
         names, self._pending = self._pending, set()
         if not names:
             return

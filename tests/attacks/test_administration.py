@@ -81,6 +81,14 @@ async def test_a23_a_sign_in_that_waits_for_its_code_ends_with_the_sessions(serv
     assert service.database["_sessions"].count_documents({"user_id": someone.id}) == 0
 
 
+async def test_a23_a_change_under_a_key_ends_tokens_with_its_answer(service: Service) -> None:
+    someone = person(service.database)
+    device = await sign_in(service.client, someone)
+    key = {"Idempotency-Key": someone.id}
+    assert (await ask(service, "PATCH", someone.id, {"is_disabled": True}, **key)).status_code == 200
+    assert await device.status() == 401
+
+
 async def test_a_removal_that_was_cut_off_can_be_taken_back(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

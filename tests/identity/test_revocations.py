@@ -136,6 +136,18 @@ async def test_this_worker_heeds_what_it_has_revoked_once_it_catches_up(stored: 
     assert revocations.covers(ANN)
 
 
+async def test_nothing_is_forgotten_by_catching_up_before_the_transaction_ends(stored: Database) -> None:
+    revocations = Revocations(900)
+
+    async def end_too_early() -> None:
+        await revocations.end_session("s1")
+        await revocations.catch_up()
+
+    await stored.transaction(end_too_early)
+    await revocations.catch_up()
+    assert revocations.covers(ANN)
+
+
 async def test_what_was_revoked_before_the_start_counts_from_the_start(stored: Database) -> None:
     await Revocations(900).end_key("k1")
     revocations = Revocations(900)
