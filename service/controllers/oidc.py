@@ -189,7 +189,8 @@ def _code(told: Mapping[str, str], provider: Provider) -> str:
 async def _returned(request: AnyRequest, intent: Intent, identity: Identity) -> Response[bytes]:
     """Send the browser back: with a code for its app, signed in, or with the token of the second step.
 
-    That token stands behind a `#`: it reaches the page, and no server's log.
+    That token stands behind a `#`: it reaches the page, and no server's log. So does the CSRF token of a
+    session, for a page on another origin cannot read it from the cookie.
     """
     if intent.mode != "cookie":
         return _redirect(extended(intent.return_to, code=await flows.give_code(intent, identity)))
@@ -198,7 +199,7 @@ async def _returned(request: AnyRequest, intent: Intent, identity: Identity) -> 
         challenge = await challenges.give(user, "cookie")
         return _redirect(f"{intent.return_to}#second_factor={challenge['token']}")
     opened = await signing_in.open_session(request, user, "cookie")
-    return signing_in.keep(request, _redirect(intent.return_to), opened)
+    return signing_in.keep(request, _redirect(f"{intent.return_to}#csrf_token={opened.csrf_token}"), opened)
 
 
 async def _account(request: AnyRequest, identity: Identity) -> User:

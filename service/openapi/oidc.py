@@ -123,7 +123,8 @@ def _called_back() -> Operation:
         id="completeSignIn",
         tag=_TAG,
         summary="Where providers send browsers back to",
-        description="What fails is told by `error`, a problem's code, at the address that is returned to.",
+        description="What fails is told by `error`, a problem's code, at the address that is returned to; "
+        "what a page needs to go on, behind a `#`: `csrf_token`, or `second_factor`.",
         answers=(Answer(302, "The way back.", headers=("Location",)),),
         failures=(FlowInvalid, ProviderNotFound),
         parameters=(

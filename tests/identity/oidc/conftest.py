@@ -57,6 +57,11 @@ def told_by(address: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
 
 
+def returned_to(answer: httpx.Response) -> str:
+    """Give the address of the page that a browser is sent back to, without the CSRF token that it is told."""
+    return str(answer.headers["Location"]).partition("#csrf_token=")[0]
+
+
 @dataclass
 class Browser:
     """Somebody's browser, with its cookies, at the service."""

@@ -7,7 +7,7 @@ import pyotp
 import pytest
 
 from service.identity import one_time, passwords
-from tests.identity.oidc.conftest import HOME, Browser, Place
+from tests.identity.oidc.conftest import HOME, Browser, Place, returned_to
 from tests.identity.oidc.own_provider import OwnProvider
 from tests.identity.oidc.test_flows import problem, signed_in
 
@@ -16,7 +16,7 @@ EXISTS = f"{HOME}?error=auth.account_exists"
 
 
 async def location(browser: Browser, own: OwnProvider) -> str:
-    return str((await browser.sign_in(own)).headers["Location"])
+    return returned_to(await browser.sign_in(own))
 
 
 def identity(own: OwnProvider, subject: str = "s-1") -> dict[str, str]:

@@ -9,14 +9,14 @@ import pytest
 
 from service.identity.oidc import keys, outbound
 from service.identity.oidc.flow_secrets import challenge_of
-from tests.identity.oidc.conftest import HOME, Browser, Place
+from tests.identity.oidc.conftest import HOME, Browser, Place, returned_to
 from tests.identity.oidc.own_provider import CLIENT_ID, CLIENT_SECRET, Key, OwnProvider
 
 NOW = int(time.time())
 
 
 def told(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.headers["Location"]
+    return answer.status_code, returned_to(answer)
 
 
 REFUSED: dict[str, dict[str, Any]] = {

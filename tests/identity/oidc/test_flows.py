@@ -11,7 +11,7 @@ from service.errors import StartupFailure
 from service.identity.oidc import flows
 from service.identity.oidc.providers import Providers
 from service.identity.oidc.return_urls import ReturnUrls
-from tests.identity.oidc.conftest import APP, CHALLENGE, HOME, VERIFIER, Browser, Place
+from tests.identity.oidc.conftest import APP, CHALLENGE, HOME, VERIFIER, Browser, Place, returned_to
 from tests.identity.oidc.own_provider import OwnProvider
 
 FLOW_INVALID = (400, "auth.flow_invalid")
@@ -60,7 +60,7 @@ async def test_a_state_is_good_for_the_provider_that_it_was_begun_with(
 ) -> None:
     state = (await browser.sent(own))["state"]
     assert problem(await browser.back("acme", state=state, code="a-code")) == FLOW_INVALID
-    assert (await browser.back(state=state, code="a-code")).headers["Location"] == HOME
+    assert returned_to(await browser.back(state=state, code="a-code")) == HOME
 
 
 async def test_a_state_expires(place: Place, browser: Browser, own: OwnProvider) -> None:
@@ -82,7 +82,7 @@ async def test_two_tabs_of_one_browser_do_not_disturb_each_other(browser: Browse
     first, second = await browser.sent(own), await browser.sent(own)
     for told in (first, second):
         own.nonce = told["nonce"]
-        assert (await browser.back(state=told["state"], code="a-code")).headers["Location"] == HOME
+        assert returned_to(await browser.back(state=told["state"], code="a-code")) == HOME
 
 
 @pytest.mark.parametrize(
@@ -160,11 +160,23 @@ async def test_a_sign_in_returns_to_no_address_that_is_not_listed(
     [HOME, "https://sheaf.test", "HTTPS://Sheaf.test:443/a?b=c%2F", "https://pages.test/in?a=b", APP],
 )
 async def test_a_sign_in_returns_to_what_is_listed(browser: Browser, own: OwnProvider, address: str) -> None:
-    assert (await browser.sign_in(own, return_to=address)).headers["Location"] == address
+    assert returned_to(await browser.sign_in(own, return_to=address)) == address
     state = (await browser.sent(own, return_to=address))["state"]
     mark = "&" if "?" in address else "?"
     answer = await browser.back(state=state, error="access_denied")
     assert answer.headers["Location"] == f"{address}{mark}error=provider.refused"
+
+
+async def test_a_page_that_cannot_read_the_cookies_is_told_the_token_that_changes_need(
+    browser: Browser, own: OwnProvider
+) -> None:
+    page = "https://pages.test/in"
+    address, _, token = (
+        (await browser.sign_in(own, return_to=page)).headers["Location"].partition("#csrf_token=")
+    )
+    assert (address, token) == (page, browser.http.cookies["sheaf_csrf"])
+    headers = {"Origin": "https://sheaf.test", "X-CSRF-Token": token}
+    assert (await browser.http.post("/api/auth/refresh", headers=headers)).status_code == 200
 
 
 @pytest.mark.parametrize("url", ["", "/signed-in", "com.example.app:/a#b", "com.example.app:/a b", "App:/x"])
