@@ -14,6 +14,8 @@ from service.settings import Settings
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 DECISIONS = sorted(ROOT.glob("docs/decisions/*.md"))
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 PATH = re.compile(r"`(?:[A-Z/]+ )?(/api[^`\s?]*)")
 
@@ -26,6 +28,21 @@ def named(path: Path) -> str:
 def test_links_lead_somewhere(page: Path) -> None:
     targets = LINK.findall(page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Give what the headings of a page are linked by, as GitHub makes it of them."""
+    return {
+        re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in HEADING.findall(page.read_text())
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_to_headings_that_are_there(page: Path) -> None:
+    wanted = ANCHOR.findall(page.read_text())
+    assert [
+        each for each in wanted if each[1] not in anchors(page.parent / each[0] if each[0] else page)
+    ] == []
 
 
 def test_every_page_can_be_found_from_the_readme() -> None:
