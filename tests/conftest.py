@@ -121,9 +121,27 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
     connection.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator["Service | None"]:
+    """Give the service that the tests of a module share, if it says `SHARES_SERVICE = True`.
+
+    What is stored is emptied before each of them, but for definitions.
+    """
+    if not getattr(request.module, "SHARES_SERVICE", False):
+        yield None
+        return
+    async with served(mongodb_uri) as service:
+        yield service
+
+
 @pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[Litestar]:
-    application = create_app(settings)
+async def app(request: pytest.FixtureRequest, shared: "Service | None") -> AsyncIterator[Litestar]:
+    if shared is not None:
+        for collection in set(shared.database.list_collection_names()) - {"_collections"}:
+            shared.database[collection].delete_many({})
+        yield shared.app
+        return
+    application = create_app(request.getfixturevalue("settings"))
     async with opened(application):
         yield application
 
@@ -218,6 +236,8 @@ async def goods(request: pytest.FixtureRequest, client: httpx.AsyncClient, admin
     """Give the path of a collection of products, described by a class and then by a stored definition."""
     if request.param == "code-first":
         return "/api/products"
+    if (await client.get("/api/collections/goods", headers=admin)).status_code == 200:
+        return "/api/goods"  # from an earlier test of a shared service
     definition = {"name": "goods", "schema": schemas.of_model(Product), "rules": GOODS_RULES}
     answer = await client.post("/api/collections", json=definition, headers=admin)
     assert answer.status_code == 201, answer.text

@@ -10,6 +10,8 @@ from service.access.signing import key_id
 from service.settings import Settings
 from tests.scenarios.identity import CHALLENGE, INVALID_TOKEN, PROFILE, problem
 
+SHARES_SERVICE = True
+
 
 async def test_without_a_token_the_profile_asks_for_one(client: httpx.AsyncClient) -> None:
     answer = await client.get(PROFILE)

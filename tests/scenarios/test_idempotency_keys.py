@@ -7,6 +7,8 @@ from litestar import Litestar
 
 from tests.scenarios.repeats import MUG, is_replayed, listed
 
+SHARES_SERVICE = True
+
 BAD_HEADERS: list[list[tuple[str, str]]] = [
     [("Idempotency-Key", "")],
     [("Idempotency-Key", "x" * 256)],

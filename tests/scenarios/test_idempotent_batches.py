@@ -10,6 +10,8 @@ from litestar import Litestar
 
 from tests.scenarios.repeats import MUG, listed, shown
 
+SHARES_SERVICE = True
+
 
 @pytest.fixture
 def headers(ann: dict[str, str]) -> dict[str, str]:
