@@ -1,6 +1,7 @@
 """One private MongoDB for the whole run, one database per test, the app over ASGI with its lifespan open."""
 
 import os
+import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ from tests.town import Town
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 GOODS_RULES = Product.rules
+OF_MONGODB = re.compile(r"^system\.")
 
 Asker = Callable[..., dict[str, str]]
 
@@ -137,8 +139,9 @@ async def shared(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncItera
 @pytest.fixture
 async def app(request: pytest.FixtureRequest, shared: "Service | None") -> AsyncIterator[Litestar]:
     if shared is not None:
-        for collection in set(shared.database.list_collection_names()) - {"_collections"}:
-            shared.database[collection].delete_many({})
+        for collection in shared.database.list_collection_names(filter={"name": {"$not": OF_MONGODB}}):
+            if collection != "_collections":
+                shared.database[collection].delete_many({})
         yield shared.app
         return
     application = create_app(request.getfixturevalue("settings"))

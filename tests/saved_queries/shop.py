@@ -106,7 +106,8 @@ async def open_shop(mongodb_uri: str, queries: dict[str, Any], *, is_code_first:
     """Start a service with the shop, whose collections classes describe, or stored definitions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sale, "queries", queries)
-        patch.setattr("service.app.application.DOCUMENTS", (*DOCUMENTS, Maker, Sale) if is_code_first else DOCUMENTS)
+        documents = (*DOCUMENTS, Maker, Sale) if is_code_first else DOCUMENTS
+        patch.setattr("service.app.application.DOCUMENTS", documents)
         async with served(mongodb_uri) as service:
             people = {
                 None: {},

@@ -127,7 +127,8 @@ class Library:
 async def open_library(mongodb_uri: str, *, is_code_first: bool) -> AsyncIterator[Library]:
     """Start a service with the library, whose collections classes describe, or stored definitions."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.app.application.DOCUMENTS", (*DOCUMENTS, *MODELS) if is_code_first else DOCUMENTS)
+        documents = (*DOCUMENTS, *MODELS) if is_code_first else DOCUMENTS
+        patch.setattr("service.app.application.DOCUMENTS", documents)
         async with served(mongodb_uri) as service:
             people = {
                 None: {},

@@ -22,6 +22,8 @@ from tests.scenarios.identity import (
     unexpected,
 )
 
+SHARES_SERVICE = True
+
 # --- registering
 
 
@@ -105,9 +107,9 @@ async def test_of_twenty_registrations_of_one_address_at_once_one_succeeds(clien
 
 
 async def test_when_registration_is_closed_nobody_gets_an_account(
-    client: httpx.AsyncClient, app: Litestar
+    client: httpx.AsyncClient, app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app.state.registration_open = False
+    monkeypatch.setattr(app.state, "registration_open", False)
     answer = await client.post(REGISTER, json=ANN)
     assert (answer.status_code, problem(answer)) == (
         409,

@@ -11,6 +11,8 @@ from service.documents import counting
 from service.query.limits import MAXIMUM_ESTIMATED, MAXIMUM_SKIP
 from tests.conftest import Asker
 
+SHARES_SERVICE = True
+
 PRICES = [5, 1, 4, 1, 3, 9, 2]
 SORTED = sorted(PRICES)
 CHEAPEST_FIRST = {"sort": "price,name", "limit": "3"}
@@ -262,7 +264,9 @@ async def test_a_list_asks_the_database_once_and_a_count_once_more(
     await listed(client, shelf, **query)
     await database.command("profile", 0)
     asked = {"ns": f"{database.name}.{shelf.rpartition('/')[2]}"}
-    assert await database["system.profile"].count_documents(asked) == operations
+    counted = await database["system.profile"].count_documents(asked)
+    await database.drop_collection("system.profile")
+    assert counted == operations
 
 
 @pytest.mark.parametrize("count", ["exact", "estimated"])
