@@ -24,7 +24,7 @@ class Caller(Form):
     id: str = Field(SOMEBODY, min_length=1, max_length=MAXIMUM_TEXT_CHARACTERS)
     roles: list[str] = Field(default_factory=list, max_length=MAXIMUM_ROLES)
     email: str | None = Field(None, max_length=MAXIMUM_TEXT_CHARACTERS)
-    email_verified: bool = False
+    email_verified: bool = True
     name: str | None = Field(None, max_length=MAXIMUM_TEXT_CHARACTERS)
     attributes: dict[str, Any] = Field(default_factory=dict, max_length=MAXIMUM_ATTRIBUTES)
 

@@ -1,4 +1,5 @@
 import timeit
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -90,6 +91,13 @@ def test_values_of_the_caller_take_the_type_of_their_field(condition: Any, where
     assert found.decide("get", ANN).where == where
     (alternative,) = found.alternatives("get")
     assert parse_filter(alternative.shown_where(ANN, datetime.now(UTC)), ROOT) == where
+
+
+@pytest.mark.parametrize("condition", [{"author": "$user.email"}, {"author": {"ne": "$user.email"}}], ids=str)
+def test_an_address_that_is_not_verified_is_nobodys(condition: Any) -> None:
+    found = compiled({"get": {"role": "anyone", "where": condition}})
+    assert found.decide("get", ANN).allowed
+    assert not found.decide("get", replace(ANN, is_email_verified=False)).allowed
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,6 @@ UNGUARDED = (
 )
 UNREACHED = "`/rules/get/1` is never reached: `/rules/get/0` comes first and admits everybody whom it is for."
 
-UNVERIFIED = (
-    "`/rules/read` goes by `$user.email`, which need not be the caller's own unless "
-    "`SHEAF_EMAIL_VERIFICATION` is `required`."
-)
 CHOSEN = "`/rules/create` goes by `$user.name`, which callers choose themselves."
 
 
@@ -48,12 +44,7 @@ CHOSEN = "`/rules/create` goes by `$user.name`, which callers choose themselves.
             {"read": "anyone", "write": {"role": "user", "where": {"level": 1}, "check": {"level": 1}}},
             [],
         ),
-        ({"read": {"role": "user", "where": {"author": "$user.email"}}}, [UNVERIFIED]),
-        ({"read": {"role": "x", "where": {"or": [{"author": {"in": ["$user.email"]}}]}}}, [UNVERIFIED]),
-        (
-            {"read": {"role": "user", "where": {"author": "$user.email", "is_open": "$user.email_verified"}}},
-            [],
-        ),
+        ({"read": {"role": "user", "where": {"author": "$user.email"}}}, []),
         ({"create": {"role": "user", "check": {"author": "$user.name"}}}, [CHOSEN]),
         ({"create": {"role": "user", "set": {"author": "$user.email", "tags": ["$user.name"]}}}, []),
         ({"update": "role:x"}, ["Whoever has the role `x` may update documents, and get none of them."]),

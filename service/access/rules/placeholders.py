@@ -45,7 +45,11 @@ class Placeholder:
 
 _OF_USER: Mapping[str, tuple[Callable[[Principal], Any], Any]] = {
     "$user.id": (lambda principal: principal.id, SAMPLE_ID),
-    "$user.email": (lambda principal: principal.email, "ann@example.com"),
+    # One's own only once it is verified: anybody can register with an address that has no account yet.
+    "$user.email": (
+        lambda principal: principal.email if principal.is_email_verified else None,
+        "ann@example.com",
+    ),
     "$user.email_verified": (lambda principal: principal.is_email_verified, True),
     "$user.name": (lambda principal: principal.name, "Ann"),
     "$user.roles": (lambda principal: sorted(principal.roles), ["editor"]),

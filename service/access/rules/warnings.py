@@ -14,12 +14,8 @@ MAXIMUM_WARNINGS = 50
 
 Alternatives = Mapping[Verb, tuple[Alternative, ...]]
 
-VERIFIED = "$user.email_verified"
-_UNPROVED: Mapping[str, str] = {
-    "$user.email": "which need not be the caller's own unless `SHEAF_EMAIL_VERIFICATION` is `required`",
-    "$user.name": "which callers choose themselves",
-}
-"""Values that do not say for certain who somebody is, each with why."""
+CHOSEN = "$user.name"
+"""The value that does not say for certain who somebody is."""
 
 _CHANGES: tuple[Verb, ...] = ("create", "update")
 
@@ -56,15 +52,14 @@ def _every_document(alternatives: Alternatives) -> Iterator[str]:
 
 
 def _unproved(alternatives: Alternatives) -> Iterator[str]:
-    """Warn where whoever registers under another's address or name is taken for them."""
+    """Warn where whoever registers under another's name is taken for them."""
     for several in alternatives.values():
         for each in several:
             for part in (each.where, each.check):
                 pending = [] if part is None else [one.value for _, one in part.uses]
                 asked = {found.text for value in pending for found in placeholders.within(value)}
-                for text in sorted(asked & _UNPROVED.keys()):
-                    if text != "$user.email" or VERIFIED not in asked:
-                        yield f"`{each.pointer}` goes by `{text}`, {_UNPROVED[text]}."
+                if CHOSEN in asked:
+                    yield f"`{each.pointer}` goes by `{CHOSEN}`, which callers choose themselves."
 
 
 def _unguarded_creation(alternatives: Alternatives) -> Iterator[str]:
