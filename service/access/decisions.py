@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -38,10 +39,12 @@ class Decision:
     """What a principal may do here by one verb: anything that one of the grants allows; nothing without one.
 
     What is seen of a document is all that any grant shows whose `where` holds for it. A write is decided by
-    the first grant, in the order of the rule, that fulfils everything.
+    the first grant, in the order of the rule, that fulfils everything. `moment` is what `$now` stood for,
+    None when nobody asked: what is created by this decision is created then.
     """
 
     grants: tuple[Grant, ...] = ()
+    moment: datetime | None = field(default=None, compare=False)
 
     @property
     def allowed(self) -> bool:

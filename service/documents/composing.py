@@ -47,9 +47,9 @@ def looks_at_id(decision: Decision) -> bool:
     return any("_id" in terms.names(grant.check) for grant in decision.grants)
 
 
-def system_fields(principal: Principal) -> dict[str, Any]:
-    """Give the system fields of a document that is created now."""
-    now = utc_now().replace(tzinfo=None)
+def system_fields(principal: Principal, decision: Decision) -> dict[str, Any]:
+    """Give the system fields of a document that is created now, which is the `$now` of its rule."""
+    now = (decision.moment or utc_now()).replace(tzinfo=None)
     return {"_version": 1, "_created_at": now, "_updated_at": now, "_owner": principal.id}
 
 

@@ -68,7 +68,8 @@ async def load(
     batch = _Batch(collection, loaded)
     for ordinal, body in enumerate(documents):
         try:
-            compose = partial(composing.compose, collection, decision, composing.system_fields(principal))
+            system = composing.system_fields(principal, decision)
+            compose = partial(composing.compose, collection, decision, system)
             document = _stored(collection, compose, body, id_prefix + ordinal.to_bytes(ORDINAL_BYTES))
         except Failure as failure:
             loaded.refuse(ordinal, failure)

@@ -143,7 +143,8 @@ async def _create(
     collection: Collection, principal: Principal, decision: Decision, body: Any, given_id: Any = None
 ) -> dict[str, Any]:
     """Create a document under an id that is given, or that it brings, or that is made."""
-    compose = partial(composing.compose, collection, decision, composing.system_fields(principal), body)
+    system = composing.system_fields(principal, decision)
+    compose = partial(composing.compose, collection, decision, system, body)
     is_made = given_id is None and not composing.brings_id(collection, body)
     is_decided_by_id = is_made and composing.looks_at_id(decision)
     document = {} if is_decided_by_id else compose(given_id)

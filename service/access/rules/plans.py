@@ -78,7 +78,7 @@ class _Prepared:
                 grants.append(each.grant(principal, now))
             except Absent:
                 continue
-        return _decision(grants)
+        return _decision(grants, now if self._asks_time else None)
 
 
 def _needed(alternatives: Sequence[Alternative]) -> tuple[Alternative, ...]:
@@ -103,5 +103,5 @@ def always_decides(alternative: Alternative) -> bool:
     return alternative.is_fixed and not is_bound
 
 
-def _decision(grants: list[Grant]) -> Decision:
-    return Decision(tuple(grants)) if grants else REFUSED
+def _decision(grants: list[Grant], moment: datetime | None = None) -> Decision:
+    return Decision(tuple(grants), moment) if grants else REFUSED

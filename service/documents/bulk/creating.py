@@ -42,7 +42,7 @@ async def create(
     if not 1 <= len(documents) <= MAXIMUM_DOCUMENTS:
         detail = f"An array creates 1 to {MAXIMUM_DOCUMENTS} documents, and this one has {len(documents)}"
         raise DocumentInvalid(detail, errors=[Violation(detail, "length", pointer="")])
-    system = composing.system_fields(principal)
+    system = composing.system_fields(principal, decision)
     composed: list[dict[str, Any]] = []
     for _ in range(ATTEMPTS):
         if not composed or composing.looks_at_id(decision):
