@@ -1,63 +1,26 @@
 """Accounts: make one, sign in, read and change one's own."""
 
 import unicodedata
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 from beanie import PydanticObjectId
 from beanie.odm.queries.update import UpdateResponse
-from pymongo.errors import DuplicateKeyError
 
 from models.base import utc_now
 from models.user import User
 from service.access import bodies
-from service.access.bodies import ProfileChange, Registration
+from service.access.bodies import ProfileChange
 from service.access.passwords import Passwords
-from service.access.principals import ROLE_PATTERN
 from service.documents.preconditions import Expected
 from service.errors import (
     Busy,
     CredentialsWrong,
-    DocumentInvalid,
     DocumentNotFound,
     Duplicate,
     Stale,
     Violation,
 )
-
-
-async def create_user(
-    passwords: Passwords,
-    email: str,
-    password: str,
-    roles: Iterable[str] = (),
-    name: str | None = None,
-    *,
-    is_email_verified: bool = False,
-) -> User:
-    """Make an account with roles; raises DocumentInvalid, Duplicate naming the e-mail address, Busy.
-
-    Of any number that are made at once for one address, in whatever case, one succeeds. Who makes it for
-    somebody may vouch for the address.
-    """
-    form = bodies.read(Registration, {"email": email, "password": password, "name": name})
-    granted = _checked(roles)
-    key = email_key(form.email)
-    if await User.find_one({"email_key": key}) is not None:
-        raise taken()
-    user = User(
-        email=form.email,
-        email_key=key,
-        is_email_verified=is_email_verified,
-        password_hash=await passwords.hash_chosen(form.password, form.email, form.name),
-        name=form.name,
-        roles=granted,
-    )
-    try:
-        return await user.insert()
-    except DuplicateKeyError:
-        raise taken() from None
 
 
 async def find(email: str) -> User | None:
@@ -156,16 +119,6 @@ def _in_use(user_id: str) -> dict[str, Any]:
     if not PydanticObjectId.is_valid(user_id):
         raise DocumentNotFound("There is no such account")
     return {"_id": PydanticObjectId(user_id), "is_disabled": False}
-
-
-def _checked(roles: Iterable[str]) -> list[str]:
-    granted = sorted(set(roles))
-    if not all(ROLE_PATTERN.fullmatch(role) for role in granted):
-        fault = Violation(
-            "A role is a letter followed by at most 62 of a-z, 0-9, _ and -", "pattern", "/roles"
-        )
-        raise DocumentInvalid("1 field is invalid", errors=[fault])
-    return granted
 
 
 def taken() -> Duplicate:

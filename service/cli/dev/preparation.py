@@ -17,13 +17,19 @@ from service import database
 from service.access.passwords import Passwords
 from service.access.principals import ANONYMOUS, OPERATOR
 from service.access.rules import VERBS
+from service.access.user_bodies import NewUser
+from service.audit import OPERATOR as AT_THE_TERMINAL
+from service.audit import Trail
 from service.cli.dev import progress, report
 from service.cli.dev.seed import PRODUCTS
 from service.cli.user.group import UNREACHABLE
+from service.database import Database
 from service.documents import body as bodies
 from service.documents import encoding, loading, reading
 from service.errors import DatabaseUnavailable, Duplicate, StartupFailure
-from service.identity import accounts
+from service.identity.ending import Ending
+from service.identity.revocations import Revocations
+from service.identity.users import Users
 from service.query import ListQuery
 from service.registry import Collection, Registry
 from service.settings import Settings
@@ -77,7 +83,7 @@ async def _prepare(chosen: Settings, sources: Sequence[Described], *, reset: boo
             if seed and not sources:
                 await _seed(registry.get(Product.get_collection_name()))
             shelves = await _shelves(registry, names)
-        return Prepared(shelves, await _new_admin())
+        return Prepared(shelves, await _new_admin(connection, chosen))
     except (PyMongoError, DatabaseUnavailable):
         raise StartupFailure(CUT_OFF) from None
     finally:
@@ -123,15 +129,17 @@ async def _shelf(registry: Registry, collection: Collection) -> Shelf:
     return Shelf(collection.name, await imports.count(registry, collection), is_open, example)
 
 
-async def _new_admin() -> str | None:
+async def _new_admin(connection: Database, chosen: Settings) -> str | None:
     """Make an administrator if there is none; gives the password, None when there is nothing to tell."""
     if await User.find_one({"roles": ADMIN}) is not None:
         return None
     password = secrets.token_urlsafe(18)
-    passwords = Passwords(threads=1)
+    form = NewUser(email=ADMIN_EMAIL, password=password, roles=[ADMIN], is_email_verified=True)
+    passwords, revocations = Passwords(threads=1), Revocations(chosen.access_token_ttl_s)
+    users = Users(connection, Ending(revocations), revocations, passwords)
     try:
         with suppress(Duplicate):  # somebody registered the address before
-            await accounts.create_user(passwords, ADMIN_EMAIL, password, [ADMIN], is_email_verified=True)
+            await users.create(Trail(AT_THE_TERMINAL, chosen.audit_ttl_s), form)
             return password
     finally:
         passwords.close()
