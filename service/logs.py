@@ -28,7 +28,7 @@ SECRET_NAMES = frozenset(
     }
 )
 MASK = "********"
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^\s]*@")
 
 Form = Literal["json", "console"]
 

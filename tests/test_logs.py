@@ -99,6 +99,7 @@ def test_secrets_are_never_written(capsys: pytest.CaptureFixture[str], form: log
     hidden = "hunter2"
     structlog.get_logger().info("a", password=hidden, token=hidden, secret_object=SecretStr(hidden))
     logging.getLogger("somebody").warning("connecting to mongodb://ann:%s@db:27017/x", hidden)
+    logging.getLogger("somebody").warning("connecting to mongodb://ann:an/%s@more@db/x", hidden)
     try:
         fail(f"mongodb+srv://ann:{hidden}@db/x")
     except ValueError:
