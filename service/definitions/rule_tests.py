@@ -2,24 +2,30 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import Field
 
 from service.access import bodies, callers
 from service.access.bodies import Form
+from service.access.decisions import Decision
 from service.access.explaining import Explanation
 from service.access.judging import case_of, judge, own, stored
 from service.access.principals import Principal
 from service.access.rules import GROUPS, VERBS, Rules, Verb
 from service.errors import DefinitionInvalid, DocumentInvalid, Violation, suggestion
+from service.query.tree import comparisons
 from service.schema import Schema
 from service.schema.masks import identity
 
 MAXIMUM_RULE_TESTS = 200
 MAXIMUM_RULE_TESTS_BYTES = 262_144
 MAXIMUM_NAME_CHARACTERS = 200
+
+MAXIMUM_WORK = 2_000_000
+"""Bytes of documents times the alternatives and comparisons that look at them: some 0.3 s, in which nobody
+else is served."""
 
 POINTER = "/rule_tests"
 
@@ -41,6 +47,25 @@ class RuleTest(Form):
     result: dict[str, Any] | None = None
 
 
+@dataclass(slots=True)
+class _Work:
+    """How much the tests of a definition have asked for by now."""
+
+    done: int = 0
+
+    def add(self, test: RuleTest, decision: Decision) -> None:
+        """Count what a test asks for, before it is run; raises DefinitionInvalid when it is too much."""
+        sent = len(json.dumps([test.before, test.document]))
+        for grant in decision.grants:
+            conditions = [each for each in (grant.where, grant.check) if each is not None]
+            looks = 1 + sum(map(comparisons, conditions))
+            self.done += looks * (sent + len(json.dumps(dict(grant.forced))))
+        if self.done > MAXIMUM_WORK:
+            detail = "the tests of rules have too many large documents for so many alternatives"
+            hint = "Leave out of their documents what the rules do not ask about, or have fewer tests."
+            raise DefinitionInvalid(detail, errors=[Violation(detail, "too_complex", POINTER, hint)])
+
+
 def run(tests: Any, schema: Schema, rules: Rules) -> None:
     """Run the tests of a definition; raises DefinitionInvalid with a violation for each that fails."""
     violations = list(_faults(tests, schema, rules))
@@ -57,16 +82,17 @@ def _faults(tests: Any, schema: Schema, rules: Rules) -> Iterator[Violation]:
         detail = f"the tests of rules have more than {MAXIMUM_RULE_TESTS_BYTES} bytes"
         yield Violation(detail, "too_complex", POINTER)
     else:
+        work = _Work()
         for position, stated in enumerate(tests):
             pointer = f"{POINTER}/{position}"
             try:
-                yield from _outcome(stated, schema, rules, pointer)
+                yield from _outcome(stated, schema, rules, pointer, work)
             except DocumentInvalid as failure:
                 for each in failure.errors or (Violation(failure.detail, "type", ""),):
                     yield replace(each, pointer=f"{pointer}{each.pointer or ''}")
 
 
-def _outcome(stated: Any, schema: Schema, rules: Rules, pointer: str) -> Iterator[Violation]:
+def _outcome(stated: Any, schema: Schema, rules: Rules, pointer: str, work: _Work) -> Iterator[Violation]:
     """Run one test; raises DocumentInvalid, with pointers below the test's own, for what is wrong in form."""
     if not isinstance(stated, dict):
         raise DocumentInvalid('a test of rules is an object such as {"verb": "get", "expect": "deny"}')
@@ -74,13 +100,9 @@ def _outcome(stated: Any, schema: Schema, rules: Rules, pointer: str) -> Iterato
     principal = callers.read(test.caller, "/as")
     verb = _verb(test)
     _check_documents(test, verb, schema)
-    judged = judge(
-        schema,
-        decision := rules.decide(verb, principal),
-        principal,
-        verb,
-        case_of(schema, verb, test.before, test.document),
-    )
+    decision = rules.decide(verb, principal)
+    work.add(test, decision)
+    judged = judge(schema, decision, principal, verb, case_of(schema, verb, test.before, test.document))
     is_of_document = test.document is not None or test.before is not None
     explanation = Explanation(rules, verb, principal, decision, judged, is_of_document)
     if judged.allowed != (test.expect == "allow"):

@@ -90,6 +90,23 @@ def conjoin(first: Node | None, second: Node | None) -> Node | None:
     return all_of(parts) if parts else None
 
 
+def comparisons(node: Node) -> int:
+    """Count the comparisons of a filter.
+
+    >>> comparisons(Not(And((Compare(("a",), "eq", 1), Elem(("b",), Compare((), "eq", 2))))))
+    2
+    """
+    match node:
+        case Compare():
+            return 1
+        case Elem(_, condition):
+            return comparisons(condition)
+        case Not(part):
+            return comparisons(part)
+        case And(parts) | Or(parts):
+            return sum(map(comparisons, parts))
+
+
 def on_element(condition: Node) -> tuple[Compare | Elem, ...]:
     """Give the parts of an Elem's condition that are on the element itself; none when it is on members."""
     if isinstance(condition, And):

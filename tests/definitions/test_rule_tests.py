@@ -1,3 +1,4 @@
+from time import perf_counter
 from typing import Any, ClassVar
 
 import httpx
@@ -233,6 +234,28 @@ def test_tests_are_bounded() -> None:
     assert [each[:2] for each in outcome(large)] == [("/rule_tests", "too_complex")]
     with pytest.raises(DefinitionInvalid, match="not an array"):
         descriptions.parse({**ESSAYS, "rule_tests": {}})
+
+
+ASKING = {"title": "y", "score": {"gt": 1}}
+
+
+@pytest.mark.parametrize(
+    ("verb", "alternative"),
+    [
+        ("get", {"where": ASKING}),
+        ("create", {"check": ASKING}),
+        ("create", {"check": {"title": "y"}, "set": {"title": "z" * 900}}),
+        ("update", {"check": ASKING}),
+    ],
+)
+def test_tests_of_rules_ask_no_more_than_can_be_done_at_once(verb: str, alternative: dict[str, Any]) -> None:
+    rules = {verb: [{"role": "user", **alternative}] * 50}
+    test = {"as": MINE, "verb": verb, "document": {"title": "x" * 1000}, "expect": "deny"}
+    assert outcome(*[test] * 5, rules=rules) == []
+    began_s = perf_counter()
+    (refused,) = outcome(*[test] * 200, rules=rules)
+    assert perf_counter() - began_s < 1
+    assert refused[:2] == ("/rule_tests", "too_complex")
 
 
 def test_what_rules_set_for_everybody_fits_the_schema() -> None:
