@@ -13,6 +13,8 @@ from limits.aio.storage import Storage
 from pymongo import ReturnDocument, WriteConcern
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from service.moments import is_to_come
+
 LEASE_SHARE = 0.05
 """Part of a limit that all workers together may hold unspent, and so may refuse too early."""
 
@@ -69,7 +71,7 @@ class SharedCounts(Storage):
 
     async def take(self, key: str, window_s: int, amount: int) -> Taken:
         """Add `amount` to the key's count in one atomic operation; a window that is over begins anew."""
-        is_live = {"$gt": ["$expires_at", "$$NOW"]}
+        is_live = is_to_come("$expires_at")
         change = {
             "count": {"$cond": [is_live, {"$add": ["$count", amount]}, amount]},
             "expires_at": {"$cond": [is_live, "$expires_at", {"$add": ["$$NOW", window_s * 1000]}]},
@@ -120,7 +122,7 @@ class SharedCounts(Storage):
         await self._counts.delete_one({"_id": key})
 
     async def _live(self, key: str) -> Any:
-        return await self._counts.find_one({"_id": key, "$expr": {"$gt": ["$expires_at", "$$NOW"]}})
+        return await self._counts.find_one({"_id": key, "$expr": is_to_come("$expires_at")})
 
 
 class _Window:

@@ -20,6 +20,7 @@ PARTS: list[set[str]] = [
         "logs",
         "deadline",
         "transactions",
+        "moments",
     },
     {"query"},
     {"schema", "access"},

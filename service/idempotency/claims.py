@@ -17,6 +17,7 @@ from service.errors import Failure, IdempotencyMismatch, IdempotencyRunning
 from service.idempotency.answers import Answer, passes
 from service.idempotency.keys import KeyedRequest
 from service.idempotency.steps import Step, Steps
+from service.moments import is_past
 from service.transactions import session
 
 ANSWER_TTL_S = 24 * 3600
@@ -153,12 +154,12 @@ class Claims:
             "_updated_at": "$$NOW",
             "_owner": {"$literal": request.owner},
         }
-        is_over = _is_past("$expires_at")  # also where nothing is, which comes before all numbers
+        is_over = is_past("$expires_at")  # also where nothing is, which comes before all numbers
         is_abandoned = {
             "$and": [
                 {"$eq": ["$fingerprint", request.fingerprint]},
                 {"$not": "$is_done"},
-                _is_past("$lease_until"),
+                is_past("$lease_until"),
             ]
         }
         taken_over = {"$mergeObjects": ["$$ROOT", lease]}
@@ -197,8 +198,3 @@ class Claims:
     async def _end_lease(self, claim: Claim) -> None:
         with suppress(PyMongoError):  # then it ends by itself
             await self._notes.update_one(claim.condition, {"$set": {"lease_until": LONG_AGO}})
-
-
-def _is_past(moment: str) -> dict[str, Any]:
-    """Compare a field with now, as numbers: SecantusDB takes no date for later than `$$NOW`."""
-    return {"$lte": [{"$toLong": moment}, {"$toLong": "$$NOW"}]}

@@ -21,6 +21,7 @@ from models.base import utc_now
 from models.lockout import KnownPlace, Lockout
 from service.access.sealing import Sealer
 from service.errors import Busy, Locked, SecondFactorAbsent, SecondFactorPresent
+from service.moments import is_past, is_to_come
 
 PLACE_TTL = timedelta(days=90)
 """How long an address is known from which an account has signed in."""
@@ -190,8 +191,8 @@ class Lockouts:
 
 def _taking(limit: Limit) -> list[dict[str, Any]]:
     """Give the update that takes a try if one is left, or if the lock is over, which begins a new round."""
-    is_live = {"$gt": ["$expires_at", "$$NOW"]}
-    is_new_round = {"$gt": ["$$NOW", "$free_at"]}
+    is_live = is_to_come("$expires_at")
+    is_new_round = is_past("$free_at")
     doublings = {"$min": ["$locks", MAXIMUM_DOUBLINGS]}
     doubled_ms = {"$multiply": [limit.first_s * 1000, {"$pow": [2, doublings]}]}
     lock_ms = {"$min": [limit.longest_s * 1000, doubled_ms]}

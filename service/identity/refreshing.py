@@ -17,6 +17,7 @@ from service.errors import DocumentNotFound, SessionEnded
 from service.identity import accounts
 from service.identity.revocations import Revocations
 from service.identity.sessions import Client, Limits, Opened, Sessions, principal_of
+from service.moments import is_to_come, until
 
 GRACE_S = 10.0
 """How long after its use the previous token still gets the same successor, for requests overlap."""
@@ -75,10 +76,10 @@ class Refreshing:
 
     async def _find(self, session_id: str, client: Client) -> Mapping[str, Any]:
         """Read a live session, with what the database's clock says of it; raises SessionEnded."""
-        wanted = {"_id": session_id, "mode": client.mode, "$expr": {"$gt": ["$expires_at", "$$NOW"]}}
+        wanted = {"_id": session_id, "mode": client.mode, "$expr": is_to_come("$expires_at")}
         timed = {
-            "since_rotation_ms": {"$subtract": ["$$NOW", "$rotated_at"]},
-            "lifetime_s": _seconds({"$subtract": ["$expires_at", "$$NOW"]}),
+            "since_rotation_ms": {"$multiply": [until("$rotated_at"), -1]},
+            "lifetime_s": _seconds(until("$expires_at")),
         }
         found = await _sessions().aggregate([{"$match": wanted}, {"$set": timed}]).to_list(1)
         if not found:
@@ -127,7 +128,7 @@ class Refreshing:
         present = {
             "_id": found["_id"],
             "token_hash": found["token_hash"],
-            "$expr": {"$gt": ["$expires_at", "$$NOW"]},
+            "$expr": is_to_come("$expires_at"),
         }
         rotated = await _sessions().find_one_and_update(
             present, [{"$set": change}], projection={"expires_at": 1, "last_used_at": 1}, return_document=True

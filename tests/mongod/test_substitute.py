@@ -5,10 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from service import mongod
 from service.mongod.search import PROGRAMS, Server
 from tests.conftest import Service, served
 
+SIGN_IN = {"email": "ann@example.com", "password": "correct horse battery staple"}
 SORTED = "/api/products?sort=-price,name&fields=name"
 
 
@@ -39,6 +42,8 @@ async def test_the_service_works_on_the_substitute_but_for_search_and_cursors_of
                 | {"Content-Type": "application/vnd.sheaf.operations+json"},
             )
             assert patched.json() == {"data": {"matched": 2, "changed": 2}}
+            await check_sessions(service)
+            await check_lockout(service)
 
 
 async def check_lists(service: Service, documents: list[dict[str, Any]]) -> None:
@@ -53,3 +58,34 @@ async def check_lists(service: Service, documents: list[dict[str, Any]]) -> None
     assert [*by_id["data"], *rest["data"]] == documents
     searched = await service.client.get("/api/products?q=desk")
     assert (searched.status_code, searched.json()["errors"][0]["code"]) == (400, "not_indexed")
+
+
+async def check_sessions(service: Service) -> None:
+    """Register, sign in, refresh twice, use a key, give the first token again, and so end the session."""
+    client = service.client
+    assert (await client.post("/api/auth/register", json=SIGN_IN)).status_code == 201
+    first = (await client.post("/api/auth/login", json=SIGN_IN)).json()["data"]
+    second = await refreshed(service, first["refresh_token"])
+    assert second.status_code == 200, second.text
+    third = await refreshed(service, second.json()["data"]["refresh_token"])
+    assert third.status_code == 200, third.text
+    holder = {"Authorization": f"Bearer {third.json()['data']['access_token']}"}
+    made = await client.post("/api/keys", json={"name": "k", "scopes": ["products:read"]}, headers=holder)
+    by_key = {"Authorization": f"Bearer {made.json()['data']['key']}"}
+    assert (await client.get("/api/products", headers=by_key)).status_code == 200
+    reused = await refreshed(service, first["refresh_token"])
+    assert (reused.status_code, reused.json()["code"]) == (401, "auth.session_ended")
+    assert (await client.get("/api/profile", headers=holder)).json()["code"] == "auth.token_invalid"
+
+
+async def refreshed(service: Service, token: str) -> httpx.Response:
+    """Give the answer to a refresh token."""
+    return await service.client.post("/api/auth/refresh", json={"refresh_token": token})
+
+
+async def check_lockout(service: Service) -> None:
+    """Guess at the password of nobody until guesses are not verified any more."""
+    guess = {"email": "bob@example.com", "password": "not the right one"}
+    answers = [await service.client.post("/api/auth/login", json=guess) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429]
+    assert answers[-1].json()["code"] == "auth.locked"
