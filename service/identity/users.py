@@ -157,7 +157,7 @@ class Users:
                 },
                 session=session(),
             )
-            await self.revocations.outdate_user(user_id, present["epoch"] + 1)
+            await self.revocations.outdate_user(user_id, present.get("epoch", 0) + 1)
             await self.sessions.end_all(user_id)
             await drop_tokens(user_id)
             await trail.note("password.set", "user", user_id)

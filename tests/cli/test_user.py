@@ -104,6 +104,13 @@ def test_another_password_is_set(sheaf: Sheaf, stored: Stored) -> None:
     assert sheaf("sign-out", ANN).output == f"{ANN} is signed out: 0 sessions ended.\n"
 
 
+def test_an_account_from_before_there_were_epochs_gets_another_password(sheaf: Sheaf, stored: Stored) -> None:
+    made(sheaf)
+    stored["_users"].update_one({}, {"$unset": {"epoch": 1, "sign_outs": 1, "is_email_verified": 1}})
+    ended = sheaf("password", ANN, "--generate")
+    assert (ended.exit_code, user(stored)["epoch"]) == (0, 1), ended.output
+
+
 @pytest.mark.parametrize(
     ("options", "left", "sentence"),
     [
