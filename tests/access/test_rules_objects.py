@@ -232,10 +232,10 @@ def test_alternatives_that_cannot_matter_are_left_out(stated: Any, positions: li
     assert [grant.position for grant in decision.grants] == positions
 
 
-def test_an_alternative_that_forces_the_same_for_all_ends_the_list() -> None:
-    stated = [{"role": "user", "set": {"level": 1}}, {"role": "user", "set": {"level": 2}}]
+def test_an_alternative_that_forces_nothing_ends_the_list() -> None:
+    stated = [{"role": "user", "set": {"level": 1}}, "user", {"role": "user", "set": {"level": 2}}]
     decision = compiled({"create": stated}).decide("create", ANN)
-    assert [dict(grant.forced) for grant in decision.grants] == [{"level": 1}]
+    assert [dict(grant.forced) for grant in decision.grants] == [{"level": 1}, {}]
 
 
 def test_what_depends_on_nobody_in_particular_is_decided_once() -> None:

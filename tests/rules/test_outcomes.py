@@ -207,3 +207,25 @@ async def test_many_alternatives_do_not_multiply_the_work_of_a_patch(define: Sen
     agreed = Terms(Decision(tuple(grants)), ALLOWED)
     assert compute(collection, agreed, present, change)["status"] == "49"
     assert len(asked) == 1
+
+
+async def test_what_an_alternative_forces_may_be_invalid_and_the_next_one_does(service: Service) -> None:
+    needs = {
+        "if": {"properties": {"kind": {"const": "a"}}, "required": ["kind"]},
+        "then": {"required": ["b"]},
+    }
+    schema = {"type": "object", "properties": {"kind": {"type": "string"}, "b": {"type": "string"}}, **needs}
+    write = [{"role": "user", "set": {"kind": "a"}}, {"role": "user", "set": {"kind": "z"}}]
+    body = {"name": "kinds", "schema": schema, "rules": {"read": "anyone", "create": write, "update": write}}
+    made = await service.client.post("/api/collections", json=body, headers=service.signed_in("admin"))
+    assert not [each for each in made.json()["data"]["warnings"] if "never reached" in each]
+    ann = service.signed_in()
+    kinds = []
+    for document in ({"b": "x"}, {}):
+        created = await service.client.post("/api/kinds", json=document, headers=ann)
+        kinds.append(created.json()["data"]["kind"])
+        path = f"/api/kinds/{created.json()['data']['id']}"
+        for put in ({"b": "x"}, {}):
+            replaced = await service.client.put(path, json=put, headers=ann)
+            kinds.append(replaced.json()["data"]["kind"])
+    assert kinds == ["a", "a", "z", "z", "a", "z"]

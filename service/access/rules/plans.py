@@ -97,10 +97,10 @@ def _needed(alternatives: Sequence[Alternative]) -> tuple[Alternative, ...]:
 def always_decides(alternative: Alternative) -> bool:
     """Tell whether no later alternative is asked about whomever this one admits.
 
-    One that forces values of the caller may not admit whoever lacks them.
+    One that forces values may make a document invalid, which a later one makes good.
     """
     is_bound = alternative.narrows or alternative.check is not None or alternative.fields is not None
-    return alternative.is_fixed and not is_bound
+    return not is_bound and alternative.forced is None
 
 
 def _decision(grants: list[Grant], moment: datetime | None = None) -> Decision:
