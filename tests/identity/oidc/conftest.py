@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pymongo
 import pytest
+import pytest_asyncio
 from litestar import Litestar
 
 from service.app import create_app
@@ -143,8 +144,8 @@ class Place:
         return str(self.database["_users"].insert_one(user).inserted_id)
 
 
-@pytest.fixture(scope="session")
-async def shared(
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def at_providers(
     mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory, genuine: str, own_running: OwnProvider
 ) -> AsyncIterator[Place]:
     providers = {
@@ -172,9 +173,9 @@ async def shared(
 
 
 @pytest.fixture
-def place(shared: Place) -> Place:
-    shared.empty()
-    return shared
+def place(at_providers: Place) -> Place:
+    at_providers.empty()
+    return at_providers
 
 
 @pytest.fixture
