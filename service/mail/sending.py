@@ -16,6 +16,9 @@ INTERVAL_S = 1.0
 REST_S = 10.0
 """How long a worker leaves a server alone that took a mail not now."""
 
+ENDING_S = 0.1
+"""How long sending is given to end before it is told so again."""
+
 log = structlog.get_logger("sheaf.mail")
 
 
@@ -38,8 +41,9 @@ class Sender:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            while not task.done():  # a mail library may take a cancellation for the end of its connection
+                task.cancel()
+                await asyncio.wait({task}, timeout=ENDING_S)
             await self._transport.rest()
 
     async def _run(self) -> None:

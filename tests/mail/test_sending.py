@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from ipaddress import IPv4Address
@@ -318,3 +318,23 @@ async def test_a_folder_keeps_the_newest_mails_for_their_owner_only(tmp_path: Pa
     assert len(paths) == KEPT_MAILS
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
     assert (tmp_path / "mails").stat().st_mode & 0o777 == 0o700
+
+
+class Deaf(Folder):
+    """A transport that takes being told to end for something else, once."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.is_asked = asyncio.Event()
+
+    async def rest(self) -> None:
+        if not self.is_asked.is_set():
+            self.is_asked.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+
+async def test_sending_ends_whatever_the_transport_makes_of_it(outbox: Outbox, tmp_path: Path) -> None:
+    transport = Deaf(tmp_path)
+    async with asyncio.timeout(5), Sender(outbox, transport).sending():
+        await transport.is_asked.wait()
