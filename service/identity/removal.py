@@ -12,7 +12,7 @@ from service import deadline
 from service.audit import Trail
 from service.database import Database
 from service.errors import ParameterInvalid, Violation
-from service.identity import second_factor, users
+from service.identity import one_time, second_factor, users
 from service.identity.api_keys import ApiKeys
 from service.identity.ending import Ending
 from service.identity.revocations import BOUND_S, Revocations
@@ -75,7 +75,7 @@ class Removal:
 
     async def _delete(self, trail: Trail, user_id: str, details: Mapping[str, Any]) -> None:
         present = await users.find(user_id)
-        await users.drop_tokens(user_id)
+        await one_time.drop_all(user_id)
         await second_factor.remove(user_id, trail)
         await ApiKeys(self.database, self.revocations).delete_all(user_id)
         await self.sessions.end_all(user_id)  # of an account that was enabled again after an earlier removal

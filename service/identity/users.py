@@ -11,7 +11,6 @@ from pymongo.errors import DuplicateKeyError
 
 from models.base import utc_now
 from models.counter import Counter
-from models.one_time_token import OneTimeToken
 from models.user import ADMIN, User
 from service.access import bodies
 from service.access.passwords import Passwords
@@ -21,7 +20,7 @@ from service.database import Database
 from service.documents.encoding import dump
 from service.documents.preconditions import Expected
 from service.errors import DocumentNotFound, LastAdministrator
-from service.identity import accounts, second_factor
+from service.identity import accounts, one_time, second_factor
 from service.identity.ending import Ending
 from service.identity.revocations import Revocations
 from service.listing import Listing
@@ -134,7 +133,7 @@ class Users:
             await self.revocations.outdate_user(user_id, changed["epoch"])
         if changed["is_disabled"] and not present.get("is_disabled", False):
             await self.sessions.end_all(user_id)
-            await drop_tokens(user_id)
+            await one_time.drop_all(user_id)
         for action, details in _events(present, wanted):
             await trail.note(action, "user", user_id, details)
         return changed
@@ -159,7 +158,7 @@ class Users:
             )
             await self.revocations.outdate_user(user_id, present.get("epoch", 0) + 1)
             await self.sessions.end_all(user_id)
-            await drop_tokens(user_id)
+            await one_time.drop_all(user_id)
             await trail.note("password.set", "user", user_id)
 
         await self.database.transaction(store)
@@ -257,11 +256,6 @@ async def refuse_last(user_id: Any) -> None:
             "This is the last administrator, without whom nobody could administer the service",
             hint="Make somebody else an administrator first.",
         )
-
-
-async def drop_tokens(user_id: str) -> None:
-    """Make all of a user's one-time tokens void; joins the present transaction."""
-    await OneTimeToken.get_motor_collection().delete_many({"user_id": user_id}, session=session())
 
 
 def _wanted(form: UserChange, present: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from service.openapi.forms import closed, of_form
 from service.openapi.names import reference
 from service.openapi.operations import JSON, Answer, Body, Operation, data
 from service.openapi.passwords import accepted
-from service.openapi.sessions import GRANT, GRANTED
+from service.openapi.sessions import GRANT, GRANTED, USER
 
 Schema = dict[str, Any]
 
@@ -26,16 +26,6 @@ MERGE_PATCH = "application/merge-patch+json"
 TIME = "2026-11-22T12:00:00.000Z"
 _TEXT: Schema = {"type": "string"}
 _MOMENT: Schema = {"type": "string", "format": "date-time"}
-USER = {
-    "id": "5eb7cf5a86d9755df3a6c593",
-    "email": "ada@example.com",
-    "is_email_verified": True,
-    "name": "Ada",
-    "roles": ["editor"],
-    "_version": 1,
-    "_created_at": TIME,
-    "_updated_at": TIME,
-}
 _SIGN_IN = {"email": "ada@example.com", "password": "correct horse battery staple"}
 _FORMS: dict[str, type[Form]] = {
     "Registration": Registration,

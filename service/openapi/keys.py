@@ -12,9 +12,10 @@ from service.errors import (
     TooManyKeys,
 )
 from service.openapi.forms import closed, of_form
-from service.openapi.identity import MERGE_PATCH, TIME, USER
+from service.openapi.identity import MERGE_PATCH, TIME
 from service.openapi.names import reference
 from service.openapi.operations import JSON, Answer, Body, Operation, data
+from service.openapi.sessions import USER
 
 Schema = dict[str, Any]
 

@@ -15,9 +15,10 @@ from service.errors import (
 )
 from service.openapi.failures import OF_KEYS
 from service.openapi.forms import closed, of_form
-from service.openapi.identity import MERGE_PATCH, NOT_MODIFIED, USER
+from service.openapi.identity import MERGE_PATCH, NOT_MODIFIED
 from service.openapi.names import reference
 from service.openapi.operations import JSON, Answer, Body, Operation, data
+from service.openapi.sessions import USER
 
 Schema = dict[str, Any]
 
