@@ -42,7 +42,7 @@ async def take(purpose: str, token: str) -> OneTime | None:
     if len(token) > MAXIMUM_CHARACTERS:
         return None
     taken = await OneTimeToken.get_motor_collection().find_one_and_delete(
-        {"_id": digest(token), "purpose": purpose, "expires_at": {"$gt": utc_now()}}, session=session()
+        _live(purpose, token), session=session()
     )
     return None if taken is None else OneTime(taken["user_id"], taken["facts"])
 
@@ -51,9 +51,7 @@ async def look(purpose: str, token: str) -> OneTime | None:
     """Give what a token stands for and leave it usable; None when there is none such any more."""
     if len(token) > MAXIMUM_CHARACTERS:
         return None
-    found = await OneTimeToken.get_motor_collection().find_one(
-        {"_id": digest(token), "purpose": purpose, "expires_at": {"$gt": utc_now()}}, session=session()
-    )
+    found = await OneTimeToken.get_motor_collection().find_one(_live(purpose, token), session=session())
     return None if found is None else OneTime(found["user_id"], found["facts"])
 
 
@@ -61,9 +59,8 @@ async def attempt(purpose: str, token: str, maximum: int) -> OneTime | None:
     """Look at a token without using it up, at most so many times, however many do so at once; else None."""
     if len(token) > MAXIMUM_CHARACTERS:
         return None
-    live = {"_id": digest(token), "purpose": purpose, "expires_at": {"$gt": utc_now()}}
     found = await OneTimeToken.get_motor_collection().find_one_and_update(
-        live | {"facts.tries": {"$not": {"$gte": maximum}}}, {"$inc": {"facts.tries": 1}}
+        _live(purpose, token) | {"facts.tries": {"$not": {"$gte": maximum}}}, {"$inc": {"facts.tries": 1}}
     )
     return None if found is None else OneTime(found["user_id"], found["facts"])
 
@@ -80,3 +77,8 @@ async def drop_all(user_id: str, *, but: Collection[str] = ()) -> None:
     await OneTimeToken.get_motor_collection().delete_many(
         {"user_id": user_id, "purpose": {"$nin": list(but)}}, session=session()
     )
+
+
+def _live(purpose: str, token: str) -> dict[str, Any]:
+    """Give the condition on what a token that can still be used stands for."""
+    return {"_id": digest(token), "purpose": purpose, "expires_at": {"$gt": utc_now()}}
