@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import TracebackType
 
 from service.errors import DatabaseUnavailable
 
@@ -43,7 +42,7 @@ class Watch:
 
 
 class Clock:
-    """Bounds what runs within `with`, in one task: raises DatabaseUnavailable there when the time is over.
+    """Bounds what one task does from `begin` on: cancels it when the time is over, `cause_of` then tells why.
 
     The driver's own timeout bounds one call once it runs; this bounds also the wait for a thread to run it,
     and all calls of one request together. What a write that was cut off has done is not known then.
@@ -78,7 +77,8 @@ class Clock:
         self._has_rung = True
         self._task.cancel()
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
+        """Bound the present task, and those that it starts, from now on."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a clock runs in a task")
@@ -88,15 +88,18 @@ class Clock:
         self._watch.add(self)
         _running.set(self)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end()  # tasks that outlive the request have its clock too
+    def cause_of(self, error: BaseException) -> BaseException:
+        """Give DatabaseUnavailable for the cancellation that was this clock's doing, else the error."""
+        is_ours = self.close()
+        return DatabaseUnavailable() if is_ours and isinstance(error, asyncio.CancelledError) else error
+
+    def close(self) -> bool:
+        """End, and take back the cancellation; tells whether there was one, and no other beside it."""
+        self.end()
         if not self._has_rung:
-            return
-        is_only_ours = self._task.uncancel() <= self._cancelling
-        if is_only_ours and isinstance(error, asyncio.CancelledError):
-            raise DatabaseUnavailable from None
+            return False
+        self._has_rung = False
+        return self._task.uncancel() <= self._cancelling
 
 
 _running: ContextVar[Clock | None] = ContextVar("running", default=None)

@@ -36,6 +36,7 @@ from service.errors import (
     Stale,
 )
 from service.middleware.failures import Failures
+from service.middleware.pipeline import Pipeline
 from service.middleware.request_id import RequestId
 
 
@@ -66,8 +67,7 @@ def client() -> httpx.AsyncClient:
         openapi_config=None,
         logging_config=None,
     )
-    for middleware in (Failures(), RequestId()):
-        app.asgi_handler = middleware(app.asgi_handler)
+    app.asgi_handler = Pipeline(app.asgi_handler, [RequestId(), Failures()])
     transport = httpx.ASGITransport(cast("Any", app))
     return httpx.AsyncClient(
         transport=transport, base_url="http://sheaf.test", headers={"X-Request-ID": "r1"}

@@ -43,6 +43,7 @@ from service.identity.api_keys import ApiKeys
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
 from service.identity.second_factor import SecondFactors
+from service.middleware.pipeline import Pipeline
 from service.middleware.principal import PrincipalMiddleware
 from service.openapi import Contracts
 from service.query.cursors import Cursors
@@ -132,6 +133,6 @@ def create_app(settings: Settings) -> Litestar:
         ),
     )
     principals = PrincipalMiddleware(tokens, key_bearers, revocations, browsers)
-    for middleware in reversed(pipeline(settings, drain, principals, counts)):
-        application.asgi_handler = middleware(application.asgi_handler)
+    steps = pipeline(settings, drain, principals, counts)
+    application.asgi_handler = Pipeline(application.asgi_handler, steps)
     return application

@@ -1,7 +1,5 @@
 """What every request passes through, in order, each middleware with its reason."""
 
-from litestar.middleware import ASGIMiddleware
-
 from service.drain import Drain
 from service.middleware.body_limit import BodyLimit
 from service.middleware.caching import Caching
@@ -16,6 +14,7 @@ from service.middleware.principal import PrincipalMiddleware
 from service.middleware.rate_limit import RateLimit
 from service.middleware.request_id import RequestId
 from service.middleware.security_headers import SecurityHeaders
+from service.middleware.step import Step
 from service.rates import SharedCounts
 from service.settings import Settings
 
@@ -25,9 +24,9 @@ GRACE_S = 0.2
 
 def pipeline(
     settings: Settings, drain: Drain, principals: PrincipalMiddleware, counts: SharedCounts
-) -> list[ASGIMiddleware]:
+) -> list[Step]:
     """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
-    pipeline: list[ASGIMiddleware] = [
+    pipeline: list[Step] = [
         RequestId(),  # everything after it is logged and answered with the id
         SecurityHeaders(),  # on every answer, whoever gives it
         Cors(origins=settings.cors_origins, credentials=settings.cors_credentials),  # also on refusals

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
+from litestar.types import HTTPReceiveMessage, Receive
 from litestar.types.asgi_types import WebSocketReceiveMessage
 
 from service.errors import BodyTooLarge, RequestInvalid
+from service.middleware.exchange import Exchange
+from service.middleware.step import Step
 
 LENGTH_DIGITS = 18
 """Digits of `Content-Length` that are read; more are beyond every limit."""
@@ -20,7 +20,7 @@ MAXIMUM_SMALL_PIECES = 1000
 """Each piece costs some 50 µs whatever its size, so that a body in single bytes would cost a minute."""
 
 
-class BodyLimit(ASGIMiddleware):
+class BodyLimit(Step):
     """Refuse a body of more than `limit_bytes`, or one that keeps us waiting more than `timeout_s` in all.
 
     A `Content-Length` beyond the limit is refused before anything is read, with BodyTooLarge; a malformed one
@@ -28,18 +28,19 @@ class BodyLimit(ASGIMiddleware):
     the time spent waiting for the client counts, not the handler's own between two chunks.
     """
 
-    scopes = (ScopeType.HTTP,)
-
     def __init__(self, *, limit_bytes: int, timeout_s: float = 30.0) -> None:
         self._limit_bytes = limit_bytes
         self._timeout_s = timeout_s
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Check the stated length and pass on, watching what arrives."""
-        for name, value in scope["headers"]:
-            if name == b"content-length":
-                self._check_length(value)
-        await next_app(scope, _Bounded(receive, self._limit_bytes, self._timeout_s), send)
+    def enter(self, exchange: Exchange) -> None:
+        """Check the stated length."""
+        length = exchange.header(b"content-length")
+        if length is not None:
+            self._check_length(length)
+
+    def receiving(self, _: Exchange, receive: Receive) -> Receive:
+        """Watch what arrives."""
+        return _Bounded(receive, self._limit_bytes, self._timeout_s)
 
     def _check_length(self, value: bytes) -> None:
         if not value.isdigit():

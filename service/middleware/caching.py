@@ -1,11 +1,10 @@
 """Saying who may keep a response, where the handler did not say it (RFC 9111)."""
 
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from litestar.utils import normalize_path
+from litestar.types import HTTPResponseStartEvent
 
-from service.middleware.headers import value_of, with_vary
+from service.middleware.exchange import Exchange
+from service.middleware.headers import Headers, add_vary, value_of
+from service.middleware.step import Step
 
 PERSONAL = (b"cache-control", b"private, no-cache")
 SHARED = (b"cache-control", b"no-cache")
@@ -13,36 +12,28 @@ NEVER = (b"cache-control", b"no-store")
 STATUS_NOT_MODIFIED = 304
 FIRST_REDIRECT = 300
 API_PREFIX = "/api"
+READING = frozenset({"GET", "HEAD"})
 
 
-class Caching(ASGIMiddleware):
+class Caching(Step):
     """Add `Cache-Control` when the response has none, and `Vary: Authorization, Cookie` under `/api`.
 
     A successful read is revalidated at each use: by its own client only when the request carried credentials,
     by anybody otherwise. Everything else is not stored at all.
     """
 
-    scopes = (ScopeType.HTTP,)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Pass on, completing the response's headers."""
-
-        async def send_dated(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
-                if value_of(headers, b"cache-control") is None:
-                    headers.append(_default(scope, message["status"]))
-                if normalize_path(scope["path"]).startswith(API_PREFIX):  # `//api` leads there too
-                    headers = with_vary(headers, b"Authorization", b"Cookie")
-                message["headers"] = headers
-            await send(message)
-
-        await next_app(scope, receive, send_dated)
+    def complete(self, exchange: Exchange, head: HTTPResponseStartEvent) -> None:
+        """Complete the response's headers."""
+        headers: Headers = head["headers"]  # type: ignore[assignment]  # the exchange has made it a list
+        if value_of(headers, b"cache-control") is None:
+            headers.append(_default(exchange, head["status"]))
+        if exchange.normal_path.startswith(API_PREFIX):
+            add_vary(headers, b"Authorization, Cookie")
 
 
-def _default(scope: Scope, status: int) -> tuple[bytes, bytes]:
-    is_read = scope.get("method") in {"GET", "HEAD"}
+def _default(exchange: Exchange, status: int) -> tuple[bytes, bytes]:
+    is_read = exchange.method in READING
     if not is_read or (status >= FIRST_REDIRECT and status != STATUS_NOT_MODIFIED):
         return NEVER
-    is_personal = any(name in {b"authorization", b"cookie"} for name, _ in scope["headers"])
-    return PERSONAL if is_personal else SHARED
+    headers = exchange.headers
+    return PERSONAL if b"authorization" in headers or b"cookie" in headers else SHARED

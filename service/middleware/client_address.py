@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Receive, Scope, Send
+from service.middleware.exchange import Exchange
+from service.middleware.step import Step
 
 Network = IPv4Network | IPv6Network
 
@@ -20,7 +19,7 @@ IPV6_PREFIX_BITS = 64
 """One customer of a network holds a whole /64, so counting single IPv6 addresses would limit nobody."""
 
 
-class ClientAddress(ASGIMiddleware):
+class ClientAddress(Step):
     """Put the client's address in `scope["state"]["client_address"]`.
 
     It is the peer's, unless the peer is in `trusted_proxies`: then `X-Forwarded-For` is walked from the
@@ -28,22 +27,19 @@ class ClientAddress(ASGIMiddleware):
     (RFC 7239) is ignored.
     """
 
-    scopes = (ScopeType.HTTP,)
-
     def __init__(self, *, trusted_proxies: Sequence[Network] = ()) -> None:
         self._trusted = tuple(trusted_proxies)
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Note the address and pass on."""
-        client = scope.get("client")
+    def enter(self, exchange: Exchange) -> None:
+        """Note the address."""
+        client = exchange.scope.get("client")
         address = client[0] if client else UNKNOWN
         if self._trusted and client and self._is_trusted(address):
-            address = self._forwarded(scope, address)
-        scope.setdefault("state", {})["client_address"] = address
-        await next_app(scope, receive, send)
+            address = self._forwarded(exchange, address)
+        exchange.state["client_address"] = address
 
-    def _forwarded(self, scope: Scope, peer: str) -> str:
-        lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    def _forwarded(self, exchange: Exchange, peer: str) -> str:
+        lines = [value for name, value in exchange.scope["headers"] if name == b"x-forwarded-for"]
         entries = b",".join(lines).decode("latin-1").split(",")
         address = peer
         for entry in reversed(entries[-FORWARDED_LIMIT:]):

@@ -4,15 +4,15 @@ import asyncio
 import gzip
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import brotli  # type: ignore[import-untyped]  # it ships no types
 import zstandard
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
+from litestar.types import HTTPResponseStartEvent
 
-from service.middleware.headers import Headers, value_of, with_vary
+from service.middleware.exchange import Exchange
+from service.middleware.headers import Headers, add_vary
+from service.middleware.step import Step
 
 THREAD_BYTES = 65_536
 """From this size on a body is compressed in a thread: a smaller one takes less than handing it over."""
@@ -59,43 +59,30 @@ def _gzip(body: bytes) -> bytes:
 ENCODERS: dict[bytes, Callable[[bytes], bytes]] = {b"zstd": _zstd, b"br": _brotli, b"gzip": _gzip}
 
 
-class Compression(ASGIMiddleware):
+class Compression(Step):
     """Compress complete text bodies of `minimum_bytes` or more, by `Accept-Encoding` (RFC 9110, 12.5.3).
 
     Streams, event streams, HEAD, 204, 304, partial and already encoded responses pass as they are. A strong
     ETag is kept: it names the document's version, which `If-Match` sends back, and not its bytes.
     """
 
-    scopes = (ScopeType.HTTP,)
-
     def __init__(self, *, minimum_bytes: int = 1024) -> None:
         self._minimum_bytes = minimum_bytes
         self._threads = asyncio.Semaphore(THREADS)
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Pass on, holding the response's head back until its body shows whether to compress."""
-        encoding = chosen_encoding(value_of(scope["headers"], b"accept-encoding") or b"")
-        is_head = scope.get("method") == "HEAD"
-        held: HTTPResponseStartEvent | None = None
+    def complete(self, exchange: Exchange, head: HTTPResponseStartEvent) -> None:
+        """Have the body compressed, if it is text and the client reads what we write."""
+        if not _is_compressible(head):
+            return
+        headers: Headers = head["headers"]  # type: ignore[assignment]  # the exchange has made it a list
+        add_vary(headers, b"Accept-Encoding")
+        accepted = exchange.header(b"accept-encoding")
+        encoding = chosen_encoding(accepted) if accepted and exchange.method != "HEAD" else None
+        if encoding is not None:
+            exchange.rewriting = partial(self._compressed, encoding)
 
-        async def send_compressed(message: Message) -> None:
-            nonlocal held
-            if message["type"] == "http.response.start" and _is_compressible(message):
-                message["headers"] = with_vary(list(message.get("headers", ())), b"Accept-Encoding")
-                if encoding is not None and not is_head:
-                    held = message
-                    return
-            elif held is not None:
-                start, held = held, None
-                if message["type"] == "http.response.body" and not message.get("more_body", False):
-                    message["body"] = await self._compressed(encoding or b"", message.get("body", b""), start)
-                await send(start)
-            await send(message)
-
-        await next_app(scope, receive, send_compressed)
-
-    async def _compressed(self, encoding: bytes, body: bytes, start: HTTPResponseStartEvent) -> bytes:
-        """Give the body to send, with `start` told of its encoding and length when that is a smaller one."""
+    async def _compressed(self, encoding: bytes, body: bytes, head: HTTPResponseStartEvent) -> bytes:
+        """Give the body to send, with `head` told of its encoding and length when that is a smaller one."""
         if len(body) < self._minimum_bytes:
             return body
         encode = ENCODERS[encoding]
@@ -106,9 +93,9 @@ class Compression(ASGIMiddleware):
                 smaller = await asyncio.to_thread(encode, body)
         if len(smaller) >= len(body):
             return body
-        kept: Headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
+        kept: Headers = [pair for pair in head["headers"] if pair[0].lower() != b"content-length"]
         length = str(len(smaller)).encode()
-        start["headers"] = [*kept, (b"content-encoding", encoding), (b"content-length", length)]
+        head["headers"] = [*kept, (b"content-encoding", encoding), (b"content-length", length)]
         return smaller
 
 
@@ -139,15 +126,20 @@ def _weight(parameter: bytes) -> float:
         return 0.0
 
 
-def _is_compressible(start: HTTPResponseStartEvent) -> bool:
-    headers = start.get("headers", ())
-    if start["status"] in BODILESS_STATUSES or value_of(headers, b"content-encoding") is not None:
+def _is_compressible(head: HTTPResponseStartEvent) -> bool:
+    if head["status"] in BODILESS_STATUSES:
         return False
-    if value_of(headers, b"content-range") is not None:
+    values = {name.lower(): value for name, value in head["headers"]}
+    if b"content-encoding" in values or b"content-range" in values:
         return False
-    if b"no-transform" in (value_of(headers, b"cache-control") or b""):
-        return False
-    media_type = (value_of(headers, b"content-type") or b"").partition(b";")[0].strip().lower()
+    return b"no-transform" not in values.get(b"cache-control", b"") and _is_text(
+        values.get(b"content-type", b"")
+    )
+
+
+@lru_cache(maxsize=256)
+def _is_text(content_type: bytes) -> bool:
+    media_type = content_type.partition(b";")[0].strip().lower()
     if media_type == EVENT_STREAM:
         return False
     return media_type in TEXT_TYPES or media_type.startswith(b"text/") or media_type.endswith(b"+json")

@@ -1,13 +1,13 @@
 """Letting browsers on listed origins call the API (the Fetch standard's CORS protocol)."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import HTTPResponseStartEvent
 
 from service.errors import StartupFailure
-from service.middleware.headers import Headers, value_of, with_vary
+from service.middleware.exchange import Exchange
+from service.middleware.headers import Headers, add_vary
+from service.middleware.step import Step
 
 METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = (
@@ -18,18 +18,16 @@ EXPOSED_HEADERS = (
     b"ETag, Idempotency-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, "
     b"Retry-After, X-Request-ID"
 )
-PREFLIGHT_VARY = (b"Origin", b"Access-Control-Request-Method", b"Access-Control-Request-Headers")
+PREFLIGHT_VARY = b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 
-class Cors(ASGIMiddleware):
+class Cors(Step):
     """Answer preflights, and mark responses to listed origins as readable.
 
     An origin that is not listed gets no CORS header: its preflight is answered 204 and allows nothing, its
     plain request proceeds and the browser withholds the answer. Raises StartupFailure for `*`
     with credentials.
     """
-
-    scopes = (ScopeType.HTTP,)
 
     def __init__(self, *, origins: Iterable[str], credentials: bool = False, max_age_s: int = 600) -> None:
         self._origins = frozenset(origin.rstrip("/").lower().encode() for origin in origins)
@@ -44,25 +42,22 @@ class Cors(ASGIMiddleware):
             (b"access-control-max-age", str(max_age_s).encode()),
         ]
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Answer a preflight, or pass on and mark the response."""
-        headers = scope["headers"]
-        origin = value_of(headers, b"origin")
-        is_options = scope.get("method") == "OPTIONS" and origin is not None
-        if is_options and value_of(headers, b"access-control-request-method") is not None:
-            await self._answer_preflight(origin, send)
+    def enter(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Answer a preflight."""
+        if exchange.method != "OPTIONS" or exchange.header(b"access-control-request-method") is None:
+            return None
+        origin = exchange.header(b"origin")
+        return None if origin is None else self._answer_preflight(exchange, origin)
+
+    def complete(self, exchange: Exchange, head: HTTPResponseStartEvent) -> None:
+        """Mark the response."""
+        if not self._origins:
             return
-        added = self._allowance(origin)
-        if added:
-            added += self._exposed
-
-        async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                marked = [*message.get("headers", ()), *added]
-                message["headers"] = marked if self._is_open else with_vary(marked, b"Origin")
-            await send(message)
-
-        await next_app(scope, receive, send_marked if self._origins else send)
+        headers: Headers = head["headers"]  # type: ignore[assignment]  # the exchange has made it a list
+        if added := self._allowance(exchange.header(b"origin")):
+            headers.extend((*added, *self._exposed))
+        if not self._is_open:
+            add_vary(headers, b"Origin")
 
     def _allowance(self, origin: bytes | None) -> Headers:
         """Give the headers that let `origin` in; none when it is not listed."""
@@ -74,9 +69,9 @@ class Cors(ASGIMiddleware):
             return []
         return [(b"access-control-allow-origin", origin), *self._credentials]
 
-    async def _answer_preflight(self, origin: bytes | None, send: Send) -> None:
+    async def _answer_preflight(self, exchange: Exchange, origin: bytes) -> None:
         allowance = self._allowance(origin)
         headers = [*allowance, *self._preflight] if allowance else []
-        headers = with_vary([*headers, (b"cache-control", b"no-store")], *PREFLIGHT_VARY)
-        await send({"type": "http.response.start", "status": 204, "headers": headers})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        headers += [(b"cache-control", b"no-store"), (b"vary", PREFLIGHT_VARY)]
+        await exchange.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})

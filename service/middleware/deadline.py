@@ -1,27 +1,30 @@
 """Answering in time, also while the database does not."""
 
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send
+from litestar.types import HTTPReceiveMessage, HTTPResponseStartEvent, Receive
 from litestar.types.asgi_types import WebSocketReceiveMessage
 
 from service.deadline import Clock, Watch
+from service.middleware.exchange import Exchange
+from service.middleware.step import Step
 
 
-class Deadline(ASGIMiddleware):
-    """Raise DatabaseUnavailable when an answer has not begun after `timeout_s` seconds.
+class Deadline(Step):
+    """Fail with DatabaseUnavailable when an answer has not begun after `timeout_s` seconds.
 
     The time that the client takes to send its body does not count, nor operations within `deadline.lifted`.
     """
 
-    scopes = (ScopeType.HTTP,)
-
     def __init__(self, *, timeout_s: float) -> None:
         self._watch = Watch(timeout_s)
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Pass on, with a clock."""
-        clock = Clock(self._watch)
+    def enter(self, exchange: Exchange) -> None:
+        """Start a clock."""
+        exchange.clock = clock = Clock(self._watch)
+        clock.begin()
+
+    def receiving(self, exchange: Exchange, receive: Receive) -> Receive:
+        """Stop the clock while the client is sending."""
+        clock = _clock(exchange)
 
         async def receive_unhurried() -> HTTPReceiveMessage | WebSocketReceiveMessage:
             clock.stop()
@@ -30,9 +33,22 @@ class Deadline(ASGIMiddleware):
             finally:
                 clock.start()
 
-        async def send_at_last(message: Message) -> None:
-            clock.end()
-            await send(message)
+        return receive_unhurried
 
-        with clock:
-            await next_app(scope, receive_unhurried, send_at_last)
+    def complete(self, exchange: Exchange, _: HTTPResponseStartEvent) -> None:
+        """Stop for good, because the answer begins."""
+        _clock(exchange).end()
+
+    def failed(self, exchange: Exchange, error: BaseException) -> BaseException:
+        """Tell of the time that is over where it was the clock that cut the request off."""
+        return _clock(exchange).cause_of(error)
+
+    def leave(self, exchange: Exchange) -> None:
+        """Stop the clock, which what outlives the request has too."""
+        _clock(exchange).close()
+
+
+def _clock(exchange: Exchange) -> Clock:
+    if exchange.clock is None:
+        raise RuntimeError("the clock starts as the request enters")
+    return exchange.clock

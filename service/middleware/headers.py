@@ -1,6 +1,7 @@
-"""Reading and merging ASGI header lists, the way every middleware here needs it."""
+"""Reading and completing ASGI header lists, the way every middleware here needs it."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -12,26 +13,31 @@ def value_of(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | Non
     b'text/plain'
     """
     for key, value in headers:
-        if key == name or key.lower() == name:
+        if key == name or (key.lower() == name):
             return value
     return None
 
 
-def with_vary(headers: Headers, *names: bytes) -> Headers:
-    """Give the headers with `names` added to their one `Vary` (RFC 9110, 12.5.5).
+def add_vary(headers: Headers, names: bytes) -> None:
+    """Add a list of names to the one `Vary` of some headers (RFC 9110, 12.5.5), in place.
 
-    >>> with_vary([(b"vary", b"Origin")], b"Accept-Encoding", b"origin")
+    >>> headers = [(b"vary", b"Origin")]
+    >>> add_vary(headers, b"Accept-Encoding, origin"); headers
     [(b'vary', b'Origin, Accept-Encoding')]
     """
-    listed: list[bytes] = []
-    others: Headers = []
-    for key, value in headers:
+    present: list[bytes] = []
+    for position in reversed(range(len(headers))):
+        key, value = headers[position]
         if key == b"vary" or key.lower() == b"vary":
-            listed.extend(part.strip() for part in value.split(b","))
-        else:
-            others.append((key, value))
-    if b"*" in listed:
-        return [*others, (b"vary", b"*")]
-    known = {name.lower() for name in listed}
-    listed.extend(name for name in names if name.lower() not in known)
-    return [*others, (b"vary", b", ".join(listed))]
+            present.insert(0, value)
+            del headers[position]
+    headers.append((b"vary", _joined((*present, names)) if present else names))
+
+
+@lru_cache(maxsize=256)
+def _joined(lists: tuple[bytes, ...]) -> bytes:
+    names = [part.strip() for each in lists for part in each.split(b",")]
+    if b"*" in names:
+        return b"*"
+    first = {name.lower(): name for name in reversed(names) if name}
+    return b", ".join(first[key] for key in dict.fromkeys(name.lower() for name in names if name))

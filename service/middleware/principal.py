@@ -1,8 +1,9 @@
 """Who asks: the principal of the request's bearer token or API key (RFC 6750), or of a browser's cookie."""
 
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
+from collections.abc import Awaitable
+from typing import Any
+
+from litestar.types import HTTPReceiveMessage, Receive, Scope
 from litestar.types.asgi_types import WebSocketReceiveMessage
 from pymongo.errors import PyMongoError
 
@@ -15,9 +16,11 @@ from service.errors import CrossSite, DatabaseUnavailable, Failure, TokenInvalid
 from service.guards import IGNORES_TOKEN
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
+from service.middleware.exchange import Exchange
+from service.middleware.step import Step
 
 
-class PrincipalMiddleware(ASGIMiddleware):
+class PrincipalMiddleware(Step):
     """Puts `principal` into the request's state, and `token_failure` if a token was sent that is not valid.
 
     What begins with `sheaf_` is an API key. While the database is away, keys that are not known yet are 503;
@@ -29,7 +32,7 @@ class PrincipalMiddleware(ASGIMiddleware):
     then answers it. What is revoked while the body comes in is not believed any more either.
     """
 
-    scopes = (ScopeType.HTTP, ScopeType.WEBSOCKET)
+    kinds = ("http", "websocket")
 
     def __init__(
         self, tokens: Tokens, keys: KeyBearers, revocations: Revocations, browsers: Browsers
@@ -39,37 +42,46 @@ class PrincipalMiddleware(ASGIMiddleware):
         self._revocations = revocations
         self._browsers = browsers
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Read the token and pass the request on."""
-        state = scope.setdefault("state", {})
+    def enter(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Read the token."""
+        state = exchange.state
         state.pop("token_failure", None)
         try:
-            state["principal"] = await self._principal(scope)
-        except (TokenInvalid, CrossSite, Unavailable, PyMongoError) as error:
-            state["principal"] = ANONYMOUS
-            state["token_failure"] = _failure(error)
-        is_watched = scope["type"] == ScopeType.HTTP and state["principal"].is_signed_in
-        await next_app(scope, self._watched(scope, receive) if is_watched else receive, send)
+            found = self._principal(exchange)
+        except (TokenInvalid, CrossSite, Unavailable) as error:
+            _note_failure(state, error)
+            return None
+        if isinstance(found, Principal):
+            state["principal"] = found
+            return None
+        return self._read_key(state, found)
 
-    def _watched(self, scope: Scope, receive: Receive) -> Receive:
-        """Give a `receive` that raises once what the caller sent is revoked: a body may take long to come."""
-        state = scope["state"]
+    def receiving(self, exchange: Exchange, receive: Receive) -> Receive:
+        """Raise once what the caller sent is revoked: a body may take long to come."""
+        state = exchange.state
 
         async def receive_believed() -> HTTPReceiveMessage | WebSocketReceiveMessage:
             message = await receive()
             is_revoked = message["type"] == "http.request" and self._revocations.covers(state["principal"])
-            if is_revoked and not _ignores_token(scope):
-                state["principal"] = await self._principal(
-                    scope
-                )  # raises, but for a key whose owner has changed
+            if is_revoked and not _ignores_token(exchange.scope):
+                found = self._principal(exchange)  # raises, but for a key whose owner has changed
+                state["principal"] = found if isinstance(found, Principal) else await found
             return message
 
-        return receive_believed
+        is_http = exchange.kind == "http"
+        return receive_believed if is_http and state["principal"].is_signed_in else receive
 
-    async def _principal(self, scope: Scope) -> Principal:
-        values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
-        if not values:
-            return self._of_cookie(scope)
+    async def _read_key(self, state: dict[str, Any], reading: Awaitable[Principal]) -> None:
+        try:
+            state["principal"] = await reading
+        except (TokenInvalid, Unavailable, PyMongoError) as error:
+            _note_failure(state, error)
+
+    def _principal(self, exchange: Exchange) -> Principal | Awaitable[Principal]:
+        """Give who asks; for an API key, what finds it out."""
+        if exchange.header(b"authorization") is None:
+            return self._of_cookie(exchange)
+        values = [value for name, value in exchange.scope["headers"] if name == b"authorization"]
         if len(values) > 1:
             raise TokenInvalid("Send one Authorization header, not several")
         scheme, _, token = values[0].decode("latin-1").strip().partition(" ")
@@ -77,7 +89,7 @@ class PrincipalMiddleware(ASGIMiddleware):
             raise TokenInvalid("The Authorization header must be `Bearer <access token>`")
         token = token.strip()
         if token.startswith(key_texts.PREFIX):
-            return await self._keys.read(token, _address(scope))
+            return self._keys.read(token, _address(exchange))
         return self._of_token(token)
 
     def _of_token(self, token: str) -> Principal:
@@ -88,14 +100,16 @@ class PrincipalMiddleware(ASGIMiddleware):
             raise DatabaseUnavailable("Whether the access token is still valid cannot be told for now")
         return found
 
-    def _of_cookie(self, scope: Scope) -> Principal:
-        headers = scope["headers"]
-        token = self._browsers.access_token(headers) if scope["type"] == ScopeType.HTTP else None
+    def _of_cookie(self, exchange: Exchange) -> Principal:
+        if exchange.kind != "http" or exchange.header(b"cookie") is None:
+            return ANONYMOUS
+        headers = exchange.scope["headers"]
+        token = self._browsers.access_token(headers)
         if not token:
             return ANONYMOUS
         found = self._of_token(token)
-        if scope.get("method") not in SAFE_METHODS:
-            self._browsers.check(headers, scope["scheme"], found.session_id or "")
+        if exchange.method not in SAFE_METHODS:
+            self._browsers.check(headers, exchange.scope["scheme"], found.session_id or "")
         return found
 
 
@@ -104,10 +118,15 @@ def _ignores_token(scope: Scope) -> bool:
     return handler is not None and bool(handler.opt.get(IGNORES_TOKEN))
 
 
-def _address(scope: Scope) -> str | None:
-    client = scope.get("client")
-    address: str | None = scope["state"].get("client_address")
+def _address(exchange: Exchange) -> str | None:
+    client = exchange.scope.get("client")
+    address: str | None = exchange.state.get("client_address")
     return address or (client[0] if client else None)
+
+
+def _note_failure(state: dict[str, Any], error: Exception) -> None:
+    state["principal"] = ANONYMOUS
+    state["token_failure"] = _failure(error)
 
 
 def _failure(error: Exception) -> Failure:

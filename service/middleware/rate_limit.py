@@ -1,16 +1,16 @@
 """Limiting how many requests a client may make, and telling it so in each response's headers."""
 
 import math
+from collections.abc import Awaitable
 from functools import partial
 
 from limits import parse
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from litestar.utils import normalize_path
+from litestar.types import HTTPResponseStartEvent
 
 from service.errors import RateLimited
 from service.middleware.client_address import UNKNOWN, limited_address
+from service.middleware.exchange import Exchange
+from service.middleware.step import Step
 from service.rates import Limiter, SharedCounts, Verdict
 
 AUTH_PREFIX = "/api/auth/"
@@ -24,7 +24,7 @@ CHARGE = "charge"
 """The name in a request's state of the function that counts the request as so many more."""
 
 
-class RateLimit(ASGIMiddleware):
+class RateLimit(Step):
     """Count requests per signed-in user, else per client address, and POSTs to `/api/auth/…` per address too.
 
     Refreshing and signing out have one limit of their own, per address, for as many as one may hide.
@@ -34,8 +34,6 @@ class RateLimit(ASGIMiddleware):
     (draft-ietf-httpapi-ratelimit-headers-09). Health checks are not counted: their answers are cached.
     """
 
-    scopes = (ScopeType.HTTP,)
-
     def __init__(
         self, counts: SharedCounts, *, anonymous: str, user: str, auth: str, refresh: str, workers: int = 1
     ) -> None:
@@ -44,43 +42,54 @@ class RateLimit(ASGIMiddleware):
         self._auth = _Tier("auth", auth, counts, workers)
         self._refresh = _Tier("refresh", refresh, counts, workers)
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Count, refuse or pass on, and mark the response."""
-        path = normalize_path(scope["path"])  # as the router does: `//api/auth//login` is `/api/auth/login`
-        if path == HEALTH_PATH or path.startswith(HEALTH_PREFIX):
-            await next_app(scope, receive, send)
-            return
-        headers = await self._count(scope, path)
-        scope["state"][CHARGE] = partial(self._charge, scope, headers)
+    def enter(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Count the request, or refuse it."""
+        path = exchange.normal_path
+        if path.startswith(HEALTH_PATH) and (path == HEALTH_PATH or path.startswith(HEALTH_PREFIX)):
+            return None
+        address = _address(exchange)
+        if path.startswith(AUTH_PREFIX):
+            return self._count_auth(exchange, address, path)
+        tier, key = self._tier(exchange, address)
+        verdict = tier.spend_leased(key)
+        if verdict is None:
+            return self._count(exchange, tier, key)
+        self._note(exchange, [(tier, verdict)])
+        return None
 
-        async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *headers]
-            await send(message)
+    def complete(self, exchange: Exchange, head: HTTPResponseStartEvent) -> None:
+        """Tell what is left."""
+        if exchange.limits is not None:
+            head["headers"].extend(exchange.limits)  # type: ignore[attr-defined]  # the exchange has made it a list
 
-        await next_app(scope, receive, send_marked)
+    async def _count(self, exchange: Exchange, tier: "_Tier", key: str) -> None:
+        self._note(exchange, [(tier, await tier.spend(key))])
 
-    async def _count(self, scope: Scope, path: str) -> list[tuple[bytes, bytes]]:
-        """Count the request in its tiers and give the headers that tell of it; raises RateLimited."""
-        address = _address(scope)
+    async def _count_auth(self, exchange: Exchange, address: str, path: str) -> None:
+        """Count a request in whose body there may be a guess."""
         is_kept_alive = path in KEPT_ALIVE
-        tier, key = (self._refresh, address) if is_kept_alive else self._tier(scope, address)
+        tier, key = (self._refresh, address) if is_kept_alive else self._tier(exchange, address)
         found = [(tier, await tier.spend(key))]
-        is_guess = scope.get("method") == "POST" and path.startswith(AUTH_PREFIX) and not is_kept_alive
+        is_guess = exchange.method == "POST" and not is_kept_alive
         if is_guess and found[0][1].is_admitted:
             found.insert(0, (self._auth, await self._auth.spend(address)))
-        limits = ", ".join(tier.shown(verdict) for tier, verdict in found)
-        policies = ", ".join(tier.policy for tier, _ in found)
+        self._note(exchange, found)
+
+    def _note(self, exchange: Exchange, found: "list[tuple[_Tier, Verdict]]") -> None:
+        """Keep what is to be told of the tiers in which a request was counted; raises RateLimited."""
         for tier, verdict in found:
             if not verdict.is_admitted:
-                raise _refusal(tier, verdict, limits, policies)
-        return [(b"ratelimit", limits.encode()), (b"ratelimit-policy", policies.encode())]
+                raise _refusal(tier, verdict, *_told(found))
+        limits, policies = _told(found)
+        exchange.limits = [(b"ratelimit", limits.encode()), (b"ratelimit-policy", policies.encode())]
+        exchange.state[CHARGE] = partial(self._charge, exchange)
 
-    async def _charge(self, scope: Scope, headers: list[tuple[bytes, bytes]], amount: int) -> None:
+    async def _charge(self, exchange: Exchange, amount: int) -> None:
         """Count a request that has come in as `amount` more, all or none; raises RateLimited."""
-        tier, key = self._tier(scope, _address(scope))
+        tier, key = self._tier(exchange, _address(exchange))
         verdict = await tier.spend(key, amount)
-        headers[0] = (b"ratelimit", tier.shown(verdict).encode())
+        if exchange.limits is not None:
+            exchange.limits[0] = (b"ratelimit", tier.shown(verdict).encode())
         if not verdict.is_admitted:
             wait_s = _wait_s(verdict)
             raise RateLimited(
@@ -90,9 +99,9 @@ class RateLimit(ASGIMiddleware):
                 headers={"Retry-After": str(wait_s)},
             )
 
-    def _tier(self, scope: Scope, address: str) -> "tuple[_Tier, str]":
+    def _tier(self, exchange: Exchange, address: str) -> "tuple[_Tier, str]":
         """Give what limits this caller, and the key that the caller has there."""
-        user_id = getattr(scope["state"].get("principal"), "id", None)
+        user_id = getattr(exchange.state.get("principal"), "id", None)
         return (self._anonymous, address) if user_id is None else (self._user, str(user_id))
 
 
@@ -110,7 +119,10 @@ class _Tier:
         )
 
     async def spend(self, key: str, amount: int = 1) -> Verdict:
-        return self._limiter.spend_leased(key, amount) or await self._limiter.spend(key, amount)
+        return await self._limiter.spend(key, amount)
+
+    def spend_leased(self, key: str) -> Verdict | None:
+        return self._limiter.spend_leased(key)
 
     def shown(self, verdict: Verdict) -> str:
         return f'"{self._name}";r={verdict.remaining};t={math.ceil(verdict.reset_in_s)}'
@@ -128,9 +140,14 @@ def _wait_s(verdict: Verdict) -> int:
     return max(1, math.ceil(verdict.reset_in_s))
 
 
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    address = scope.setdefault("state", {}).get("client_address")
+def _told(found: list[tuple[_Tier, Verdict]]) -> tuple[str, str]:
+    """Give what is told of limits, and of policies."""
+    return ", ".join(tier.shown(each) for tier, each in found), ", ".join(tier.policy for tier, _ in found)
+
+
+def _address(exchange: Exchange) -> str:
+    client = exchange.scope.get("client")
+    address = exchange.state.get("client_address")
     return limited_address(address or (client[0] if client else UNKNOWN))
 
 

@@ -1,8 +1,10 @@
 """The headers that tell browsers to be careful: those that Helmet 8 sets by default, on every response."""
 
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import HTTPResponseStartEvent
+
+from service.middleware.exchange import Exchange
+from service.middleware.headers import Headers
+from service.middleware.step import Step
 
 CONTENT_SECURITY_POLICY = (
     b"default-src 'self';base-uri 'self';font-src 'self' https: data:;form-action 'self';"
@@ -28,22 +30,15 @@ HELMET_DEFAULTS: tuple[tuple[bytes, bytes], ...] = (
 _NAMES = frozenset(name for name, _ in HELMET_DEFAULTS)
 
 
-class SecurityHeaders(ASGIMiddleware):
+class SecurityHeaders(Step):
     """Add each of Helmet 8's default headers that the response does not set itself."""
 
-    scopes = (ScopeType.HTTP,)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Pass on, completing the response's headers."""
-
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
-                kept = {name.lower() for name, _ in headers} & _NAMES
-                headers += (
-                    (pair for pair in HELMET_DEFAULTS if pair[0] not in kept) if kept else HELMET_DEFAULTS
-                )
-                message["headers"] = headers
-            await send(message)
-
-        await next_app(scope, receive, send_guarded)
+    def complete(self, _: Exchange, head: HTTPResponseStartEvent) -> None:
+        """Complete the response's headers."""
+        headers: Headers = head["headers"]  # type: ignore[assignment]  # the exchange has made it a list
+        kept = [name for name, _ in headers if name in _NAMES or name.lower() in _NAMES]
+        if kept:
+            own = {name.lower() for name in kept}
+            headers.extend(pair for pair in HELMET_DEFAULTS if pair[0] not in own)
+        else:
+            headers.extend(HELMET_DEFAULTS)

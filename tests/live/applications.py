@@ -10,6 +10,7 @@ from service import logs
 from service.drain import Drain
 from service.errors import Failure, StartupFailure
 from service.middleware.draining import DrainingMiddleware
+from service.middleware.pipeline import Pipeline
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,7 +37,7 @@ def patient() -> Any:
             await asyncio.sleep({"/slow": 1.0, "/endless": 600.0}.get(scope["path"], 0.0))
             await answer(send, HTTPStatus.OK, str(os.getpid()))
 
-    middle = DrainingMiddleware(drain)(inner)
+    middle = Pipeline(inner, [DrainingMiddleware(drain)])
 
     async def outer(scope: Any, receive: Receive, send: Send) -> None:
         try:

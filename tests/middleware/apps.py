@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
+
+from service.middleware.pipeline import Pipeline
+from service.middleware.step import Step
 
 Pairs = Sequence[tuple[bytes, bytes]]
 
@@ -43,11 +45,9 @@ def echoing() -> ASGIApp:
     return app
 
 
-def wrap(app: ASGIApp, *outermost_first: ASGIMiddleware) -> ASGIApp:
-    """Put middleware around an application."""
-    for middleware in reversed(outermost_first):
-        app = middleware(app)
-    return app
+def wrap(app: ASGIApp, *outermost_first: Step) -> ASGIApp:
+    """Put steps of a pipeline around an application."""
+    return Pipeline(app, outermost_first)
 
 
 def client_of(app: Any, address: str = "192.0.2.1") -> httpx.AsyncClient:

@@ -104,7 +104,7 @@ async def received(*messages: Any, timeout_s: float = 5.0, pause_s: float = 0.0)
         pass
 
     scope: Any = {"type": "http", "headers": []}
-    await BodyLimit(limit_bytes=10, timeout_s=timeout_s)(app)(scope, receive, send)
+    await wrap(app, BodyLimit(limit_bytes=10, timeout_s=timeout_s))(scope, receive, send)
     return seen
 
 

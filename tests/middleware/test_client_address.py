@@ -5,6 +5,7 @@ import pytest
 from litestar.types import Receive, Scope, Send
 
 from service.middleware.client_address import UNKNOWN, ClientAddress, limited_address
+from tests.middleware.apps import wrap
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 
@@ -17,7 +18,7 @@ async def address_of(client: tuple[str, int] | None, *forwarded: str, trusted: A
 
     headers = [(b"x-forwarded-for", line.encode("latin-1")) for line in forwarded]
     scope: Any = {"type": "http", "client": client, "headers": [*headers, (b"forwarded", b"for=203.0.113.9")]}
-    await ClientAddress(trusted_proxies=trusted)(app)(scope, None, None)  # type: ignore[arg-type]  # not called
+    await wrap(app, ClientAddress(trusted_proxies=trusted))(scope, None, None)  # type: ignore[arg-type]  # not called
     return seen[0]
 
 

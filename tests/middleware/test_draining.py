@@ -7,6 +7,7 @@ from litestar.types import Receive, Scope, Send
 from service.drain import Drain
 from service.errors import Draining
 from service.middleware.draining import DrainingMiddleware
+from service.middleware.pipeline import Pipeline
 from tests.middleware.apps import answering, get, raising, wrap
 
 
@@ -71,7 +72,7 @@ async def test_other_kinds_of_connection_pass_through(drain: Drain) -> None:
     nothing: Any = None
     lifespan: Any = {"type": "lifespan"}
     drain.close()
-    await DrainingMiddleware(drain)(app)(lifespan, nothing, nothing)
+    await Pipeline(app, [DrainingMiddleware(drain)])(lifespan, nothing, nothing)
     assert seen == ["lifespan"]
 
 

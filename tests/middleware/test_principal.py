@@ -14,6 +14,7 @@ from service.access.tokens import Tokens
 from service.errors import CrossSite, DatabaseUnavailable, TokenInvalid, TokenOutdated
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
+from service.middleware.pipeline import Pipeline
 from service.middleware.principal import PrincipalMiddleware
 
 AWAY = databases.connect(
@@ -63,7 +64,7 @@ async def state_after(
     channel = cast("Any", None)
     revocations = revocations or heard()
     principals = PrincipalMiddleware(TOKENS, KeyBearers(AWAY, revocations), revocations, BROWSERS)
-    await principals(application)(cast("Scope", scope), channel, channel)
+    await Pipeline(application, [principals])(cast("Scope", scope), channel, channel)
     return cast("dict[str, Any]", seen[0].get("state", {}))
 
 

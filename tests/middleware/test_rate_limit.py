@@ -3,14 +3,16 @@ from typing import Literal
 
 import httpx
 import pytest
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp
 
 from service.access.principals import Principal
 from service.database import Database
 from service.middleware.client_address import ClientAddress
+from service.middleware.exchange import Exchange
 from service.middleware.failures import Failures
 from service.middleware.rate_limit import RateLimit
 from service.middleware.request_id import RequestId
+from service.middleware.step import Step
 from service.rates import SharedCounts
 from tests.middleware.apps import answering, client_of, wrap
 
@@ -30,15 +32,14 @@ def app(counts: SharedCounts) -> ASGIApp:
     return wrap(answering(b"{}"), RequestId(), proxies, Failures(), _SignedInByHeader(), limit)
 
 
-class _SignedInByHeader(RequestId):
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        headers = dict(scope["headers"])
+class _SignedInByHeader(Step):
+    def enter(self, exchange: Exchange) -> None:
+        headers = exchange.headers
         if b"x-user" in headers:
             kind: Literal["user", "key"] = "key" if b"x-key" in headers else "user"
             key_id = headers.get(b"x-key", b"").decode() or None
             user_id = headers[b"x-user"].decode()
-            scope["state"]["principal"] = Principal(kind, user_id, frozenset(), key_id=key_id)
-        await next_app(scope, receive, send)
+            exchange.state["principal"] = Principal(kind, user_id, frozenset(), key_id=key_id)
 
 
 async def ask(

@@ -91,7 +91,7 @@ async def test_other_scopes_pass_untouched(kind: str) -> None:
         seen.append(dict(scope))
 
     scope: Any = {"type": kind}
-    await RequestId()(app)(scope, None, None)  # type: ignore[arg-type]  # neither is called
+    await wrap(app, RequestId())(scope, None, None)  # type: ignore[arg-type]  # neither is called
     assert seen == [{"type": kind}]
 
 
