@@ -90,10 +90,17 @@ class PrivateServer:
         Raises PortTakenError when the server that the client reaches is not the one that was started.
         """
         try:
-            self.pid = self._own(client.admin.command("serverStatus")["pid"])
-            return replica.is_primary(client, self._server.replica_set, self.address)
+            return self.is_up(client) and replica.is_primary(client, self._server.replica_set, self.address)
         except PyMongoError:  # expected of a server that is still starting
             return False
+
+    def is_up(self, client: MongoClient[dict[str, Any]]) -> bool:
+        """Tell whether it answers, whatever its part in a replica set; raises PortTakenError."""
+        try:
+            self.pid = self._own(client.admin.command("serverStatus")["pid"])
+        except PyMongoError:  # expected of a server that is still starting
+            return False
+        return True
 
     def _own(self, pid: int) -> int:
         """Give the process id that the server told, if that process is of the group that we started."""
@@ -107,12 +114,23 @@ class PortTakenError(Exception):
     """Another process took the port between our finding it free and the server's listening."""
 
 
+IsReady = Callable[[PrivateServer, MongoClient[dict[str, Any]]], bool]
+"""Tells whether a server, which the client reaches, has come as far as it is waited for."""
+
+
 def start(directory: Path, *, server: Server | None = None, timeout_s: float = 60.0) -> PrivateServer:
     """Start a server on the data directory, made if need be, and wait until it takes writes.
 
     Without `server` it is the one that `find` gives. Raises StartupFailure, one sentence, when there is none,
     it cannot run here, the directory is not usable or in use, or it is not ready within `timeout_s` seconds.
     """
+    return start_until(PrivateServer.is_primary, directory, server=server, timeout_s=timeout_s)
+
+
+def start_until(
+    is_ready: IsReady, directory: Path, *, server: Server | None = None, timeout_s: float = 60.0
+) -> PrivateServer:
+    """Start a server as `start` does, and wait until it is as ready as is asked; raises StartupFailure."""
     if sys.platform == "win32":
         raise StartupFailure(
             "A private MongoDB needs Linux or macOS; set MONGODB_URI to a MongoDB that runs."
@@ -125,7 +143,7 @@ def start(directory: Path, *, server: Server | None = None, timeout_s: float = 6
     try:
         for _ in range(ATTEMPTS):
             with suppress(PortTakenError):
-                return _launch(server, home, lock, _free_port(preferred), deadline)
+                return _launch(server, home, lock, _free_port(preferred), deadline, is_ready=is_ready)
             preferred = 0
     finally:
         os.close(lock)
@@ -134,7 +152,9 @@ def start(directory: Path, *, server: Server | None = None, timeout_s: float = 6
     )
 
 
-def _launch(server: Server, home: Home, lock: int, port: int, deadline: float) -> PrivateServer:
+def _launch(
+    server: Server, home: Home, lock: int, port: int, deadline: float, *, is_ready: IsReady
+) -> PrivateServer:
     process = _hold(server.command(home.data, port), home, lock)
     private = PrivateServer(server, port, _pid(process, server, home), process)
 
@@ -148,7 +168,7 @@ def _launch(server: Server, home: Home, lock: int, port: int, deadline: float) -
         time.sleep(POLL_INTERVAL_S)
 
     try:
-        _await_primary(private, port, pause)
+        _await(is_ready, private, port, pause)
     except BaseException:
         private.stop()
         raise
@@ -200,7 +220,7 @@ def _pid(process: "subprocess.Popen[bytes]", server: Server, home: Home) -> int:
     raise StartupFailure(diagnosis.of_end(server, status, home.log, home.data))
 
 
-def _await_primary(private: PrivateServer, port: int, pause: Callable[[], None]) -> None:
+def _await(is_ready: IsReady, private: PrivateServer, port: int, pause: Callable[[], None]) -> None:
     while not _is_listening(port):
         pause()
     # Not before it listens: the driver would look again only every half second.
@@ -211,7 +231,7 @@ def _await_primary(private: PrivateServer, port: int, pause: Callable[[], None])
         serverSelectionTimeoutMS=CLIENT_TIMEOUT_MS,
         socketTimeoutMS=CLIENT_TIMEOUT_MS,
     ) as client:
-        while not private.is_primary(client):
+        while not is_ready(private, client):
             pause()
 
 

@@ -1,0 +1,1 @@
+"""What becomes of clients' work when MongoDB's primary goes: traffic, faults, and the judgement of both."""
