@@ -36,7 +36,7 @@ class HealthController(Controller):
 
 async def _ready(request: Request[Any, Any, Any]) -> dict[str, str]:
     state = request.app.state
-    if state.drain.is_draining:
+    if state.drain.is_leaving:
         raise Draining
     if not await state.registry.database.is_reachable():
         raise DatabaseUnavailable

@@ -36,21 +36,35 @@ class Address:
 def find(host: str, port: int) -> Address:
     """Resolve a host name or address, and make sure that its port (0: any free one) can be listened on.
 
-    Tried without SO_REUSEPORT, which the workers use: with it a second service would start on the same port
-    and silently take half of the connections. Raises StartupFailure naming the setting to change.
+    Tried without SO_REUSEPORT: with it a second service would start on the same port and silently take half
+    of the connections. Raises StartupFailure naming the setting to change.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
         raise StartupFailure(f"SHEAF_HOST is wrong: `{host}` is not an address or a known name.") from None
-    family, _, _, _, target = min(found, key=lambda one: one[0] != socket.AF_INET)
-    with socket.socket(family, socket.SOCK_STREAM) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind(target)
-        except OSError as error:
-            raise StartupFailure(_reason(error, host, port)) from None
+    _, _, _, _, target = min(found, key=lambda one: one[0] != socket.AF_INET)
+    with bind(Address(host, str(target[0]), port)) as trial:
         return Address(host, str(target[0]), trial.getsockname()[1])
+
+
+def bind(address: Address, *, is_one_of_many: bool = False) -> socket.socket:
+    """Bind a socket that does not listen yet; if it `is_one_of_many`, others of ours can have the address.
+
+    Raises StartupFailure naming the setting to change.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in address.ip else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_one_of_many:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    bound.setblocking(False)
+    try:
+        bound.bind((address.ip, address.port))
+    except OSError as error:
+        bound.close()
+        raise StartupFailure(_reason(error, address.host, address.port)) from None
+    return bound
 
 
 def _reason(error: OSError, host: str, port: int) -> str:

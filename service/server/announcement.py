@@ -7,8 +7,8 @@ from http.client import HTTPConnection, HTTPException
 import structlog
 
 from service.server.address import Address
+from service.server.worker import READINESS
 
-READY = "/api/health/ready"
 EAGER_S, PATIENT_S = 0.05, 0.5
 
 log = structlog.get_logger("sheaf.server")
@@ -43,7 +43,7 @@ def announce(
 def _status(address: Address) -> int | None:
     connection = HTTPConnection(address.reachable_ip, address.port, timeout=10)
     try:
-        connection.request("GET", READY, headers={"Connection": "close"})
+        connection.request("GET", READINESS, headers={"Connection": "close"})
         return connection.getresponse().status
     except (OSError, HTTPException):
         return None

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from multiprocessing.queues import SimpleQueue
-from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 import structlog
@@ -17,23 +16,25 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
-from service.drain import Drain
 from service.errors import StartupFailure
 from service.server.address import Address, find
 from service.server.announcement import announce
+from service.server.crew import Crew, Member
+from service.server.listening import BACKLOG, Listening
+from service.server.renewal import Renewal
 from service.server.worker import Loader
 
 TICK_S = 0.05
 """How often the main process looks after its workers."""
 
-BACKLOG = 2048
-"""Connections that may wait for a worker to accept them."""
-
 CONNECTIONS = 8192
 """Connections that one worker holds at the most; streams keep theirs, so it is far above the usual load."""
 
 FAILED_STARTS = 5
-"""How many replacements in a row may fail to start before the service gives up."""
+"""How many replacements in a row may fail to start before the service gives up, if no worker is left."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
+"""How long the start of a worker waits after one that failed; doubled with each."""
 
 THROUGH_OUR_LOGS = {
     "version": 1,
@@ -56,12 +57,12 @@ def run(
     patience_s: float,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Serve the ASGI factory `target` ("module:function") until SIGTERM, SIGINT or SIGHUP, then drain.
+    """Serve the ASGI factory `target` ("module:function") until SIGTERM or SIGINT, then drain.
 
-    `port` 0 takes a free one. `on_ready` is called once, with the URL, when
-    all workers run and readiness is 200; if that takes longer than `patience_s` it is logged. A second signal
-    cuts off what is in flight and raises SystemExit. Raises StartupFailure when the service cannot start or
-    cannot go on.
+    SIGHUP puts new workers into the place of those that run. `port` 0 takes a free one. `on_ready` is called
+    once, with the URL, when all workers run and readiness is 200; what takes longer than `patience_s` is
+    logged. A second signal cuts off what is in flight and raises SystemExit. Raises StartupFailure when the
+    service cannot start or cannot go on.
     """
     address = find(host, port)
     server = Server(target, address, workers, drain_delay_s, drain_timeout_s)
@@ -110,89 +111,122 @@ class Server(MPServer):
             workers_kill_timeout=drain_timeout_s,
         )
         logging.getLogger("_granian").setLevel(logging.CRITICAL)  # in this process we say it ourselves
-        cells = RawArray("i", 1 + workers)
-        self.drain = Drain()
-        self.drain.share(cells, 0)
-        self.cells = cells
+        self.listening = Listening(address, workers + 1)
+        self.crew = Crew(workers, drain_timeout_s)
         self.drain_delay_s = drain_delay_s
         self.drain_timeout_s = drain_timeout_s
-        self.starts = RawArray("i", workers)
         self.sentences: SimpleQueue[str] = multiprocessing.SimpleQueue()
-        self.loader = Loader(target, cells, self.starts, self.sentences, drain_timeout_s)
+        self.loader = Loader(target, self.crew.cells, self.crew.starts, self.sentences, drain_timeout_s)
+        self.renewal = Renewal(self.crew)
         self.signals: list[int] = []
         self.failure: str | None = None
         self.failed_starts = 0
+        self.next_start_s = 0.0
         self.has_been_up = False
+        self.is_listening = False
         self.over = threading.Event()
 
     def is_up(self) -> bool:
         """Tell whether every worker of now has started."""
-        return all(self.starts)
+        serving = self.crew.serving
+        return len(serving) >= self.workers and all(map(self.crew.is_up, serving))
 
     def signal_handler_interrupt(self, number: int = signal.SIGTERM, *_: Any, **__: Any) -> None:
         """Drain at the first signal; at the second cut off what is still in flight."""
         self.signals.append(number)
         if len(self.signals) > 1:
-            for worker in self.wrks:
-                with suppress(
-                    AttributeError, ValueError
-                ):  # one that is only being started has no process yet
-                    worker.inner.kill()
+            for member in self.crew.members:
+                member.kill()
         self.interrupt_signal = True
         self.main_loop_interrupt.set()
 
-    signal_handler_reload = signal_handler_interrupt
+    def signal_handler_reload(self, *_: Any, **__: Any) -> None:
+        """Put a new worker into the place of every one, without losing a request."""
+        self.renewal.ask()
+        self.main_loop_interrupt.set()
 
-    def _spawn_worker(  # type: ignore[override]  # Granian's own servers leave out the abstract one's socket
-        self, idx: int, target: Any, callback_loader: Any
-    ) -> WorkerProcess:
-        self.starts[idx] = 0
-        return super()._spawn_worker(idx, target, partial(callback_loader, idx))
+    def _init_shared_socket(self) -> None:
+        self._ssp, self._sso = None, None
+        self._shd: Any = None
 
-    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
+    def _drop_shared_socket(self) -> None:
+        self.listening.close()
+
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+        def spawn(slot: int) -> WorkerProcess:
+            self._shd = self.listening.of(slot)
+            return self._spawn_worker(slot, spawn_target, partial(target_loader, slot))
+
+        self.spawn = spawn
+        for _ in range(self.workers):
+            self.crew.add(spawn, self.renewal.generation)
+
+    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ARG002 - Granian's interface
         while not self.interrupt_signal and self.failure is None:
             self.main_loop_interrupt.wait(TICK_S)
             self.main_loop_interrupt.clear()
             if self.is_up():
                 self.has_been_up, self.failed_starts = True, 0
-            dead = [worker.idx for worker in self.wrks if not worker.inner.is_alive()]
-            if dead and not self._is_stopping():
-                self._replace(dead, spawn_target, target_loader)
+            dead = self.crew.bury()
+            if dead and not self._is_stopping(dead):
+                self._mourn(dead)
+            self._fill_up()
+            self.crew.see_off()
+            self.renewal.go_on(self.spawn)
+            self._direct()
+            self.interrupt_children.clear()
         self.over.set()
         if self.failure is None:
             self._drain()
+        self.wrks = [member.process for member in self.crew.members]  # whom Granian stops
 
-    def _is_stopping(self) -> bool:
-        """Tell, a moment later, whether the signal that ended a worker was meant for all of us."""
-        time.sleep(TICK_S)
+    def _is_stopping(self, dead: list[Member]) -> bool:
+        """Tell whether what ended workers was meant for all of us: our own signal may come a moment later."""
+        if any(member.process.inner.exitcode == 0 for member in dead):
+            time.sleep(TICK_S)
         return self.interrupt_signal
 
-    def _replace(self, dead: list[int], spawn_target: Any, target_loader: Any) -> None:
-        self.failed_starts += sum(not self.starts[slot] for slot in dead)
-        if not self.sentences.empty():
-            self.failure = self.sentences.get()
-        elif not self.has_been_up:
-            self.failure = "A worker could not start; the log above says why."
-        elif self.failed_starts >= FAILED_STARTS:
-            self.failure = f"Workers failed to start {FAILED_STARTS} times in a row; the log above says why."
+    def _mourn(self, dead: list[Member]) -> None:
+        failed = [member for member in dead if not self.crew.is_up(member)]
+        sentence = None if self.sentences.empty() else self.sentences.get()
+        if self.renewal.is_given_up(failed, sentence):
+            return
+        self.failed_starts += len(failed)
+        if not self.has_been_up:
+            self.failure = sentence or "A worker could not start; the log above says why."
+        elif self.failed_starts >= FAILED_STARTS and not any(map(self.crew.is_up, self.crew.serving)):
+            said = f"Workers failed to start {FAILED_STARTS} times in a row; the log above says why."
+            self.failure = sentence or said
         else:
-            log.error("workers died", replaced=len(dead))
-            self._respawn_workers(dead, spawn_target, target_loader)
+            log.error("workers died", replaced=len(dead), reason=sentence)
+        pause_s = min(FIRST_PAUSE_S * 2**self.failed_starts, LONGEST_PAUSE_S) if failed else 0.0
+        self.next_start_s = time.monotonic() + pause_s
+
+    def _fill_up(self) -> None:
+        if self.failure is None and time.monotonic() >= self.next_start_s:
+            for _ in range(self.crew.missing):
+                self.crew.add(self.spawn, self.renewal.generation)
+
+    def _direct(self) -> None:
+        """Have new connections go to the workers that are up; until one of them is, they are refused."""
+        self.listening.steer(self.crew.accepting)
+        if not self.is_listening and any(map(self.crew.is_up, self.crew.serving)):
+            self.listening.open()
+            self.is_listening = True
 
     def _drain(self) -> None:
-        log.info("draining", requests_in_flight=self._in_flight())
-        self.drain.leave()
+        log.info("draining", requests_in_flight=self.crew.in_flight)
+        for drain in self.crew.drains:
+            drain.leave()
         left_at = time.monotonic()
         self._wait(lambda: time.monotonic() - left_at >= self.drain_delay_s)
-        self.drain.close()
+        for drain in self.crew.drains:
+            drain.close()
         deadline = time.monotonic() + self.drain_timeout_s
-        self._wait(lambda: not self._in_flight() or time.monotonic() >= deadline)
-        if requests := self._in_flight():
+        self._wait(lambda: not self.crew.in_flight or time.monotonic() >= deadline)
+        if requests := self.crew.in_flight:
             log.warning("requests cut off", requests=requests, after_s=self.drain_timeout_s)
         self.workers_kill_timeout = max(1, round(deadline - time.monotonic()))
-
-    def _in_flight(self) -> int:
-        return sum(self.cells[1 + worker.idx] for worker in self.wrks if worker.inner.is_alive())
 
     def _wait(self, is_done: Callable[[], bool]) -> None:
         while not is_done() and len(self.signals) == 1:

@@ -1,5 +1,6 @@
 """What a worker process does before the application runs, and around its lifespan."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -7,8 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from ctypes import Array, c_int
 from dataclasses import dataclass
+from http import HTTPStatus
 from importlib import import_module
 from multiprocessing.queues import SimpleQueue
 from typing import Any, NoReturn
@@ -17,11 +20,19 @@ import structlog
 
 from service.drain import Cells, Drain
 from service.errors import StartupFailure
+from service.server import listening
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+STARTING, UP, READY = range(3)
+"""How far the start of a worker has come: READY once its own readiness has been 200."""
+
+READINESS = "/api/health/ready"
+LOOK_AGAIN_S = 0.005
+ASK_AGAIN_S, LONGEST_PAUSE_S = 0.1, 1.0
 
 log = structlog.get_logger("sheaf.server")
 
@@ -68,18 +79,28 @@ class Loader:
     ) -> None:
         """Run the lifespan, noting that it is up; a failed start ends the process here, with its reason."""
         reason: Exception = RuntimeError("the lifespan ended before the application was up")
+        asking: asyncio.Task[None] | None = None
+
+        async def heed() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown" and asking is not None:
+                asking.cancel()
+            return message
 
         async def note(message: Message) -> None:
-            nonlocal reason
+            nonlocal reason, asking
             if message["type"] == "lifespan.startup.failed":
                 reason = RuntimeError(message.get("message") or str(reason))
                 return
             if message["type"] == "lifespan.startup.complete":
-                self.starts[slot] += 1
+                self.starts[slot] = UP
+                while not listening.is_open():  # noqa: ASYNC110 - another process opens it
+                    await asyncio.sleep(LOOK_AGAIN_S)
+                asking = asyncio.create_task(self._note_readiness(application, slot, scope))
             await send(message)
 
         try:
-            await application(scope, receive, note)
+            await application(scope, heed, note)
         except Exception as error:
             if self.starts[slot]:
                 log.exception("shutdown failed")
@@ -87,6 +108,16 @@ class Loader:
             reason = error
         if not self.starts[slot]:
             self._give_up(reason)
+
+    async def _note_readiness(
+        self, application: Application, slot: int, lifespan: MutableMapping[str, Any]
+    ) -> None:
+        """Ask the application itself until it is ready: over the shared address, any worker might answer."""
+        pause_s = ASK_AGAIN_S
+        while await _status(application, lifespan) != HTTPStatus.OK:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        self.starts[slot] = READY
 
     def _give_up(self, error: Exception) -> NoReturn:
         while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
@@ -97,6 +128,38 @@ class Loader:
             log.error("worker failed", exc_info=error)
         sys.stderr.flush()
         os._exit(1)
+
+
+async def _status(application: Application, lifespan: MutableMapping[str, Any]) -> int | None:
+    """Give the status of the application's readiness, None if it gives no answer."""
+    status: int | None = None
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+
+    scope = {
+        "type": "http",
+        "asgi": lifespan["asgi"],
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": READINESS,
+        "raw_path": READINESS.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 0),
+        "server": ("127.0.0.1", 0),
+        "state": dict(lifespan.get("state") or {}),
+    }
+    with suppress(Exception):  # a bug of readiness is in the log, and is not ready
+        await application(scope, receive, send)
+    return status
 
 
 def _leave_the_foreground() -> None:

@@ -32,7 +32,7 @@ def patient() -> Any:
         if scope["type"] == "lifespan":
             await live(receive, send)
         elif scope["path"] == "/api/health/ready":
-            await answer(send, HTTPStatus.SERVICE_UNAVAILABLE if drain.is_draining else HTTPStatus.OK, "")
+            await answer(send, HTTPStatus.SERVICE_UNAVAILABLE if drain.is_leaving else HTTPStatus.OK, "")
         else:
             await asyncio.sleep({"/slow": 1.0, "/endless": 600.0}.get(scope["path"], 0.0))
             await answer(send, HTTPStatus.OK, str(os.getpid()))

@@ -62,7 +62,7 @@ def test_a_signal_ends_an_idle_service_at_once_and_well() -> None:
         assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_requests_in_flight_finish_and_new_ones_are_refused(
     number: int, background: ThreadPoolExecutor
 ) -> None:

@@ -76,13 +76,17 @@ async def test_other_kinds_of_connection_pass_through(drain: Drain) -> None:
     assert seen == ["lifespan"]
 
 
-def test_workers_see_one_stage_and_count_apart() -> None:
-    cells = [0, 7, 0]
-    first, second = Drain(), Drain()
+def test_each_worker_has_a_stage_and_a_count_of_its_own() -> None:
+    cells = [0, 0, 0, 7]
+    first, second, seen_by_main = Drain(), Drain(), Drain()
     first.share(cells, 0)
     second.share(cells, 1)
+    seen_by_main.share(cells, 1)
+    seen_by_main.open()
     first.began()
     second.began()
     second.began()
-    first.leave()
-    assert (cells, second.in_flight, second.is_draining, second.is_closed) == ([1, 1, 2], 3, True, False)
+    seen_by_main.move()
+    assert cells == [0, 1, 1, 2]
+    assert (first.is_draining, second.is_draining, second.is_leaving) == (False, True, False)
+    assert (first.in_flight, seen_by_main.in_flight) == (1, 2)
