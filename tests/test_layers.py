@@ -18,6 +18,7 @@ PARTS: list[set[str]] = [
         "strict_json",
         "drain",
         "logs",
+        "metrics",
         "deadline",
         "transactions",
         "moments",
@@ -39,13 +40,13 @@ PARTS: list[set[str]] = [
         "batch",
         "saved_queries",
     },
-    {"problems", "guards", "middleware", "openapi", "controllers"},
+    {"responses", "problems", "guards", "middleware", "openapi", "controllers"},
     {"app"},
     {"server", "cli"},
 ]
 """Parts of `service/`, each of which may import those above its own line, and those on it."""
 
-HTTP = {"problems", "guards", "middleware", "controllers", "app", "cli"}
+HTTP = {"responses", "problems", "guards", "middleware", "controllers", "app", "cli"}
 DRIVER = {"database", "files", "realtime"}
 READ_SETTINGS = {"app", "cli", "settings"}
 

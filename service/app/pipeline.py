@@ -1,6 +1,7 @@
 """What every request passes through, in order, each middleware with its reason."""
 
 from service.drain import Drain
+from service.metrics import Meter
 from service.middleware.body_limit import BodyLimit
 from service.middleware.caching import Caching
 from service.middleware.client_address import ClientAddress
@@ -9,6 +10,7 @@ from service.middleware.cors import Cors
 from service.middleware.deadline import Deadline
 from service.middleware.draining import DrainingMiddleware
 from service.middleware.failures import Failures
+from service.middleware.measuring import Measuring
 from service.middleware.options import Options
 from service.middleware.principal import PrincipalMiddleware
 from service.middleware.rate_limit import RateLimit
@@ -22,11 +24,17 @@ GRACE_S = 0.2
 """What a client waits beyond the timeout of one database operation before it is told of it."""
 
 
+def measures(settings: Settings) -> list[Step]:
+    """Give what counts requests, if somebody reads the counts."""
+    return [] if settings.metrics_port is None else [Measuring(Meter.of_process().exchanges)]
+
+
 def pipeline(
     settings: Settings, drain: Drain, principals: PrincipalMiddleware, counts: SharedCounts
 ) -> list[Step]:
     """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
     pipeline: list[Step] = [
+        *measures(settings),  # of everything, whoever answers it
         RequestId(),  # everything after it is logged and answered with the id
         SecurityHeaders(),  # on every answer, whoever gives it
         Cors(origins=settings.cors_origins, credentials=settings.cors_credentials),  # also on refusals

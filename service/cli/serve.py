@@ -25,6 +25,7 @@ def command(host: str | None, port: int | None, workers: int | None) -> None:
     mongodb.export(host=host, port=port, workers=workers)
     chosen = settings.load()
     server.find(chosen.host, chosen.port)
+    scraping(chosen)
     configure_logs(chosen)
     with mongodb.available(chosen) as ready:
         listen(ready)
@@ -35,14 +36,26 @@ def configure_logs(chosen: Settings) -> None:
     logs.configure(chosen.log_level, chosen.effective_log_format)
 
 
+def scraping(chosen: Settings) -> server.Scraping | None:
+    """Give where Prometheus reads metrics, if it does; raises StartupFailure when it cannot listen there."""
+    if chosen.metrics_port is None:
+        return None
+    address = server.find(chosen.metrics_host, chosen.metrics_port, setting="SHEAF_METRICS_")
+    token = None if chosen.metrics_token is None else chosen.metrics_token.get_secret_value()
+    return server.Scraping(address, token)
+
+
 def listen(chosen: Settings, then: Callable[[str], None] = lambda _: None) -> None:
     """Run the workers, say once where they listen, then call `then` with the URL; come back when drained."""
     address = server.find(chosen.host, chosen.port)
+    measured = scraping(chosen)
     if chosen.link_url is not None:  # of links in mails, for the workers, which do not know a port of 0
         mongodb.export(public_url=chosen.public_url or address.url)
 
     def announce(url: str) -> None:
         click.echo(f"Listening on {url}")
+        if measured is not None:
+            click.echo(f"Metrics are at {measured.url}")
         then(url)
 
     server.run(
@@ -54,4 +67,5 @@ def listen(chosen: Settings, then: Callable[[str], None] = lambda _: None) -> No
         drain_timeout_s=chosen.drain_timeout_s,
         patience_s=chosen.database_timeout_s + PATIENCE_S,
         on_ready=announce,
+        scraping=measured,
     )

@@ -33,22 +33,23 @@ class Address:
         return LOOPBACKS.get(self.ip, self.ip)
 
 
-def find(host: str, port: int) -> Address:
+def find(host: str, port: int, *, setting: str = "SHEAF_") -> Address:
     """Resolve a host name or address, and make sure that its port (0: any free one) can be listened on.
 
     Tried without SO_REUSEPORT: with it a second service would start on the same port and silently take half
-    of the connections. Raises StartupFailure naming the setting to change.
+    of the connections. Raises StartupFailure naming the setting to change, which is `setting` and HOST or
+    PORT.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
-        raise StartupFailure(f"SHEAF_HOST is wrong: `{host}` is not an address or a known name.") from None
+        raise StartupFailure(f"{setting}HOST is wrong: `{host}` is not an address or a known name.") from None
     _, _, _, _, target = min(found, key=lambda one: one[0] != socket.AF_INET)
-    with bind(Address(host, str(target[0]), port)) as trial:
+    with bind(Address(host, str(target[0]), port), setting=setting) as trial:
         return Address(host, str(target[0]), trial.getsockname()[1])
 
 
-def bind(address: Address, *, is_one_of_many: bool = False) -> socket.socket:
+def bind(address: Address, *, is_one_of_many: bool = False, setting: str = "SHEAF_") -> socket.socket:
     """Bind a socket that does not listen yet; if it `is_one_of_many`, others of ours can have the address.
 
     Raises StartupFailure naming the setting to change.
@@ -63,15 +64,17 @@ def bind(address: Address, *, is_one_of_many: bool = False) -> socket.socket:
         bound.bind((address.ip, address.port))
     except OSError as error:
         bound.close()
-        raise StartupFailure(_reason(error, address.host, address.port)) from None
+        raise StartupFailure(_reason(error, address.host, address.port, setting)) from None
     return bound
 
 
-def _reason(error: OSError, host: str, port: int) -> str:
+def _reason(error: OSError, host: str, port: int, setting: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} on {host} is in use; stop what uses it, or set SHEAF_PORT (0 takes a free one)."
+        return (
+            f"Port {port} on {host} is in use; stop what uses it, or set {setting}PORT (0 takes a free one)."
+        )
     if error.errno in {errno.EACCES, errno.EPERM}:
-        return f"Port {port} needs rights that this user does not have; set SHEAF_PORT to 1024 or more."
+        return f"Port {port} needs rights that this user does not have; set {setting}PORT to 1024 or more."
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"SHEAF_HOST is wrong: this machine does not have the address {host}."
-    return f"Cannot listen on {host}, port {port}: {error.strerror}; set SHEAF_HOST or SHEAF_PORT."
+        return f"{setting}HOST is wrong: this machine does not have the address {host}."
+    return f"Cannot listen on {host}, port {port}: {error.strerror}; set {setting}HOST or {setting}PORT."

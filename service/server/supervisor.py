@@ -6,9 +6,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from multiprocessing.queues import SimpleQueue
+from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 import structlog
@@ -17,11 +18,13 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
 from service.errors import StartupFailure
+from service.metrics import SIZE_BYTES, Cells, Exposition, Worker
 from service.server.address import Address, find
 from service.server.announcement import announce
 from service.server.crew import Crew, Member
 from service.server.listening import BACKLOG, Listening
 from service.server.renewal import Renewal
+from service.server.scraping import Scraping, scraped
 from service.server.worker import Loader
 
 TICK_S = 0.05
@@ -56,16 +59,19 @@ def run(
     drain_timeout_s: int,
     patience_s: float,
     on_ready: Callable[[str], None],
+    scraping: Scraping | None = None,
 ) -> None:
     """Serve the ASGI factory `target` ("module:function") until SIGTERM or SIGINT, then drain.
 
     SIGHUP puts new workers into the place of those that run. `port` 0 takes a free one. `on_ready` is called
     once, with the URL, when all workers run and readiness is 200; what takes longer than `patience_s` is
-    logged. A second signal cuts off what is in flight and raises SystemExit. Raises StartupFailure when the
-    service cannot start or cannot go on.
+    logged. With `scraping` metrics are answered meanwhile. A second signal cuts off what is in flight and
+    raises SystemExit. Raises StartupFailure when the service cannot start or cannot go on.
     """
     address = find(host, port)
-    server = Server(target, address, workers, drain_delay_s, drain_timeout_s)
+    server = Server(
+        target, address, workers, drain_delay_s, drain_timeout_s, is_measured=scraping is not None
+    )
     threading.Thread(
         target=announce,
         args=(address,),
@@ -78,7 +84,10 @@ def run(
         daemon=True,
     ).start()
     try:
-        with suppress(SystemExit):  # Granian counts a worker that the same signal reached as a failure
+        with (
+            server.scraped(scraping),
+            suppress(SystemExit),  # Granian counts a worker that the same signal reached as a failure
+        ):
             server.serve(target_loader=server.loader, wrap_loader=False)
     finally:
         server.over.set()
@@ -92,7 +101,14 @@ class Server(MPServer):
     """Granian's server under our own watch, because its own neither drains nor tells why a worker failed."""
 
     def __init__(
-        self, target: str, address: Address, workers: int, drain_delay_s: float, drain_timeout_s: int
+        self,
+        target: str,
+        address: Address,
+        workers: int,
+        drain_delay_s: float,
+        drain_timeout_s: int,
+        *,
+        is_measured: bool = False,
     ) -> None:
         multiprocessing.set_start_method(
             "spawn", force=True
@@ -116,7 +132,13 @@ class Server(MPServer):
         self.drain_delay_s = drain_delay_s
         self.drain_timeout_s = drain_timeout_s
         self.sentences: SimpleQueue[str] = multiprocessing.SimpleQueue()
-        self.loader = Loader(target, self.crew.cells, self.crew.starts, self.sentences, drain_timeout_s)
+        self.measures = tuple(
+            RawArray("d", SIZE_BYTES // 8) for _ in range(len(self.crew.starts) if is_measured else 0)
+        )
+        self.replacements = 0
+        self.loader = Loader(
+            target, self.crew.cells, self.crew.starts, self.sentences, drain_timeout_s, self.measures
+        )
         self.renewal = Renewal(self.crew)
         self.signals: list[int] = []
         self.failure: str | None = None
@@ -130,6 +152,18 @@ class Server(MPServer):
         """Tell whether every worker of now has started."""
         serving = self.crew.serving
         return len(serving) >= self.workers and all(map(self.crew.is_up, serving))
+
+    def scraped(self, scraping: Scraping | None) -> AbstractContextManager[object]:
+        """Answer scrapes of what the workers measure, until the context ends."""
+        if scraping is None:
+            return nullcontext()
+        exposition = Exposition([*map(Cells, self.measures)], self._seen, lambda: self.replacements)
+        return scraped(scraping, exposition)
+
+    def _seen(self) -> list[Worker]:
+        """Give how the workers are, by their slots."""
+        seen = {one.slot: Worker(self.crew.is_up(one), one.drain.in_flight) for one in self.crew.members}
+        return [seen.get(slot, Worker(False, 0)) for slot in range(len(self.crew.starts))]
 
     def signal_handler_interrupt(self, number: int = signal.SIGTERM, *_: Any, **__: Any) -> None:
         """Drain at the first signal; at the second cut off what is still in flight."""
@@ -199,6 +233,7 @@ class Server(MPServer):
             self.failure = sentence or said
         else:
             log.error("workers died", replaced=len(dead), reason=sentence)
+            self.replacements += len(dead)
         pause_s = min(FIRST_PAUSE_S * 2**self.failed_starts, LONGEST_PAUSE_S) if failed else 0.0
         self.next_start_s = time.monotonic() + pause_s
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from ctypes import Array, c_int
+from ctypes import Array, c_double, c_int
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import import_module
@@ -20,6 +20,7 @@ import structlog
 
 from service.drain import Cells, Drain
 from service.errors import StartupFailure
+from service.metrics import Meter
 from service.server import listening
 
 Message = MutableMapping[str, Any]
@@ -46,6 +47,7 @@ class Loader:
     starts: "Array[c_int]"
     sentences: "SimpleQueue[str]"
     drain_timeout_s: int
+    measures: "tuple[Array[c_double], ...]" = ()
 
     def __call__(self, slot: int) -> Application:
         """Set this process up as the worker in `slot` and give its application.
@@ -56,6 +58,8 @@ class Loader:
         _leave_the_foreground()
         threading.Thread(target=_end_with_parent, args=(self.drain_timeout_s,), daemon=True).start()
         Drain.of_process().share(self.cells, slot)
+        if self.measures:
+            Meter.of_process().share(self.measures[slot])
         module, _, factory = self.target.partition(":")
         try:
             application: Application = getattr(import_module(module), factory)()

@@ -17,6 +17,8 @@ from service.settings.mail import MailSettings
 
 PREFIX = "SHEAF_"
 
+MINIMUM_TOKEN_CHARACTERS = 16
+
 
 class Settings(IdentitySettings, MailSettings):
     """The effective settings, from the environment first and then from `.env`.
@@ -94,6 +96,19 @@ class Settings(IdentitySettings, MailSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto` is `json` in production and `console` in development."
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port for Prometheus, at `/metrics`; 0 takes a free one, none measures nothing.",
+    )
+    metrics_host: str = Field("127.0.0.1", min_length=1, description="Address of the port for Prometheus.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token that Prometheus must send, at least 16 characters."
+    )
+    server_timing: Literal["auto", "on", "off"] = Field(
+        "auto", description="`Server-Timing` in answers, for browsers' tools; `auto` is `on` in development."
+    )
     drain_delay_s: float = Field(
         0.0, ge=0, le=300, description="Seconds between SIGTERM and refusing new work, for load balancers."
     )
@@ -115,6 +130,13 @@ class Settings(IdentitySettings, MailSettings):
             parse_rate(value)
         except ValueError:
             raise ValueError('must be a rate such as "100/15minutes"') from None
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MINIMUM_TOKEN_CHARACTERS:
+            raise ValueError(f"must have at least {MINIMUM_TOKEN_CHARACTERS} characters")
         return value
 
     @model_validator(mode="after")
@@ -186,6 +208,13 @@ class Settings(IdentitySettings, MailSettings):
             return self.log_format
         return "json" if self.environment == "production" else "console"
 
+    @property
+    def has_server_timing(self) -> bool:
+        """Tell whether answers say where their time went, `auto` resolved."""
+        if self.server_timing == "auto":
+            return self.environment == "development"
+        return self.server_timing == "on"
+
     def shown(self) -> dict[str, str]:
         """Give every variable with its effective value, secrets masked, for people to read."""
         return {variable(name): masked(getattr(self, name)) for name in type(self).model_fields}
@@ -196,6 +225,7 @@ class Development(Settings):
 
     environment: Literal["development", "production"] = "development"
     rate_limit: Literal["on", "off"] = "off"
+    metrics_port: int | None = 0
 
 
 def variable(name: str) -> str:

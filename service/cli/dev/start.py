@@ -12,7 +12,7 @@ from service import server, settings
 from service.cli import mongodb
 from service.cli.dev import preparation, secret
 from service.cli.dev.banner import banner
-from service.cli.serve import configure_logs, listen
+from service.cli.serve import configure_logs, listen, scraping
 from service.settings import Development
 from service.transfer import imports
 from service.transfer.sources import open_sources
@@ -57,9 +57,12 @@ def command(
     mongodb.export(host=host, port=port, workers=workers, data=data)
     with _ended_by_signals():
         chosen = settings.load(Development)
-        mongodb.export(environment=chosen.environment, rate_limit=chosen.rate_limit)
+        mongodb.export(
+            environment=chosen.environment, rate_limit=chosen.rate_limit, metrics_port=chosen.metrics_port
+        )
         sources = imports.describe(open_sources(files))
         server.find(chosen.host, chosen.port)
+        scraping(chosen)
         configure_logs(chosen)
         with mongodb.available(chosen) as ready:
             if ready.jwt_secret is None:

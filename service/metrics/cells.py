@@ -1,0 +1,98 @@
+"""Numbers in memory that processes share: written by one worker, read by whoever is asked for them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+HEAD_CELLS = 4
+MAXIMUM_ENTRIES = 1024
+KEY_BYTES = 184
+MAXIMUM_CELLS = 16_384
+
+_COUNT, _PID, _SAMPLED_AT_S = range(3)
+_CELL_BYTES = 8
+_LENGTH_BYTES = 2
+_ENTRY_BYTES = 2 * _LENGTH_BYTES + KEY_BYTES
+_KEYS_FROM = HEAD_CELLS * _CELL_BYTES
+_CELLS_FROM = _KEYS_FROM + MAXIMUM_ENTRIES * _ENTRY_BYTES
+_SEPARATOR = "\x1f"
+
+SIZE_BYTES = _CELLS_FROM + MAXIMUM_CELLS * _CELL_BYTES
+
+Key = tuple[str, ...]
+
+
+class Cells:
+    """Named runs of numbers in a piece of memory, which outlives the process that writes them.
+
+    Whoever takes the memory over goes on with the numbers that are there: what a worker has counted stays
+    counted when it is killed and replaced, so that no sum ever goes back. One process writes; others read at
+    any time, for an aligned number of 8 bytes is written at once.
+
+    >>> memory = bytearray(SIZE_BYTES)
+    >>> written = Cells(memory); place = written.place(("requests", "GET"), 1); written.values[place] += 1
+    >>> successor = Cells(memory); successor.values[successor.place(("requests", "GET"), 1)] += 1
+    >>> [(key, list(values)) for key, values in Cells(memory).read()]
+    [(('requests', 'GET'), [2.0])]
+    """
+
+    def __init__(self, memory: Any = None) -> None:
+        whole = memoryview(bytearray(SIZE_BYTES) if memory is None else memory).cast("B")
+        self._head = whole[:_KEYS_FROM].cast("d")
+        self._entries = whole[_KEYS_FROM:_CELLS_FROM]
+        self.values = whole[_CELLS_FROM:SIZE_BYTES].cast("d")
+        self._places: dict[Key, int] = {}
+        self._used = 0
+        for key, place, width in self._written():
+            self._places[key] = place
+            self._used = place + width
+
+    @property
+    def pid(self) -> int:
+        """The process that writes, 0 if there was none yet."""
+        return int(self._head[_PID])
+
+    @pid.setter
+    def pid(self, pid: int) -> None:
+        self._head[_PID] = pid
+
+    @property
+    def sampled_at_s(self) -> float:
+        """When gauges were last written, in seconds since 1970; 0 if that is to come."""
+        return self._head[_SAMPLED_AT_S]
+
+    @sampled_at_s.setter
+    def sampled_at_s(self, time_s: float) -> None:
+        self._head[_SAMPLED_AT_S] = time_s
+
+    def place(self, key: Key, width: int) -> int | None:
+        """Give the index in `values` of a key's first cell, made with zeros at first; None without room."""
+        place = self._places.get(key)
+        return self._add(key, width) if place is None else place
+
+    def read(self) -> Iterator[tuple[Key, "memoryview[float]"]]:
+        """Give every key with its cells as they are now."""
+        for key, place, width in self._written():
+            yield key, self.values[place : place + width]
+
+    def _add(self, key: Key, width: int) -> int | None:
+        text = _SEPARATOR.join(key).encode()
+        count, place = int(self._head[_COUNT]), self._used
+        if count == MAXIMUM_ENTRIES or len(text) > KEY_BYTES or place + width > MAXIMUM_CELLS:
+            return None
+        lengths = len(text).to_bytes(_LENGTH_BYTES) + width.to_bytes(_LENGTH_BYTES)
+        start = count * _ENTRY_BYTES
+        self._entries[start : start + len(lengths) + len(text)] = lengths + text
+        self._head[_COUNT] = count + 1  # last: until then nobody reads the entry
+        self._places[key] = place
+        self._used = place + width
+        return place
+
+    def _written(self) -> Iterator[tuple[Key, int, int]]:
+        place = 0
+        for start in range(0, int(self._head[_COUNT]) * _ENTRY_BYTES, _ENTRY_BYTES):
+            key_from = start + 2 * _LENGTH_BYTES
+            length = int.from_bytes(self._entries[start : start + _LENGTH_BYTES])
+            width = int.from_bytes(self._entries[start + _LENGTH_BYTES : key_from])
+            text = bytes(self._entries[key_from : key_from + length]).decode()
+            yield tuple(text.split(_SEPARATOR)), place, width
+            place += width

@@ -1,0 +1,166 @@
+"""Every metric: name, type, labels, meaning; docs/observability.md has the same table (tested)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DURATIONS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Bounds of the buckets of durations: from a read by id, through alerts worth having, to hopeless."""
+
+SIZES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
+"""Bounds of the buckets of batches."""
+
+WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric with all its series.
+
+    Counters and histograms are the sum of all workers. A gauge of the workers is one series for each, by the
+    label `worker`, for what the sum of states would mean differs from gauge to gauge.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    meaning: str
+    bounds: tuple[float, ...] = ()
+
+
+def counter(name: str, *labels: str, meaning: str) -> Family:
+    """Declare what only goes up, but at a start of the service."""
+    return Family(name, "counter", labels, meaning)
+
+
+def gauge(name: str, *labels: str, meaning: str) -> Family:
+    """Declare what goes up and down."""
+    return Family(name, "gauge", labels, meaning)
+
+
+def histogram(name: str, *labels: str, bounds: tuple[float, ...], meaning: str) -> Family:
+    """Declare how values are spread."""
+    return Family(name, "histogram", labels, meaning, bounds)
+
+
+# --- requests
+REQUESTS = counter(
+    "sheaf_http_requests_total",
+    "method",
+    "route",
+    "status",
+    meaning="Requests that are over; 499: the client had gone before the answer.",
+)
+DURATION = histogram(
+    "sheaf_http_request_duration_seconds",
+    "method",
+    "route",
+    "status_class",
+    bounds=DURATIONS_S,
+    meaning="From the request's head to the end of its answer.",
+)
+RECEIVED = counter(
+    "sheaf_http_request_body_bytes_total",
+    "method",
+    "route",
+    meaning="Bodies of requests, by their `Content-Length`.",
+)
+SENT = counter(
+    "sheaf_http_response_body_bytes_total",
+    "method",
+    "route",
+    meaning="Bodies of answers as sent, after compression.",
+)
+IN_FLIGHT = gauge(
+    "sheaf_http_requests_in_flight", WORKER, meaning="Requests that have begun and not ended, but for health."
+)
+
+# --- a worker
+LAG = histogram(
+    "sheaf_event_loop_lag_seconds",
+    bounds=DURATIONS_S,
+    meaning="How much later than asked a timer ran, four times a second.",
+)
+TASKS = gauge("sheaf_asyncio_tasks", WORKER, meaning="Tasks of the event loop.")
+SAMPLED_AT = gauge(
+    "sheaf_worker_sampled_timestamp_seconds",
+    WORKER,
+    meaning="When the worker last told its gauges, each second; older: it hangs.",
+)
+WORKERS = gauge("sheaf_workers", "state", meaning="Worker processes that are `wanted` and that are `up`.")
+REPLACEMENTS = counter("sheaf_worker_replacements_total", meaning="Workers that died and were replaced.")
+BUILD = gauge("sheaf_build_info", "version", "python", meaning="Always 1; its labels are the news.")
+
+# --- the database
+CONNECTIONS = gauge(
+    "sheaf_mongodb_connections",
+    WORKER,
+    "state",
+    meaning="Connections to MongoDB, `idle` and `in_use`.",
+)
+CONNECTIONS_LIMIT = gauge(
+    "sheaf_mongodb_connections_limit", WORKER, meaning="Connections to a server at the most."
+)
+CONNECTIONS_OPENED = counter("sheaf_mongodb_connections_opened_total", meaning="Connections opened.")
+CONNECTIONS_CLOSED = counter(
+    "sheaf_mongodb_connections_closed_total", "reason", meaning="Connections closed, and why."
+)
+CHECK_OUTS_FAILED = counter(
+    "sheaf_mongodb_checkouts_failed_total",
+    "reason",
+    meaning="Operations that got no connection, and why; `timeout`: the pool is too small.",
+)
+
+# --- limits
+DECISIONS = counter(
+    "sheaf_rate_limit_decisions_total",
+    "tier",
+    "outcome",
+    meaning="What rate limits decided: `admitted` or `refused`.",
+)
+LEASES = counter(
+    "sheaf_rate_limit_leases_total",
+    "tier",
+    "source",
+    meaning="Shares of limits taken from the `store`, or by a worker `alone` while that is away.",
+)
+
+# --- queues
+PASSWORDS = gauge(
+    "sheaf_passwords",
+    WORKER,
+    "state",
+    meaning="Passwords being hashed: `running`, and `waiting` for a thread.",
+)
+PASSWORDS_REFUSED = counter(
+    "sheaf_passwords_refused_total", meaning="Passwords refused because too many were in line (503)."
+)
+MAILS = gauge(
+    "sheaf_mails", "state", meaning="Mails in the outbox, `waiting` and `failed`, of all instances."
+)
+
+# --- followers
+FOLLOWING = gauge(
+    "sheaf_following",
+    WORKER,
+    "what",
+    meaning="1 while the worker follows changes of `definitions` and `revocations`, else 0.",
+)
+HEARD_AT = gauge(
+    "sheaf_followed_timestamp_seconds",
+    WORKER,
+    "what",
+    meaning="When MongoDB last told news, or of revocations also that there are none.",
+)
+
+# --- processes (what Prometheus' client libraries call so)
+CPU = counter("process_cpu_seconds_total", WORKER, meaning="CPU time of a process; `main` serves nothing.")
+RESIDENT = gauge("process_resident_memory_bytes", WORKER, meaning="Memory that a process has in RAM.")
+VIRTUAL = gauge("process_virtual_memory_bytes", WORKER, meaning="Memory that a process has mapped.")
+OPEN_FILES = gauge("process_open_fds", WORKER, meaning="File descriptors that a process has open.")
+MAXIMUM_FILES = gauge("process_max_fds", WORKER, meaning="File descriptors that a process may open.")
+STARTED_AT = gauge("process_start_time_seconds", WORKER, meaning="When a process started.")
+
+FAMILIES: dict[str, Family] = {
+    each.name: each for each in list(globals().values()) if isinstance(each, Family)
+}
+"""All of them by name, in the order above."""
