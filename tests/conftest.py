@@ -38,7 +38,7 @@ OF_MONGODB = re.compile(r"^system\.")
 
 Asker = Callable[..., dict[str, str]]
 
-for variable in [name for name in os.environ if name.startswith("SHEAF_") or name == "MONGODB_URI"]:
+for variable in [name for name in os.environ if name.startswith(("SHEAF_", "OTEL_")) or name == "MONGODB_URI"]:
     del os.environ[variable]  # whoever runs the tests may have settings of their own
 
 

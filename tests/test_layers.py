@@ -22,6 +22,7 @@ PARTS: list[set[str]] = [
         "deadline",
         "transactions",
         "moments",
+        "tracing",
     },
     {"query"},
     {"schema", "access"},

@@ -50,6 +50,7 @@ from service.query.cursors import Cursors
 from service.rates import SharedCounts
 from service.registry import Registry
 from service.settings import Settings, load
+from service.tracing.sending import Traces
 
 
 def create() -> Litestar:
@@ -72,6 +73,7 @@ def create_app(settings: Settings) -> Litestar:
     sealer = Sealer(parts.secrets(settings))
     browsers = parts.browsers(settings, sealer)
     registry = Registry(database, DOCUMENTS, document_limit_bytes=settings.body_limit_bytes)
+    traces = Traces.of_environment()
     counts = SharedCounts(database.motor["_rate_limits"])
     application = Litestar(
         route_handlers=[
@@ -103,7 +105,7 @@ def create_app(settings: Settings) -> Litestar:
         ],
         guards=[MayEnter()],
         exception_handlers={Exception: problems.litestar_handler},
-        lifespan=[lifespan(settings, database, registry, revocations)],
+        lifespan=[lifespan(settings, database, registry, revocations, traces)],
         openapi_config=None,
         logging_config=None,
         state=State(
@@ -133,6 +135,6 @@ def create_app(settings: Settings) -> Litestar:
         ),
     )
     principals = PrincipalMiddleware(tokens, key_bearers, revocations, browsers)
-    steps = pipeline(settings, drain, principals, counts)
+    steps = pipeline(settings, drain, principals, counts, traces)
     application.asgi_handler = Pipeline(application.asgi_handler, steps)
     return application

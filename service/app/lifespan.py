@@ -12,12 +12,13 @@ from service.identity.by_mail import by_mail
 from service.identity.revocations import Revocations
 from service.registry import Registry
 from service.settings import Settings
+from service.tracing.sending import Traces
 
 log = structlog.get_logger("sheaf.app")
 
 
 def lifespan(
-    settings: Settings, database: Database, registry: Registry, revocations: Revocations
+    settings: Settings, database: Database, registry: Registry, revocations: Revocations, traces: Traces
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     """Give what opens when the service starts and closes when it ends."""
 
@@ -28,7 +29,7 @@ def lifespan(
         ttls_s = settings.password_reset_ttl_s, settings.email_verification_ttl_s
         application.state.update(by_mail(application.state, *ttls_s, settings.email_verification))
         try:
-            async with registry.following():
+            async with traces.open(), registry.following():
                 is_loaded = await registry.wait_until_loaded(settings.database_timeout_s + 1)
                 if not is_loaded:
                     log.warning("app.started_without_database")

@@ -17,8 +17,10 @@ from service.middleware.rate_limit import RateLimit
 from service.middleware.request_id import RequestId
 from service.middleware.security_headers import SecurityHeaders
 from service.middleware.step import Step
+from service.middleware.tracing import Tracing
 from service.rates import SharedCounts
 from service.settings import Settings
+from service.tracing.sending import Traces
 
 GRACE_S = 0.2
 """What a client waits beyond the timeout of one database operation before it is told of it."""
@@ -30,11 +32,12 @@ def measures(settings: Settings) -> list[Step]:
 
 
 def pipeline(
-    settings: Settings, drain: Drain, principals: PrincipalMiddleware, counts: SharedCounts
+    settings: Settings, drain: Drain, principals: PrincipalMiddleware, counts: SharedCounts, traces: Traces
 ) -> list[Step]:
     """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
     pipeline: list[Step] = [
         *measures(settings),  # of everything, whoever answers it
+        Tracing(traces),  # before the access line, which has the ids of the trace too
         RequestId(),  # everything after it is logged and answered with the id
         SecurityHeaders(),  # on every answer, whoever gives it
         Cors(origins=settings.cors_origins, credentials=settings.cors_credentials),  # also on refusals

@@ -65,7 +65,7 @@ def _line(exchange: Exchange) -> dict[str, Any]:
     client = exchange.scope.get("client")
     return {
         "method": exchange.method,
-        "path": _printable(exchange.path),
+        "path": printable(exchange.path),
         "status": exchange.status or STATUS_ABORTED,
         "duration_ms": round((time.perf_counter() - exchange.began_s) * 1000, 2),
         "bytes": exchange.sent_bytes,
@@ -75,10 +75,10 @@ def _line(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def _printable(path: str) -> str:
+def printable(path: str) -> str:
     r"""Escape what could forge a line of the log.
 
-    >>> _printable("/api/films"), _printable("/a" + chr(10) + "b")
+    >>> printable("/api/films"), printable("/a" + chr(10) + "b")
     ('/api/films', '/a\\nb')
     """
     shown = path[:PATH_LIMIT]

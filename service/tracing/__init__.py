@@ -1,0 +1,5 @@
+"""Traces: whose request this is part of, and where its time goes; sent by OpenTelemetry if it is set up."""
+
+from service.tracing.spans import Span, continued, entered, present, span, written
+
+__all__ = ["Span", "continued", "entered", "present", "span", "written"]
