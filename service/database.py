@@ -14,6 +14,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from service import deadline, transactions
+from service.calls import Calls
 from service.errors import Contention, DatabaseUnavailable, StartupFailure
 
 BUILD_TIMEOUT_S = 3600.0
@@ -41,11 +42,24 @@ TRANSACTION_ATTEMPTS = 32
 Result = TypeVar("Result")
 
 
+class Client(AsyncIOMotorClient[dict[str, Any]]):
+    """Motor's client, with threads that run calls of its synchronous delegate."""
+
+    calls: Calls
+
+
+def calls_of(documents: Any) -> Calls:
+    """Give the threads for calls of a driver's collection."""
+    calls: Calls = documents.database.client.calls
+    return calls
+
+
 class Database:
     """A Motor client bound to one database; safe to share by everything on one event loop."""
 
-    def __init__(self, client: "AsyncIOMotorClient[dict[str, Any]]", name: str) -> None:
+    def __init__(self, client: Client, name: str) -> None:
         self.client = client
+        self.calls = client.calls
         self.motor: AsyncIOMotorDatabase[dict[str, Any]] = client[name]
         self._ping = asyncio.Lock()
         self._pinged_at = float("-inf")
@@ -152,7 +166,11 @@ class Database:
                 return
 
     def close(self) -> None:
-        """Close every connection; tells a server that answers, and does not wait for one that does not."""
+        """Close every connection; tells a server that answers, and does not wait for one that does not.
+
+        Calls that wait are refused.
+        """
+        self.calls.close()
         with pymongo.timeout(CLOSE_TIMEOUT_S):
             self.client.close()
 
@@ -165,7 +183,7 @@ def connect(
     Writes are acknowledged by the majority and retried once. Raises StartupFailure when the URI is malformed.
     """
     try:
-        client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        client = Client(
             uri,
             appname="sheaf",
             tz_aware=True,
@@ -180,4 +198,5 @@ def connect(
         )
     except (ConfigurationError, InvalidURI, ValueError) as error:
         raise StartupFailure(f"MONGODB_URI is wrong: {error}.") from None
+    client.calls = Calls(operation_timeout_s, pool_size)
     return Database(client, name)

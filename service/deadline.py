@@ -69,6 +69,7 @@ class Clock:
     def end(self) -> None:
         """Stop for good, because the answer has begun."""
         self._is_over = True
+        self.ends_at_s = math.inf
         self._watch.remove(self)
 
     def ring(self) -> None:
@@ -103,6 +104,17 @@ class Clock:
 
 
 _running: ContextVar[Clock | None] = ContextVar("running", default=None)
+
+
+def ends_at_s() -> float:
+    """Give when the present request's time is over, by `time.monotonic`; infinity where nothing bounds it."""
+    clock = _running.get()
+    return math.inf if clock is None else clock.ends_at_s
+
+
+def remaining_s() -> float:
+    """Give how many seconds the present request has left; infinity where nothing bounds it."""
+    return ends_at_s() - time.monotonic()
 
 
 @contextmanager

@@ -27,6 +27,7 @@ PARTS: list[set[str]] = [
     {"query"},
     {"schema", "access"},
     {
+        "calls",
         "database",
         "definitions",
         "registry",

@@ -1,20 +1,32 @@
-"""Concurrent reads by id share one query: what waits while one runs goes together as the next."""
+"""Concurrent reads by id share queries: all that waits when a thread is free goes together as one."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections import deque
+from typing import Any, NamedTuple
 
 from pymongo.errors import PyMongoError
 
+from service import calls, deadline
+from service.calls import Work
+from service.database import calls_of
 from service.errors import Busy
 
 MAXIMUM_WAITING = 10_000
-"""Reads that may wait for their turn; beyond it they are refused at once."""
+"""Reads that may wait for their documents; beyond it they are refused at once."""
 
 MAXIMUM_BATCH = 500
 """Ids in one query."""
 
-Waiting = dict[Any, list["asyncio.Future[dict[str, Any] | None]"]]
+Found = dict[Any, dict[str, Any] | Exception]
+"""Documents by their ids, and what is wrong with those that cannot be read."""
+
+
+class Reader(NamedTuple):
+    """Somebody who waits for the document of an id, until their time is over."""
+
+    document_id: Any
+    future: "asyncio.Future[dict[str, Any] | None]"
+    ends_at_s: float
 
 
 class JoinedReads:
@@ -25,67 +37,115 @@ class JoinedReads:
     """
 
     def __init__(self, documents: Any) -> None:
-        self._documents = documents
-        self._waiting: Waiting = {}
+        self.documents = documents.delegate
+        self.calls = calls_of(documents)
+        self._waiting: deque[Reader] = deque()
         self._count = 0
-        self._task: asyncio.Task[None] | None = None
+        self._is_announced = False
 
     async def get(self, document_id: Any) -> dict[str, Any] | None:
         """Read the document of an id, None when there is none; raises Busy, and what the driver raises."""
         if self._count >= MAXIMUM_WAITING:
             raise Busy
         future: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(document_id, []).append(future)
-        if self._task is None:
-            self._task = asyncio.create_task(self._serve(), name="joined reads")
+        reader = Reader(document_id, future, deadline.ends_at_s())
+        self._waiting.append(reader)
+        if not self._is_announced:
+            self._announce(reader)
         self._count += 1
         try:
             return await future
         finally:
             self._count -= 1
 
-    async def _serve(self) -> None:
-        """Query for all that waits, until nothing does."""
+    def _announce(self, reader: Reader) -> None:
+        """Have a thread take all who wait; in vain, the first of them does not wait."""
+        self._is_announced = True  # before there is something to take, for a thread may be quicker
         try:
-            while self._waiting:
-                await self._serve_batch(self._take())
-        finally:
-            self._task = None
+            self.calls.quick.put(_Batch(self))
+        except Exception:
+            self._is_announced = False
+            self._waiting.remove(reader)
+            raise
 
-    def _take(self) -> Waiting:
-        if len(self._waiting) <= MAXIMUM_BATCH:
-            batch, self._waiting = self._waiting, {}
-            return batch
-        ids = list(self._waiting)[:MAXIMUM_BATCH]
-        return {document_id: self._waiting.pop(document_id) for document_id in ids}
-
-    async def _serve_batch(self, batch: Waiting) -> None:
+    def take(self) -> list[Reader]:
+        """Take those who wait, in the thread that is about to ask for them."""
+        self._is_announced = False  # first, so that whoever comes from now on is taken or announces a batch
+        taken: list[Reader] = []
         try:
-            found = await self._find(list(batch))
-        except PyMongoError as error:
-            _fail(batch, error)
+            while len(taken) < MAXIMUM_BATCH:
+                reader = self._waiting.popleft()
+                if not reader.future.done():
+                    taken.append(reader)
+        except IndexError:  # there are no more
+            return taken
+        if not self._is_announced:
+            self._is_announced = True
+            self.calls.quick.put_again(_Batch(self))
+        return taken
+
+    def find(self, ids: list[Any]) -> Found:
+        """Find documents, in a thread; one that cannot be decoded fails no read but its own."""
+        try:
+            cursor = self.documents.find({"_id": {"$in": ids}}, batch_size=len(ids) + 1)
+            return {document["_id"]: document for document in cursor.to_list()}
+        except PyMongoError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is of one of them
+            if len(ids) == 1:
+                return {ids[0]: error}
+            middle = len(ids) // 2
+            return self.find(ids[:middle]) | self.find(ids[middle:])
+
+
+class _Batch(Work):
+    """Reads that share one query: those who wait when it runs."""
+
+    __slots__ = ("_error", "_found", "_readers", "_reads", "size", "subject")
+
+    def __init__(self, reads: JoinedReads) -> None:
+        self._reads = reads
+        self._readers: list[Reader] = []
+        self._found: Found = {}
+        self._error: Exception | None = None
+        self.subject = None
+        self.size = 0
+
+    def run(self) -> None:
+        """Take those who wait, and ask for their documents."""
+        self._readers = readers = self._reads.take()
+        self.size = len(readers)
+        if not readers:
+            return
+        ids = list({reader.document_id: None for reader in readers})
+        self.subject = {"kind": "get", "collection": self._reads.documents.name, "ids": len(ids)}
+        try:
+            with calls.within(max(reader.ends_at_s for reader in readers), self._reads.calls.timeout_s):
+                self._found = self._reads.find(ids)
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
-            if len(batch) == 1:
-                _fail(batch, error)
-            else:  # one document that cannot be decoded fails no read but its own
-                for document_id, futures in batch.items():
-                    await self._serve_batch({document_id: futures})
-        else:
-            for document_id, futures in batch.items():
-                for future in futures:
-                    if not future.done():
-                        future.set_result(found.get(document_id))
+            self._error = error
 
-    async def _find(self, ids: list[Any]) -> Mapping[Any, dict[str, Any]]:
-        if len(ids) == 1:
-            document = await self._documents.find_one({"_id": ids[0]})
-            return {} if document is None else {ids[0]: document}
-        cursor = self._documents.find({"_id": {"$in": ids}}, batch_size=len(ids))
-        return {document["_id"]: document for document in await cursor.to_list(len(ids))}
+    def settle(self) -> None:
+        """Give each reader their document."""
+        if self._error is not None:
+            self._refuse(self._error)
+            return
+        found = self._found
+        for document_id, future, _ in self._readers:
+            if future.done():
+                continue
+            document = found.get(document_id)
+            if isinstance(document, Exception):
+                future.set_exception(document)
+            else:
+                future.set_result(document)
 
+    def fail(self, error: Exception) -> None:
+        """Tell its readers, or else those who wait, that nothing will be read."""
+        self._readers = self._readers or self._reads.take()
+        self._refuse(error)
 
-def _fail(batch: Waiting, error: Exception) -> None:
-    for futures in batch.values():
-        for future in futures:
-            if not future.done():
-                future.set_exception(error)
+    def _refuse(self, error: Exception) -> None:
+        for reader in self._readers:
+            if not reader.future.done():
+                reader.future.set_exception(error)

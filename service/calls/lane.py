@@ -1,0 +1,158 @@
+"""A lane: threads for one kind of calls."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from time import perf_counter
+from typing import Protocol, TypeVar
+
+from service.calls.work import Call, Work
+from service.errors import Busy, DatabaseUnavailable
+
+MAXIMUM_WAITING = 2000
+"""Calls of one lane that may wait; beyond it they are refused at once."""
+
+PATIENCE_S = 0.01
+"""How long calls wait while no thread of their lane takes one, before another thread is started."""
+
+IDLE_S = 10.0
+"""How long a thread waits for work before it ends, unless it is the last of its lane."""
+
+Result = TypeVar("Result")
+
+
+class Owner(Protocol):
+    """What a lane belongs to."""
+
+    timeout_s: float
+    is_closed: bool
+    loop: asyncio.AbstractEventLoop | None
+
+    def tell(self, lane: "Lane", work: Work, took_s: float) -> None:
+        """Have the event loop settle a work that was done."""
+
+
+class Lane:
+    """Threads of one kind of calls, which keep up only each other.
+
+    There is one thread; more are started, up to a bound, while calls wait and none is taken, so that those
+    that take seconds leave threads to the others. The counts are for those who watch: `calls` have run, which
+    have served so many requests in so many seconds of a thread's time.
+    """
+
+    def __init__(self, calls: "Owner", name: str, most_threads: int) -> None:
+        self.name = name
+        self.most_threads = most_threads
+        self.calls = 0
+        self.served = 0
+        self.seconds = 0.0
+        self._calls = calls
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._threads: set[threading.Thread] = set()
+        self._busy: dict[threading.Thread, Work] = {}
+        self._last_taken_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls that wait for a thread."""
+        return self._queue.qsize()
+
+    @property
+    def running(self) -> int:
+        """The number of calls that run."""
+        return len(self._busy)
+
+    @property
+    def threads(self) -> int:
+        """The number of threads."""
+        return len(self._threads)
+
+    async def run(self, call: Callable[[], Result]) -> Result:
+        """Run a synchronous call in a thread; gives what it gives, raises what it raises.
+
+        It runs in the caller's context, and within what is left of the time of the caller's request. If the
+        caller gives up before it has begun, it is not run. Raises Busy and DatabaseUnavailable.
+        """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self.put(Call(call, future, self._calls.timeout_s))
+        return await future
+
+    def put(self, work: Work) -> None:
+        """Have work done, in the order of arrival; raises Busy, and DatabaseUnavailable after the end."""
+        if self._calls.is_closed:
+            raise DatabaseUnavailable
+        if self._queue.qsize() >= MAXIMUM_WAITING:
+            raise Busy
+        self._calls.loop = asyncio.get_running_loop()
+        self._queue.put(work)
+        if len(self._busy) >= len(self._threads) and self._timer is None:
+            self._watch()
+
+    def put_again(self, work: Work) -> None:
+        """Have more of a work done that has run, from its thread."""
+        self._queue.put(work)
+
+    def _watch(self) -> None:
+        """Start the first thread now, and another one whenever no call is taken for a while."""
+        if not self._threads:
+            self._start_thread()
+        if len(self._threads) < self.most_threads:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(PATIENCE_S, self._grow_if_stuck)
+
+    def _grow_if_stuck(self) -> None:
+        self._timer = None
+        if self._queue.empty() or self._calls.is_closed:
+            return
+        if perf_counter() - self._last_taken_s >= PATIENCE_S:
+            self._start_thread()
+        self._watch()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"calls: {self.name}", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        """Do what waits, until told to end, or until there has been nothing for a while."""
+        thread = threading.current_thread()
+        while (work := self._next()) is not None:
+            began_s = self._last_taken_s = perf_counter()
+            self._busy[thread] = work
+            try:
+                work.run()
+            finally:
+                del self._busy[thread]
+            self._calls.tell(self, work, perf_counter() - began_s)
+        self._threads.discard(thread)
+
+    def _next(self) -> Work | None:
+        while True:
+            try:
+                return self._queue.get(timeout=IDLE_S)
+            except Empty:
+                if len(self._threads) > 1:
+                    return None
+
+    def close(self) -> list[threading.Thread]:
+        """Refuse what waits and tell the threads to end; gives them."""
+        if self._timer is not None:
+            self._timer.cancel()
+        while True:
+            try:
+                work = self._queue.get_nowait()
+            except Empty:
+                break
+            if work is not None:
+                work.fail(DatabaseUnavailable())
+        threads = list(self._threads)
+        for _ in threads:
+            self._queue.put(None)
+        return threads
+
+    def abandon(self) -> None:
+        """Tell those who wait for what still runs that nobody will tell them what comes of it."""
+        for work in list(self._busy.values()):
+            work.fail(DatabaseUnavailable())

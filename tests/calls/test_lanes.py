@@ -1,0 +1,210 @@
+"""Calls in threads: each has its own outcome, none holds up another, and nothing is left behind."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from functools import partial
+
+import pytest
+
+from service.calls import Calls, Slow, lane
+from service.deadline import Clock, Watch
+from service.errors import Busy, DatabaseUnavailable
+
+SOON_S = 0.25
+LONG_S = 0.6
+
+asked_by: ContextVar[str] = ContextVar("asked_by")
+
+
+@pytest.fixture
+def calls() -> Iterator[Calls]:
+    opened = Calls(timeout_s=3.0, connections=50)
+    yield opened
+    opened.close()
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("calls: ")]
+
+
+def sleeping(seconds: float) -> Callable[[], float]:
+    def call() -> float:
+        time.sleep(seconds)
+        return seconds
+
+    return call
+
+
+async def until(is_true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_true():  # noqa: ASYNC110  # what threads do sets no event
+            await asyncio.sleep(0.001)
+
+
+async def test_each_call_has_its_own_result_or_error(calls: Calls) -> None:
+    def half(number: int) -> int:
+        if number % 2:
+            raise ArithmeticError(number)
+        return number // 2
+
+    found = await asyncio.gather(
+        *(calls.lists.run(partial(half, number)) for number in range(100)),
+        return_exceptions=True,
+    )
+    assert found[::2] == list(range(50))
+    assert [(type(each), each.args) for each in found[1::2] if isinstance(each, Exception)] == [
+        (ArithmeticError, (number,)) for number in range(1, 100, 2)
+    ]
+    assert (calls.lists.calls, calls.lists.served, calls.lists.waiting) == (100, 100, 0)
+
+
+async def test_a_call_runs_in_its_callers_context(calls: Calls) -> None:
+    async def ask(name: str) -> str:
+        asked_by.set(name)
+        return await calls.quick.run(asked_by.get)
+
+    assert [*await asyncio.gather(ask("ann"), ask("bob"))] == ["ann", "bob"]
+
+
+async def test_slow_calls_leave_threads_to_quick_ones(calls: Calls) -> None:
+    slow = [asyncio.create_task(calls.lists.run(sleeping(LONG_S))) for _ in range(5)]
+    quick = [asyncio.create_task(calls.lists.run(sleeping(0))) for _ in range(100)]
+    async with asyncio.timeout(LONG_S - 0.1):
+        await asyncio.gather(*quick)
+    assert not any(each.done() for each in slow)
+    assert await asyncio.gather(*slow) == [LONG_S] * 5
+    assert calls.lists.threads <= calls.lists.most_threads
+
+
+async def test_a_lane_has_a_bounded_number_of_threads(calls: Calls) -> None:
+    slow = [asyncio.create_task(calls.scans.run(sleeping(SOON_S / 2))) for _ in range(8)]
+    await until(lambda: calls.scans.running == 4)
+    await asyncio.sleep(5 * lane.PATIENCE_S)
+    assert (calls.scans.threads, calls.scans.waiting) == (4, 4)
+    async with asyncio.timeout(SOON_S):  # another lane is not held up
+        assert await calls.quick.run(sleeping(0)) == 0
+    await asyncio.gather(*slow)
+
+
+async def test_threads_that_are_not_needed_any_more_end(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "IDLE_S", 0.05)
+    await asyncio.gather(*(calls.lists.run(sleeping(0.1)) for _ in range(4)))
+    assert calls.lists.threads > 1
+    await until(lambda: calls.lists.threads == 1)
+    assert await calls.lists.run(sleeping(0)) == 0
+
+
+async def test_who_gives_up_before_the_call_has_begun_has_it_not_run(calls: Calls) -> None:
+    began: list[int] = []
+    block = threading.Event()
+    blocked = [asyncio.create_task(calls.scans.run(block.wait)) for _ in range(4)]
+    await until(lambda: calls.scans.running == 4)
+    waiting = [asyncio.create_task(calls.scans.run(partial(began.append, number))) for number in range(10)]
+    await asyncio.sleep(0)
+    for task in waiting[::2]:
+        task.cancel()
+    block.set()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(each, asyncio.CancelledError) for each in found] == [True, False] * 5
+    assert sorted(began) == [1, 3, 5, 7, 9]
+    assert await asyncio.gather(*blocked) == [True] * 4
+
+
+async def test_calls_beyond_the_bound_are_refused_at_once(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "MAXIMUM_WAITING", 5)
+    block = threading.Event()
+    blocked = [asyncio.create_task(calls.scans.run(block.wait)) for _ in range(4)]
+    await until(lambda: calls.scans.running == 4)
+    waiting = [asyncio.create_task(calls.scans.run(sleeping(0))) for _ in range(8)]
+    await asyncio.sleep(0)
+    assert calls.scans.waiting == 5
+    block.set()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in found] == [int] * 5 + [Busy] * 3
+    await asyncio.gather(*blocked)
+
+
+async def test_a_call_whose_request_has_no_time_left_is_not_run(calls: Calls) -> None:
+    began: list[bool] = []
+
+    async def ask() -> None:
+        with Clock(Watch(0.05)):
+            await calls.quick.run(lambda: began.append(True))
+
+    def block() -> None:
+        time.sleep(0.2)
+
+    blocked = [asyncio.create_task(calls.quick.run(block)) for _ in range(4)]
+    await until(lambda: calls.quick.running == 4)
+    with pytest.raises(DatabaseUnavailable):
+        await ask()
+    await asyncio.gather(*blocked)
+    assert await calls.quick.run(lambda: 1) == 1
+    assert began == []
+
+
+async def test_the_end_refuses_what_waits_and_leaves_no_thread() -> None:
+    calls = Calls(timeout_s=3.0, connections=50)
+    running = [asyncio.create_task(calls.scans.run(sleeping(0.1))) for _ in range(4)]
+    await until(lambda: calls.scans.running == 4)
+    waiting = [asyncio.create_task(calls.scans.run(sleeping(0))) for _ in range(3)]
+    await asyncio.sleep(0)
+    calls.close()
+    assert await asyncio.gather(*running) == [0.1] * 4
+    refused = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in refused] == [DatabaseUnavailable] * 3
+    with pytest.raises(DatabaseUnavailable):
+        await calls.quick.run(sleeping(0))
+    assert threads() == []
+    assert [(each.waiting, each.running, each.threads) for each in calls.lanes] == [(0, 0, 0)] * 4
+
+
+async def test_the_end_does_not_wait_for_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.calls.CLOSE_TIMEOUT_S", 0.05)
+    calls = Calls(timeout_s=3.0, connections=50)
+    hanging = asyncio.create_task(calls.lists.run(sleeping(SOON_S)))
+    await until(lambda: calls.lists.running == 1)
+    calls.close()
+    with pytest.raises(DatabaseUnavailable):
+        await hanging
+    await until(lambda: threads() == [])
+
+
+async def test_who_watches_hears_of_slow_calls_and_of_all_that_is_done(calls: Calls) -> None:
+    slow: list[Slow] = []
+    done: list[tuple[str, int]] = []
+    calls.slow_s, calls.on_slow = 0.05, slow.append
+    calls.on_done = lambda lane, work, _: done.append((lane.name, work.size))
+    call = sleeping(0.06)
+    await asyncio.gather(calls.quick.run(sleeping(0)), calls.lists.run(call))
+    assert [(each.lane, each.subject, each.size) for each in slow] == [("lists", call, 1)]
+    assert 0.05 <= slow[0].took_s < 1
+    assert sorted(done) == [("lists", 1), ("quick", 1)]
+
+
+async def test_a_busy_loop_is_told_of_many_results_at_once(calls: Calls) -> None:
+    turns: list[int] = []
+    loop = asyncio.get_running_loop()
+    turn = 0
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        if len(turns) < 200:
+            loop.call_soon(count)
+
+    calls.on_done = lambda *_: turns.append(turn)
+    waiting = [asyncio.create_task(calls.quick.run(sleeping(0))) for _ in range(200)]
+    await asyncio.sleep(0)
+    time.sleep(0.1)  # noqa: ASYNC251  # the loop is busy meanwhile
+    count()
+    await asyncio.gather(*waiting)
+    assert len(turns) == 200
+    assert len(set(turns)) < 5
