@@ -30,6 +30,7 @@ from service.errors import (
     Unavailable,
     Violation,
 )
+from service.responses import Ready
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -102,7 +103,7 @@ def litestar_handler(request: Request[Any, Any, Any], error: Exception) -> Respo
     status, headers, body = answer(error, request.scope)
     own = {name.decode(): value.decode("latin-1") for name, value in headers}
     del own["content-length"], own["content-type"]  # Litestar sets both
-    return Response(content=body, status_code=status, headers=own, media_type=PROBLEM_MEDIA_TYPE)
+    return Ready(body, status_code=status, headers=own, media_type=PROBLEM_MEDIA_TYPE)
 
 
 def _request_id(scope: Scope) -> str:

@@ -41,6 +41,7 @@ PARTS: list[set[str]] = [
         "idempotency",
         "batch",
         "saved_queries",
+        "slow_queries",
     },
     {"responses", "problems", "guards", "middleware", "openapi", "controllers"},
     {"app"},

@@ -10,6 +10,7 @@ from service.controllers.requests import AnyRequest, json_response
 from service.documents import encoding, preconditions, terms
 from service.guards import principal
 from service.registry import Collection
+from service.responses import Ready
 
 
 def written_response(
@@ -27,4 +28,4 @@ def written_response(
     if wanted != "minimal":
         content = encoding.view_bytes(terms.shown(collection, principal(request), document))
         return json_response(content, status_code=201 if is_new else 200, headers=headers)
-    return Response(b"", status_code=201 if is_new else 204, headers=headers)
+    return Ready(b"", status_code=201 if is_new else 204, headers=headers)

@@ -1,11 +1,12 @@
 """The audit log, for administrators; it can only be read."""
 
-from litestar import Controller, Response, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 
 from service.audit import listing
 from service.controllers import links
 from service.controllers.requests import AnyRequest, json_response, parameters_of
+from service.controllers.routing import route
 from service.documents import encoding
 from service.guards import FOR_API_KEYS, HasRole
 

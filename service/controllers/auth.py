@@ -1,12 +1,13 @@
 """Making an account and signing in."""
 
-from litestar import Controller, Response, post
+from litestar import Controller, Response
 
 from service.access import bodies
 from service.access.bodies import Credentials, Registration
 from service.access.second_factor_bodies import SecondStep
 from service.controllers import signing_in
 from service.controllers.requests import AnyRequest, json_of, json_response, only_parameters
+from service.controllers.routing import post
 from service.controllers.signing_in import NOT_STORED
 from service.controllers.trails import place_of, trail_of
 from service.documents.encoding import dump

@@ -2,13 +2,14 @@
 
 from functools import partial
 
-from litestar import Controller, Response, post
+from litestar import Controller, Response
 from orjson import Fragment
 
 from service import batch, problems
 from service.batch import Batch
 from service.controllers import once, preferences
 from service.controllers.requests import AnyRequest, json_of, json_response, only_parameters
+from service.controllers.routing import post
 from service.documents import encoding
 from service.guards import FOR_API_KEYS, principal
 from service.idempotency.steps import Step, Told

@@ -17,6 +17,7 @@ from service.documents.bulk import MAXIMUM_DOCUMENTS
 from service.guards import principal
 from service.query.changes import ChangeQuery, parse_change
 from service.registry import Collection
+from service.responses import Ready
 
 
 async def create(request: AnyRequest, collection: Collection, documents: list[Any]) -> Response[bytes]:
@@ -25,7 +26,7 @@ async def create(request: AnyRequest, collection: Collection, documents: list[An
     wanted = preferences.preferred_return(request)
     headers = preferences.applied(wanted)
     if wanted == "minimal":
-        return Response(b"", status_code=201, headers=headers)
+        return Ready(b"", status_code=201, headers=headers)
     return json_response(_data(request, collection, created), status_code=201, headers=headers)
 
 

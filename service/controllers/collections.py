@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, Response, delete, patch, post, put, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
@@ -15,6 +15,7 @@ from service.controllers.requests import (
     only_parameters,
     tagged_response,
 )
+from service.controllers.routing import delete, patch, post, put, route
 from service.controllers.trails import trail_of
 from service.definitions import change
 from service.documents import patches, preconditions

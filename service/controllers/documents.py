@@ -1,6 +1,6 @@
 """One document of any collection, code-first and runtime alike."""
 
-from litestar import Controller, Response, delete, patch, put, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
@@ -16,6 +16,7 @@ from service.controllers.requests import (
     patch_of,
     tagged_response,
 )
+from service.controllers.routing import delete, patch, put, route
 from service.documents import (
     encoding,
     expanding,

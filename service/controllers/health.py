@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from litestar import Controller, Request, route
+from litestar import Controller, Request
 from litestar.enums import HttpMethod
 
+from service.controllers.routing import route
 from service.errors import DatabaseUnavailable, Draining
 from service.guards import IGNORES_TOKEN
 

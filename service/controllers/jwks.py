@@ -3,12 +3,14 @@
 import hashlib
 
 import orjson
-from litestar import Controller, Response, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 
 from service.controllers.requests import AnyRequest, only_parameters
+from service.controllers.routing import route
 from service.documents import preconditions
 from service.guards import IGNORES_TOKEN
+from service.responses import Ready
 
 MEDIA_TYPE = "application/jwk-set+json"
 CACHING = "public, max-age=300"
@@ -29,8 +31,8 @@ class JwksController(Controller):
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         headers = {"ETag": tag, "Cache-Control": CACHING}
         if preconditions.is_known(request.headers.get("if-none-match"), tag):
-            return Response(b"", status_code=304, headers=headers)
+            return Ready(b"", status_code=304, headers=headers)
         if request.scope["method"] == HttpMethod.HEAD:
             headers["Content-Length"] = str(len(content))
             content = b""
-        return Response(content, headers=headers, media_type=MEDIA_TYPE)
+        return Ready(content, headers=headers, media_type=MEDIA_TYPE)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from litestar import Controller, Response, delete, patch, post, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
@@ -20,6 +20,7 @@ from service.controllers.requests import (
     only_parameters,
     parameters_of,
 )
+from service.controllers.routing import delete, patch, post, route
 from service.controllers.signing_in import NOT_STORED
 from service.controllers.trails import trail_of
 from service.documents import encoding

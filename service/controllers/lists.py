@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-from litestar import Controller, Response, delete, patch, post, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
@@ -17,6 +17,7 @@ from service.controllers.requests import (
     parameters_of,
     tagged_response,
 )
+from service.controllers.routing import delete, patch, post, route
 from service.documents import encoding, expanding, narrowing, reading, writing
 from service.documents.targets import Targets
 from service.guards import FOR_API_KEYS, MayAct, principal

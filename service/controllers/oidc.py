@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import structlog
-from litestar import Controller, Response, delete, post, route
+from litestar import Controller, Response
 from litestar.datastructures import Cookie
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
@@ -21,6 +21,7 @@ from service.controllers.requests import (
     only_parameters,
     parameters_of,
 )
+from service.controllers.routing import delete, post, route
 from service.controllers.signing_in import NOT_STORED
 from service.controllers.trails import trail_of
 from service.documents.encoding import dump
@@ -45,6 +46,7 @@ from service.identity.oidc.flows import Intent, Mode
 from service.identity.oidc.identities import Identity
 from service.identity.oidc.providers import Provider, Providers
 from service.identity.oidc.return_urls import extended
+from service.responses import Ready
 
 READING = [HttpMethod.GET, HttpMethod.HEAD]
 PASSING = {"server_error", "temporarily_unavailable"}
@@ -218,7 +220,7 @@ async def _account(request: AnyRequest, identity: Identity) -> User:
 
 
 def _redirect(url: str) -> Response[Any]:
-    return Response(b"", status_code=302, headers={"Location": url, **NOT_STORED}, media_type="text/plain")
+    return Ready(b"", status_code=302, headers={"Location": url, **NOT_STORED}, media_type="text/plain")
 
 
 def _cookie(providers: Providers, browser: str) -> Cookie:

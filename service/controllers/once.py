@@ -15,6 +15,7 @@ from service.idempotency.answers import Answer
 from service.idempotency.claims import Claims
 from service.idempotency.keys import KeyedRequest
 from service.idempotency.steps import Step, alone
+from service.responses import Ready
 
 DISTINGUISHING = ("content-type", "if-match", "if-none-match")
 """The headers that make a request with the same body another one; those that only shape the answer do not."""
@@ -107,4 +108,4 @@ def _told(request: AnyRequest, failure: Failure) -> Answer:
 
 def _response(answer: Answer) -> Response[bytes]:
     headers = {**answer.headers, **(REPLAYED if answer.is_replayed else {})}
-    return Response(answer.body, status_code=answer.status, headers=headers, media_type=answer.media_type)
+    return Ready(answer.body, status_code=answer.status, headers=headers, media_type=answer.media_type)

@@ -1,15 +1,17 @@
 """The live contract, and the page that shows it."""
 
-from litestar import Controller, Response, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from service.controllers.requests import AnyRequest, only_parameters, tagged_response
+from service.controllers.routing import route
 from service.documents import preconditions
 from service.errors import RouteNotFound
 from service.guards import FOR_API_KEYS, IGNORES_TOKEN, principal
 from service.openapi import Contracts
 from service.openapi.page import ASSETS, Asset, index
+from service.responses import Ready
 
 READING = [HttpMethod.GET, HttpMethod.HEAD]
 FOREVER = "public, max-age=31536000, immutable"
@@ -57,8 +59,8 @@ def file_response(request: AnyRequest, asset: Asset, caching: str) -> Response[b
     """Give a file of ours, or 304 when the client has it."""
     headers = {"ETag": f'"{asset.version}"', "Cache-Control": caching}
     if preconditions.is_known(request.headers.get("if-none-match"), headers["ETag"]):
-        return Response(b"", status_code=304, headers=headers)
+        return Ready(b"", status_code=304, headers=headers)
     if request.scope["method"] == HttpMethod.HEAD:
         headers["Content-Length"] = str(len(asset.content))
-        return Response(b"", headers=headers, media_type=asset.media_type)
-    return Response(asset.content, headers=headers, media_type=asset.media_type)
+        return Ready(b"", headers=headers, media_type=asset.media_type)
+    return Ready(asset.content, headers=headers, media_type=asset.media_type)

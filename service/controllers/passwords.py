@@ -1,10 +1,11 @@
 """Changing one's password, and choosing a new one when it is forgotten."""
 
-from litestar import Controller, Response, post
+from litestar import Controller, Response
 
 from service.access import bodies
 from service.access.password_bodies import Forgotten, PasswordChange, PasswordReset
 from service.controllers.requests import AnyRequest, json_of, json_response, only_parameters
+from service.controllers.routing import post
 from service.controllers.signing_in import NOT_STORED
 from service.controllers.trails import place_of, trail_of
 from service.documents.encoding import dump

@@ -1,6 +1,6 @@
 """The signed-in user's own account."""
 
-from litestar import Controller, Response, patch, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 
 from models.user import User
@@ -15,6 +15,7 @@ from service.controllers.requests import (
     only_parameters,
     tagged_response,
 )
+from service.controllers.routing import patch, route
 from service.documents import preconditions
 from service.documents.encoding import dump
 from service.errors import DocumentNotFound, TokenInvalid

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from litestar import Controller, Response, post
+from litestar import Controller, Response
 from litestar.params import FromPath
 
 from service.controllers import once
 from service.controllers.requests import AnyRequest, collection_of, json_of, json_response, only_parameters
+from service.controllers.routing import post
 from service.documents import encoding, expanding, narrowing, reading
 from service.documents.targets import Targets
 from service.errors import ParameterInvalid

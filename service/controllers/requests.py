@@ -21,6 +21,7 @@ from service.errors import (
 )
 from service.query.limits import MAXIMUM_PARAMETERS
 from service.registry import Collection
+from service.responses import Ready
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -119,15 +120,15 @@ def json_response(
     content: bytes, *, status_code: int = 200, headers: dict[str, str] | None = None
 ) -> Response[bytes]:
     """Give a response with ready-made JSON."""
-    return Response(content, status_code=status_code, headers=headers, media_type=JSON)
+    return Ready(content, status_code=status_code, headers=headers, media_type=JSON)
 
 
 def tagged_response(request: AnyRequest, content: bytes, entity_tag: str, **headers: str) -> Response[bytes]:
     """Give a readable representation: 304 when the client has it, no body for HEAD."""
     headers["ETag"] = entity_tag
     if preconditions.is_known(request.headers.get("if-none-match"), entity_tag):
-        return Response(b"", status_code=304, headers=headers)
+        return Ready(b"", status_code=304, headers=headers)
     if request.scope["method"] == HttpMethod.HEAD:
         headers["Content-Length"] = str(len(content))
-        return Response(b"", headers=headers, media_type=JSON)
+        return Ready(b"", headers=headers, media_type=JSON)
     return json_response(content, headers=headers)

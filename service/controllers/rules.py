@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, Response, post
+from litestar import Controller, Response
 
 from models.base import utc_now
 from service.access import callers, judging, rule_bodies
@@ -14,6 +14,7 @@ from service.access.rule_bodies import Question
 from service.access.rules import Verb
 from service.controllers import once
 from service.controllers.requests import AnyRequest, collection_of, json_of, json_response, only_parameters
+from service.controllers.routing import post
 from service.documents import encoding, ids, patches, reading
 from service.documents.concealing import Concealed
 from service.documents.encoding import dump

@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-from litestar import Controller, Response, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
@@ -13,6 +13,7 @@ from service.controllers.requests import (
     parameters_of,
     tagged_response,
 )
+from service.controllers.routing import route
 from service.documents.encoding import dump
 from service.guards import FOR_API_KEYS, MayAct, principal
 from service.saved_queries import running

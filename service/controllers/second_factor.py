@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from litestar import Controller, Response, post, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 
 from models.user import User
@@ -12,6 +12,7 @@ from service.access.second_factor_bodies import Code, Confirmation, Enrolment
 from service.audit import Trail
 from service.controllers.passwords import closed, session_of
 from service.controllers.requests import AnyRequest, json_of, json_response, only_parameters
+from service.controllers.routing import post, route
 from service.controllers.signing_in import NOT_STORED, prover_of
 from service.controllers.trails import trail_of
 from service.documents.encoding import dump

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from litestar import Controller, Response, delete, post, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
@@ -16,6 +16,7 @@ from service.access.session_bodies import RefreshForm
 from service.audit import Trail
 from service.controllers import signing_in
 from service.controllers.requests import AnyRequest, json_of, json_response, only_parameters
+from service.controllers.routing import delete, post, route
 from service.controllers.trails import client_of, trail_of
 from service.documents.encoding import dump
 from service.errors import Failure, Forbidden, ParameterInvalid, SessionEnded, SessionNotFound, TokenOutdated

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 
-from litestar import Controller, Response, delete, patch, post, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
@@ -21,6 +21,7 @@ from service.controllers.requests import (
     parameters_of,
     tagged_response,
 )
+from service.controllers.routing import delete, patch, post, route
 from service.controllers.trails import trail_of
 from service.documents import encoding, preconditions
 from service.documents.encoding import dump

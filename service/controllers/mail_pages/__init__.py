@@ -8,12 +8,13 @@ as mail scanners do, use none up.
 from collections.abc import Mapping
 from pathlib import Path
 
-from litestar import Controller, Response, route
+from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from service.controllers.openapi import REVALIDATED, file_response
 from service.controllers.requests import AnyRequest
+from service.controllers.routing import route
 from service.errors import RouteNotFound
 from service.guards import IGNORES_TOKEN
 from service.openapi.page import File
