@@ -135,8 +135,12 @@ async def test_a_call_whose_request_has_no_time_left_is_not_run(calls: Calls) ->
     began: list[bool] = []
 
     async def ask() -> None:
-        with Clock(Watch(0.05)):
+        clock = Clock(Watch(0.05))
+        clock.begin()
+        try:
             await calls.quick.run(lambda: began.append(True))
+        except asyncio.CancelledError as error:
+            raise clock.cause_of(error) from None
 
     def block() -> None:
         time.sleep(0.2)
@@ -144,7 +148,7 @@ async def test_a_call_whose_request_has_no_time_left_is_not_run(calls: Calls) ->
     blocked = [asyncio.create_task(calls.quick.run(block)) for _ in range(4)]
     await until(lambda: calls.quick.running == 4)
     with pytest.raises(DatabaseUnavailable):
-        await ask()
+        await asyncio.create_task(ask())
     await asyncio.gather(*blocked)
     assert await calls.quick.run(lambda: 1) == 1
     assert began == []
