@@ -1,69 +1,125 @@
 """`scripts/bench`: measures Sheaf beside its limits and writes tables, charts and figures."""
 
-import json
-from dataclasses import asdict
+import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from scripts.measuring import running, session, table, workloads
+from scripts.measuring import endurance, growth, machine, report, session, standard, workloads
+from scripts.measuring.plan import GROWTH, QUICK, Plan
 from scripts.measuring.running import Row
-from scripts.measuring.targets import Target
+from scripts.measuring.serving import ROOT
+from service.errors import StartupFailure
+
+PARTS = ("standard", "growth", "memory")
+SERVICES = ("sheaf", "naive", "static")
 
 
-@click.command
-@click.option("--workloads", "chosen", default=",".join(workloads.WORKLOADS), show_default=True)
-@click.option("--seconds", default=4.0, show_default=True, help="Of each run that counts.")
-@click.option("--lead", "lead_s", default=1.0, show_default=True, help="Seconds of load before each run.")
-@click.option("--rounds", default=3, show_default=True)
-@click.option("--connections", default="1,32", show_default=True)
-@click.option("--documents", default=20_000, show_default=True)
-@click.option("--only", default="", help="Services to measure: sheaf,naive,static; all by default.")
+class Several(click.ParamType[tuple[str, ...]]):
+    """Words of a list, with commas between."""
+
+    name = "list"
+
+    def __init__(self, *known: str) -> None:
+        self._known = known
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Read the list; every word must be known."""
+        words = tuple(value) if isinstance(value, tuple) else tuple(str(value).split(","))
+        for word in words:
+            if word not in self._known if self._known else not word.isdigit():
+                self.fail(f"'{word}' is not one of {', '.join(self._known) or 'the numbers'}", param, ctx)
+        return words
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS))
+@click.option("--quick", is_flag=True, help="Measure so little that it only shows that it works.")
+@click.option("--workloads", type=Several(*workloads.WORKLOADS), help="Of get,list,filter,create,mixed,304.")
+@click.option("--connections", type=Several(), help="How many at a time, for example 1,32.")
+@click.option("--seconds", type=click.FloatRange(0.1, 60), help="Of each run that counts.")
+@click.option(
+    "--rounds", type=click.IntRange(1, 100), help="Runs of each, in turns; the tables have medians."
+)
+@click.option("--documents", type=click.IntRange(100, 10_000_000), help="Products that are there.")
+@click.option("--services", type=Several(*SERVICES), default=SERVICES, help="Of sheaf,naive,static.")
+@click.option("--against", multiple=True, help="A service that runs already; docs/performance.md tells how.")
+@click.option("--mongodb", help="URI of a MongoDB to use in place of a private one.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path(".bench"), show_default=True)
-def main(  # noqa: PLR0917 - click passes them by name
-    chosen: str,
-    seconds: float,
-    lead_s: float,
-    rounds: int,
-    connections: str,
-    documents: int,
-    only: str,
+@click.option("--publish", is_flag=True, help="Put tables and charts into docs/performance.md.")
+def main(
+    *,
+    parts: tuple[str, ...],
+    quick: bool,
+    services: tuple[str, ...],
+    against: tuple[str, ...],
+    mongodb: str | None,
     output: Path,
+    publish: bool,
+    **chosen: Any,
 ) -> None:
-    """Measure."""
-    wanted = chosen.split(",")
-    output.mkdir(parents=True, exist_ok=True)
-    rows: list[Row] = []
-    with session.opened() as opened:
-        names = only.split(",") if only else ["sheaf", "naive", "static"]
-        targets: list[Target] = [getattr(opened, name)() for name in names]
-        for target in targets:
-            target.seed(documents, with_indexes=target.name == session.NAIVE)
-            target.check()
-        for number in range(rounds):
-            for workload in [*wanted, "static"]:
-                for target in targets:
-                    if workload in target.workloads:
-                        for count in map(int, connections.split(",")):
-                            row = running.measure(
-                                target,
-                                workload,
-                                count,
-                                seconds=seconds,
-                                lead_s=lead_s,
-                                mongod_pids=opened.mongod_pids,
-                                number=number,
-                            )
-                            rows.append(row)
-                            click.echo(
-                                f"{workload:7} {target.name:15} {count:4} {row.per_second:8.0f}/s "
-                                f"p50 {row.p50_ms:6.2f} p99 {row.p99_ms:6.2f} ms server {row.server_us:5.0f} "
-                                f"mongod {row.mongod_us:4.0f} generator {row.generator_us:3.0f} µs "
-                                f"pace {row.pace_us:.0f} {row.errors or ''}",
-                                err=True,
-                            )
-    (output / "figures.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
-    click.echo(table.whole(rows))
+    """Measure what requests cost: `standard` (8 minutes), `growth` (12), `memory` (5); standard if not said.
+
+    Everything runs on this machine: a private MongoDB, the service with one worker and the settings of
+    production, its two limits, and the load generator. Exits with 1 if any request was not answered rightly.
+    """
+    errors = 0
+    for part in parts or ("standard",):
+        plan = planned(GROWTH if part == "growth" else Plan(), chosen, quick=quick)
+        try:
+            with session.opened(mongodb) as opened:
+                rows, text, drawings = measured(part, opened, plan, services, against)
+        except StartupFailure as failure:
+            sys.exit(f"scripts/bench: {failure}")
+        report.write(output, part, rows, text, drawings)
+        if publish:
+            report.publish(ROOT, part, text, drawings)
+        click.echo(text)
+        errors += sum(sum(row.errors.values()) for row in rows)
+    if errors:
+        sys.exit(f"scripts/bench: {errors} requests were not answered rightly")
+
+
+def planned(plan: Plan, chosen: dict[str, Any], *, quick: bool) -> Plan:
+    """Give the plan as the options change it."""
+    changes = {name: value for name, value in chosen.items() if value is not None}
+    if "connections" in changes:
+        changes["connections"] = tuple(map(int, changes["connections"]))
+    return replace(QUICK if quick else plan, **changes)
+
+
+def measured(
+    part: str, opened: session.Session, plan: Plan, services: tuple[str, ...], against: tuple[str, ...]
+) -> tuple[list[Row], str, dict[str, str]]:
+    """Measure one part; give the figures, the text and the charts."""
+    where = machine.describe(opened.client)
+    if part == "growth":
+        axes, rows = growth.measure(opened, plan, say, tell)
+        return rows, *report.growth(rows, axes, where, plan)
+    if part == "memory":
+        rows = endurance.measure(opened, plan, tell)
+        return rows, report.memory(rows, where), {}
+    rows = standard.measure(opened, plan, services, against, tell)
+    return rows, *report.standard(rows, where, plan)
+
+
+def say(text: str) -> None:
+    """Tell whoever waits what goes on."""
+    click.echo(text, err=True)
+
+
+def tell(row: Row) -> None:
+    """Tell whoever waits what a run measured."""
+    say(
+        f"{row.workload:7} {row.target:22} {row.connections:3} connections {row.per_second:7,.0f}/s "
+        f"p50 {row.p50_ms:6.2f} p99 {row.p99_ms:7.2f} ms, CPU µs: service {row.server_us:5.0f} "
+        f"mongod {row.mongod_us:4.0f} generator {row.generator_us:3.0f}, pace {row.pace_us:3.0f} "
+        f"{row.errors or ''}"
+    )
 
 
 if __name__ == "__main__":

@@ -37,18 +37,17 @@ class Request:
 class Dialect:
     """How Sheaf spells what is asked of every service, and how its answers are read."""
 
-    base: ClassVar[str] = "/api/products"
-    collection: ClassVar[str] = "products"
     one_starts: ClassVar[str] = '{"data":{'
     many_starts: ClassVar[str] = '{"data":[{'
 
     def __init__(self, token: str | None = None, base: str | None = None) -> None:
+        self.token = token
+        self.base = base or "/api/products"
         self._writing = {"Authorization": f"Bearer {token}"} if token else {}
-        self._base = base or self.base
 
     def get(self, number: int) -> Request:
         """Ask for one product."""
-        return self._read(f"{self._base}/{products.identifier(number)}", self.one_starts, 200)
+        return self._read(f"{self.base}/{products.identifier(number)}", self.one_starts, 200)
 
     def page(self, number: int) -> Request:
         """Ask for a page of the newest products."""
@@ -64,7 +63,7 @@ class Dialect:
         body = json.dumps(products.new(number), separators=(",", ":"))
         headers = {**self._writing, "Content-Type": "application/json"}
         created = HTTPStatus.CREATED
-        return Request("POST", self._base, headers, body, created, self.one_starts, len(body))
+        return Request("POST", self.base, headers, body, created, self.one_starts, len(body))
 
     def one(self, body: Any) -> dict[str, Any]:
         """Read an answer with one product."""
@@ -81,7 +80,7 @@ class Dialect:
         return products.stored(number)
 
     def _many(self, query: str) -> Request:
-        return self._read(f"{self._base}?{query}", self.many_starts, 200 * products.PAGE)
+        return self._read(f"{self.base}?{query}", self.many_starts, 200 * products.PAGE)
 
     def _read(self, path: str, starts: str, at_least: int) -> Request:
         return Request("GET", path, {}, starts=starts, at_least=at_least)

@@ -3,15 +3,19 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Self
 
 from scripts.measuring import processes, serving, workloads
-from scripts.measuring.load import PATIENCE_S, Job, Outcome
+from scripts.measuring.load import Job, Outcome
 from scripts.measuring.pace import Pace
+from scripts.measuring.plan import Plan
 from scripts.measuring.targets import Target
 
-START_S = 30
-"""What starting the generator may take on a busy machine."""
+COUNTED_S = 600.0
+"""What a run of so many requests may take."""
 
 
 @dataclass(frozen=True)
@@ -36,51 +40,91 @@ class Row:
     """CPU time of a fixed loop meanwhile: the higher, the slower the machine was."""
 
 
-def load(job: Job) -> Outcome:
-    """Do a job in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.measuring.load"],
-        input=json.dumps(asdict(job)),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=serving.ROOT,
-        timeout=START_S + job.lead_s + job.seconds + 2 * PATIENCE_S,
-    )
-    if done.returncode:
-        raise RuntimeError(f"The load generator failed:\n{done.stderr}")
-    return Outcome(**json.loads(done.stdout))
+class Generator:
+    """The process that makes the load; a context manager that ends it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "scripts.measuring.load"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=serving.ROOT,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def load(self, job: Job) -> Outcome:
+        """Do a job; its own bounds on time end it."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("The load generator has no pipes.")
+        self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("The load generator ended; what it said is above.")
+        return Outcome(**json.loads(line))
 
 
-def measure(
-    target: Target,
-    workload: str,
-    connections: int,
-    *,
-    seconds: float,
-    lead_s: float,
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure: a target under a workload, over so many connections."""
+
+    target: Target
+    workload: str
+    connections: int
+
+
+def measure_all(
+    cases: Sequence[Case], plan: Plan, mongod_pids: list[int], tell: Callable[[Row], None]
+) -> list[Row]:
+    """Measure all cases in each round, each round in another order, so that no case has the quiet hour."""
+    rows = []
+    with Generator() as generator:
+        for number in range(plan.rounds):
+            first = number * len(cases) // plan.rounds
+            for case in [*cases[first:], *cases[:first]]:
+                row = measure(generator, case, plan, mongod_pids, number)
+                tell(row)
+                rows.append(row)
+    return rows
+
+
+def measure(  # noqa: PLR0917
+    generator: Generator,
+    case: Case,
+    plan: Plan,
     mongod_pids: list[int],
-    number: int = 0,
+    number: int,
     count: int | None = None,
 ) -> Row:
-    """Measure a target under a workload, and remove afterwards what was created."""
+    """Measure one case, for the plan's time or until so many requests; what it created is removed."""
+    target = case.target
     host = f"{target.host}:{target.port}"
     requests = [
         (each.text(host), int(each.status), each.starts, each.at_least)
-        for each in target.requests_of(workload)
+        for each in target.requests_of(case.workload)
     ]
     pids = {"server": target.pids, "mongod": mongod_pids}
-    job = Job(target.host, target.port, connections, seconds, lead_s, requests, pids, count)
+    seconds, lead_s = (plan.seconds, plan.lead_s) if count is None else (COUNTED_S, 0.0)
+    job = Job(target.host, target.port, case.connections, seconds, lead_s, requests, pids, count)
     with Pace() as pace:
-        outcome = load(job)
+        outcome = generator.load(job)
     memory_mib = processes.worker_memory_mib(target.pids)
-    if workload in workloads.WRITING:
+    if case.workload in workloads.WRITING:
         target.forget_created()
     return Row(
         round=number,
-        workload=workload,
+        workload=case.workload,
         target=target.name,
-        connections=connections,
+        connections=case.connections,
         requests=outcome.requests,
         errors=outcome.errors,
         per_second=outcome.requests / outcome.seconds,

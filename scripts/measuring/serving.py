@@ -7,27 +7,41 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[2]
 STOP_S = 20
+COMMAND_S = 60
 NO_LIMIT = "1000000000/15minutes"
 """Requests are counted, and none is refused."""
 
-SHEAF = ["-c", "from service.cli import main; main()", "serve", "--workers", "1"]
+CLI = ["-c", "from service.cli import main; main()"]
+SHEAF = [*CLI, "serve", "--workers", "1"]
 MODULE = ["-m", "scripts.measuring.serve"]
 NAIVE = [*MODULE, "scripts.measuring.naive:create"]
 STATIC = [*MODULE, "scripts.measuring.static:create"]
 
 
 class ServiceFailedError(Exception):
-    """A service did not start."""
+    """A service, or a command of it, did not do what it is for."""
 
 
-def settings(uri: str, database: str) -> dict[str, str]:
-    """Give the settings of a service in production that nobody is refused by."""
-    return {
+@dataclass(frozen=True)
+class Running:
+    """A service that runs."""
+
+    pid: int
+    host: str
+    port: int
+
+
+def environment(uri: str, database: str) -> dict[str, str]:
+    """Give the environment of a service in production that refuses nobody for asking often."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SHEAF_", "MONGODB_"))}
+    return kept | {
+        "PYTHONPATH": str(ROOT),
         "MONGODB_URI": uri,
         "SHEAF_DATABASE": database,
         "SHEAF_ENVIRONMENT": "production",
@@ -42,16 +56,12 @@ def settings(uri: str, database: str) -> dict[str, str]:
 
 
 @contextmanager
-def started(command: list[str], uri: str, database: str, log: Path) -> Iterator[tuple[int, str, int]]:
-    """Run a service of ours and give its process id, host and port; its log is kept in a file.
-
-    Raises ServiceFailedError if it does not come up.
-    """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SHEAF_", "MONGODB_"))}
+def started(command: list[str], variables: dict[str, str], log: Path) -> Iterator[Running]:
+    """Run a service of ours; its log is kept in a file. Raises ServiceFailedError if it does not come up."""
     with log.open("w") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, *command],
-            env={**kept, "PYTHONPATH": str(ROOT), **settings(uri, database)},
+            env=variables,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -61,8 +71,8 @@ def started(command: list[str], uri: str, database: str, log: Path) -> Iterator[
         line = process.stdout.readline() if process.stdout else ""
         url = urlsplit(line.removeprefix("Listening on ").strip())
         if url.hostname is None or url.port is None:
-            raise ServiceFailedError(f"It did not start:\n{log.read_text()}")
-        yield process.pid, url.hostname, url.port
+            raise ServiceFailedError(f"A service did not start:\n{log.read_text()}")
+        yield Running(process.pid, url.hostname, url.port)
     finally:
         stop(process)
 
@@ -75,3 +85,19 @@ def stop(process: "subprocess.Popen[str]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
+
+
+def command(variables: dict[str, str], *words: str, line: str = "") -> None:
+    """Run a command of `sheaf` to its end, with a line on its standard input; raises ServiceFailedError."""
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, *CLI, *words],
+        env=variables,
+        input=f"{line}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=COMMAND_S,
+        cwd=tempfile.gettempdir(),
+    )
+    if done.returncode:
+        raise ServiceFailedError(f"sheaf {' '.join(words)}: {done.stderr}")

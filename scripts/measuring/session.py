@@ -6,15 +6,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from pymongo import MongoClient
+from pymongo import IndexModel, MongoClient
+from pymongo.uri_parser import parse_uri
 
-from scripts.measuring import processes, serving, static, targets, workloads
-from scripts.measuring.requests import Dialect, Request
-from scripts.measuring.targets import Target
+from scripts.measuring import processes, serving, static, workloads
+from scripts.measuring.requests import DIALECTS, Dialect, Request
+from scripts.measuring.targets import Target, post
 from service import mongod
 
 SHEAF, NAIVE, STATIC = "Sheaf", "one Motor call", "static JSON"
+EMAIL = "measuring@example.org"
+PASSWORD = "correct-horse-battery-staple-7"  # noqa: S105 - of a database that lives for minutes
+DATABASE = "sheaf_bench"
+COLLECTION = "products"
 
 
 @dataclass
@@ -27,37 +33,77 @@ class Session:
     logs: Path
     stack: ExitStack
 
-    def start(self, name: str, command: list[str], database: str, known: tuple[str, ...]) -> Target:
-        """Start a service of ours on a database of its own."""
-        log = self.logs / f"{database}.log"
-        pid, host, port = self.stack.enter_context(serving.started(command, self.uri, database, log))
-        documents = self.client[database]["products"]
-        return Target(name, host, port, Dialect(), processes.tree(pid), known, documents)
-
-    def sheaf(self) -> Target:
-        """Start Sheaf, with somebody who is signed in."""
-        target = self.start(SHEAF, serving.SHEAF, "sheaf", workloads.WORKLOADS)
-        target.dialect = Dialect(targets.sign_in(target.host, target.port))
+    def sheaf(self, name: str = SHEAF, database: str = DATABASE) -> Target:
+        """Start Sheaf, with an administrator who is signed in."""
+        variables = self._environment(database)
+        who = {"email": EMAIL, "password": PASSWORD}
+        serving.command(variables, "user", "create", EMAIL, "--admin", "--password-stdin", line=PASSWORD)
+        target = self._start(name, serving.SHEAF, variables)
+        token = target.expect(post("/api/auth/login", who, status=200))["data"]["access_token"]
+        target.dialect = Dialect(token)
         return target
 
-    def naive(self) -> Target:
-        """Start the naive design."""
-        return self.start(NAIVE, serving.NAIVE, "naive", workloads.WORKLOADS)
+    def naive(self, like: Target) -> Target:
+        """Start the naive design, with the indexes that Sheaf has."""
+        target = self._start(NAIVE, serving.NAIVE, self._environment(f"{DATABASE}_naive"))
+        for index in like.collections[0].list_indexes():
+            target.collections[0].create_indexes([copied(index)])
+        return target
 
     def static(self) -> Target:
         """Start Sheaf with the route that answers fixed bytes."""
-        target = self.start(STATIC, serving.STATIC, "static", ("static",))
+        target = self._start(STATIC, serving.STATIC, self._environment(f"{DATABASE}_static"))
+        target.workloads, target.collections = (workloads.STATIC,), []
         request = Request("GET", static.PATH, {}, starts='{"data":{', at_least=len(static.BODY))
-        target.requests["static"] = [request]
-        target.documents = None
+        target.requests[workloads.STATIC] = [request]
         return target
+
+    def outside(self, described: str) -> Target:
+        """Give a service that runs: `NAME=URL,database=NAME` and perhaps `dialect`, `base`, `token`."""
+        name, _, rest = described.partition("=")
+        url, *options = rest.split(",")
+        chosen = dict(option.split("=", 1) for option in options)
+        where = urlsplit(url)
+        if where.hostname is None or where.port is None or "database" not in chosen:
+            raise ValueError(f"{described}: NAME=http://HOST:PORT,database=NAME is wanted")
+        dialect = DIALECTS[chosen.get("dialect", "plain")](chosen.get("token"), chosen.get("base"))
+        collections = [self.client[chosen["database"]][COLLECTION]]
+        pids = processes.listening(where.port)
+        return Target(name, where.hostname, where.port, dialect, pids, collections=collections)
+
+    def _environment(self, database: str) -> dict[str, str]:
+        self.client.drop_database(database)
+        self.stack.callback(self.client.drop_database, database)
+        return serving.environment(self.uri, database)
+
+    def _start(self, name: str, command: list[str], variables: dict[str, str]) -> Target:
+        database = variables["SHEAF_DATABASE"]
+        log = self.logs / f"{database}.log"
+        running = self.stack.enter_context(serving.started(command, variables, log))
+        pids = processes.tree(running.pid)
+        collections = [self.client[database][COLLECTION]]
+        return Target(name, running.host, running.port, Dialect(), pids, collections=collections)
+
+
+def copied(index: Any) -> IndexModel:
+    """Give an index like one that MongoDB describes."""
+    keys = dict(index["key"])
+    options = {name: index[name] for name in ("name", "unique", "sparse") if name in index}
+    if "textIndexVersion" in index:  # which MongoDB describes by its parts
+        keys = dict.fromkeys(index["weights"], "text")
+        options["default_language"] = index["default_language"]
+    return IndexModel(list(keys.items()), **options)
 
 
 @contextmanager
-def opened() -> Iterator[Session]:
-    """Start a private MongoDB in a temporary directory; all that is started in the session ends with it."""
+def opened(uri: str | None = None) -> Iterator[Session]:
+    """Open a session on a MongoDB that runs, or else on a private one; all that it starts ends with it."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sheaf-bench-")))
-        server = stack.enter_context(mongod.start(directory / "mongodb"))
-        client: MongoClient[dict[str, Any]] = stack.enter_context(MongoClient(server.uri))
-        yield Session(client, server.uri, [server.pid], directory, stack)
+        if uri is None:
+            server = stack.enter_context(mongod.start(directory / "mongodb"))
+            uri, pids = server.uri, [server.pid]
+        else:
+            pids = processes.listening(parse_uri(uri)["nodelist"][0][1])
+        client: MongoClient[dict[str, Any]] = stack.enter_context(MongoClient(uri))
+        yield Session(client, uri, pids, directory, stack)

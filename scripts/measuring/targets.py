@@ -1,11 +1,10 @@
-"""What is measured: Sheaf, its two limits, and services that run already."""
+"""What is measured: a service, how it is spoken to, the processes that it consists of, its documents."""
 
 import json
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any
 
-from pymongo import DESCENDING
 from pymongo.collection import Collection
 
 from scripts.measuring import products, workloads
@@ -13,11 +12,7 @@ from scripts.measuring.requests import Dialect, Request
 
 TIMEOUT_S = 30
 BATCH = 10_000
-PLAIN_INDEXES = [[("createdAt", DESCENDING)], [("category", 1), ("createdAt", DESCENDING), ("price", 1)]]
-SHEAF_INDEXES = [
-    [("_created_at", DESCENDING), ("_id", DESCENDING)],
-    [("category", 1), ("_created_at", DESCENDING), ("_id", DESCENDING), ("price", 1)],
-]
+JSON = {"Content-Type": "application/json"}
 
 Documents = Collection[dict[str, Any]]
 
@@ -28,7 +23,7 @@ class WrongAnswerError(Exception):
 
 @dataclass
 class Target:
-    """One service: where it is, how it is spoken to, and which processes it consists of."""
+    """One service, or a part of one, under the name that the tables have for it."""
 
     name: str
     host: str
@@ -36,14 +31,17 @@ class Target:
     dialect: Dialect
     pids: list[int]
     workloads: tuple[str, ...] = workloads.WORKLOADS
-    documents: "Documents | None" = None
+    collections: list[Documents] = field(default_factory=list)
     seeded: int = 0
+    """Products in each of the collections."""
     requests: dict[str, list[Request]] = field(default_factory=dict)
+    """Of each workload, where they are made already."""
 
-    def requests_of(self, workload: str) -> list[Request]:
-        """Give the requests of a workload, made once."""
+    def requests_of(self, workload: str, count: int | None = None) -> list[Request]:
+        """Give the requests of a workload, so many different ones, made once."""
         if workload not in self.requests:
-            self.requests[workload] = workloads.make(workload, self.dialect, self.seeded, self.tag_of)
+            made = workloads.make(workload, self.dialect, self.seeded, self.tag_of, count)
+            self.requests[workload] = made
         return self.requests[workload]
 
     def tag_of(self, request: Request) -> str:
@@ -62,66 +60,58 @@ class Target:
             connection.close()
         return answer.status, headers, json.loads(content) if content else None
 
-    def seed(self, count: int, *, with_indexes: bool) -> None:
-        """Put so many products into its database, in place of all that is there."""
-        if self.documents is None:
-            return
+    def expect(self, request: Request) -> Any:
+        """Send one request and give the body; raises WrongAnswerError for another status than it expects."""
+        status, _, body = self.ask(request)
+        if status != request.status:
+            raise WrongAnswerError(
+                f"{self.name}, {request.method} {request.path}: {status} {str(body)[:300]}"
+            )
+        return body
+
+    def seed(self, count: int) -> None:
+        """Put so many products into each collection, in place of all that is there."""
         self.seeded = count
-        self.documents.delete_many({})
-        for first in range(0, count, BATCH):
-            numbers = range(first, min(first + BATCH, count))
-            self.documents.insert_many([self.dialect.stored(number) for number in numbers], ordered=False)
-        if with_indexes:
-            for keys in SHEAF_INDEXES if type(self.dialect) is Dialect else PLAIN_INDEXES:
-                self.documents.create_index(keys)
+        for documents in self.collections:
+            documents.delete_many({})
+            for first in range(0, count, BATCH):
+                numbers = range(first, min(first + BATCH, count))
+                documents.insert_many([self.dialect.stored(number) for number in numbers], ordered=False)
 
     def forget_created(self) -> None:
         """Remove what was created since the products were put there."""
-        if self.documents is not None:
-            self.documents.delete_many({"_id": {"$gt": products.identifier(self.seeded - 1)}})
+        for documents in self.collections:
+            documents.delete_many({"_id": {"$gt": products.identifier(self.seeded - 1)}})
 
     def check(self) -> None:
-        """Ask one of each kind and read the whole answers; raises WrongAnswerError."""
+        """Ask one of each kind and read the whole answer; raises WrongAnswerError."""
         for workload in self.workloads:
-            if workload == "static":
-                self._check_static()
-            elif workload != "mixed":
+            if workload != "mixed":
                 request = self.requests_of(workload)[0]
-                status, _, body = self.ask(request)
-                if status != request.status or not self._is_right(workload, request, body):
-                    raise WrongAnswerError(f"{self.name}, {workload}: {status} {str(body)[:200]}")
-
-    def _check_static(self) -> None:
-        request = self.requests["static"][0]
-        status, _, body = self.ask(request)
-        if status != request.status or not body:
-            raise WrongAnswerError(f"{self.name}: {status} {str(body)[:200]}")
+                body = self.expect(request)
+                if not self._is_right(workload, request, body):
+                    raise WrongAnswerError(f"{self.name}, {workload}: {str(body)[:300]}")
+        self.forget_created()
 
     def _is_right(self, workload: str, request: Request, body: Any) -> bool:
-        if workload == "get":
-            number = int(str(request.path.rpartition("/")[2])[8:], 16)
-            expected = products.fields(number)
-            return self._has(body, expected)
-        if workload == "create":
-            return self._has(body, json.loads(request.body))
         if workload == "304":
             return body is None
-        numbers = [int(str(each["name"]).split()[-1]) for each in self.dialect.many(body)]
-        return len(numbers) == products.PAGE and numbers == sorted(numbers, reverse=True)
+        if workload == "create":
+            return self._has(body, json.loads(request.body))
+        if workload == "get":
+            number = int(request.path.rpartition("/")[2][8:], 16)
+            return self._has(body, products.fields(number))
+        if workload in {"list", "filter"}:
+            numbers = [int(str(each["name"]).split()[-1]) for each in self.dialect.many(body)]
+            return bool(numbers) and numbers == sorted(numbers, reverse=True)
+        return json.dumps(body, separators=(",", ":")).startswith(request.starts)
 
     def _has(self, body: Any, expected: dict[str, Any]) -> bool:
         found = self.dialect.one(body)
         return {name: found.get(name) for name in expected} == expected
 
 
-def sign_in(host: str, port: int) -> str:
-    """Register somebody with Sheaf, sign in, and give the access token."""
-    who = {"email": "measuring@example.org", "password": "correct-horse-battery-staple-7"}
-    target = Target("sign-in", host, port, Dialect(), [])
-    headers = {"Content-Type": "application/json"}
-    for path in ("register", "login"):
-        request = Request("POST", f"/api/auth/{path}", headers, json.dumps(who))
-        status, _, body = target.ask(request)
-        if status not in {200, 201}:
-            raise WrongAnswerError(f"{path}: {status} {body}")
-    return str(body["data"]["access_token"])
+def post(path: str, body: Any, token: str | None = None, status: int = 201) -> Request:
+    """Give a request that posts something to Sheaf."""
+    headers = JSON | ({"Authorization": f"Bearer {token}"} if token else {})
+    return Request("POST", path, headers, json.dumps(body), status)
