@@ -20,6 +20,7 @@ PARTS: list[set[str]] = [
         "logs",
         "metrics",
         "deadline",
+        "admission",
         "transactions",
         "moments",
         "tracing",

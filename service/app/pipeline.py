@@ -1,7 +1,9 @@
 """What every request passes through, in order, each middleware with its reason."""
 
+from service.admission import Places
 from service.drain import Drain
 from service.metrics import Meter
+from service.middleware.admission import Admission
 from service.middleware.body_limit import BodyLimit
 from service.middleware.caching import Caching
 from service.middleware.client_address import ClientAddress
@@ -35,18 +37,22 @@ def pipeline(
     settings: Settings, drain: Drain, principals: PrincipalMiddleware, counts: SharedCounts, traces: Traces
 ) -> list[Step]:
     """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
+    cors = Cors(origins=settings.cors_origins, credentials=settings.cors_credentials)
+    places = Places(settings.concurrency, waiting=settings.queue_length, patience_s=settings.queue_timeout_s)
     pipeline: list[Step] = [
         *measures(settings),  # of everything, whoever answers it
+        SecurityHeaders(),  # on every answer, whoever gives it
+        Admission(places, cors),  # before anything that costs; nothing after it is done for what it refuses
         Tracing(traces),  # before the access line, which has the ids of the trace too
         RequestId(),  # everything after it is logged and answered with the id
-        SecurityHeaders(),  # on every answer, whoever gives it
-        Cors(origins=settings.cors_origins, credentials=settings.cors_credentials),  # also on refusals
+        cors,  # also on refusals
         Compression(),
         Caching(),  # knows the final status
         Failures(),  # turns what is raised below it into answers
         DrainingMiddleware(drain),
         ClientAddress(trusted_proxies=settings.trusted_proxies),
-        BodyLimit(limit_bytes=settings.body_limit_bytes),  # before anything reads a body
+        # before anything reads a body
+        BodyLimit(limit_bytes=settings.body_limit_bytes, timeout_s=settings.body_timeout_s),
         principals,  # before the limits, which differ by who asks
     ]
     if settings.rate_limit == "on":

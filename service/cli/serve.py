@@ -68,4 +68,5 @@ def listen(chosen: Settings, then: Callable[[str], None] = lambda _: None) -> No
         patience_s=chosen.database_timeout_s + PATIENCE_S,
         on_ready=announce,
         scraping=measured,
+        connections=server.Connections(chosen.connections, chosen.idle_timeout_s, chosen.stall_timeout_s),
     )

@@ -38,12 +38,7 @@ class RequestId(Step):
 
     def enter(self, exchange: Exchange) -> None:
         """Name the request."""
-        given = exchange.header(b"x-request-id")
-        accepted = given is not None and ACCEPTED_ID.fullmatch(given)
-        request_id = (
-            accepted.group().decode("ascii") if accepted else f"{_random.getrandbits(8 * ID_BYTES):020x}"
-        )
-        exchange.state["request_id"] = request_id
+        exchange.state["request_id"] = request_id = id_of(exchange)
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
     def complete(self, exchange: Exchange, head: HTTPResponseStartEvent) -> None:
@@ -57,6 +52,14 @@ class RequestId(Step):
         level = logging.DEBUG if is_probe else logging.INFO
         if access_log.is_enabled_for(level):
             access_log.log(level, "request", **_line(exchange))
+
+
+def id_of(exchange: Exchange) -> str:
+    """Give the id that a request brings, or else a new one."""
+    given = exchange.header(b"x-request-id")
+    if given is not None and (accepted := ACCEPTED_ID.fullmatch(given)):
+        return accepted.group().decode("ascii")
+    return f"{_random.getrandbits(8 * ID_BYTES):020x}"
 
 
 def _line(exchange: Exchange) -> dict[str, Any]:

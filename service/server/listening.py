@@ -13,6 +13,7 @@ import structlog
 from granian._granian import SocketHolder
 
 from service.server.address import Address, bind
+from service.server.connections import end_stalled
 
 BACKLOG = 2048
 """Connections that may wait for a worker to accept them."""
@@ -34,7 +35,7 @@ class Listening:
     worker wakes first; that is the fallback, where the kernel cannot be told.
     """
 
-    def __init__(self, address: Address, slots: int) -> None:
+    def __init__(self, address: Address, slots: int, *, stall_s: float) -> None:
         can_steer = sys.platform == "linux"
         self._steered: tuple[int, ...] = ()
         self._sockets = [bind(address, is_one_of_many=can_steer)]
@@ -42,6 +43,8 @@ class Listening:
             self._sockets += [bind(address, is_one_of_many=True) for _ in range(1, slots)]
         elif can_steer:
             log.warning("workers share one socket", hint="Connections will be spread unevenly over them.")
+        for one in self._sockets:
+            end_stalled(one, stall_s)
 
     def open(self) -> None:
         """Begin to listen; until then connections are refused."""

@@ -13,7 +13,8 @@ from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 import structlog
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
@@ -21,6 +22,7 @@ from service.errors import StartupFailure
 from service.metrics import SIZE_BYTES, Cells, Exposition, Worker
 from service.server.address import Address, find
 from service.server.announcement import announce
+from service.server.connections import USUAL, Connections
 from service.server.crew import Crew, Member
 from service.server.listening import BACKLOG, Listening
 from service.server.renewal import Renewal
@@ -30,8 +32,6 @@ from service.server.worker import Loader
 TICK_S = 0.05
 """How often the main process looks after its workers."""
 
-CONNECTIONS = 8192
-"""Connections that one worker holds at the most; streams keep theirs, so it is far above the usual load."""
 
 FAILED_STARTS = 5
 """How many replacements in a row may fail to start before the service gives up, if no worker is left."""
@@ -60,6 +60,7 @@ def run(
     patience_s: float,
     on_ready: Callable[[str], None],
     scraping: Scraping | None = None,
+    connections: Connections = USUAL,
 ) -> None:
     """Serve the ASGI factory `target` ("module:function") until SIGTERM or SIGINT, then drain.
 
@@ -70,7 +71,13 @@ def run(
     """
     address = find(host, port)
     server = Server(
-        target, address, workers, drain_delay_s, drain_timeout_s, is_measured=scraping is not None
+        target,
+        address,
+        workers,
+        drain_delay_s,
+        drain_timeout_s,
+        connections=connections,
+        is_measured=scraping is not None,
     )
     threading.Thread(
         target=announce,
@@ -108,6 +115,7 @@ class Server(MPServer):
         drain_delay_s: float,
         drain_timeout_s: int,
         *,
+        connections: Connections,
         is_measured: bool = False,
     ) -> None:
         multiprocessing.set_start_method(
@@ -121,13 +129,15 @@ class Server(MPServer):
             workers=workers,
             loop=Loops.auto,
             backlog=BACKLOG,
-            backpressure=CONNECTIONS,
+            backpressure=connections.within_file_limit(),
+            http=HTTPModes.http1,  # telling HTTP/2 from it would wait for a silent client without end
+            http1_settings=HTTP1Settings(header_read_timeout=round(connections.idle_s * 1000)),
             log_level=LogLevels.warning,
             log_dictconfig=THROUGH_OUR_LOGS,
             workers_kill_timeout=drain_timeout_s,
         )
         logging.getLogger("_granian").setLevel(logging.CRITICAL)  # in this process we say it ourselves
-        self.listening = Listening(address, workers + 1)
+        self.listening = Listening(address, workers + 1, stall_s=connections.stall_s)
         self.crew = Crew(workers, drain_timeout_s)
         self.drain_delay_s = drain_delay_s
         self.drain_timeout_s = drain_timeout_s

@@ -82,6 +82,30 @@ class Settings(IdentitySettings, MailSettings):
     body_limit_bytes: int = Field(
         1_048_576, ge=1024, le=16_777_216, description="Largest request body; beyond it 413."
     )
+    body_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="Seconds that a client may take in all to send its body."
+    )
+    idle_timeout_s: float = Field(
+        30.0,
+        ge=0.1,
+        le=3600,
+        description="Seconds that a connection may be idle, or take to send the head of a request.",
+    )
+    stall_timeout_s: float = Field(
+        20.0, ge=0.1, le=3600, description="Seconds that a client may take nothing of its answer."
+    )
+    connections: int = Field(
+        8192, ge=1, le=1_000_000, description="Connections that one worker holds; more wait to be accepted."
+    )
+    concurrency: int = Field(
+        256, ge=1, le=10_000, description="Requests that one worker does at once; more wait in line."
+    )
+    queue_length: int = Field(
+        4096, ge=0, le=100_000, description="Requests that wait in line in one worker; more are 503 at once."
+    )
+    queue_timeout_s: float = Field(
+        0.5, ge=0, le=60, description="Seconds that a request waits in line before it is 503."
+    )
     rate_limit: Literal["on", "off"] = Field("on", description="Whether requests are limited.")
     rate_limit_anonymous: str = Field("100/15minutes", description="Limit per client address.")
     rate_limit_user: str = Field("1000/15minutes", description="Limit per signed-in user.")

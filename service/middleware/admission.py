@@ -1,0 +1,107 @@
+"""Refusing requests that the worker has no place for, at once and at little cost, before anything is done."""
+
+import asyncio
+from collections.abc import Awaitable
+from random import Random
+
+import structlog
+from litestar.types import HTTPReceiveMessage, HTTPResponseStartEvent, Receive
+from litestar.types.asgi_types import WebSocketReceiveMessage
+
+from service import problems
+from service.admission import Places
+from service.errors import Busy
+from service.middleware.cors import Cors
+from service.middleware.exchange import Exchange
+from service.middleware.request_id import id_of
+from service.middleware.step import Step
+
+HEALTH = "/api/health"
+
+PROBES = 16
+"""Probes that may be answered at once; more wait in line like anybody, so that they are no way around it."""
+
+RETRY_AFTER_S = range(1, 4)
+"""What refused clients are told to wait, each another time, so that they do not all come back at once."""
+
+REPORT_S = 1.0
+"""Refusals are logged together, once in so many seconds: a line for each would cost more than refusing."""
+
+PLACE = "place"
+"""The name in a request's state of the places of which it has one."""
+
+_random = Random()  # noqa: S311  # no secret
+
+log = structlog.get_logger("sheaf.admission")
+
+
+class Admission(Step):
+    """Let at most so many requests be done at once, have others wait for a moment, refuse the rest with Busy.
+
+    It answers by itself, without the steps after it: a refusal costs some µs, so that many of them leave the
+    time for those that are admitted. Probes have places of their own. While a client sends its body, its
+    request has no place, so that slow clients hold none.
+    """
+
+    def __init__(self, places: Places, cors: Cors) -> None:
+        self._places = places
+        self._probes = Places(PROBES, waiting=0, patience_s=0)
+        self._cors = cors
+        self._reported = 0
+        self._is_reporting = False
+
+    def enter(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Take a place, or wait for one."""
+        if exchange.path.startswith(HEALTH) and self._probes.take():
+            exchange.state[PLACE] = self._probes
+            return None
+        if self._places.take():
+            exchange.state[PLACE] = self._places
+            return None
+        return self._wait(exchange)
+
+    def receiving(self, exchange: Exchange, receive: Receive) -> Receive:
+        """Give the place back while the client is sending."""
+
+        async def receive_without_place() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+            self.leave(exchange)
+            message = await receive()
+            await self._places.take_again()
+            exchange.state[PLACE] = self._places
+            return message
+
+        return receive_without_place
+
+    def leave(self, exchange: Exchange) -> None:
+        """Give the place back, if the request has one."""
+        places: Places | None = exchange.state.pop(PLACE, None)
+        if places is not None:
+            places.give_back()
+
+    async def _wait(self, exchange: Exchange) -> None:
+        if await self._places.wait():
+            exchange.state[PLACE] = self._places
+        else:
+            await self._refuse(exchange)
+
+    async def _refuse(self, exchange: Exchange) -> None:
+        """Answer as any failure is answered."""
+        if not self._is_reporting:
+            self._is_reporting = True
+            asyncio.get_running_loop().call_later(REPORT_S, self._report)
+        refusal = Busy("The service has more to do than it can at this moment; try again in a few seconds")
+        refusal.headers["Retry-After"] = str(_random.choice(RETRY_AFTER_S))
+        request_id = id_of(exchange)
+        status, headers, body = problems.render(refusal, instance=exchange.path, request_id=request_id)
+        headers += [(b"x-request-id", request_id.encode("ascii")), (b"vary", b"Authorization, Cookie")]
+        head: HTTPResponseStartEvent = {"type": "http.response.start", "status": status, "headers": headers}
+        self._cors.complete(exchange, head)
+        await exchange.send(head)
+        content = b"" if exchange.method == "HEAD" else body
+        await exchange.send({"type": "http.response.body", "body": content, "more_body": False})
+
+    def _report(self) -> None:
+        places = self._places
+        refused, self._reported = places.refused - self._reported, places.refused
+        self._is_reporting = False
+        log.warning("requests refused", refused=refused, in_work=places.taken, in_line=places.in_line)
