@@ -23,6 +23,7 @@ class Mail(Stored, Document):
     attempts: int = 0
     due_at: datetime
     useful_until: datetime  # after which its link leads nowhere
+    traceparent: str | None = None  # the trace of the request that it is sent for, where that is recorded
     failure: str | None = None  # the kind of the last failure, without the server's words
     expires_at: datetime
 

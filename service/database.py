@@ -176,9 +176,15 @@ class Database:
 
 
 def connect(
-    uri: str, name: str, *, pool_size: int, selection_timeout_s: float, operation_timeout_s: float
+    uri: str,
+    name: str,
+    *,
+    pool_size: int,
+    selection_timeout_s: float,
+    operation_timeout_s: float,
+    listeners: Sequence[Any] = (),
 ) -> Database:
-    """Prepare the connection pool; nothing is sent before it is first used.
+    """Prepare the connection pool; nothing is sent before it is first used. `listeners` hear of each command.
 
     Writes are acknowledged by the majority and retried once. Raises StartupFailure when the URI is malformed.
     """
@@ -195,6 +201,7 @@ def connect(
             serverSelectionTimeoutMS=int(selection_timeout_s * 1000),
             connectTimeoutMS=int(selection_timeout_s * 1000),
             timeoutMS=int(operation_timeout_s * 1000),
+            event_listeners=list(listeners),
         )
     except (ConfigurationError, InvalidURI, ValueError) as error:
         raise StartupFailure(f"MONGODB_URI is wrong: {error}.") from None

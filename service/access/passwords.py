@@ -13,6 +13,7 @@ from argon2.exceptions import VerifyMismatchError
 
 from service.access import strength
 from service.errors import Busy, DocumentInvalid, Violation
+from service.tracing import span
 
 MINIMUM_CHARACTERS = 8
 MAXIMUM_CHARACTERS = 128
@@ -138,7 +139,8 @@ class Passwords:
             raise
         # A caller that goes away gives its place back only when its thread is really free again.
         future.add_done_callback(self._free_place)
-        return await asyncio.wrap_future(future)
+        with span("argon2"):
+            return await asyncio.wrap_future(future)
 
     def _free_place(self, _: Future[Result]) -> None:
         self._places.release()

@@ -11,6 +11,7 @@ from models.base import utc_now
 from models.mail import Mail
 from service.access.sealing import Sealer
 from service.mail.messages import Message
+from service.tracing import written
 from service.transactions import session
 
 PURPOSE = "mail"
@@ -35,6 +36,7 @@ class Claimed:
     is_decoy: bool
     message: Message | None
     is_useful: bool
+    traceparent: str | None = None
 
 
 class Outbox:
@@ -54,6 +56,7 @@ class Outbox:
             due_at=now,
             useful_until=now + timedelta(seconds=useful_for_s),
             expires_at=now + KEPT,
+            traceparent=written(),
         )
         await mail.insert(session=session())
 
@@ -71,7 +74,8 @@ class Outbox:
         content = self._sealer.unseal(PURPOSE, found["sealed"])
         message = None if content is None else Message(*orjson.loads(content))
         is_useful = found["useful_until"] > now and found["attempts"] <= MAXIMUM_ATTEMPTS
-        return Claimed(found["_id"], found["attempts"], found["is_decoy"], message, is_useful)
+        trace = found.get("traceparent")
+        return Claimed(found["_id"], found["attempts"], found["is_decoy"], message, is_useful, trace)
 
     async def sent(self, mail: Claimed) -> None:
         """Forget a mail that was sent, or was never meant to be."""

@@ -9,6 +9,7 @@ from pymongo.errors import PyMongoError
 
 from service.mail.outbox import MAXIMUM_ATTEMPTS, Claimed, Outbox
 from service.mail.transports import NotNow, Transport, Undeliverable
+from service.tracing import continued, failed
 
 INTERVAL_S = 1.0
 """How often a worker looks for mails that others have put in, or that are due again."""
@@ -74,7 +75,9 @@ class Sender:
     async def _send_all(self) -> bool:
         """Send what is due; tells whether the transport may be asked again at once."""
         while (mail := await self._outbox.claim()) is not None:
-            if not await self._send(mail):
+            with continued("send mail", "consumer", {"sheaf.attempt": mail.attempts}, mail.traceparent):
+                is_open = await self._send(mail)
+            if not is_open:
                 return False
         return True
 
@@ -90,6 +93,7 @@ class Sender:
         except Undeliverable as error:
             await self._give_up(mail, str(error))
         except NotNow as error:
+            failed("NotNow")
             if mail.attempts >= MAXIMUM_ATTEMPTS:
                 await self._give_up(mail, str(error))
             else:
@@ -101,5 +105,6 @@ class Sender:
         return True
 
     async def _give_up(self, mail: Claimed, reason: str) -> None:
+        failed("Undeliverable")
         log.error("mail.failed", mail=mail.id, attempts=mail.attempts, reason=reason)
         await self._outbox.give_up(mail, reason)

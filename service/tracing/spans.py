@@ -103,6 +103,13 @@ def continued(
     return _NOTHING if begun is None else entered(begun)
 
 
+def failed(kind: str) -> None:
+    """Note that the present part has failed, and how, in a word that holds no data."""
+    here = _present.get()
+    if here is not None:
+        here.fail(kind)
+
+
 def entered(begun: Span) -> AbstractContextManager[Span]:
     """Make a span that has begun the present one within `with`, and end it there; what is raised fails it."""
     return _Entered(begun)
