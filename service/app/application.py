@@ -65,7 +65,8 @@ def create_app(settings: Settings) -> Litestar:
 
     Raises StartupFailure when the settings lack the database or the secret, or name a key that is none.
     """
-    database = databases.connect(**settings.connection)
+    traces = Traces.of_environment()
+    database = databases.connect(**settings.connection, listeners=traces.listeners())
     drain = Drain.of_process()
     tokens = parts.tokens(settings)
     revocations = Revocations(settings.access_token_ttl_s)
@@ -73,7 +74,6 @@ def create_app(settings: Settings) -> Litestar:
     sealer = Sealer(parts.secrets(settings))
     browsers = parts.browsers(settings, sealer)
     registry = Registry(database, DOCUMENTS, document_limit_bytes=settings.body_limit_bytes)
-    traces = Traces.of_environment()
     counts = SharedCounts(database.motor["_rate_limits"])
     application = Litestar(
         route_handlers=[
@@ -131,6 +131,7 @@ def create_app(settings: Settings) -> Litestar:
                 "second_factors": SecondFactors(sealer, settings.second_factor_issuer),
                 **parts.sessions(settings, database, tokens, revocations, browsers),
                 "tokens": tokens,
+                "traces": traces,
             }
         ),
     )
