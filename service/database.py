@@ -31,6 +31,13 @@ PING_TIMEOUT_S = 2.0
 
 CLOSE_TIMEOUT_S = 1.0
 
+HEARTBEAT_S = 0.5
+"""How often each server tells how it is. One silent for the time of connecting beyond it counts as gone:
+what waits for its answer is broken off, and tried on its successor."""
+
+PATIENT_PARTS = 2
+"""As what part of the time for finding a server connecting to one may take, so that another can be tried."""
+
 MAXIMUM_PAUSE_S = 0.1
 """How long a transaction waits, at the most, before it is tried again; the first waits are shorter."""
 
@@ -147,8 +154,13 @@ class Database:
         """Begin to give a session back, which aborts its transaction unless that was committed."""
         ending: asyncio.Future[None] = asyncio.ensure_future(session.end_session())
         self._endings.add(ending)
-        ending.add_done_callback(self._endings.discard)
+        ending.add_done_callback(self._ended)
         return ending
+
+    def _ended(self, ending: "asyncio.Future[None]") -> None:
+        self._endings.discard(ending)
+        if not ending.cancelled():
+            ending.exception()  # MongoDB aborts by itself what it was not told to
 
     @staticmethod
     async def _commit(session: Any) -> None:
@@ -186,7 +198,9 @@ def connect(
 ) -> Database:
     """Prepare the connection pool; nothing is sent before it is first used. `listeners` hear of each command.
 
-    Writes are acknowledged by the majority and retried once. Raises StartupFailure when the URI is malformed.
+    Writes are acknowledged by the majority, and reads give what the majority has: what was read is never
+    undone, so that no version of a document stands for two. Both are tried again until the timeout when a
+    server fails. Raises StartupFailure when the URI is malformed.
     """
     try:
         client = Client(
@@ -195,11 +209,13 @@ def connect(
             tz_aware=True,
             uuidRepresentation="standard",
             w="majority",
+            readConcernLevel="majority",
             retryWrites=True,
+            heartbeatFrequencyMS=int(HEARTBEAT_S * 1000),
             maxPoolSize=pool_size,
             waitQueueTimeoutMS=int(selection_timeout_s * 1000),
             serverSelectionTimeoutMS=int(selection_timeout_s * 1000),
-            connectTimeoutMS=int(selection_timeout_s * 1000),
+            connectTimeoutMS=int(selection_timeout_s * 1000 / PATIENT_PARTS),
             timeoutMS=int(operation_timeout_s * 1000),
             event_listeners=list(listeners),
         )

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,6 +23,10 @@ ELECTION_TIMEOUT_S = 2.0
 """How long the others hear nothing of a primary before they elect another; MongoDB's own default is 10 s."""
 
 HEARTBEAT_MS = 500
+FOLLOWING = ("oplogNetworkTimeoutBufferSeconds=1", "oplogRetriedFindMaxSeconds=1")
+"""How long a secondary waits for a member that it copies from and that is silent, beyond half the time of an
+election: until it copies from another one, the new primary has no majority. MongoDB's own are 5 and 2 s."""
+
 POLL_INTERVAL_S = 0.05
 ANSWER_MS = 1000
 
@@ -131,7 +136,7 @@ def start_set(
 
     Raises StartupFailure as `start` does; only MongoDB's own `mongod` can be one of several.
     """
-    server = find()
+    server = replace(find(), parameters=FOLLOWING)
     if server.kind != "mongod":
         raise StartupFailure("A replica set of several members needs MongoDB's own `mongod` on PATH.")
     started = ReplicaSet(directory, server)

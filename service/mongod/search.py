@@ -30,6 +30,8 @@ class Server:
 
     kind: Kind
     path: Path
+    parameters: tuple[str, ...] = ()
+    """Further parameters of MongoDB's own server, as `name=value`."""
 
     @property
     def replica_set(self) -> str:
@@ -61,6 +63,7 @@ class Server:
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             # A primary waits 15 s for its successor when told to stop, and a single node has none.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
+            *(word for each in self.parameters for word in ("--setParameter", each)),
         ]
 
 

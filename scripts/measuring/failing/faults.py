@@ -13,7 +13,8 @@ from pymongo.errors import AutoReconnect
 from service.mongod import PrivateServer, ReplicaSet
 
 KILLED_FOR_S = 3.0
-FROZEN_BEYOND_ELECTION_S = 3.0
+FROZEN_BEYOND_ELECTION_S = 6.0
+"""Longer than errors may come, so that the service recovers before the frozen server does."""
 STEPPED_DOWN_FOR_S = 10
 
 Mend = Callable[[], Any]
@@ -33,7 +34,7 @@ def faults(election_timeout_s: float) -> tuple[Fault, ...]:
     """Give the faults of a set whose members elect another primary after so long a silence."""
     return (
         Fault("kill -9", _kill, KILLED_FOR_S, election_timeout_s + 3),
-        Fault("freeze", _freeze, election_timeout_s + FROZEN_BEYOND_ELECTION_S, election_timeout_s + 4),
+        Fault("freeze", _freeze, election_timeout_s + FROZEN_BEYOND_ELECTION_S, election_timeout_s + 5),
         Fault("step down", _step_down, 0, 1),
     )
 

@@ -41,7 +41,7 @@ class Result:
         said = [*self.verdict.sentences, *measured.faults]
         if measured.errors_outside:
             closes = f"{measured.round.allowed_s:g} s after the fault"
-            said.append(f"{measured.errors_outside} errors came before the fault or later than {closes}")
+            said.append(f"errors before the fault, or later than {closes}: {', '.join(measured.late)}")
         if measured.first_write_s is None or measured.first_read_s is None:
             said.append("the service did not recover")
         if not self.are_workers_same:

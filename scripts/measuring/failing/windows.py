@@ -38,6 +38,8 @@ class Measured:
     longest_s: float
     p99_before_s: float | None
     p99_after_s: float | None
+    late: tuple[str, ...]
+    """The errors outside, a phrase each."""
     faults: tuple[str, ...]
     """What no client should meet at any time: an undocumented status, 503 without `Retry-After`, silence."""
 
@@ -60,6 +62,7 @@ def measure(round_: Round, requests: Sequence[Request]) -> Measured:
         longest_s=max((each.latency_s for each in own), default=0.0),
         p99_before_s=p99([each.latency_s for each in own if each.ended_s < round_.fault_s]),
         p99_after_s=p99([each.latency_s for each in own if each.began_s > round_.closes_s]),
+        late=tuple(_phrase(each, round_) for each in errors if each not in inside),
         faults=tuple(sorted({_fault(each) for each in own} - {""})),
     )
 
@@ -74,6 +77,11 @@ def p99(latencies_s: Sequence[float]) -> float | None:
         return None
     ranked = sorted(latencies_s)
     return ranked[max(0, -(-len(ranked) * 99 // 100) - 1)]
+
+
+def _phrase(error: Request, round_: Round) -> str:
+    began_s, ended_s = error.began_s - round_.fault_s, error.ended_s - round_.fault_s
+    return f"{error.kind} {error.status or 'without an answer'} from {began_s:.2f} to {ended_s:.2f} s"
 
 
 def _fault(request: Request) -> str:
