@@ -143,6 +143,7 @@ class Limiter:
     early. What is spent may count as several requests, which are admitted together or not at all; refused,
     they may leave this worker with what was leased for them. What is exhausted is remembered, so that a flood
     costs no database calls. While the store fails, each worker counts alone against the same limit.
+    `admitted`, `refused` and both kinds of leases are counted since the start.
     """
 
     def __init__(self, rate: RateLimitItem, counts: SharedCounts, *, workers: int = 1) -> None:
@@ -155,6 +156,8 @@ class Limiter:
         self._leases: dict[str, asyncio.Task[None]] = {}
         self._waiting: Counter[str] = Counter()
         self._alone_until_s = -math.inf
+        self.admitted = self.refused = 0
+        self.leases_of_store = self.leases_alone = 0
 
     def spend_leased(self, key: str, amount: int = 1) -> Verdict | None:
         """Count `amount` requests if what this worker knows is enough to decide; else give None."""
@@ -164,11 +167,13 @@ class Limiter:
         reset_in_s = window.reset_at_s - time.monotonic()
         if window.left >= amount:
             window.left -= amount
+            self.admitted += 1
             self._windows.move_to_end(key)
             return Verdict(is_admitted=True, remaining=window.left + window.unleased, reset_in_s=reset_in_s)
         remaining = window.left + window.unleased
         if remaining >= amount:
             return None
+        self.refused += 1
         return Verdict(is_admitted=False, remaining=remaining, reset_in_s=reset_in_s)
 
     async def spend(self, key: str, amount: int = 1) -> Verdict:
@@ -222,6 +227,7 @@ class Limiter:
                 log.warning("rate limits are counted by each worker alone", reason=repr(error)[:300])
             self._alone_until_s = time.monotonic() + STORE_PAUSE_S
             return None
+        self.leases_of_store += 1
         if self._alone_until_s != -math.inf:
             log.info("rate limits are shared by the workers again")
             self._alone_until_s = -math.inf
@@ -231,6 +237,7 @@ class Limiter:
 
     def _own_window(self, key: str) -> _Window:
         """Count alone: with what nobody had leased when the store last answered, or with the whole limit."""
+        self.leases_alone += 1
         known = self._live(key)
         if known is not None:
             return _Window(known.unleased, 0, known.reset_at_s)

@@ -1,6 +1,7 @@
 """Every collection that can be reached, and how definition changes come into force on every worker."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -73,6 +74,8 @@ class Collection:
 class Registry:
     """The collections by name; each change replaces the whole table at once, so readers need no lock.
 
+    `is_following` tells whether changes are heard of, `heard_at_s` of the last one, in seconds since 1970.
+
     Raises StartupFailure for a class that does not describe a collection, or whose rules fail their tests.
     """
 
@@ -85,6 +88,8 @@ class Registry:
         self._descriptions = {model: _description_of(model) for model in models if _is_public(model)}
         self._collections: Mapping[str, Collection] = {}
         self._is_loaded = asyncio.Event()
+        self.is_following = False
+        self.heard_at_s = 0.0
 
     def get(self, name: str) -> Collection:
         """Find a collection; raises CollectionNotFound, or DatabaseUnavailable before the first load."""
@@ -150,12 +155,15 @@ class Registry:
                 retry_s = FIRST_RETRY_S
                 # From before the load on, so that nothing between load and follow is missed.
                 async with _stored_definitions().watch(start_at_operation_time=started_at) as changes:
+                    self.is_following, self.heard_at_s = True, time.time()
                     async for change in changes:
+                        self.heard_at_s = time.time()
                         await self._refresh(change["documentKey"]["_id"])
             except (PyMongoError, DatabaseUnavailable, KeyError) as error:
                 log.warning("registry.reconnecting", reason=type(error).__name__, retry_s=retry_s)
             except Exception:
                 log.exception("registry.failed", retry_s=retry_s)
+            self.is_following = False
             await asyncio.sleep(retry_s)
             retry_s = min(retry_s * 2, LAST_RETRY_S)
 

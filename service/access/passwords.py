@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
@@ -80,7 +80,8 @@ class Passwords:
     """Hashes and verifies without blocking the event loop, at most `threads` at a time, each at its cost.
 
     When `waiting` more are in line, every method raises Busy at once: a flood of logins cannot take the
-    memory, nor make those in line wait for long. `demands` says which passwords may be chosen.
+    memory, nor make those in line wait for long. `occupied` is how many run or wait, `refused` how many were
+    not taken since the start. `demands` says which passwords may be chosen.
     """
 
     def __init__(
@@ -94,7 +95,10 @@ class Passwords:
         self.demands = demands
         self._hasher = _hasher(cost)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
-        self._places = BoundedSemaphore(threads + waiting)
+        self.threads = threads
+        self.occupied = self.refused = 0
+        self._places = threads + waiting
+        self._lock = Lock()
         _decoy(self._hasher)  # before the first caller could tell by the time that it takes
         strength.score("")  # reads the dictionaries
 
@@ -130,17 +134,27 @@ class Passwords:
             return False
 
     async def _run(self, work: Callable[[], Result]) -> Result:
-        if not self._places.acquire(blocking=False):
+        if not self._take_place():
             raise Busy("Too many people are signing in at this moment; try again in a few seconds")
         try:
             future = self._pool.submit(work)
         except RuntimeError:
-            self._places.release()
+            self._free_place()
             raise
         # A caller that goes away gives its place back only when its thread is really free again.
         future.add_done_callback(self._free_place)
         with span("argon2"):
             return await asyncio.wrap_future(future)
 
-    def _free_place(self, _: Future[Result]) -> None:
-        self._places.release()
+    def _take_place(self) -> bool:
+        with self._lock:
+            is_free = self.occupied < self._places
+            if is_free:
+                self.occupied += 1
+            else:
+                self.refused += 1
+        return is_free
+
+    def _free_place(self, _: Future[Result] | None = None) -> None:
+        with self._lock:
+            self.occupied -= 1

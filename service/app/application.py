@@ -9,6 +9,7 @@ from service import logs, problems
 from service.access.sealing import Sealer
 from service.app import parts
 from service.app.lifespan import lifespan
+from service.app.measuring import limiters, listeners
 from service.app.pipeline import GRACE_S, pipeline
 from service.controllers.audit import AuditController
 from service.controllers.auth import AuthController
@@ -43,6 +44,7 @@ from service.identity.api_keys import ApiKeys
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
 from service.identity.second_factor import SecondFactors
+from service.metrics.pools import Pools
 from service.middleware.pipeline import Pipeline
 from service.middleware.principal import PrincipalMiddleware
 from service.openapi import Contracts
@@ -66,7 +68,9 @@ def create_app(settings: Settings) -> Litestar:
     Raises StartupFailure when the settings lack the database or the secret, or name a key that is none.
     """
     traces = Traces.of_environment()
-    database = databases.connect(**settings.connection, listeners=traces.listeners())
+    pools = Pools()
+    heard = [*traces.listeners(), *listeners(settings, pools)]
+    database = databases.connect(**settings.connection, listeners=heard)
     drain = Drain.of_process()
     tokens = parts.tokens(settings)
     revocations = Revocations(settings.access_token_ttl_s)
@@ -122,6 +126,7 @@ def create_app(settings: Settings) -> Litestar:
                 "return_urls": parts.return_urls(settings),
                 "key_bearers": key_bearers,
                 "lockouts": parts.lockouts(settings),
+                "pools": pools,
                 "post": parts.post(settings, counts),
                 "needs_verified_email": settings.email_verification == "required",
                 "registration_open": settings.registration == "open",
@@ -137,5 +142,6 @@ def create_app(settings: Settings) -> Litestar:
     )
     principals = PrincipalMiddleware(tokens, key_bearers, revocations, browsers)
     steps = pipeline(settings, drain, principals, counts, traces)
+    application.state.limiters = limiters(steps)
     application.asgi_handler = Pipeline(application.asgi_handler, steps)
     return application

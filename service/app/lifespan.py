@@ -7,6 +7,7 @@ import structlog
 from litestar import Litestar
 
 from service.app import parts
+from service.app.measuring import measured
 from service.database import Database
 from service.identity.by_mail import by_mail
 from service.identity.revocations import Revocations
@@ -39,6 +40,7 @@ def lifespan(
                     application.state.second_factors.resealing(),
                     application.state.post.sending(),
                     application.state.providers.open(),
+                    measured(settings, application.state),
                 ):
                     if is_loaded:  # until then tokens are 503
                         await revocations.wait_until_loaded(settings.database_timeout_s)

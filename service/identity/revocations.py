@@ -50,7 +50,8 @@ class Revocations:
 
     A revocation is stored within the transaction of what causes it. This worker heeds it from `catch_up` on,
     every other one within BOUND_S, by a change stream: no request asks the database. A worker that has
-    heard nothing for STALE_AFTER_S is not `is_current` any more, and then believes no token.
+    heard nothing for STALE_AFTER_S is not `is_current` any more, and then believes no token. `heard_at_s` is
+    when it last did, in seconds since 1970.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Revocations:
         self._known: dict[str, tuple[int, float]] = {}  # epoch and expiry; that which expires first is first
         self._pending: set[str] = set()
         self._current_until_s = -math.inf
+        self.heard_at_s = 0.0
         self._is_loaded = asyncio.Event()
 
     @property
@@ -138,6 +140,7 @@ class Revocations:
         """Count as current for a while from now on, unless there is more to know than may be held."""
         is_held = len(self._known) <= self._limit
         self._current_until_s = time.monotonic() + self._stale_after_s if is_held else -math.inf
+        self.heard_at_s = time.time()
         self._is_loaded.set()
 
     async def wait_until_loaded(self, timeout_s: float) -> bool:

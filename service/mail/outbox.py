@@ -23,6 +23,8 @@ LEASE = timedelta(seconds=60)
 KEPT = timedelta(days=30)
 """How long a mail that could not be sent is kept, for the operator to see."""
 
+DEPTH_LIMIT = 100_000
+
 MAXIMUM_ATTEMPTS = 10
 FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_GROWTH = 10.0, 3600.0, 3
 
@@ -89,6 +91,12 @@ class Outbox:
     async def give_up(self, mail: Claimed, reason: str) -> None:
         """Keep a mail as one that could not be sent."""
         await self._note(mail, {"state": "failed", "failure": reason})
+
+    async def depths(self) -> dict[str, int]:
+        """Count the mails in each state, up to DEPTH_LIMIT."""
+        stored = Mail.get_motor_collection()
+        states = ("waiting", "failed")
+        return {each: await stored.count_documents({"state": each}, limit=DEPTH_LIMIT) for each in states}
 
     async def _note(self, mail: Claimed, change: dict[str, object]) -> None:
         claimed = {"_id": mail.id, "attempts": mail.attempts}

@@ -97,6 +97,10 @@ class Post:
             message = self._templates.fill(template, to, **values)
             await self._outbox.put(message, useful_for_s, is_decoy=is_decoy)
 
+    async def depths(self) -> dict[str, int]:
+        """Count the mails that wait and those that could not be sent, of all workers, by their state."""
+        return await self._outbox.depths()
+
     def wake(self) -> None:
         """Have what was put in sent at once, not within a second; after the transaction."""
         if self._sender is not None:

@@ -47,11 +47,13 @@ class Worker:
 class Exposition(Collector):
     """All metrics of a service: the sums of what its workers have counted, and the state of each.
 
-    `cells` are those of each worker by its place, `workers` how they are now, in the same order.
+    `cells` are those of each worker by its place, `workers` how they are now, in the same order; a place may
+    be free. `wanted` is how many are to run.
     """
 
     cells: Sequence[Cells]
     workers: Callable[[], Sequence[Worker]]
+    wanted: int
     replacements: Callable[[], int]
     _processes: dict[str, ProcessCollector] = field(init=False)
 
@@ -72,7 +74,7 @@ class Exposition(Collector):
         for slot, (cells, worker) in enumerate(zip(self.cells, workers, strict=True)):
             _read(numbers, str(slot), cells, worker)
         self._add_own(numbers, workers)
-        for name, series in self._of_processes():
+        for name, series in self._of_processes(workers):
             numbers[name].update(series)
         for name, family in FAMILIES.items():
             metric = _metric(family)
@@ -84,7 +86,7 @@ class Exposition(Collector):
     def _add_own(self, numbers: Numbers, workers: Sequence[Worker]) -> None:
         """Add what only the main process knows."""
         up = sum(worker.is_up for worker in workers)
-        numbers[families.WORKERS.name] = {("wanted",): [float(len(workers))], ("up",): [float(up)]}
+        numbers[families.WORKERS.name] = {("wanted",): [float(self.wanted)], ("up",): [float(up)]}
         numbers[families.REPLACEMENTS.name][()] = [float(self.replacements())]
         numbers[families.BUILD.name][metadata.version(DISTRIBUTION), platform.python_version()] = [1.0]
         for slot, (cells, worker) in enumerate(zip(self.cells, workers, strict=True)):
@@ -92,9 +94,10 @@ class Exposition(Collector):
                 numbers[families.IN_FLIGHT.name][str(slot),] = [float(worker.in_flight)]
                 numbers[families.SAMPLED_AT.name][str(slot),] = [cells.sampled_at_s]
 
-    def _of_processes(self) -> Iterator[tuple[str, dict[Labels, list[float]]]]:
+    def _of_processes(self, workers: Sequence[Worker]) -> Iterator[tuple[str, dict[Labels, list[float]]]]:
+        gone = {str(slot) for slot, worker in enumerate(workers) if not worker.is_up}
         for worker, process in self._processes.items():
-            for metric in process.collect():
+            for metric in () if worker in gone else process.collect():
                 for sample in metric.samples:
                     yield sample.name, {(worker,): [sample.value]}
 

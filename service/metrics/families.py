@@ -110,6 +110,24 @@ CHECK_OUTS_FAILED = counter(
     meaning="Operations that got no connection, and why; `timeout`: the pool is too small.",
 )
 
+CALLS = gauge(
+    "sheaf_database_calls",
+    WORKER,
+    "lane",
+    "state",
+    meaning="Calls of the driver in the threads of each lane: `running`, and `waiting` for a thread.",
+)
+THREADS = gauge("sheaf_database_threads", WORKER, "lane", meaning="Threads of each lane.")
+CALL_DURATION = histogram(
+    "sheaf_database_call_duration_seconds",
+    "lane",
+    bounds=DURATIONS_S,
+    meaning="How long a thread took for a call, in which many requests may share.",
+)
+CALL_SIZE = histogram(
+    "sheaf_database_call_requests", "lane", bounds=SIZES, meaning="How many requests shared a call."
+)
+
 # --- limits
 DECISIONS = counter(
     "sheaf_rate_limit_decisions_total",

@@ -12,7 +12,7 @@ import structlog
 
 from service.metrics.cells import Cells, Key
 from service.metrics.exchanges import Exchanges
-from service.metrics.families import DURATIONS_S, FAMILIES, LAG, TASKS, Family
+from service.metrics.families import FAMILIES, LAG, TASKS, Family
 
 INTERVAL_S = 1.0
 LAGS_PER_INTERVAL = 4
@@ -59,12 +59,12 @@ class Meter:
                 log.exception("a metric cannot be read")
         self.cells.sampled_at_s = time.time()
 
-    def observe_lag(self, lag_s: float) -> None:
-        """Count how late a timer ran."""
-        place = self.cells.place((LAG.name,), len(DURATIONS_S) + 2)
+    def observe(self, family: Family, labels: tuple[str, ...], value: float) -> None:
+        """Count a value of a histogram."""
+        place = self.cells.place((family.name, *labels), len(family.bounds) + 2)
         if place is not None:
-            self.cells.values[place + bisect_left(DURATIONS_S, lag_s)] += 1.0
-            self.cells.values[place + len(DURATIONS_S) + 1] += lag_s
+            self.cells.values[place + bisect_left(family.bounds, value)] += 1.0
+            self.cells.values[place + len(family.bounds) + 1] += value
 
     @asynccontextmanager
     async def sampling(self, sources: Iterable[Source]) -> AsyncIterator[None]:
@@ -85,7 +85,7 @@ class Meter:
             for _ in range(LAGS_PER_INTERVAL):
                 asked_at_s = time.monotonic()
                 await asyncio.sleep(pause_s)
-                self.observe_lag(max(0.0, time.monotonic() - asked_at_s - pause_s))
+                self.observe(LAG, (), max(0.0, time.monotonic() - asked_at_s - pause_s))
 
     def _write(self, family: Family, labels: tuple[str, ...], value: float) -> None:
         place = self.cells.place((family.name, *labels), 1)

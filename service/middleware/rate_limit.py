@@ -42,6 +42,12 @@ class RateLimit(Step):
         self._auth = _Tier("auth", auth, counts, workers)
         self._refresh = _Tier("refresh", refresh, counts, workers)
 
+    @property
+    def limiters(self) -> list[tuple[str, Limiter]]:
+        """The limits by their names."""
+        tiers = (self._anonymous, self._user, self._auth, self._refresh)
+        return [(tier.name, tier.limiter) for tier in tiers]
+
     def enter(self, exchange: Exchange) -> Awaitable[None] | None:
         """Count the request, or refuse it."""
         path = exchange.normal_path
@@ -111,21 +117,19 @@ class _Tier:
     def __init__(self, name: str, rate: str, counts: SharedCounts, workers: int) -> None:
         parsed = parse(rate)
         parsed.namespace = name
-        self._name = name
-        self._limiter = Limiter(parsed, counts, workers=workers)
-        self.policy = f'"{name}";q={self._limiter.limit};w={self._limiter.window_s}'
-        self.sentence = (
-            f"{self._limiter.limit} requests per {_span(self._limiter.window_s).removeprefix('1 ')}"
-        )
+        self.name = name
+        self.limiter = Limiter(parsed, counts, workers=workers)
+        self.policy = f'"{name}";q={self.limiter.limit};w={self.limiter.window_s}'
+        self.sentence = f"{self.limiter.limit} requests per {_span(self.limiter.window_s).removeprefix('1 ')}"
 
     async def spend(self, key: str, amount: int = 1) -> Verdict:
-        return await self._limiter.spend(key, amount)
+        return await self.limiter.spend(key, amount)
 
     def spend_leased(self, key: str) -> Verdict | None:
-        return self._limiter.spend_leased(key)
+        return self.limiter.spend_leased(key)
 
     def shown(self, verdict: Verdict) -> str:
-        return f'"{self._name}";r={verdict.remaining};t={math.ceil(verdict.reset_in_s)}'
+        return f'"{self.name}";r={verdict.remaining};t={math.ceil(verdict.reset_in_s)}'
 
 
 def _refusal(tier: _Tier, verdict: Verdict, limits: str, policies: str) -> RateLimited:

@@ -167,7 +167,8 @@ class Server(MPServer):
         """Answer scrapes of what the workers measure, until the context ends."""
         if scraping is None:
             return nullcontext()
-        exposition = Exposition([*map(Cells, self.measures)], self._seen, lambda: self.replacements)
+        cells = [*map(Cells, self.measures)]
+        exposition = Exposition(cells, self._seen, self.workers, lambda: self.replacements)
         return scraped(scraping, exposition)
 
     def _seen(self) -> list[Worker]:
