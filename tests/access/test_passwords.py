@@ -82,7 +82,7 @@ async def test_a_caller_that_goes_away_gives_its_place_back(passwords: Passwords
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        while passwords._places._value < 4:  # noqa: ASYNC110 - threads tell nobody
+        while passwords.occupied:  # noqa: ASYNC110 - threads tell nobody
             await asyncio.sleep(0.01)
     assert len(await asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(4)))) == 4
 
