@@ -10,6 +10,7 @@ from service import calls, deadline
 from service.calls import Work
 from service.database import calls_of
 from service.errors import Busy
+from service.tracing import Attributes, span
 
 MAXIMUM_WAITING = 10_000
 """Reads that may wait for their documents; beyond it they are refused at once."""
@@ -42,6 +43,13 @@ class JoinedReads:
         self._waiting: deque[Reader] = deque()
         self._count = 0
         self._is_announced = False
+        self._span = f"find {documents.name}"
+        self._attributes: Attributes = {
+            "db.system.name": "mongodb",
+            "db.operation.name": "find",
+            "db.collection.name": documents.name,
+            "sheaf.joined": True,
+        }
 
     async def get(self, document_id: Any) -> dict[str, Any] | None:
         """Read the document of an id, None when there is none; raises Busy, and what the driver raises."""
@@ -54,7 +62,8 @@ class JoinedReads:
             self._announce(reader)
         self._count += 1
         try:
-            return await future
+            with span(self._span, "client", self._attributes):  # for a thread serves many requests at once
+                return await future
         finally:
             self._count -= 1
 

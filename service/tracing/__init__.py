@@ -1,5 +1,5 @@
 """Traces: whose request this is part of, and where its time goes; sent by OpenTelemetry if it is set up."""
 
-from service.tracing.spans import Span, continued, entered, failed, present, span, written
+from service.tracing.spans import Attributes, Span, continued, entered, failed, present, span, written
 
-__all__ = ["Span", "continued", "entered", "failed", "present", "span", "written"]
+__all__ = ["Attributes", "Span", "continued", "entered", "failed", "present", "span", "written"]

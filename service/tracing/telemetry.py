@@ -119,7 +119,9 @@ class Watched(SpanExporter):
         self._is_over = False
         self._reasons = _Reasons()
         self.lost = 0
-        logging.getLogger(EXPORTER_LOGGER).addFilter(self._reasons)
+        logger = logging.getLogger(EXPORTER_LOGGER)
+        logger.propagate = False  # it would tell of each try
+        logger.addHandler(self._reasons)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send some spans; they are lost when the collector takes too long, or not at all."""
@@ -139,17 +141,16 @@ class Watched(SpanExporter):
         if not self._is_over:
             self._is_over = True
             self._exporter.shutdown()
-            logging.getLogger(EXPORTER_LOGGER).removeFilter(self._reasons)
+            logging.getLogger(EXPORTER_LOGGER).removeHandler(self._reasons)
 
 
-class _Reasons(logging.Filter):
-    """Keeps what the exporter would log, for each try, to be told in our own line, once."""
+class _Reasons(logging.Handler):
+    """Keeps what the exporter says of its last try, to be told in our own line, once."""
 
     last = ""
 
-    def filter(self, record: logging.LogRecord) -> bool:
+    def emit(self, record: logging.LogRecord) -> None:
         self.last = record.getMessage()
-        return False
 
 
 def _context(parent: TraceParent, state: str | None) -> Context:

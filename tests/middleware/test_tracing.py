@@ -1,0 +1,81 @@
+"""The trace of a request in its log, where nothing is recorded."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+import structlog
+from litestar.types import Receive, Scope, Send
+
+from service import logs
+from service.middleware.exchange import Exchange
+from service.middleware.request_id import RequestId
+from service.middleware.tracing import Tracing
+from service.tracing import present
+from service.tracing.sending import Traces
+from tests.middleware.apps import answering, client_of, get, wrap
+from tests.test_logs import _restored
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+HEADER = f"00-{TRACE}-{SPAN}-01"
+
+__all__ = ["_restored"]  # the logs are as they were after each test
+
+
+def application() -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        structlog.get_logger("sheaf.test").info("within", present=present())
+        await answering()(scope, receive, send)
+
+    return wrap(app, Tracing(Traces(is_on=False)), RequestId())
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Give what the service has logged, and not the client that asks it."""
+    written = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    return [line for line in written if line["logger"].startswith("sheaf.")]
+
+
+async def test_every_line_of_a_request_has_the_ids_of_the_callers_trace(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("info", "json")
+    await get(application(), traceparent=HEADER, x_request_id="r1")
+    written = lines(capsys)
+    assert [line["event"] for line in written] == ["within", "request"]
+    for line in written:
+        assert (line["trace_id"], line["span_id"], line["request_id"]) == (TRACE, SPAN, "r1")
+
+
+@pytest.mark.parametrize("header", [None, "", "00-bad", HEADER.upper(), f"ff{HEADER[2:]}"])
+async def test_without_a_valid_header_there_are_no_ids(
+    capsys: pytest.CaptureFixture[str], header: str | None
+) -> None:
+    logs.configure("info", "json")
+    app = application()
+    await get(app, traceparent=HEADER)
+    await get(app, **({} if header is None else {"traceparent": header}))
+    written = lines(capsys)
+    assert [("trace_id" in line, "span_id" in line) for line in written] == [(True, True)] * 2 + [
+        (False, False)
+    ] * 2
+
+
+async def test_two_headers_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    async with client_of(application()) as client:
+        await client.get("/api/films", headers=[("traceparent", HEADER), ("traceparent", HEADER)])
+    assert ["trace_id" in line for line in lines(capsys)] == [False, False]
+
+
+def test_a_request_without_the_header_pays_nothing() -> None:
+    """The bound is ten times what it takes."""
+
+    scope: Any = {"type": "http", "method": "GET", "path": "/api/films", "headers": [(b"host", b"x")]}
+    step, exchange = Tracing(Traces(is_on=False)), Exchange(scope, None, None)  # type: ignore[arg-type]
+    began_s = time.process_time()
+    for _ in range(10_000):
+        step.enter(exchange)
+        step.leave(exchange)
+    assert (time.process_time() - began_s) / 10_000 < 3e-6
