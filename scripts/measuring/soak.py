@@ -1,0 +1,176 @@
+"""Watches what the service does not give back: `scripts/soak --minutes 30`; exits with 1 if it leaks."""
+
+import argparse
+import asyncio
+import socket
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pymongo import MongoClient
+
+from scripts.measuring import serving
+from scripts.measuring.soaking import judge, report
+from scripts.measuring.soaking.administrator import administer
+from scripts.measuring.soaking.clients import PASSWORD, Client
+from scripts.measuring.soaking.faults import Faults
+from scripts.measuring.soaking.journal import Journal
+from scripts.measuring.soaking.samples import Sample, Sampler
+from service import mongod
+
+WORKERS = 2
+ADMINISTRATOR = "soak@example.org"
+SAMPLES = 120
+"""How many samples are taken over the whole time."""
+
+SHORTEST_SAMPLE_S = 0.3
+LAST_SHARE = 0.12
+"""Share of the time in which workers are renewed: before, one worker lives through it all."""
+
+REST_S = 2.5
+"""How long without load is rest: longer than metrics are old, and than answers take to be all given."""
+
+FAULT_EVERY_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long, by how many clients, and how long MongoDB is frozen at a time."""
+
+    seconds: float
+    clients: int
+    frozen_s: float
+
+    @property
+    def fault_every_s(self) -> float:
+        """Seconds from fault to fault; in a short time each kind comes once."""
+        return min(FAULT_EVERY_S, self.seconds / 6)
+
+
+@dataclass
+class Soak:
+    """One run: a service, its clients and faults, and what was found."""
+
+    plan: Plan
+    sampler: Sampler
+    faults: Faults
+    journal: Journal
+
+    async def run(self, url: str, token: str) -> list[judge.Finding]:
+        """Let clients ask and faults come, rest, renew the workers under load, rest; gives what was found."""
+        gate, stop = asyncio.Event(), asyncio.Event()
+        before = await self._rest(gate)
+        elder = self.faults.crew()[0].pid
+        gate.set()
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.plan.clients):
+                group.create_task(Client(number, url, self.journal).run(gate, stop))
+            administrator = Client(self.plan.clients, url, self.journal)
+            group.create_task(administer(administrator, token, gate, stop))
+            faults = [self.faults.vanish, self.faults.kill, self.faults.freeze]
+            await self._weather(self.plan.seconds * (1 - LAST_SHARE), faults)
+            taken = list(self.sampler.samples[1:])
+            await self.faults.renew()
+            await self._weather(self.plan.seconds * LAST_SHARE, [self.faults.vanish])
+            stop.set()
+        after = await self._rest(gate)
+        return judge.under_load(taken, elder, self.plan.clients) + judge.at_rest(before, after)
+
+    async def _rest(self, gate: asyncio.Event) -> Sample:
+        gate.clear()
+        await asyncio.sleep(REST_S)
+        return await asyncio.to_thread(self.sampler.take, self.faults.crew())
+
+    async def _weather(self, seconds: float, faults: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        """Bring one fault after the other, and take samples, for so long."""
+
+        async def befall() -> None:
+            for fault in cycle(faults):
+                await asyncio.sleep(self.plan.fault_every_s)
+                await fault()
+
+        async def watch() -> None:
+            pause_s = max(SHORTEST_SAMPLE_S, self.plan.seconds / SAMPLES)
+            while True:
+                await asyncio.sleep(pause_s)
+                await asyncio.to_thread(self.sampler.take, self.faults.crew())
+
+        tasks = [asyncio.create_task(befall()), asyncio.create_task(watch())]
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+        for task in tasks:
+            task.cancel()
+        for task in done:
+            task.result()
+        await asyncio.wait(tasks)
+
+
+@contextmanager
+def opened(plan: Plan, directory: Path) -> Iterator[tuple[Soak, str, str]]:
+    """Start a MongoDB and the service; gives the soak, the service's URL and an administrator's token."""
+    temporary = directory / "temporary"
+    temporary.mkdir()
+    with mongod.start(directory / "mongodb") as server, MongoClient[dict[str, Any]](server.uri) as client:
+        port = free_port()
+        variables = serving.environment(server.uri, "soak") | {
+            "SHEAF_METRICS_PORT": str(port),
+            "SHEAF_RATE_LIMIT_AUTH": serving.NO_LIMIT,
+            "SHEAF_RATE_LIMIT_REFRESH": serving.NO_LIMIT,
+            "TMPDIR": str(temporary),
+        }
+        named = ("user", "create", ADMINISTRATOR, "--admin", "--password-stdin")
+        serving.command(variables, *named, line=PASSWORD)
+        command = [*serving.CLI, "serve", "--workers", str(WORKERS)]
+        with serving.started(command, variables, directory / "service.log") as service:
+            journal = Journal()
+            url = f"http://{service.host}:{service.port}"
+            sampler = Sampler(service.pid, f"http://127.0.0.1:{port}/metrics", client, temporary)
+            faults = Faults(service, server.pid, WORKERS, plan.frozen_s, journal)
+            yield Soak(plan, sampler, faults, journal), url, administrator_of(url)
+
+
+def administrator_of(url: str) -> str:
+    """Sign the administrator in and give the access token."""
+    who = {"email": ADMINISTRATOR, "password": PASSWORD}
+    answer = httpx.post(f"{url}/api/auth/login", json=who).raise_for_status()
+    return str(answer.json()["data"]["access_token"])
+
+
+def free_port() -> int:
+    """Give a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as trial:
+        return int(trial.getsockname()[1])
+
+
+def soak(plan: Plan, directory: Path) -> bool:
+    """Run a soak, print what it found, and tell whether all is well."""
+    with opened(plan, directory) as (run, url, token):
+        found = asyncio.run(run.run(url, token))
+    print(report.requests(run.journal))
+    print()
+    print(report.findings(found))
+    return not run.journal.unexplained() and not any(finding.leaks for finding in found)
+
+
+def main() -> None:
+    """Read the flags, run, and exit with 1 if something is not as it should be."""
+    parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0, help="how long clients ask (30)")
+    parser.add_argument("--clients", type=int, default=16, help="how many clients ask (16)")
+    parser.add_argument("--frozen", type=float, default=2.0, help="seconds that MongoDB is frozen for (2)")
+    parser.add_argument("--keep", type=Path, help="a new directory that keeps the logs")
+    chosen = parser.parse_args()
+    plan = Plan(chosen.minutes * 60, chosen.clients, chosen.frozen)
+    with tempfile.TemporaryDirectory(prefix="sheaf-soak-") as temporary:
+        directory = chosen.keep or Path(temporary)
+        directory.mkdir(parents=True, exist_ok=True)
+        sys.exit(0 if soak(plan, directory) else 1)
+
+
+if __name__ == "__main__":
+    main()
