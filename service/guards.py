@@ -10,6 +10,7 @@ from service.access.principals import ANONYMOUS, Principal
 from service.access.rules import Verb
 from service.documents.reading import permit
 from service.errors import Failure, Forbidden, RequestInvalid, SignInRequired
+from service.middleware.headers import text_of
 from service.registry import Registry
 
 IGNORES_TOKEN = "ignores_token"  # noqa: S105  # the name of a handler's option, not a secret
@@ -50,7 +51,8 @@ class KeyHasEffect:
 
     async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Raise RequestInvalid for a key on a POST or PATCH that does not heed it."""
-        if connection.scope.get("method") not in KEYED_METHODS or "idempotency-key" not in connection.headers:
+        scope = connection.scope
+        if scope.get("method") not in KEYED_METHODS or text_of(scope, b"idempotency-key") is None:
             return
         if not getattr(getattr(handler.fn, "func", handler.fn), TAKES_KEY, False):
             raise RequestInvalid(

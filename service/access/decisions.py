@@ -45,6 +45,11 @@ class Decision:
 
     grants: tuple[Grant, ...] = ()
     moment: datetime | None = field(default=None, compare=False)
+    shows_all: bool = field(init=False, compare=False)
+    """Whether no grant has a mask, so that nothing of any document is left out."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shows_all", all(grant.fields is None for grant in self.grants))
 
     @property
     def allowed(self) -> bool:

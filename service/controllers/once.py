@@ -15,6 +15,7 @@ from service.idempotency.answers import Answer
 from service.idempotency.claims import Claims
 from service.idempotency.keys import KeyedRequest
 from service.idempotency.steps import Step, alone
+from service.middleware.headers import text_of
 from service.responses import Ready
 
 DISTINGUISHING = ("content-type", "if-match", "if-none-match")
@@ -80,6 +81,8 @@ async def run_steps(
 
 async def _keyed(request: AnyRequest) -> KeyedRequest | None:
     """Give the request as its repeats are known by, None when it has no key; raises RequestInvalid."""
+    if text_of(request.scope, b"idempotency-key") is None:
+        return None
     key = keys.read(request.headers.getall("idempotency-key", []))
     if key is None:
         return None

@@ -3,13 +3,14 @@
 from typing import Literal, TypeAlias, cast, get_args
 
 from service.controllers.requests import AnyRequest
+from service.middleware.headers import text_of
 
 Return: TypeAlias = Literal["minimal", "representation"]
 
 
 def preferred_return(request: AnyRequest) -> Return | None:
     """Give what `Prefer: return=…` asks for; None when it is not there, or unknown, which is ignored (2)."""
-    return read_return(", ".join(request.headers.getall("prefer", [])))
+    return read_return(text_of(request.scope, b"prefer") or "")
 
 
 def read_return(header: str) -> Return | None:

@@ -19,6 +19,7 @@ from service.errors import (
     Violation,
     suggestion,
 )
+from service.middleware.headers import text_of
 from service.query.limits import MAXIMUM_PARAMETERS
 from service.registry import Collection
 from service.responses import Ready
@@ -31,8 +32,11 @@ AnyRequest = Request[Any, Any, Any]
 
 def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:
     """Give the query's parameters in order, percent-decoded; raises RequestInvalid."""
+    raw = request.scope["query_string"]
+    if not raw:
+        return []
     try:
-        text = request.scope["query_string"].decode("ascii")
+        text = raw.decode("ascii")
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAXIMUM_PARAMETERS)
     except UnicodeDecodeError:
         raise RequestInvalid("The query string is not percent-encoded UTF-8") from None
@@ -75,11 +79,8 @@ def collection_of(request: AnyRequest, name: str) -> Collection:
 
 def expected_by(request: AnyRequest) -> Expected | None:
     """Give what `If-Match` and `If-None-Match` demand of a document to change; raises RequestInvalid."""
-    if_match, if_none_match = (
-        ", ".join(lines) if (lines := request.headers.getall(name, [])) else None
-        for name in ("if-match", "if-none-match")
-    )
-    return preconditions.read(if_match, if_none_match)
+    scope = request.scope
+    return preconditions.read(text_of(scope, b"if-match"), text_of(scope, b"if-none-match"))
 
 
 async def patch_of(request: AnyRequest) -> Patch:
@@ -94,13 +95,13 @@ async def patch_of(request: AnyRequest) -> Patch:
 
 def media_type_of(request: AnyRequest) -> str:
     """Give the body's media type in small letters, without its parameters; empty without one."""
-    media_type: str = request.headers.get("content-type", "").partition(";")[0]
+    media_type = (text_of(request.scope, b"content-type") or "").partition(";")[0]
     return media_type.strip().lower()
 
 
 async def json_of(request: AnyRequest, media_types: Iterable[str] = (JSON,)) -> Any:
     """Read the body as strict JSON; raises MediaTypeUnsupported, JsonInvalid."""
-    content_type = request.headers.get("content-type", "")
+    content_type = text_of(request.scope, b"content-type") or ""
     media_type, _, rest = content_type.partition(";")
     if media_type.strip().lower() not in media_types:
         said = f"`{media_type.strip()[:80]}`" if media_type.strip() else "A body without a Content-Type"
@@ -108,7 +109,7 @@ async def json_of(request: AnyRequest, media_types: Iterable[str] = (JSON,)) -> 
     charset = rest.strip().lower().replace(" ", "").removeprefix("charset=").strip('"')
     if charset not in {"", "utf-8", "utf8"}:
         raise MediaTypeUnsupported("Only UTF-8 is read here")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if (text_of(request.scope, b"content-encoding") or "identity").lower() != "identity":
         raise MediaTypeUnsupported("Compressed bodies are not read here")
     raw = await request.body()
     if not raw:
@@ -126,7 +127,7 @@ def json_response(
 def tagged_response(request: AnyRequest, content: bytes, entity_tag: str, **headers: str) -> Response[bytes]:
     """Give a readable representation: 304 when the client has it, no body for HEAD."""
     headers["ETag"] = entity_tag
-    if preconditions.is_known(request.headers.get("if-none-match"), entity_tag):
+    if preconditions.is_known(text_of(request.scope, b"if-none-match"), entity_tag):
         return Ready(b"", status_code=304, headers=headers)
     if request.scope["method"] == HttpMethod.HEAD:
         headers["Content-Length"] = str(len(content))

@@ -1,14 +1,15 @@
 """Stored documents as JSON: BSON's types become plain JSON, `_id` becomes `id`."""
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from bson import Decimal128, ObjectId
+from bson import Binary, Decimal128, ObjectId
 from bson.regex import Regex
 from bson.timestamp import Timestamp
+from bson.tz_util import utc
 
 from service.documents.reading import Page
 from service.registry import Collection
@@ -68,15 +69,25 @@ def dump(value: Any) -> bytes:
 
 def _plain(value: Any) -> Any:
     """Give the JSON form of a BSON value that JSON has no type for; never fails, whatever was imported."""
-    if isinstance(value, datetime):
-        utc = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
-        return utc.isoformat(timespec="milliseconds") + "Z"
-    if isinstance(value, ObjectId | Decimal128):
-        return str(value)
-    if isinstance(value, bytes):
-        return b64encode(value).decode()
-    if isinstance(value, Regex):
-        return value.pattern
-    if isinstance(value, Timestamp):
-        return value.as_datetime()
+    form = _FORMS.get(type(value))
+    if form is not None:
+        return form(value)
     return str(value)
+
+
+def _time(value: datetime) -> str:
+    if value.tzinfo is not utc and value.tzinfo is not None:
+        value = value.astimezone(UTC)
+    return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+_FORMS: dict[type, Callable[[Any], Any]] = {
+    datetime: _time,
+    ObjectId: str,
+    Decimal128: str,
+    bytes: lambda value: b64encode(value).decode(),
+    Binary: lambda value: b64encode(value).decode(),
+    Regex: lambda value: value.pattern,
+    Timestamp: Timestamp.as_datetime,
+}
+"""How values of a type are told; by their very type, because that is asked three times for each document."""

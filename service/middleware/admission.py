@@ -44,7 +44,7 @@ class Admission(Step):
     """
 
     def __init__(self, places: Places, cors: Cors) -> None:
-        self._places = places
+        self.places = places
         self._probes = Places(PROBES, waiting=0, patience_s=0)
         self._cors = cors
         self._reported = 0
@@ -55,8 +55,8 @@ class Admission(Step):
         if exchange.path.startswith(HEALTH) and self._probes.take():
             exchange.state[PLACE] = self._probes
             return None
-        if self._places.take():
-            exchange.state[PLACE] = self._places
+        if self.places.take():
+            exchange.state[PLACE] = self.places
             return None
         return self._wait(exchange)
 
@@ -66,8 +66,8 @@ class Admission(Step):
         async def receive_without_place() -> HTTPReceiveMessage | WebSocketReceiveMessage:
             self.leave(exchange)
             message = await receive()
-            await self._places.take_again()
-            exchange.state[PLACE] = self._places
+            await self.places.take_again()
+            exchange.state[PLACE] = self.places
             return message
 
         return receive_without_place
@@ -79,8 +79,8 @@ class Admission(Step):
             places.give_back()
 
     async def _wait(self, exchange: Exchange) -> None:
-        if await self._places.wait():
-            exchange.state[PLACE] = self._places
+        if await self.places.wait():
+            exchange.state[PLACE] = self.places
         else:
             await self._refuse(exchange)
 
@@ -101,7 +101,7 @@ class Admission(Step):
         await exchange.send({"type": "http.response.body", "body": content, "more_body": False})
 
     def _report(self) -> None:
-        places = self._places
+        places = self.places
         refused, self._reported = places.refused - self._reported, places.refused
         self._is_reporting = False
         log.warning("requests refused", refused=refused, in_work=places.taken, in_line=places.in_line)

@@ -93,7 +93,7 @@ class Compression(Step):
                 smaller = await asyncio.to_thread(encode, body)
         if len(smaller) >= len(body):
             return body
-        kept: Headers = [pair for pair in head["headers"] if pair[0].lower() != b"content-length"]
+        kept: Headers = [pair for pair in head["headers"] if pair[0] != b"content-length"]
         length = str(len(smaller)).encode()
         head["headers"] = [*kept, (b"content-encoding", encoding), (b"content-length", length)]
         return smaller
@@ -129,7 +129,7 @@ def _weight(parameter: bytes) -> float:
 def _is_compressible(head: HTTPResponseStartEvent) -> bool:
     if head["status"] in BODILESS_STATUSES:
         return False
-    values = {name.lower(): value for name, value in head["headers"]}
+    values = dict(head["headers"])
     if b"content-encoding" in values or b"content-range" in values:
         return False
     return b"no-transform" not in values.get(b"cache-control", b"") and _is_text(

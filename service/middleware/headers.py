@@ -3,17 +3,30 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
+from litestar.types import Scope
+
 Headers = list[tuple[bytes, bytes]]
+
+FIRST_VALUES = "headers"
+"""The name in a request's state of its headers by their names in lower case, of several lines the first."""
+
+
+def text_of(scope: Scope, name: bytes) -> str | None:
+    """Give the value of a request's header, whose `name` is in lower case; several lines as one list."""
+    first: bytes | None = scope["state"][FIRST_VALUES].get(name)
+    if first is None:
+        return None
+    return b", ".join(value for key, value in scope["headers"] if key == name).decode("latin-1")
 
 
 def value_of(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """Give the first value of a header, whose `name` is in lower case; None when it is absent.
+    """Give the first value of a header; None when it is absent. Names are in lower case (ASGI).
 
-    >>> value_of([(b"Content-Type", b"text/plain")], b"content-type")
+    >>> value_of([(b"content-type", b"text/plain")], b"content-type")
     b'text/plain'
     """
     for key, value in headers:
-        if key == name or (key.lower() == name):
+        if key == name:
             return value
     return None
 
@@ -28,7 +41,7 @@ def add_vary(headers: Headers, names: bytes) -> None:
     present: list[bytes] = []
     for position in reversed(range(len(headers))):
         key, value = headers[position]
-        if key == b"vary" or key.lower() == b"vary":
+        if key == b"vary":
             present.insert(0, value)
             del headers[position]
     headers.append((b"vary", _joined((*present, names)) if present else names))

@@ -6,6 +6,7 @@ from typing import Any
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from service.middleware.exchange import Exchange
+from service.middleware.headers import FIRST_VALUES
 from service.middleware.step import Step
 
 
@@ -28,6 +29,7 @@ class Pipeline:
             await self._app(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send)
+        exchange.state[FIRST_VALUES] = exchange.headers
         depth = chain.first_depth
         exchange.completions = chain.completions[depth]
         try:

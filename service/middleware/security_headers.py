@@ -36,9 +36,8 @@ class SecurityHeaders(Step):
     def complete(self, _: Exchange, head: HTTPResponseStartEvent) -> None:
         """Complete the response's headers."""
         headers: Headers = head["headers"]  # type: ignore[assignment]  # the exchange has made it a list
-        kept = [name for name, _ in headers if name in _NAMES or name.lower() in _NAMES]
-        if kept:
-            own = {name.lower() for name in kept}
+        own = [name for name, _ in headers if name in _NAMES]
+        if own:
             headers.extend(pair for pair in HELMET_DEFAULTS if pair[0] not in own)
         else:
             headers.extend(HELMET_DEFAULTS)

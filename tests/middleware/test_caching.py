@@ -29,7 +29,7 @@ async def test_a_response_says_who_may_keep_it(
 
 
 async def test_what_the_handler_says_is_kept() -> None:
-    own = [(b"Cache-Control", b"public, max-age=60"), (b"Vary", b"Prefer"), (b"vary", b"authorization")]
+    own = [(b"cache-control", b"public, max-age=60"), (b"vary", b"Prefer"), (b"vary", b"authorization")]
     answer = await ask(wrap(answering(headers=own), Caching()), "GET", authorization="Bearer x")
     assert answer.headers.get_list("cache-control") == ["public, max-age=60"]
     assert answer.headers.get_list("vary") == ["Prefer, authorization, Cookie"]

@@ -34,7 +34,7 @@ async def test_a_text_is_compressed_as_asked(encoding: str, size: int) -> None:
     text = (TEXT * 40)[:size]
     head = [
         (b"content-type", b"application/json; charset=utf-8"),
-        (b"Content-Length", str(size).encode()),
+        (b"content-length", str(size).encode()),
         (b"etag", b'"3"'),
     ]
     headers, body = await raw(wrap(answering(text, headers=head), Compression()), encoding)

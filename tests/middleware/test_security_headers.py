@@ -41,7 +41,7 @@ async def test_a_refusal_has_them_too(error: Exception, status: int) -> None:
 
 
 async def test_a_header_of_the_application_is_kept() -> None:
-    own = [(b"Content-Security-Policy", b"default-src 'none'"), (b"x-other", b"1")]
+    own = [(b"content-security-policy", b"default-src 'none'"), (b"x-other", b"1")]
     answer = await get(wrap(answering(headers=own), SecurityHeaders()))
     assert dict(answer.headers) == {
         **HELMET_8,
