@@ -19,6 +19,7 @@ PARTS: list[set[str]] = [
         "drain",
         "logs",
         "metrics",
+        "waits",
         "deadline",
         "admission",
         "transactions",

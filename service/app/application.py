@@ -9,7 +9,7 @@ from service import logs, problems
 from service.access.sealing import Sealer
 from service.app import parts
 from service.app.lifespan import lifespan
-from service.app.measuring import limiters, listeners
+from service.app.measuring import limiters, listeners, places_of
 from service.app.pipeline import GRACE_S, pipeline
 from service.controllers.audit import AuditController
 from service.controllers.auth import AuthController
@@ -143,5 +143,6 @@ def create_app(settings: Settings) -> Litestar:
     principals = PrincipalMiddleware(tokens, key_bearers, revocations, browsers)
     steps = pipeline(settings, drain, principals, counts, traces)
     application.state.limiters = limiters(steps)
+    application.state.places = places_of(steps)
     application.asgi_handler = Pipeline(application.asgi_handler, steps)
     return application

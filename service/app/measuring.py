@@ -9,19 +9,25 @@ from contextlib import asynccontextmanager
 import structlog
 from litestar.datastructures import State
 from pymongo.errors import PyMongoError
+from pymongo.monitoring import CommandListener, ConnectionPoolListener
 
 from service.access.passwords import Passwords
+from service.admission import Places
 from service.calls import Calls, Lane, Work
 from service.identity.revocations import Revocations
 from service.mail.post import Post
 from service.metrics import Meter, families
 from service.metrics.meter import Sample
 from service.metrics.pools import Pools
+from service.middleware.admission import Admission
 from service.middleware.rate_limit import RateLimit
 from service.middleware.step import Step
 from service.rates import Limiter
 from service.registry import Registry
 from service.settings import Settings
+from service.waits import CommandTimes
+
+EventListener = CommandListener | ConnectionPoolListener
 
 MAILS_INTERVAL_S = 15.0
 """How often mails in the outbox are counted, which asks the database."""
@@ -43,6 +49,7 @@ async def measured(settings: Settings, state: State) -> AsyncIterator[None]:
     limiters: dict[str, Limiter] = state.limiters
     sources = (
         lambda: pools(state.pools, settings.pool_size),
+        lambda: admission(state.places),
         lambda: lanes(calls),
         lambda: rates(limiters),
         lambda: passwords(state.passwords),
@@ -55,14 +62,28 @@ async def measured(settings: Settings, state: State) -> AsyncIterator[None]:
     calls.on_done = None
 
 
-def listeners(settings: Settings, found: Pools) -> list[Pools]:
-    """Give who is to hear of the driver's connections."""
-    return [] if settings.metrics_port is None else [found]
+def listeners(settings: Settings, found: Pools) -> list[EventListener]:
+    """Give who is to hear of the driver's connections, and of its commands."""
+    heard: list[EventListener] = [] if settings.metrics_port is None else [found]
+    return [*heard, CommandTimes()] if settings.has_server_timing else heard
 
 
 def limiters(steps: Iterable[Step]) -> dict[str, Limiter]:
     """Give the rate limits among steps by their tier."""
     return {name: each for step in steps if isinstance(step, RateLimit) for name, each in step.limiters}
+
+
+def places_of(steps: Iterable[Step]) -> Places | None:
+    """Give the places for requests among steps."""
+    return next((step.places for step in steps if isinstance(step, Admission)), None)
+
+
+def admission(places: Places | None) -> Iterable[Sample]:
+    """Tell how many requests are in work, wait for that, or were refused."""
+    if places is not None:
+        yield families.ADMISSION, ("in_work",), places.taken
+        yield families.ADMISSION, ("in_line",), places.in_line
+        yield families.SHED, (), places.refused
 
 
 def pools(found: Pools, limit: int) -> Iterable[Sample]:

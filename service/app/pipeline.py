@@ -18,6 +18,7 @@ from service.middleware.principal import PrincipalMiddleware
 from service.middleware.rate_limit import RateLimit
 from service.middleware.request_id import RequestId
 from service.middleware.security_headers import SecurityHeaders
+from service.middleware.server_timing import LIMIT, QUEUE, Mark, ServerTiming
 from service.middleware.step import Step
 from service.middleware.tracing import Tracing
 from service.rates import SharedCounts
@@ -29,8 +30,16 @@ GRACE_S = 0.2
 
 
 def measures(settings: Settings) -> list[Step]:
-    """Give what counts requests, if somebody reads the counts."""
-    return [] if settings.metrics_port is None else [Measuring(Meter.of_process().exchanges)]
+    """Give what counts requests and tells where their time went, if somebody reads it."""
+    measuring = Measuring(Meter.of_process().exchanges)
+    counted: list[Step] = [] if settings.metrics_port is None else [measuring]
+    return [*counted, ServerTiming()] if settings.has_server_timing else counted
+
+
+def timed(settings: Settings, step: Step, name: str) -> list[Step]:
+    """Give a step with what notes how long it holds requests up, if that is told."""
+    mark = Mark(name)
+    return [mark, step, mark] if settings.has_server_timing else [step]
 
 
 def pipeline(
@@ -42,7 +51,9 @@ def pipeline(
     pipeline: list[Step] = [
         *measures(settings),  # of everything, whoever answers it
         SecurityHeaders(),  # on every answer, whoever gives it
-        Admission(places, cors),  # before anything that costs; nothing after it is done for what it refuses
+        *timed(
+            settings, Admission(places, cors), QUEUE
+        ),  # before anything that costs; nothing after it is done for what it refuses
         Tracing(traces),  # before the access line, which has the ids of the trace too
         RequestId(),  # everything after it is logged and answered with the id
         cors,  # also on refusals
@@ -64,7 +75,7 @@ def pipeline(
             refresh=settings.rate_limit_refresh,
             workers=settings.worker_count,
         )
-        pipeline.append(limits)
+        pipeline += timed(settings, limits, LIMIT)
     pipeline.append(Deadline(timeout_s=settings.operation_timeout_s + GRACE_S))
     pipeline.append(Options())  # asks the router itself
     return pipeline

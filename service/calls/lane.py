@@ -7,6 +7,7 @@ from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Protocol, TypeVar
 
+from service import waits
 from service.calls.work import Call, Work
 from service.errors import Busy, DatabaseUnavailable
 
@@ -77,7 +78,8 @@ class Lane:
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self.put(Call(call, future, self._calls.timeout_s))
-        return await future
+        with waits.database():
+            return await future
 
     def put(self, work: Work) -> None:
         """Have work done, in the order of arrival; raises Busy, and DatabaseUnavailable after the end."""

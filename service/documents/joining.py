@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pymongo.errors import PyMongoError
 
-from service import calls, deadline
+from service import calls, deadline, waits
 from service.calls import Work
 from service.database import calls_of
 from service.errors import Busy
@@ -62,7 +62,8 @@ class JoinedReads:
             self._announce(reader)
         self._count += 1
         try:
-            with span(self._span, "client", self._attributes):  # for a thread serves many requests at once
+            # here, for a thread serves many requests at once
+            with span(self._span, "client", self._attributes), waits.database():
                 return await future
         finally:
             self._count -= 1

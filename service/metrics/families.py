@@ -74,6 +74,16 @@ IN_FLIGHT = gauge(
     "sheaf_http_requests_in_flight", WORKER, meaning="Requests that have begun and not ended, but for health."
 )
 
+ADMISSION = gauge(
+    "sheaf_admission_requests",
+    WORKER,
+    "state",
+    meaning="Requests `in_work`, and those `in_line` for a place; those that send their body are neither.",
+)
+SHED = counter(
+    "sheaf_admission_refused_total", meaning="Requests refused with 503 because all places were taken."
+)
+
 # --- a worker
 LAG = histogram(
     "sheaf_event_loop_lag_seconds",
