@@ -10,7 +10,7 @@ from service.access.principals import OPERATOR
 from service.definitions import description as descriptions
 from service.definitions.description import Description
 from service.documents import reading
-from service.documents.joining import JoinedReads
+from service.documents.joining import JoinedCreates, JoinedReads
 from service.documents.reading import Page
 from service.errors import ParameterInvalid, Violation
 from service.query import SortKey, parse_list
@@ -64,5 +64,6 @@ class Listing:
             description=self.description,
             documents=documents,
             joined_reads=JoinedReads(documents),
+            joined_creates=JoinedCreates(documents),
             document_limit_bytes=0,
         )

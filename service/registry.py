@@ -21,7 +21,7 @@ from service.database import Database
 from service.definitions import building
 from service.definitions import description as descriptions
 from service.definitions.description import Description
-from service.documents.joining import JoinedReads
+from service.documents.joining import JoinedCreates, JoinedReads
 from service.documents.turns import Turns
 from service.errors import (
     CollectionNotFound,
@@ -55,8 +55,8 @@ class Collection:
     """A named set of documents, the same whether a class or a runtime definition describes it.
 
     `uid` and `version` tell one state of its definition from all others. `documents` is the driver's
-    collection, which reads plain dicts; `joined_reads` reads them by id, many at once; in
-    `turns` those who change one document on this worker wait, and are served together.
+    collection, which reads plain dicts; `joined_reads` reads them by id and `joined_creates` inserts them,
+    many at once; in `turns` those who change one document on this worker wait, and are served together.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Collection:
     description: Description
     documents: Any
     joined_reads: JoinedReads
+    joined_creates: JoinedCreates
     document_limit_bytes: int
     turns: Turns[Any] = field(default_factory=Turns)
 
@@ -249,6 +250,7 @@ class Registry:
             description=description,
             documents=documents,
             joined_reads=JoinedReads(documents),
+            joined_creates=JoinedCreates(documents),
             document_limit_bytes=self._document_limit_bytes,
         )
 

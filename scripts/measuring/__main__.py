@@ -79,7 +79,7 @@ def main(
         if publish:
             report.publish(ROOT, part, text, drawings)
         click.echo(text)
-        errors += sum(sum(row.errors.values()) for row in rows)
+        errors += sum(row.wrong for row in rows)
     if errors:
         sys.exit(f"scripts/bench: {errors} requests were not answered rightly")
 

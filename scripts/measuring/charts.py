@@ -34,13 +34,13 @@ Series = Mapping[str, Sequence[float | None]]
 
 def bars(title: str, labels: Sequence[str], series: Series) -> str:
     """Draw bars side by side, each with its figure above it."""
-    chart = pygal.Bar(**options(title), print_values_position="top", print_values=True, value_formatter=whole)
+    chart = pygal.Bar(**options(title), print_values_position="top", print_values=True, show_y_guides=False)
     return drawn(chart, labels, series)
 
 
 def lines(title: str, labels: Sequence[str], series: Series) -> str:
     """Draw a line for each series over labels that stand for ever larger amounts."""
-    return drawn(pygal.Line(**options(title), range=None, include_x_axis=True), labels, series)
+    return drawn(pygal.Line(**options(title), include_x_axis=True), labels, series)
 
 
 def options(title: str) -> dict[str, object]:
@@ -50,6 +50,8 @@ def options(title: str) -> dict[str, object]:
         "style": STYLE,
         "js": [],
         "no_prefix": True,
+        "value_formatter": whole,
+        "margin_right": 50,
         "legend_at_bottom": True,
         "legend_at_bottom_columns": 3,
         "disable_xml_declaration": True,

@@ -52,7 +52,7 @@ class Outcome:
     p50_us: float
     p99_us: float
     cpu_us: dict[str, float]
-    """CPU time per request, by process."""
+    """CPU time for each right answer, by process."""
 
 
 class Load:
@@ -224,7 +224,6 @@ async def measure(job: Job) -> Outcome:
     used = {name: cpu_s(pids) - before[name] for name, pids in job.processes.items()}
     used["generator"] = time.process_time() - own_s
     good = len(load.latencies_s)
-    done = max(good + sum(load.errors.values()), 1)
     ordered = sorted(load.latencies_s)
     return Outcome(
         requests=good,
@@ -232,7 +231,7 @@ async def measure(job: Job) -> Outcome:
         seconds=seconds,
         p50_us=percentile(ordered, 0.5) * 1e6,
         p99_us=percentile(ordered, 0.99) * 1e6,
-        cpu_us={name: seconds / done * 1e6 for name, seconds in used.items()},
+        cpu_us={name: seconds / max(good, 1) * 1e6 for name, seconds in used.items()},
     )
 
 

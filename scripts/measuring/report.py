@@ -53,9 +53,9 @@ def growth(rows: Sequence[Row], axes: Sequence[Axis], where: str, plan: Plan) ->
     pictures = "\n".join(f"![Cost as {axis.name} grow](performance/{name})" for name, axis in names.items())
     text = f"""Measured on {where}, {plan.rounds} rounds of {plan.seconds:g} s. {machine.pace(rows)}
 
-CPU of the service + CPU of MongoDB per request, requests/s, p99. *Growth* is the last column's CPU time, of both
-together, divided by that of the first (of {plan.growing_connections[1]} connections, where those grow). Flat is
-what grows to no more than {table.FLAT} times.
+CPU of the service + CPU of MongoDB per request, requests/s, p99. *Growth* is the CPU time of the last
+column, of both together, divided by that of the first (of {plan.growing_connections[1]} connections, where
+those grow). Flat is what grows to no more than {table.FLAT} times.
 
 {tables}
 

@@ -14,6 +14,9 @@ from scripts.measuring.pace import Pace
 from scripts.measuring.plan import Plan
 from scripts.measuring.targets import Target
 
+REFUSAL = "status 503"
+CROWD = 256
+"""Requests that one worker does at once, as SHEAF_CONCURRENCY is by default."""
 COUNTED_S = 600.0
 """What a run of so many requests may take."""
 
@@ -38,6 +41,16 @@ class Row:
     memory_mib: float
     pace_us: float
     """CPU time of a fixed loop meanwhile: the higher, the slower the machine was."""
+
+    @property
+    def refused(self) -> int:
+        """How many a worker refused that had more to do than it does at once, as it is meant to."""
+        return self.errors.get(REFUSAL, 0) if self.connections > CROWD else 0
+
+    @property
+    def wrong(self) -> int:
+        """How many were not answered rightly."""
+        return sum(self.errors.values()) - self.refused
 
 
 class Generator:

@@ -57,7 +57,11 @@ class Figures:
 
     def errors(self, key: Key) -> int:
         """Give how many requests of all rounds were not answered rightly."""
-        return sum(sum(row.errors.values()) for row in self._rows[key])
+        return sum(row.wrong for row in self._rows[key])
+
+    def refused(self, key: Key) -> int:
+        """Give how many requests of all rounds were refused because there were too many."""
+        return sum(row.refused for row in self._rows[key])
 
 
 DIGITS = {"per_second": 0, "p50_ms": 2, "p99_ms": 2, "server_us": 0, "mongod_us": 0, "memory_mib": 0}
@@ -126,8 +130,9 @@ def cell(figures: Figures, key: Key) -> str:
     server, mongod, second, p99 = (
         figures.median(name, key) for name in ("server_us", "mongod_us", "per_second", "p99_ms")
     )
-    errors = f", {figures.errors(key)} errors" if figures.errors(key) else ""
-    return f"{server:.0f} + {mongod:.0f} µs, {second:,.0f}/s, {p99:.1f} ms{errors}"
+    counts = {"errors": figures.errors(key), "refused": figures.refused(key)}
+    more = "".join(f", {count:,} {name}" for name, count in counts.items() if count)
+    return f"{server:.0f} + {mongod:.0f} µs, {second:,.0f}/s, {p99:.1f} ms{more}"
 
 
 def verdict(axis: Axis, times: float) -> str:
@@ -143,14 +148,13 @@ def memory(rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         total += row.requests
-        errors = sum(row.errors.values())
         cells = [
             f"{total:,}",
             f"{row.memory_mib * MB_OF_MIB:.0f}",
             f"{row.per_second:,.0f}",
             f"{row.p99_ms:.1f}",
         ]
-        lines.append([*cells, str(errors)])
+        lines.append([*cells, str(row.wrong)])
     table = markdown(["requests", "worker MB", "requests/s", "p99 ms", "errors"], lines, words=0)
     first, last = rows[0].memory_mib, rows[-1].memory_mib
     largest_mb = max(row.memory_mib for row in rows) * MB_OF_MIB

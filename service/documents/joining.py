@@ -1,65 +1,99 @@
-"""Concurrent reads by id share queries: all that waits when a thread is free goes together as one."""
+"""Concurrent reads by id share queries, and creates share inserts: what waits for a thread goes together."""
 
 import asyncio
 from collections import deque
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from pymongo.errors import PyMongoError
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import (
+    BulkWriteError,
+    DocumentTooLarge,
+    DuplicateKeyError,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+    WriteError,
+    WTimeoutError,
+)
 
 from service import calls, deadline, waits
-from service.calls import Work
+from service.calls import Lane, Work
 from service.database import calls_of
 from service.errors import Busy
 from service.tracing import Attributes, span
 
 MAXIMUM_WAITING = 10_000
-"""Reads that may wait for their documents; beyond it they are refused at once."""
+"""Of one kind in one collection, how many may wait for an outcome; beyond it they are refused at once."""
 
 MAXIMUM_BATCH = 500
-"""Ids in one query."""
+"""How many share one query or one insert."""
 
-Found = dict[Any, dict[str, Any] | Exception]
-"""Documents by their ids, and what is wrong with those that cannot be read."""
+MAXIMUM_BATCH_BYTES = 4 * 1024 * 1024
+"""How large the documents of one insert are together; one may be larger, and then goes alone."""
+
+MAXIMUM_DOCUMENT_BYTES = 16 * 1024 * 1024
+
+DUPLICATE_KEY = 11000
+WRITE_CONCERN_TIMEOUT = 64
+UNREADABLE = frozenset({15, 22, 10334})
+"""Codes of a command that MongoDB cannot read for what is in a document: nothing of it was done."""
+
+NOT_PRIMARY = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
+"""Codes of a member of a replica set that is no longer, or not yet, the one that takes writes."""
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 
 
-class Reader(NamedTuple):
-    """Somebody who waits for the document of an id, until their time is over."""
+class Waiting(NamedTuple, Generic[Asked, Answer]):
+    """What somebody asked for, and the future in which they wait for the outcome until their time is over."""
 
-    document_id: Any
-    future: "asyncio.Future[dict[str, Any] | None]"
+    asked: Asked
+    future: "asyncio.Future[Answer]"
     ends_at_s: float
+    size_bytes: int
 
 
-class JoinedReads:
-    """Reads of one collection by id; without delay when idle, and never stale.
+class Joined(Generic[Asked, Answer]):
+    """What is asked of one collection by many at once; without delay when idle.
 
-    A read only ever joins a query that has not been sent yet, so that each query starts after the arrival of
-    all reads that it serves. Readers of one id share one dict and must not change it.
+    What is asked only ever joins a call that has not been begun, so that each begins after the arrival of all
+    that it serves. It waits outside of threads: who is not waited for any more is not served.
     """
 
-    def __init__(self, documents: Any) -> None:
+    operation = ""
+    """What MongoDB calls it."""
+
+    def __init__(self, documents: Any, lane: Lane) -> None:
         self.documents = documents.delegate
-        self.calls = calls_of(documents)
-        self._waiting: deque[Reader] = deque()
+        self.timeout_s = calls_of(documents).timeout_s
+        self._lane = lane
+        self._waiting: deque[Waiting[Asked, Answer]] = deque()
         self._count = 0
         self._is_announced = False
-        self._span = f"find {documents.name}"
+        self._span = f"{self.operation} {documents.name}"
         self._attributes: Attributes = {
             "db.system.name": "mongodb",
-            "db.operation.name": "find",
+            "db.operation.name": self.operation,
             "db.collection.name": documents.name,
             "sheaf.joined": True,
         }
 
-    async def get(self, document_id: Any) -> dict[str, Any] | None:
-        """Read the document of an id, None when there is none; raises Busy, and what the driver raises."""
+    def serve(self, asked: Sequence[Asked]) -> Iterable[Answer | Exception]:
+        """Serve all that was asked, in a thread; gives each one's outcome, or raises that of all."""
+        raise NotImplementedError
+
+    async def _ask(self, asked: Asked, size_bytes: int = 0) -> Answer:
         if self._count >= MAXIMUM_WAITING:
             raise Busy
-        future: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
-        reader = Reader(document_id, future, deadline.ends_at_s())
-        self._waiting.append(reader)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        waiting = Waiting(asked, future, deadline.ends_at_s(), size_bytes)
+        self._waiting.append(waiting)
         if not self._is_announced:
-            self._announce(reader)
+            self._announce(waiting)
         self._count += 1
         try:
             # here, for a thread serves many requests at once
@@ -68,34 +102,113 @@ class JoinedReads:
         finally:
             self._count -= 1
 
-    def _announce(self, reader: Reader) -> None:
-        """Have a thread take all who wait; in vain, the first of them does not wait."""
+    def _announce(self, waiting: Waiting[Asked, Answer]) -> None:
+        """Have a thread take all who wait; if none will, the first of them does not wait."""
         self._is_announced = True  # before there is something to take, for a thread may be quicker
         try:
-            self.calls.quick.put(_Batch(self))
+            self._lane.put(_Batch(self))
         except Exception:
             self._is_announced = False
-            self._waiting.remove(reader)
+            self._waiting.remove(waiting)
             raise
 
-    def take(self) -> list[Reader]:
-        """Take those who wait, in the thread that is about to ask for them."""
+    def take(self) -> list[Waiting[Asked, Answer]]:
+        """Take those who wait, in the thread that is about to serve them."""
         self._is_announced = False  # first, so that whoever comes from now on is taken or announces a batch
-        taken: list[Reader] = []
+        taken: list[Waiting[Asked, Answer]] = []
+        size_bytes = 0
         try:
-            while len(taken) < MAXIMUM_BATCH:
-                reader = self._waiting.popleft()
-                if not reader.future.done():
-                    taken.append(reader)
+            while len(taken) < MAXIMUM_BATCH and size_bytes < MAXIMUM_BATCH_BYTES:
+                waiting = self._waiting.popleft()
+                if not waiting.future.done():
+                    taken.append(waiting)
+                    size_bytes += waiting.size_bytes
         except IndexError:  # there are no more
             return taken
         if not self._is_announced:
             self._is_announced = True
-            self.calls.quick.put_again(_Batch(self))
+            self._lane.put_again(_Batch(self))
         return taken
 
-    def find(self, ids: list[Any]) -> Found:
-        """Find documents, in a thread; one that cannot be decoded fails no read but its own."""
+
+class _Batch(Work, Generic[Asked, Answer]):
+    """What shares one call: all that waits when it begins."""
+
+    __slots__ = ("_error", "_joined", "_outcomes", "_taken", "size")
+
+    def __init__(self, joined: Joined[Asked, Answer]) -> None:
+        self._joined = joined
+        self._taken: list[Waiting[Asked, Answer]] = []
+        self._outcomes: Iterable[Answer | Exception] = ()
+        self._error: Exception | None = None
+        self.size = 0
+
+    @property
+    def subject(self) -> Any:
+        """What was asked for."""
+        return self._joined
+
+    def run(self) -> None:
+        """Serve all who wait."""
+        joined = self._joined
+        self._taken = taken = joined.take()
+        self.size = len(taken)
+        if not taken:
+            return
+        try:
+            with calls.within(max(waiting.ends_at_s for waiting in taken), joined.timeout_s):
+                self._outcomes = joined.serve([waiting.asked for waiting in taken])
+        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+            self._error = error
+
+    def settle(self) -> None:
+        """Give each one their own outcome."""
+        if self._error is not None:
+            self._refuse(self._error)
+            return
+        for waiting, outcome in zip(self._taken, self._outcomes, strict=True):
+            future = waiting.future
+            if future.done():
+                continue
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    def fail(self, error: Exception) -> None:
+        """Tell whom it serves, or else those who wait, that nothing will be done."""
+        self._taken = self._taken or self._joined.take()
+        self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        for waiting in self._taken:
+            if not waiting.future.done():
+                waiting.future.set_exception(error)
+
+
+class JoinedReads(Joined[Any, dict[str, Any] | None]):
+    """Reads of one collection by id, never stale.
+
+    Readers of one id share one dict and must not change it. A document that cannot be decoded fails no read
+    but its own.
+    """
+
+    operation = "find"
+
+    def __init__(self, documents: Any) -> None:
+        super().__init__(documents, calls_of(documents).quick)
+
+    async def get(self, document_id: Any) -> dict[str, Any] | None:
+        """Read the document of an id, None when there is none; raises Busy, and what the driver raises."""
+        return await self._ask(document_id)
+
+    def serve(self, asked: Sequence[Any]) -> Iterable[dict[str, Any] | Exception | None]:
+        """Find documents by their ids, of which some may be asked for several times."""
+        found = self._find(list(dict.fromkeys(asked)))
+        return [found.get(document_id) for document_id in asked]
+
+    def _find(self, ids: list[Any]) -> dict[Any, dict[str, Any] | Exception]:
+        """Find documents, and what is wrong with those that cannot be read, by their ids."""
         try:
             cursor = self.documents.find({"_id": {"$in": ids}}, batch_size=len(ids) + 1)
             return {document["_id"]: document for document in cursor.to_list()}
@@ -105,57 +218,66 @@ class JoinedReads:
             if len(ids) == 1:
                 return {ids[0]: error}
             middle = len(ids) // 2
-            return self.find(ids[:middle]) | self.find(ids[middle:])
+            return self._find(ids[:middle]) | self._find(ids[middle:])
 
 
-class _Batch(Work):
-    """Reads that share one query: those who wait when it runs."""
+class JoinedCreates(Joined[RawBSONDocument, None]):
+    """Creates of documents in one collection: what is wrong with one is nothing to the others.
 
-    __slots__ = ("_error", "_found", "_readers", "_reads", "size", "subject")
+    An insert is sent again once if the connection breaks, under its number: MongoDB does it only once.
+    """
 
-    def __init__(self, reads: JoinedReads) -> None:
-        self._reads = reads
-        self._readers: list[Reader] = []
-        self._found: Found = {}
-        self._error: Exception | None = None
-        self.subject = None
-        self.size = 0
+    operation = "insert"
 
-    def run(self) -> None:
-        """Take those who wait, and ask for their documents."""
-        self._readers = readers = self._reads.take()
-        self.size = len(readers)
-        if not readers:
-            return
-        ids = list({reader.document_id: None for reader in readers})
-        self.subject = {"kind": "get", "collection": self._reads.documents.name, "ids": len(ids)}
+    def __init__(self, documents: Any) -> None:
+        super().__init__(documents, calls_of(documents).writes)
+        self._codec_options = documents.codec_options
+
+    async def create(self, document: dict[str, Any]) -> None:
+        """Insert a document that has its id; raises Busy, and what the driver raises for this one alone.
+
+        After an error of the connection it is not known whether it was inserted.
+        """
+        encoded = bson.encode(document, codec_options=self._codec_options)
+        if len(encoded) > MAXIMUM_DOCUMENT_BYTES:
+            raise DocumentTooLarge(f"BSON document too large ({len(encoded)} bytes)")
+        await self._ask(RawBSONDocument(encoded), len(encoded))
+
+    def serve(self, asked: Sequence[RawBSONDocument]) -> Iterable[Exception | None]:
+        """Insert documents."""
         try:
-            with calls.within(max(reader.ends_at_s for reader in readers), self._reads.calls.timeout_s):
-                self._found = self._reads.find(ids)
-        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
-            self._error = error
+            self.documents.insert_many(asked, ordered=False)
+        except BulkWriteError as error:
+            return _outcomes(len(asked), error)
+        except OperationFailure as error:
+            if error.code not in UNREADABLE or len(asked) == 1:
+                raise
+            return [self._alone(document) for document in asked]
+        return [None] * len(asked)
 
-    def settle(self) -> None:
-        """Give each reader their document."""
-        if self._error is not None:
-            self._refuse(self._error)
-            return
-        found = self._found
-        for document_id, future, _ in self._readers:
-            if future.done():
-                continue
-            document = found.get(document_id)
-            if isinstance(document, Exception):
-                future.set_exception(document)
-            else:
-                future.set_result(document)
+    def _alone(self, document: RawBSONDocument) -> Exception | None:
+        try:
+            return next(iter(self.serve([document])))
+        except PyMongoError as error:
+            return error
 
-    def fail(self, error: Exception) -> None:
-        """Tell its readers, or else those who wait, that nothing will be read."""
-        self._readers = self._readers or self._reads.take()
-        self._refuse(error)
 
-    def _refuse(self, error: Exception) -> None:
-        for reader in self._readers:
-            if not reader.future.done():
-                reader.future.set_exception(error)
+def _outcomes(count: int, error: BulkWriteError) -> list[Exception | None]:
+    """Give what MongoDB says of each document of an insert."""
+    unconfirmed = error.details.get("writeConcernErrors")
+    outcomes: list[Exception | None] = [_of_write_concern(unconfirmed[-1]) if unconfirmed else None] * count
+    for each in error.details.get("writeErrors", []):
+        kind = DuplicateKeyError if each["code"] == DUPLICATE_KEY else WriteError
+        told = {name: part for name, part in each.items() if name != "op"}  # which is the document
+        outcomes[each["index"]] = kind(each["errmsg"], each["code"], told)
+    return outcomes
+
+
+def _of_write_concern(error: dict[str, Any]) -> Exception:
+    """Give the error of writes that were done, but may be undone: the majority did not confirm them."""
+    code, message = error.get("code"), str(error.get("errmsg", ""))
+    if code in NOT_PRIMARY:
+        return NotPrimaryError(message, error)
+    if code == WRITE_CONCERN_TIMEOUT:
+        return WTimeoutError(message, code, error)
+    return WriteConcernError(message, code, error)

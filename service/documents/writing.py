@@ -155,7 +155,7 @@ async def _create(
             made_id = await ids.make(collection)
             stored = compose(made_id) if is_decided_by_id else {"_id": made_id, **document}
         try:
-            await collection.documents.insert_one(stored, session=session())
+            await _insert(collection, stored)
         except DuplicateKeyError as error:
             is_ours = is_made and list((error.details or {}).get("keyPattern", {})) == ["_id"]
             if not is_ours or attempt == attempts - 1:
@@ -165,6 +165,14 @@ async def _create(
         else:
             return stored
     raise Contention
+
+
+async def _insert(collection: Collection, document: dict[str, Any]) -> None:
+    """Insert a document: together with others, but for transactions, which are of one task."""
+    if session() is None:
+        await collection.joined_creates.create(document)
+    else:
+        await collection.documents.insert_one(document, session=session())
 
 
 async def _change(

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NoReturn
 
 from service import logs
@@ -53,6 +54,13 @@ async def live(receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def fickle() -> Any:
+    """Be `patient`, or fail as settings do while the file named by SPOILED is there."""
+    if Path(os.environ["SPOILED"]).exists():
+        unset()
+    return patient()
 
 
 def unset() -> NoReturn:

@@ -1,0 +1,60 @@
+"""The load generator finds the ends of answers, however they arrive; none may hide its length."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.measuring import answers
+from scripts.measuring.answers import Answer, UnreadableAnswerError
+
+WHOLE = (
+    b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\netag: "1"\r\n\r\n{"data":{}}'
+)
+
+
+@given(st.integers(0, len(WHOLE)))
+def test_an_answer_is_whole_with_its_last_byte_only(received: int) -> None:
+    answer = answers.read(WHOLE[:received])
+    if received < len(WHOLE):
+        assert answer is None
+    else:
+        assert answer == Answer(200, len(WHOLE) - 11, len(WHOLE))
+
+
+@given(st.binary(max_size=200))
+def test_what_follows_an_answer_is_not_part_of_it(more: bytes) -> None:
+    answer = answers.read(WHOLE + more)
+    assert answer is not None
+    assert (WHOLE + more)[answer.body_at : answer.end] == b'{"data":{}}'
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_answers_without_a_body_end_with_their_head(status: int) -> None:
+    head = f"HTTP/1.1 {status} \r\nContent-Length: 300\r\n\r\n".encode()
+    assert answers.read(head) == Answer(status, len(head), len(head))
+
+
+@pytest.mark.parametrize(
+    ("received", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "does not say its length"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "does not say its length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "no number"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "no number"),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", "not an answer"),
+        (b"HTTP/1.1 twohundred\r\n\r\n", "not an answer"),
+        (b"a" * 70_000, "no end"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(received: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableAnswerError, match=reason):
+        answers.read(received)
+
+
+@given(st.binary(max_size=300))
+def test_reading_never_fails_otherwise(received: bytes) -> None:
+    try:
+        answer = answers.read(received)
+    except UnreadableAnswerError:
+        return
+    assert answer is None or answer.end <= len(received)

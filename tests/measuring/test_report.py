@@ -1,0 +1,77 @@
+"""What was measured becomes a page, charts for pages of any colour, and a part of the documentation."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from scripts.measuring import charts, report
+from scripts.measuring.plan import QUICK
+from scripts.measuring.serving import ROOT
+from tests.measuring.rows import row
+
+ROWS = [row(), row(workload="list", server_us=400.0), row(target="static JSON", workload="static")]
+
+
+def test_the_documentation_has_a_place_for_each_part() -> None:
+    page = (ROOT / report.PAGE).read_text()
+    for part in ("standard", "growth", "memory"):
+        assert "new figures" in report.between(page, part, "new figures")
+
+
+def test_a_page_without_the_place_is_refused() -> None:
+    with pytest.raises(ValueError, match="no place for 'growth'"):
+        report.between("<!-- measured: growth -->", "growth", "text")
+
+
+def test_publishing_twice_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / report.PAGE
+    page.write_text("# Page\n\n<!-- measured: standard -->\n<!-- end: standard -->\n\nrest\n")
+    text, drawings = report.standard(ROWS, "some machine", QUICK)
+    seen = []
+    for _ in range(2):
+        report.publish(tmp_path, "standard", text, drawings)
+        seen.append((page.read_text(), (tmp_path / report.CHARTS / "requests.svg").read_text()))
+    assert seen[0] == seen[1]
+    assert page.read_text().endswith("<!-- end: standard -->\n\nrest\n")
+    assert "some machine" in page.read_text()
+
+
+def test_figures_are_kept_as_json(tmp_path: Path) -> None:
+    report.write(tmp_path, "standard", ROWS, "text", {"a.svg": "<svg/>"})
+    kept = json.loads((tmp_path / "standard.json").read_text())
+    assert [(each["workload"], each["server_us"]) for each in kept] == [
+        ("get", 100.0),
+        ("list", 400.0),
+        ("static", 100.0),
+    ]
+    assert (tmp_path / "standard.md").read_text() == "text\n"
+    assert (tmp_path / "performance" / "a.svg").exists()
+
+
+def texts(svg: str) -> list[str]:
+    return [text for each in ET.fromstring(svg).iter(f"{charts.ABOVE}text") for text in each.itertext()]  # noqa: S314
+
+
+@pytest.mark.parametrize("draw", [charts.bars, charts.lines])
+def test_a_chart_names_all_that_it_shows(draw: object) -> None:
+    assert callable(draw)
+    svg = draw("Cost", ["get", "list"], {"Sheaf": [100.0, None], "other": [200.0, 300.0]})
+    assert {"Cost", "get", "list", "Sheaf", "other"} <= set(texts(svg))
+
+
+def test_a_chart_runs_nothing_loads_nothing_and_is_legible_on_any_ground() -> None:
+    svg = charts.bars("Cost", ["get"], {"Sheaf": [123.0]})
+    root = ET.fromstring(svg)  # noqa: S314
+    assert not list(root.iter(f"{charts.ABOVE}script"))
+    assert [each for each in root.iter() if any(name.endswith("href") for name in each.attrib)] == []
+    assert "123" in texts(svg)
+    assert "transparent" in svg
+    assert charts.GREY in svg
+
+
+def test_the_same_figures_give_the_same_chart() -> None:
+    drawn = {charts.lines("Cost", ["1", "2"], {"get": [1.0, 2.0]}) for _ in range(2)}
+    assert len(drawn) == 1
