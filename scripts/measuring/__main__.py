@@ -1,5 +1,6 @@
 """`scripts/bench`: measures Sheaf beside its limits and writes tables, charts and figures."""
 
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from scripts.measuring.serving import ROOT
 from service.errors import StartupFailure
 
 PARTS = ("standard", "growth", "memory")
+TERMINATED = 128 + signal.SIGTERM
 SERVICES = ("sheaf", "naive", "static")
 
 
@@ -67,6 +69,7 @@ def main(
     Everything runs on this machine: a private MongoDB, the service with one worker and the settings of
     production, its two limits, and the load generator. Exits with 1 if any request was not answered rightly.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # what was started ends first
     errors = 0
     for part in parts or ("standard",):
         plan = planned(GROWTH if part == "growth" else Plan(), chosen, quick=quick)

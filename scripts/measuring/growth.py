@@ -64,7 +64,7 @@ def measure(
         pages(largest, first, name) for name, first in (("page 1", 1), (f"page {plan.page:,}", plan.page))
     ]
     say(f"Creating {plan.collections} collections …")
-    spread = collections(session.sheaf("collections", "sheaf_bench_collections"), plan)
+    spread = collections(session.sheaf("collections", "sheaf_bench_collections", for_admin=True), plan)
     axes = [
         Axis(
             "documents", [Case(each, workload, CONNECTIONS) for workload in plan.workloads for each in sized]

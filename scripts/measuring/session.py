@@ -33,12 +33,15 @@ class Session:
     logs: Path
     stack: ExitStack
 
-    def sheaf(self, name: str = SHEAF, database: str = DATABASE) -> Target:
-        """Start Sheaf, with an administrator who is signed in."""
+    def sheaf(self, name: str = SHEAF, database: str = DATABASE, *, for_admin: bool = False) -> Target:
+        """Start Sheaf, with somebody who is signed in."""
         variables = self._environment(database)
         who = {"email": EMAIL, "password": PASSWORD}
-        serving.command(variables, "user", "create", EMAIL, "--admin", "--password-stdin", line=PASSWORD)
+        if for_admin:
+            serving.command(variables, "user", "create", EMAIL, "--admin", "--password-stdin", line=PASSWORD)
         target = self._start(name, serving.SHEAF, variables)
+        if not for_admin:
+            target.expect(post("/api/auth/register", who))
         token = target.expect(post("/api/auth/login", who, status=200))["data"]["access_token"]
         target.dialect = Dialect(token)
         return target

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from scripts.measuring.workloads import WORKLOADS
 from tests.live.processes import finished
 
@@ -27,17 +25,3 @@ def test_every_workload_is_measured_beside_its_limits(mongodb_uri: str, tmp_path
     assert sum(row["server_us"] for row in rows) > 0
     assert "| times Sheaf |" in done.stdout
     assert (tmp_path / "performance" / "requests.svg").read_text().startswith("<svg")
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--workloads", "get,lists"], "'lists' is not one of get, list"),
-        (["--connections", "many"], "'many' is not one of the numbers"),
-        (["speed"], "'speed' is not one of"),
-    ],
-)
-def test_a_wrong_option_is_named(options: list[str], words: str) -> None:
-    done = finished(*BENCH, *options)
-    assert done.returncode == 2
-    assert words in done.stderr
