@@ -73,17 +73,18 @@ def limiters(steps: Iterable[Step]) -> dict[str, Limiter]:
     return {name: each for step in steps if isinstance(step, RateLimit) for name, each in step.limiters}
 
 
-def places_of(steps: Iterable[Step]) -> Places | None:
+def places_of(steps: Iterable[Step]) -> tuple[Places, ...]:
     """Give the places for requests among steps."""
-    return next((step.places for step in steps if isinstance(step, Admission)), None)
+    return tuple(
+        places for step in steps if isinstance(step, Admission) for places in (step.places, step.searches)
+    )
 
 
-def admission(places: Places | None) -> Iterable[Sample]:
+def admission(places: tuple[Places, ...]) -> Iterable[Sample]:
     """Tell how many requests are in work, wait for that, or were refused."""
-    if places is not None:
-        yield families.ADMISSION, ("in_work",), places.taken
-        yield families.ADMISSION, ("in_line",), places.in_line
-        yield families.SHED, (), places.refused
+    yield families.ADMISSION, ("in_work",), sum(each.taken for each in places)
+    yield families.ADMISSION, ("in_line",), sum(each.in_line for each in places)
+    yield families.SHED, (), sum(each.refused for each in places)
 
 
 def pools(found: Pools, limit: int) -> Iterable[Sample]:

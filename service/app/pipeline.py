@@ -1,5 +1,7 @@
 """What every request passes through, in order, each middleware with its reason."""
 
+from typing import Any
+
 from service.admission import Places
 from service.drain import Drain
 from service.metrics import Meter
@@ -47,13 +49,14 @@ def pipeline(
 ) -> list[Step]:
     """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
     cors = Cors(origins=settings.cors_origins, credentials=settings.cors_credentials)
-    places = Places(settings.concurrency, waiting=settings.queue_length, patience_s=settings.queue_timeout_s)
+    line: dict[str, Any] = {"waiting": settings.queue_length, "patience_s": settings.queue_timeout_s}
+    places = Places(settings.concurrency, **line)
+    searches = Places(max(1, settings.concurrency // 2), **line)
     pipeline: list[Step] = [
         *measures(settings),  # of everything, whoever answers it
         SecurityHeaders(),  # on every answer, whoever gives it
-        *timed(
-            settings, Admission(places, cors), QUEUE
-        ),  # before anything that costs; nothing after it is done for what it refuses
+        # before anything that costs; nothing after it is done for what it refuses
+        *timed(settings, Admission(places, searches, cors), QUEUE),
         Tracing(traces),  # before the access line, which has the ids of the trace too
         RequestId(),  # everything after it is logged and answered with the id
         cors,  # also on refusals

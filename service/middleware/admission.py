@@ -27,6 +27,11 @@ RETRY_AFTER_S = range(1, 4)
 REPORT_S = 1.0
 """Refusals are logged together, once in so many seconds: a line for each would cost more than refusing."""
 
+AUTH_PREFIX = "/api/auth/"
+
+OF_ONE = 3
+"""Slashes in the path of one document, `/api/{collection}/{id}`."""
+
 PLACE = "place"
 """The name in a request's state of the places of which it has one."""
 
@@ -39,12 +44,14 @@ class Admission(Step):
     """Let at most so many requests be done at once, have others wait for a moment, refuse the rest with Busy.
 
     It answers by itself, without the steps after it: a refusal costs some µs, so that many of them leave the
-    time for those that are admitted. Probes have places of their own. While a client sends its body, its
+    time for those that are admitted. What is for one document has `places`, what may be for many `searches`,
+    so that slow searches hold up only each other; probes have their own. While a client sends its body, its
     request has no place, so that slow clients hold none.
     """
 
-    def __init__(self, places: Places, cors: Cors) -> None:
+    def __init__(self, places: Places, searches: Places, cors: Cors) -> None:
         self.places = places
+        self.searches = searches
         self._probes = Places(PROBES, waiting=0, patience_s=0)
         self._cors = cors
         self._reported = 0
@@ -55,19 +62,23 @@ class Admission(Step):
         if exchange.path.startswith(HEALTH) and self._probes.take():
             exchange.state[PLACE] = self._probes
             return None
-        if self.places.take():
-            exchange.state[PLACE] = self.places
+        places = self.places if is_for_one(exchange.method, exchange.path) else self.searches
+        if places.take():
+            exchange.state[PLACE] = places
             return None
-        return self._wait(exchange)
+        return self._wait(exchange, places)
 
     def receiving(self, exchange: Exchange, receive: Receive) -> Receive:
         """Give the place back while the client is sending."""
 
         async def receive_without_place() -> HTTPReceiveMessage | WebSocketReceiveMessage:
-            self.leave(exchange)
+            places: Places | None = exchange.state.pop(PLACE, None)
+            if places is None:  # an error has ended the body before
+                return await receive()
+            places.give_back()
             message = await receive()
-            await self.places.take_again()
-            exchange.state[PLACE] = self.places
+            await places.take_again()
+            exchange.state[PLACE] = places
             return message
 
         return receive_without_place
@@ -78,9 +89,9 @@ class Admission(Step):
         if places is not None:
             places.give_back()
 
-    async def _wait(self, exchange: Exchange) -> None:
-        if await self.places.wait():
-            exchange.state[PLACE] = self.places
+    async def _wait(self, exchange: Exchange, places: Places) -> None:
+        if await places.wait():
+            exchange.state[PLACE] = places
         else:
             await self._refuse(exchange)
 
@@ -101,7 +112,22 @@ class Admission(Step):
         await exchange.send({"type": "http.response.body", "body": content, "more_body": False})
 
     def _report(self) -> None:
-        places = self.places
-        refused, self._reported = places.refused - self._reported, places.refused
+        both = self.places, self.searches
+        total = sum(each.refused for each in both)
+        refused, self._reported = total - self._reported, total
         self._is_reporting = False
-        log.warning("requests refused", refused=refused, in_work=places.taken, in_line=places.in_line)
+        in_work, in_line = sum(each.taken for each in both), sum(each.in_line for each in both)
+        log.warning("requests refused", refused=refused, in_work=in_work, in_line=in_line)
+
+
+def is_for_one(method: str, path: str) -> bool:
+    """Tell whether a request is for one document, or for signing in, by its address alone.
+
+    >>> is_for_one("GET", "/api/films/7"), is_for_one("POST", "/api/films"), is_for_one("GET", "/api/films")
+    (True, True, False)
+    >>> is_for_one("POST", "/api/films/query"), is_for_one("POST", "/api/auth/login")
+    (False, True)
+    """
+    if method == "POST":
+        return path.count("/") < OF_ONE or path.startswith(AUTH_PREFIX)
+    return path.count("/") == OF_ONE

@@ -5,7 +5,7 @@ import asyncio
 from litestar.types import HTTPReceiveMessage, Receive
 from litestar.types.asgi_types import WebSocketReceiveMessage
 
-from service.errors import BodyTooLarge, RequestInvalid
+from service.errors import BodyTooLarge, Busy, RequestInvalid
 from service.middleware.exchange import Exchange
 from service.middleware.step import Step
 
@@ -20,17 +20,26 @@ MAXIMUM_SMALL_PIECES = 1000
 """Each piece costs some 50 µs whatever its size, so that a body in single bytes would cost a minute."""
 
 
+HELD_BYTES = 64 * 1024 * 1024
+"""What a worker holds of bodies that are not whole yet; beyond it all that still send more are refused."""
+
+BODY = "body"
+"""The name of a request's body in its state."""
+
+
 class BodyLimit(Step):
     """Refuse a body of more than `limit_bytes`, or one that keeps us waiting more than `timeout_s` in all.
 
     A `Content-Length` beyond the limit is refused before anything is read, with BodyTooLarge; a malformed one
     with RequestInvalid. A body that turns out longer, slower or cut off makes `receive` raise the same. Only
-    the time spent waiting for the client counts, not the handler's own between two chunks.
+    the time spent waiting for the client counts, not the handler's own between two chunks. When bodies that
+    are not whole yet have `held_bytes` together, one that brings more is refused with Busy.
     """
 
-    def __init__(self, *, limit_bytes: int, timeout_s: float = 30.0) -> None:
+    def __init__(self, *, limit_bytes: int, timeout_s: float = 30.0, held_bytes: int = HELD_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._timeout_s = timeout_s
+        self._held = _Held(held_bytes)
 
     def enter(self, exchange: Exchange) -> None:
         """Check the stated length."""
@@ -38,9 +47,16 @@ class BodyLimit(Step):
         if length is not None:
             self._check_length(length)
 
-    def receiving(self, _: Exchange, receive: Receive) -> Receive:
+    def receiving(self, exchange: Exchange, receive: Receive) -> Receive:
         """Watch what arrives."""
-        return _Bounded(receive, self._limit_bytes, self._timeout_s)
+        bounded = exchange.state[BODY] = _Bounded(receive, self._limit_bytes, self._timeout_s, self._held)
+        return bounded
+
+    def leave(self, exchange: Exchange) -> None:
+        """Count what is held of a body no longer, also if it never was whole."""
+        bounded: _Bounded | None = exchange.state.pop(BODY, None)
+        if bounded is not None:
+            bounded.let_go()
 
     def _check_length(self, value: bytes) -> None:
         if not value.isdigit():
@@ -49,10 +65,22 @@ class BodyLimit(Step):
             raise _too_large(self._limit_bytes)
 
 
+class _Held:
+    """How many bytes are held of all bodies that are not whole."""
+
+    __slots__ = ("held_bytes", "most_bytes")
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.held_bytes = 0
+
+
 class _Bounded:
     """One request's `receive`, counting the bytes and the seconds of its body."""
 
     __slots__ = (
+        "_counted_bytes",
+        "_held",
         "_is_whole",
         "_limit_bytes",
         "_pieces",
@@ -62,7 +90,9 @@ class _Bounded:
         "_timeout_s",
     )
 
-    def __init__(self, receive: Receive, limit_bytes: int, timeout_s: float) -> None:
+    def __init__(self, receive: Receive, limit_bytes: int, timeout_s: float, held: _Held) -> None:
+        self._held = held
+        self._counted_bytes = 0
         self._receive = receive
         self._limit_bytes = limit_bytes
         self._timeout_s = self._remaining_s = timeout_s
@@ -85,7 +115,23 @@ class _Bounded:
             self._pieces += 1
             if self._pieces > MAXIMUM_SMALL_PIECES + self._received_bytes // PIECE_BYTES:
                 raise RequestInvalid("The body came in too many small pieces; send it in larger ones.")
+            self._hold()
         return message
+
+    def _hold(self) -> None:
+        """Count what has come, until the body is whole."""
+        if self._is_whole:
+            self.let_go()
+            return
+        self._held.held_bytes += self._received_bytes - self._counted_bytes
+        self._counted_bytes = self._received_bytes
+        if self._held.held_bytes > self._held.most_bytes:
+            raise Busy("Too much is being sent at this moment; try again in a few seconds")
+
+    def let_go(self) -> None:
+        """Count nothing of this body any more."""
+        self._held.held_bytes -= self._counted_bytes
+        self._counted_bytes = 0
 
     async def _next_within_time(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
         loop = asyncio.get_running_loop()

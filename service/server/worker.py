@@ -1,6 +1,7 @@
 """What a worker process does before the application runs, and around its lifespan."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -34,6 +35,9 @@ STARTING, UP, READY = range(3)
 READINESS = "/api/health/ready"
 LOOK_AGAIN_S = 0.005
 ASK_AGAIN_S, LONGEST_PAUSE_S = 0.1, 1.0
+
+GARBAGE_THRESHOLDS = 20_000, 20, 20
+"""After how many new objects, and how many such rounds, garbage is looked for."""
 
 log = structlog.get_logger("sheaf.server")
 
@@ -98,6 +102,7 @@ class Loader:
                 return
             if message["type"] == "lifespan.startup.complete":
                 self.starts[slot] = UP
+                _spare_garbage_collection()
                 while not listening.is_open():  # noqa: ASYNC110 - another process opens it
                     await asyncio.sleep(LOOK_AGAIN_S)
                 asking = asyncio.create_task(self._note_readiness(application, slot, scope))
@@ -164,6 +169,16 @@ async def _status(application: Application, lifespan: MutableMapping[str, Any]) 
     with suppress(Exception):  # a bug of readiness is in the log, and is not ready
         await application(scope, receive, send)
     return status
+
+
+def _spare_garbage_collection() -> None:
+    """Have what is there for good not be looked at, and the rest less often.
+
+    With thousands of requests in work, looking took a third of the time, and found nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 def _leave_the_foreground() -> None:

@@ -98,13 +98,16 @@ class Settings(IdentitySettings, MailSettings):
         8192, ge=1, le=1_000_000, description="Connections that one worker holds; more wait to be accepted."
     )
     concurrency: int = Field(
-        256, ge=1, le=10_000, description="Requests that one worker does at once; more wait in line."
+        256,
+        ge=1,
+        le=10_000,
+        description="Requests that one worker does at once, and half as many lists; more wait in line.",
     )
     queue_length: int = Field(
         4096, ge=0, le=100_000, description="Requests that wait in line in one worker; more are 503 at once."
     )
     queue_timeout_s: float = Field(
-        0.5, ge=0, le=60, description="Seconds that a request waits in line before it is 503."
+        0.8, ge=0, le=60, description="Seconds that a request waits in line before it is 503."
     )
     rate_limit: Literal["on", "off"] = Field("on", description="Whether requests are limited.")
     rate_limit_anonymous: str = Field("100/15minutes", description="Limit per client address.")
