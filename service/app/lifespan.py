@@ -41,6 +41,7 @@ def lifespan(
                     application.state.post.sending(),
                     application.state.providers.open(),
                     measured(settings, application.state),
+                    parts.slow_queries(settings, database, registry),
                 ):
                     if is_loaded:  # until then tokens are 503
                         await revocations.wait_until_loaded(settings.database_timeout_s)

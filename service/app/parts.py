@@ -1,5 +1,6 @@
 """The parts of the service, made of the settings."""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from service.access import signing
@@ -21,7 +22,9 @@ from service.mail.opening import open_post
 from service.mail.post import Allowance, Post
 from service.mail.templates import Templates
 from service.rates import SharedCounts
+from service.registry import Registry
 from service.settings import Settings
+from service.slow_queries.watch import SlowQueries
 
 
 def browsers(settings: Settings, sealer: Sealer) -> Browsers:
@@ -100,6 +103,15 @@ def lockouts(settings: Settings) -> Lockouts:
         first_s=settings.lockout_s,
         longest_s=settings.lockout_longest_s,
     )
+
+
+def slow_queries(
+    settings: Settings, database: Database, registry: Registry
+) -> AbstractAsyncContextManager[None]:
+    """Give what logs slow queries while it is open, if they are to be logged."""
+    if not settings.slow_query_ms:
+        return nullcontext()
+    return SlowQueries(database, registry, settings.slow_query_ms / 1000).watching()
 
 
 def secrets(settings: Settings) -> list[str]:

@@ -123,6 +123,12 @@ class Settings(IdentitySettings, MailSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto` is `json` in production and `console` in development."
     )
+    slow_query_ms: int = Field(
+        200,
+        ge=0,
+        le=60_000,
+        description="Milliseconds from which a query is logged, with its plan and missing index; 0: none.",
+    )
     metrics_port: int | None = Field(
         None,
         ge=0,

@@ -1,0 +1,150 @@
+"""The index that would serve a query: the fields of equality first, then the order, then ranges (ESR).
+
+Source: MongoDB's "The ESR (Equality, Sort, Range) Guideline", and its rules for multikey indexes and sorts.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from service.slow_queries.commands import Query, Sort
+from service.slow_queries.conditions import Conditions, read
+
+MAXIMUM_FIELDS = 8
+"""Fields of a suggested index: each one more costs every write, and narrows less."""
+
+Keys = tuple[tuple[str, int | str], ...]
+ArrayOf = Callable[[str], str | None]
+"""From a path to the first name on it that may hold an array, None where none may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """An index that is there; one that leaves out documents, or has a collation, serves no query for sure."""
+
+    name: str
+    keys: Keys
+    is_whole: bool = True
+    is_plain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """An index to create, and the names of those that it makes superfluous, because it begins as they do."""
+
+    keys: Keys
+    replaces: tuple[str, ...] = ()
+
+
+def suggest(query: Query, present: Sequence[Present], array_of: ArrayOf) -> list[Suggestion]:
+    """Give the indexes that a query lacks: one, or one for each alternative; none where none would help."""
+    conditions = read(query.where)
+    if conditions.has_text or "_id" in conditions.equal:
+        return []
+    if conditions.places:
+        indexed = {path for index in present for path, kind in index.keys if kind == "2dsphere"}
+        lacking = [path for path in conditions.places if path not in indexed]
+        return [Suggestion(((path, "2dsphere"),)) for path in lacking[:1]]
+    branches = [] if conditions.equal else _branches(conditions)
+    wanted = [_parts(branch, query.sort, array_of) for branch in branches or [conditions]]
+    lacking_keys = [
+        parts.arranged(present)
+        for parts in wanted
+        if parts.would_narrow and not any(parts.is_served_by(index) for index in present)
+    ]
+    return [Suggestion(keys, _replaced(keys, present)) for keys in dict.fromkeys(lacking_keys)]
+
+
+def _branches(conditions: Conditions) -> list[Conditions]:
+    """Give the branches of the first disjunction of which indexes can narrow every one."""
+    for branches in conditions.alternatives:
+        if all(branch.paths - {"_id"} for branch in branches):
+            own = Conditions(ranges=conditions.ranges)
+            return [branch.joined(own) for branch in branches]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The parts of the one index for some conditions and an order."""
+
+    equal: list[str]
+    order: Sort
+    ranges: list[str]
+
+    @property
+    def would_narrow(self) -> bool:
+        """Tell whether such an index does more than that of the ids."""
+        return bool(self.equal or self.ranges) or any(path != "_id" for path, _ in self.order)
+
+    def is_served_by(self, index: Present) -> bool:
+        """Tell whether an index has these parts already."""
+        first, after = index.keys[: len(self.equal)], index.keys[len(self.equal) :]
+        if not index.is_whole or {path for path, _ in first} != set(self.equal):
+            return False
+        order, rest = after[: len(self.order)], after[len(self.order) :]
+        return order in (self.order, _backward(self.order)) and set(self.ranges) <= {path for path, _ in rest}
+
+    def arranged(self, present: Sequence[Present]) -> Keys:
+        """Put the keys in order; where that is free, so that an index that is there can be replaced."""
+        plain = [index for index in present if index.is_plain]
+        begun = max((self._run(index) for index in plain), key=len, default=())
+        rest = [(path, 1) for path in self.equal if path not in dict(begun)]
+        ranges = [(path, 1) for path in self.ranges]
+        ways: list[Keys] = [(*begun, *rest, *order, *ranges) for order in (self.order, _backward(self.order))]
+
+        def extended(keys: Keys) -> int:
+            return max((len(each.keys) for each in plain if keys[: len(each.keys)] == each.keys), default=0)
+
+        return max(ways, key=extended)
+
+    def _run(self, index: Present) -> Keys:
+        """Give the leading keys of an index that are among those of equality."""
+        return tuple(takewhile(lambda key: key[0] in self.equal, index.keys))
+
+
+def _parts(conditions: Conditions, sort: Sort | None, array_of: ArrayOf) -> _Parts:
+    """Sort out what an index can do: it holds one array at the most, and sorts by one under conditions."""
+    equal = _beside(conditions.equal, set(), array_of)[:MAXIMUM_FIELDS]
+    arrays = _arrays(equal, array_of)
+    order = _order(conditions, sort, equal, arrays, array_of)
+    arrays |= _arrays((path for path, _ in order), array_of)
+    rest = [path for path in conditions.ranges if path not in equal and path not in dict(order)]
+    ranges = _beside(rest, arrays, array_of)
+    if ranges and [path for path, _ in order] == ["_id"]:
+        order = ()  # that order is for pages alone, and what a range finds is soon sorted by it
+    room = max(0, MAXIMUM_FIELDS - len(equal) - len(order))
+    return _Parts(equal, order, ranges[:room])
+
+
+def _order(
+    conditions: Conditions, sort: Sort | None, equal: list[str], taken: set[str], array_of: ArrayOf
+) -> Sort:
+    """Give the part of the order that the index has to have; none where no index gives that order."""
+    arrays = _arrays((path for path, _ in sort or ()), array_of)
+    if arrays & _arrays(conditions.paths, array_of) or len(arrays | taken) > 1:
+        return ()
+    return tuple((path, way) for path, way in sort or () if path not in equal)
+
+
+def _beside(paths: Iterable[str], taken: set[str], array_of: ArrayOf) -> list[str]:
+    """Give those paths that one index can hold together, beside the arrays that it has already."""
+    chosen: list[str] = []
+    for path in paths:
+        if len(taken | _arrays([path, *chosen], array_of)) <= max(1, len(taken)):
+            chosen.append(path)
+    return chosen
+
+
+def _arrays(paths: Iterable[str], array_of: ArrayOf) -> set[str]:
+    return {array for path in paths if (array := array_of(path)) is not None}
+
+
+def _backward(keys: Keys) -> Keys:
+    return tuple((path, -way if isinstance(way, int) else way) for path, way in keys)
+
+
+def _replaced(keys: Keys, present: Sequence[Present]) -> tuple[str, ...]:
+    beginnings = {keys[:length] for length in range(1, len(keys) + 1)}
+    beginnings |= set(map(_backward, beginnings))
+    return tuple(index.name for index in present if index.is_plain and index.keys in beginnings)
