@@ -12,20 +12,21 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import httpx
+from bson import ObjectId
 from pymongo import MongoClient
 
 from scripts.measuring import serving
 from scripts.measuring.soaking import judge, report
 from scripts.measuring.soaking.administrator import administer
-from scripts.measuring.soaking.clients import PASSWORD, Client
+from scripts.measuring.soaking.clients import Client
 from scripts.measuring.soaking.faults import Faults
 from scripts.measuring.soaking.journal import Journal
 from scripts.measuring.soaking.samples import Sample, Sampler
 from service import mongod
+from service.access.principals import Principal
+from service.access.tokens import Tokens
 
 WORKERS = 2
-ADMINISTRATOR = "soak@example.org"
 SAMPLES = 120
 """How many samples are taken over the whole time."""
 
@@ -33,19 +34,22 @@ SHORTEST_SAMPLE_S = 0.3
 LAST_SHARE = 0.12
 """Share of the time in which workers are renewed: before, one worker lives through it all."""
 
-REST_S = 2.5
+REST_S = 3.0
 """How long without load is rest: longer than metrics are old, and than answers take to be all given."""
+
+TOKEN_S = 86_400
 
 FAULT_EVERY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long, by how many clients, and how long MongoDB is frozen at a time."""
+    """How long, by how many clients, how long MongoDB is frozen at a time, and how long rest is."""
 
     seconds: float
     clients: int
     frozen_s: float
+    rest_s: float = REST_S
 
     @property
     def fault_every_s(self) -> float:
@@ -84,7 +88,7 @@ class Soak:
 
     async def _rest(self, gate: asyncio.Event) -> Sample:
         gate.clear()
-        await asyncio.sleep(REST_S)
+        await asyncio.sleep(self.plan.rest_s)
         return await asyncio.to_thread(self.sampler.take, self.faults.crew())
 
     async def _weather(self, seconds: float, faults: Sequence[Callable[[], Awaitable[None]]]) -> None:
@@ -123,22 +127,19 @@ def opened(plan: Plan, directory: Path) -> Iterator[tuple[Soak, str, str]]:
             "SHEAF_RATE_LIMIT_REFRESH": serving.NO_LIMIT,
             "TMPDIR": str(temporary),
         }
-        named = ("user", "create", ADMINISTRATOR, "--admin", "--password-stdin")
-        serving.command(variables, *named, line=PASSWORD)
         command = [*serving.CLI, "serve", "--workers", str(WORKERS)]
         with serving.started(command, variables, directory / "service.log") as service:
             journal = Journal()
             url = f"http://{service.host}:{service.port}"
             sampler = Sampler(service.pid, f"http://127.0.0.1:{port}/metrics", client, temporary)
             faults = Faults(service, server.pid, WORKERS, plan.frozen_s, journal)
-            yield Soak(plan, sampler, faults, journal), url, administrator_of(url)
+            yield Soak(plan, sampler, faults, journal), url, administrator(variables["SHEAF_JWT_SECRET"])
 
 
-def administrator_of(url: str) -> str:
-    """Sign the administrator in and give the access token."""
-    who = {"email": ADMINISTRATOR, "password": PASSWORD}
-    answer = httpx.post(f"{url}/api/auth/login", json=who).raise_for_status()
-    return str(answer.json()["data"]["access_token"])
+def administrator(secret: str) -> str:
+    """Give the access token of an administrator."""
+    who = Principal("user", str(ObjectId()), frozenset({"admin"}), session_id="soak")
+    return Tokens(secret, [], "sheaf", "sheaf", TOKEN_S).issue(who)
 
 
 def free_port() -> int:

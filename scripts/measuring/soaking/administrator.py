@@ -21,13 +21,14 @@ async def administer(client: Client, token: str, gate: asyncio.Event, stop: asyn
     """Change the definition every few seconds while the gate is open, until told to stop."""
     headers = {"Authorization": f"Bearer {token}"}
     path = f"/api/collections/{FILMS}"
-    body = definition(0)
-    await client.ask("define", "POST", "/api/collections", {201}, json=body, headers=headers)
-    for number in count(1):
-        if stop.is_set():
-            return
-        await gate.wait()
-        body = definition(number)
-        await client.ask("define", "PUT", path, {200}, json=body, headers=headers)
-        await client.ask("list", "GET", f"/api/{FILMS}", {200})
-        await asyncio.sleep(PAUSE_S)
+    async with client.http:
+        body = definition(0)
+        await client.ask("define", "POST", "/api/collections", {201}, json=body, headers=headers)
+        for number in count(1):
+            if stop.is_set():
+                return
+            await gate.wait()
+            body = definition(number)
+            await client.ask("define", "PUT", path, {200}, json=body, headers=headers)
+            await client.ask("list", "GET", f"/api/{FILMS}", {200})
+            await asyncio.sleep(PAUSE_S)

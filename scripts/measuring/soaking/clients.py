@@ -56,7 +56,7 @@ class Client:
         self._url = url
         self._journal = journal
         self._random = random.Random(number)  # noqa: S311 - no secret
-        self._http = httpx.AsyncClient(base_url=url, timeout=PATIENCE_S)
+        self.http = httpx.AsyncClient(base_url=url, timeout=PATIENCE_S)
         self._session: dict[str, Any] | None = None
         self._own: list[str] = []
         self.actions: dict[str, Callable[[], Awaitable[None]]] = {
@@ -76,7 +76,7 @@ class Client:
     async def run(self, gate: asyncio.Event, stop: asyncio.Event) -> None:
         """Ask until told to stop, and nothing while the gate is closed."""
         who = {"email": self._email, "password": PASSWORD, "name": "Soak"}
-        async with self._http:
+        async with self.http:
             await self.ask("register", "POST", "/api/auth/register", {201}, json=who)
             names, weights = list(ACTIONS), list(ACTIONS.values())
             while not stop.is_set():
@@ -95,7 +95,7 @@ class Client:
         answer: httpx.Response | None = None
         outcome: int | str
         try:
-            answer = await self._http.request(method, path, **request)
+            answer = await self.http.request(method, path, **request)
             outcome = answer.status_code
         except httpx.TimeoutException:
             outcome = TIMED_OUT
