@@ -89,11 +89,17 @@ class Traffic:
 
 
 async def run(options: Options, directory: Path) -> list[Result]:
-    """Run all rounds in a directory, print each one's row, and give the results."""
+    """Run all rounds with data in a directory, print each one's row, and give the results."""
     members = await asyncio.to_thread(
         start_set, directory / "mongodb", election_timeout_s=options.election_timeout_s
     )
-    with members, served(members.uri, workers=options.workers, log=directory / "service.log") as service:
+    with members:
+        return await run_on(members, options, directory)
+
+
+async def run_on(members: ReplicaSet, options: Options, directory: Path) -> list[Result]:
+    """Run all rounds on a replica set; the service's log is put into the directory."""
+    with served(members.uri, workers=options.workers, log=directory / "service.log") as service:
         history = History()
         async with _connected(service) as http:
             await _share(http, history)

@@ -55,7 +55,7 @@ def _judge_creation(creation: Creation, documents: list[Stored], verdict: Verdic
     if creation.deletion is Outcome.ACKNOWLEDGED:
         if count:
             verdict.wrong.append(f"{name} is stored, and its deletion was acknowledged")
-    elif creation.outcome is Outcome.ACKNOWLEDGED and not count and creation.deletion is None:
+    elif creation.outcome is Outcome.ACKNOWLEDGED and not count and creation.deletion is not Outcome.UNKNOWN:
         verdict.lost.append(f"{name} was acknowledged and is not stored")
     if creation.outcome is Outcome.REFUSED and count:
         verdict.wrong.append(f"{name} is stored, and was refused")
