@@ -10,7 +10,14 @@ from beanie.exceptions import CollectionWasNotInitialized
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import Scope
-from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+)
 
 from service.errors import (
     PROBLEM_MEDIA_TYPE,
@@ -48,6 +55,13 @@ _KINDS: dict[int, type[Failure]] = {
         Busy,
     )
 }
+_LOSSES = ConnectionFailure, ExecutionTimeout, ConfigurationError
+"""What the driver raises when MongoDB is away; the last of a connection that was made while its server was
+between two states, and so cannot carry sessions."""
+
+_LOSS_CODES = {6, 7, 43, 89, 91, 134, 189, 246, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+"""MongoDB's codes of what a change of its primary interrupts, and of what a new primary cannot do yet."""
+
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 error_log = structlog.get_logger("sheaf.errors")
@@ -118,9 +132,16 @@ def _encoded(problem: dict[str, Any]) -> bytes:
 
 
 def _from_mongodb(error: PyMongoError) -> Failure:
-    if error.timeout or isinstance(error, ConnectionFailure | ExecutionTimeout):
+    if error.timeout or isinstance(error, _LOSSES) or not _LOSS_CODES.isdisjoint(_codes(error)):
         return DatabaseUnavailable()
     return Internal()
+
+
+def _codes(error: PyMongoError) -> set[int]:
+    """Give MongoDB's codes of what failed; of writes in bulk, those of waiting for the majority."""
+    if isinstance(error, BulkWriteError):
+        return {each.get("code", 0) for each in error.details.get("writeConcernErrors", ())}
+    return {error.code or 0} if isinstance(error, OperationFailure) else set()
 
 
 def _method_not_allowed(error: HTTPException) -> Failure:

@@ -13,9 +13,11 @@ from pymongo.errors import AutoReconnect
 from service.mongod import PrivateServer, ReplicaSet
 
 KILLED_FOR_S = 3.0
-FROZEN_BEYOND_ELECTION_S = 6.0
-"""Longer than errors may come, so that the service recovers before the frozen server does."""
 STEPPED_DOWN_FOR_S = 10
+
+WAITING_S = 3.0
+"""How long errors may come after there is a primary again: it has no majority at once, and requests that have
+waited for it until then may end without an answer from it."""
 
 Mend = Callable[[], Any]
 
@@ -31,11 +33,16 @@ class Fault:
 
 
 def faults(election_timeout_s: float) -> tuple[Fault, ...]:
-    """Give the faults of a set whose members elect another primary after so long a silence."""
+    """Give the faults of a set whose members elect another primary after so long a silence.
+
+    To take over from a frozen one needs that time twice: the new primary waits for an answer of the old one,
+    to catch up with it. That stays frozen for longer than errors may come, so that its return ends none.
+    """
+    frozen_s = 2 * election_timeout_s + WAITING_S
     return (
-        Fault("kill -9", _kill, KILLED_FOR_S, election_timeout_s + 3),
-        Fault("freeze", _freeze, election_timeout_s + FROZEN_BEYOND_ELECTION_S, election_timeout_s + 5),
-        Fault("step down", _step_down, 0, 1),
+        Fault("kill -9", _kill, KILLED_FOR_S, election_timeout_s + WAITING_S),
+        Fault("freeze", _freeze, frozen_s + 1, frozen_s),
+        Fault("step down", _step_down, 0, 2),
     )
 
 
