@@ -22,10 +22,13 @@ MEMBERS = 3
 ELECTION_TIMEOUT_S = 2.0
 """How long the others hear nothing of a primary before they elect another; MongoDB's own default is 10 s."""
 
-HEARTBEAT_MS = 500
+HEARTBEAT_MS = 200
+"""How often members tell each other how they are; MongoDB's own is 2 s. While one is silent that others copy
+from, what they have written is known by heartbeats alone, and so each write waits for one."""
+
 FOLLOWING = ("oplogNetworkTimeoutBufferSeconds=1", "oplogRetriedFindMaxSeconds=1")
-"""How long a secondary waits for a member that it copies from and that is silent, beyond half the time of an
-election: until it copies from another one, the new primary has no majority. MongoDB's own are 5 and 2 s."""
+"""How long a secondary waits for a silent member that it copies from, beyond half the time of an election;
+until it copies from another one, a new primary has no majority. MongoDB's own are 5 and 2 s."""
 
 POLL_INTERVAL_S = 0.05
 ANSWER_MS = 1000
