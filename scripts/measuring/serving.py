@@ -62,6 +62,7 @@ def started(command: list[str], variables: dict[str, str], log: Path) -> Iterato
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, *command],
             env=variables,
+            stdin=subprocess.DEVNULL,  # or SIGHUP would be a terminal's
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

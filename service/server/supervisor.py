@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -64,10 +65,10 @@ def run(
 ) -> None:
     """Serve the ASGI factory `target` ("module:function") until SIGTERM or SIGINT, then drain.
 
-    SIGHUP puts new workers into the place of those that run. `port` 0 takes a free one. `on_ready` is called
-    once, with the URL, when all workers run and readiness is 200; what takes longer than `patience_s` is
-    logged. With `scraping` metrics are answered meanwhile. A second signal cuts off what is in flight and
-    raises SystemExit. Raises StartupFailure when the service cannot start or cannot go on.
+    SIGHUP, but a terminal's, puts new workers into the place of those that run. `port` 0 takes a free one.
+    `on_ready` is called once, with the URL, when all workers run and readiness is 200; what takes longer than
+    `patience_s` is logged. With `scraping` metrics are answered meanwhile. A second signal cuts off what is in
+    flight and raises SystemExit. Raises StartupFailure when the service cannot start or cannot go on.
     """
     address = find(host, port)
     server = Server(
@@ -150,6 +151,7 @@ class Server(MPServer):
             target, self.crew.cells, self.crew.starts, self.sentences, drain_timeout_s, self.measures
         )
         self.renewal = Renewal(self.crew)
+        self.is_of_terminal = os.isatty(0)
         self.signals: list[int] = []
         self.failure: str | None = None
         self.failed_starts = 0
@@ -185,8 +187,11 @@ class Server(MPServer):
         self.interrupt_signal = True
         self.main_loop_interrupt.set()
 
-    def signal_handler_reload(self, *_: Any, **__: Any) -> None:
-        """Put a new worker into the place of every one, without losing a request."""
+    def signal_handler_reload(self, number: int = signal.SIGHUP, *_: Any, **__: Any) -> None:
+        """Put a new worker into the place of every one; but a terminal's hangup ends what it has started."""
+        if self.is_of_terminal:
+            self.signal_handler_interrupt(number)
+            return
         self.renewal.ask()
         self.main_loop_interrupt.set()
 

@@ -43,12 +43,16 @@ def environment(**variables: str) -> dict[str, str]:
 
 @contextmanager
 def started(
-    *command: str, variables: Mapping[str, str] | None = None, errors: IO[str] | int = subprocess.DEVNULL
+    *command: str,
+    variables: Mapping[str, str] | None = None,
+    errors: IO[str] | int = subprocess.DEVNULL,
+    stdin: int = subprocess.DEVNULL,
 ) -> "Iterator[subprocess.Popen[str]]":
     """Start a Python command, in a directory without a `.env`; kill it afterwards."""
     process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, *command],
         env=environment(**(variables or {})),
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
@@ -62,11 +66,13 @@ def started(
 
 
 @contextmanager
-def running(*command: str, variables: Mapping[str, str] | None = None) -> Iterator[Service]:
+def running(
+    *command: str, variables: Mapping[str, str] | None = None, stdin: int = subprocess.DEVNULL
+) -> Iterator[Service]:
     """Start a service and wait for its line `Listening on URL`, its first."""
     with (
         tempfile.TemporaryFile("w+") as errors,
-        started(*command, variables=variables, errors=errors) as process,
+        started(*command, variables=variables, errors=errors, stdin=stdin) as process,
     ):
         assert process.stdout is not None
         line = process.stdout.readline()

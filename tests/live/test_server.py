@@ -90,6 +90,17 @@ def test_before_it_refuses_work_it_serves_on_for_the_drain_delay() -> None:
         assert service.code() == 0
 
 
+def test_the_hangup_of_its_terminal_ends_it() -> None:
+    ours, its = os.openpty()
+    try:
+        with running(SERVE, "patient", stdin=its) as service:
+            service.signal(signal.SIGHUP)
+            assert service.code() == 0
+    finally:
+        os.close(its)
+        os.close(ours)
+
+
 def test_what_does_not_finish_in_time_is_cut_off(background: ThreadPoolExecutor) -> None:
     with serving("drain_timeout_s=1") as service:
         endless = begin(background, service, "/endless")
