@@ -67,8 +67,8 @@ def run(
 
     SIGHUP, but a terminal's, puts new workers into the place of those that run. `port` 0 takes a free one.
     `on_ready` is called once, with the URL, when all workers run and readiness is 200; what takes longer than
-    `patience_s` is logged. With `scraping` metrics are answered meanwhile. A second signal cuts off what is in
-    flight and raises SystemExit. Raises StartupFailure when the service cannot start or cannot go on.
+    `patience_s` is logged. With `scraping` metrics are answered meanwhile. A second signal cuts off what is
+    in flight and raises SystemExit. Raises StartupFailure when the service cannot start or cannot go on.
     """
     address = find(host, port)
     server = Server(

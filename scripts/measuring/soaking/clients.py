@@ -20,6 +20,9 @@ PAUSE_S = (0.0, 0.1)
 OWN = 12
 """Documents that a client keeps: it deletes the others, so that the database does not grow."""
 
+DETAIL = 300
+"""Characters of an unexpected answer that are noted."""
+
 SLOW_PIECES, SLOW_PAUSE_S = 5, 0.2
 
 ACTIONS = {
@@ -104,7 +107,8 @@ class Client:
         except httpx.TransportError:
             outcome = CLOSED
         is_expected = outcome in expected
-        self._journal.entries.append(Entry(kind, began_s, time.monotonic(), outcome, is_expected))
+        detail = "" if answer is None or is_expected else answer.text[:DETAIL]
+        self._journal.entries.append(Entry(kind, began_s, time.monotonic(), outcome, is_expected, detail))
         return answer if is_expected else None
 
     @property

@@ -26,6 +26,8 @@ class Entry:
     ended_s: float
     outcome: int | str
     is_expected: bool
+    detail: str = ""
+    """What the answer says of itself, if it was not expected."""
 
 
 @dataclass(frozen=True, slots=True)
