@@ -11,7 +11,8 @@ import click
 from scripts.measuring import endurance, growth, machine, report, session, standard, workloads
 from scripts.measuring.plan import GROWTH, QUICK, Plan
 from scripts.measuring.running import Row
-from scripts.measuring.serving import ROOT
+from scripts.measuring.serving import ROOT, ServiceFailedError
+from scripts.measuring.targets import WrongAnswerError
 from service.errors import StartupFailure
 
 PARTS = ("standard", "growth", "memory")
@@ -76,7 +77,7 @@ def main(
         try:
             with session.opened(mongodb) as opened:
                 rows, text, drawings = measured(part, opened, plan, services, against)
-        except StartupFailure as failure:
+        except (StartupFailure, ServiceFailedError, WrongAnswerError) as failure:
             sys.exit(f"scripts/bench: {failure}")
         report.write(output, part, rows, text, drawings)
         if publish:

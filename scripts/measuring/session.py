@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pymongo import IndexModel, MongoClient
+from pymongo import TEXT, IndexModel, MongoClient
 from pymongo.uri_parser import parse_uri
 
+from models import Product
 from scripts.measuring import processes, serving, static, workloads
 from scripts.measuring.requests import DIALECTS, Dialect, Request
+from scripts.measuring.serving import ServiceFailedError
 from scripts.measuring.targets import Target, post
 from service import mongod
 
@@ -21,6 +23,8 @@ EMAIL = "measuring@example.org"
 PASSWORD = "correct-horse-battery-staple-7"  # noqa: S105 - of a database that lives for minutes
 DATABASE = "sheaf_bench"
 COLLECTION = "products"
+OUTSIDE = {"database", "dialect", "base", "token"}
+"""What is told about a service that runs already."""
 
 
 @dataclass
@@ -46,11 +50,10 @@ class Session:
         target.dialect = Dialect(token)
         return target
 
-    def naive(self, like: Target) -> Target:
-        """Start the naive design, with the indexes that Sheaf has."""
+    def naive(self) -> Target:
+        """Start the naive design, on the indexes that Sheaf has."""
         target = self._start(NAIVE, serving.NAIVE, self._environment(f"{DATABASE}_naive"))
-        for index in like.collections[0].list_indexes():
-            target.collections[0].create_indexes([copied(index)])
+        target.collections[0].create_indexes(indexes())
         return target
 
     def static(self) -> Target:
@@ -62,16 +65,22 @@ class Session:
         return target
 
     def outside(self, described: str) -> Target:
-        """Give a service that runs: `NAME=URL,database=NAME` and perhaps `dialect`, `base`, `token`."""
+        """Give a service that runs on this machine, told as `NAME=URL,database=NAME[,OPTION=VALUE…]`.
+
+        Raises ServiceFailedError if it is not told so, or if nothing listens there.
+        """
         name, _, rest = described.partition("=")
         url, *options = rest.split(",")
-        chosen = dict(option.split("=", 1) for option in options)
+        chosen = {"dialect": "plain", **dict(option.split("=", 1) for option in options if "=" in option)}
         where = urlsplit(url)
-        if where.hostname is None or where.port is None or "database" not in chosen:
-            raise ValueError(f"{described}: NAME=http://HOST:PORT,database=NAME is wanted")
-        dialect = DIALECTS[chosen.get("dialect", "plain")](chosen.get("token"), chosen.get("base"))
-        collections = [self.client[chosen["database"]][COLLECTION]]
+        is_known = chosen.keys() <= OUTSIDE and chosen["dialect"] in DIALECTS
+        if not (is_known and where.hostname and where.port and "database" in chosen):
+            raise ServiceFailedError(f"--against {described}: NAME=http://HOST:PORT,database=NAME is wanted.")
         pids = processes.listening(where.port)
+        if not pids:
+            raise ServiceFailedError(f"--against {described}: nothing listens there on this machine.")
+        dialect = DIALECTS[chosen["dialect"]](chosen.get("token"), chosen.get("base"))
+        collections = [self.client[chosen["database"]][COLLECTION]]
         return Target(name, where.hostname, where.port, dialect, pids, collections=collections)
 
     def _environment(self, database: str) -> dict[str, str]:
@@ -88,14 +97,10 @@ class Session:
         return Target(name, running.host, running.port, Dialect(), pids, collections=collections)
 
 
-def copied(index: Any) -> IndexModel:
-    """Give an index like one that MongoDB describes."""
-    keys = dict(index["key"])
-    options = {name: index[name] for name in ("name", "unique", "sparse") if name in index}
-    if "textIndexVersion" in index:  # which MongoDB describes by its parts
-        keys = dict.fromkeys(index["weights"], "text")
-        options["default_language"] = index["default_language"]
-    return IndexModel(list(keys.items()), **options)
+def indexes() -> list[IndexModel]:
+    """Give the indexes that Sheaf keeps of products."""
+    texts = [[(field, TEXT) for field in each["text"]] for each in Product.indexes]
+    return [*Product.Settings.indexes, *map(IndexModel, texts)]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The standard measurement: Sheaf under each workload, beside its limits in the same run."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from scripts.measuring import running, workloads
 from scripts.measuring.plan import Plan
@@ -13,12 +14,10 @@ def measure(
     session: Session, plan: Plan, services: Sequence[str], outside: Sequence[str], tell: Callable[[Row], None]
 ) -> list[Row]:
     """Measure the chosen services of `sheaf`, `naive` and `static`, and those that run already."""
-    sheaf = session.sheaf()
-    targets = [sheaf] if "sheaf" in services else []
-    if "naive" in services:
-        targets.append(session.naive(like=sheaf))
-    if "static" in services:
-        targets.append(session.static())
+    starts = {"sheaf": session.sheaf, "naive": session.naive, "static": session.static}
+    chosen = [start for name, start in starts.items() if name in services]
+    with ThreadPoolExecutor() as pool:  # each takes a second or two, mostly of importing
+        targets = [each.result() for each in [pool.submit(start) for start in chosen]]
     targets += [session.outside(each) for each in outside]
     for target in targets:
         target.seed(plan.documents)
