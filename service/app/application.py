@@ -9,7 +9,7 @@ from service import logs, problems
 from service.access.sealing import Sealer
 from service.app import parts
 from service.app.lifespan import lifespan
-from service.app.measuring import limiters, listeners, places_of
+from service.app.measuring import listeners
 from service.app.pipeline import GRACE_S, pipeline
 from service.controllers.audit import AuditController
 from service.controllers.auth import AuthController
@@ -37,6 +37,7 @@ from service.controllers.sessions import (
     SessionsController,
 )
 from service.controllers.users import UsersController
+from service.documents.asking import KnownLists
 from service.drain import Drain
 from service.guards import MayEnter
 from service.idempotency.claims import Claims
@@ -125,6 +126,7 @@ def create_app(settings: Settings) -> Litestar:
                 "providers": parts.providers(settings),
                 "return_urls": parts.return_urls(settings),
                 "key_bearers": key_bearers,
+                "known_lists": KnownLists(),
                 "lockouts": parts.lockouts(settings),
                 "pools": pools,
                 "post": parts.post(settings, counts),
@@ -142,7 +144,6 @@ def create_app(settings: Settings) -> Litestar:
     )
     principals = PrincipalMiddleware(tokens, key_bearers, revocations, browsers)
     steps = pipeline(settings, drain, principals, counts, traces)
-    application.state.limiters = limiters(steps)
-    application.state.places = places_of(steps)
+    application.state.steps = steps
     application.asgi_handler = Pipeline(application.asgi_handler, steps)
     return application

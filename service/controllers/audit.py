@@ -9,6 +9,7 @@ from service.controllers.requests import AnyRequest, json_response, parameters_o
 from service.controllers.routing import route
 from service.documents import encoding
 from service.guards import FOR_API_KEYS, HasRole
+from service.query.parameters import repeated
 
 
 class AuditController(Controller):
@@ -24,4 +25,4 @@ class AuditController(Controller):
         parameters = parameters_of(request)
         page = await listing.LISTING.page(parameters, request.app.state.cursors)
         content = encoding.list_bytes(map(listing.view, page.documents), page)
-        return json_response(content, headers=links.around(request, parameters, page))
+        return json_response(content, headers=links.around(request, repeated(parameters), page))

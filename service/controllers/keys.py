@@ -29,6 +29,7 @@ from service.errors import Forbidden, Violation
 from service.guards import SignedIn, signed_in
 from service.identity import api_keys
 from service.identity.api_keys import ApiKeys
+from service.query.parameters import repeated
 
 EVERYBODY = "*"
 """For the parameter `user_id`: the keys of all users, page by page."""
@@ -89,7 +90,7 @@ async def _page_of_all(request: AnyRequest, parameters: list[tuple[str, str]]) -
     others = [(name, value) for name, value in parameters if name != "user_id"]
     page = await api_keys.LISTING.page(others, request.app.state.cursors)
     content = encoding.list_bytes(map(api_keys.view, page.documents), page)
-    return json_response(content, headers=links.around(request, parameters, page))
+    return json_response(content, headers=links.around(request, repeated(parameters), page))
 
 
 def _refuse_others(caller: Principal) -> None:

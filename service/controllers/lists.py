@@ -14,14 +14,12 @@ from service.controllers.requests import (
     collection_of,
     json_of,
     only_parameters,
-    parameters_of,
     tagged_response,
 )
 from service.controllers.routing import delete, patch, post, route
-from service.documents import encoding, expanding, narrowing, reading, writing
+from service.documents import encoding, expanding, reading, writing
 from service.documents.targets import Targets
 from service.guards import FOR_API_KEYS, MayAct, principal
-from service.query import parse_list
 
 
 class ListsController(Controller):
@@ -34,16 +32,15 @@ class ListsController(Controller):
     async def list_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
         """Give one page of documents, as `filter`, `q`, `sort`, `page` or `cursor` and the others say."""
         found = collection_of(request, collection)
-        parameters = parameters_of(request)
-        targets = Targets(request.app.state.registry, principal(request))
+        state = request.app.state
+        targets = Targets(state.registry, principal(request))
         decision = reading.permit(found, principal(request), "list")
-        query = parse_list(parameters, narrowing.root(found, decision), targets.fields_of)
-        to_read = expanding.to_read(targets, found, decision, query)
-        page = await reading.find_under(found, decision, to_read, request.app.state.cursors)
-        views = await expanding.page(targets, found, decision, page.documents, query)
+        asked = state.known_lists.read(targets, found, decision, request.scope["query_string"])
+        page = await reading.find_under(found, decision, asked.to_read, state.cursors, asked.plan)
+        views = await expanding.page(targets, found, decision, page.documents, asked.query)
         content = encoding.list_bytes(views, page)
         entity_tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
-        headers = links.around(request, parameters, page)
+        headers = links.around(request, asked.repeated, page)
         return tagged_response(request, content, entity_tag, **headers)
 
     @post("/", guards=[MayAct("create")])

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import parse_qsl
 
 from litestar import Request, Response
 from litestar.enums import HttpMethod
@@ -15,12 +14,11 @@ from service.errors import (
     JsonInvalid,
     MediaTypeUnsupported,
     ParameterInvalid,
-    RequestInvalid,
     Violation,
     suggestion,
 )
 from service.middleware.headers import text_of
-from service.query.limits import MAXIMUM_PARAMETERS
+from service.query.parameters import read_parameters
 from service.registry import Collection
 from service.responses import Ready
 
@@ -32,16 +30,7 @@ AnyRequest = Request[Any, Any, Any]
 
 def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:
     """Give the query's parameters in order, percent-decoded; raises RequestInvalid."""
-    raw = request.scope["query_string"]
-    if not raw:
-        return []
-    try:
-        text = raw.decode("ascii")
-        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAXIMUM_PARAMETERS)
-    except UnicodeDecodeError:
-        raise RequestInvalid("The query string is not percent-encoded UTF-8") from None
-    except ValueError:
-        raise RequestInvalid(f"The query string has more than {MAXIMUM_PARAMETERS} parameters") from None
+    return read_parameters(request.scope["query_string"])
 
 
 def only_parameters(request: AnyRequest, known: Iterable[str] = ()) -> dict[str, str]:

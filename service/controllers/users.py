@@ -31,6 +31,7 @@ from service.identity import users
 from service.identity.ending import Ending
 from service.identity.removal import Fate, Removal
 from service.identity.users import Users
+from service.query.parameters import repeated
 
 FATES = get_args(Fate)
 
@@ -47,7 +48,7 @@ class UsersController(Controller):
         parameters = parameters_of(request)
         page = await users.LISTING.page(parameters, request.app.state.cursors)
         content = encoding.list_bytes(map(users.view, page.documents), page)
-        return json_response(content, headers=links.around(request, parameters, page))
+        return json_response(content, headers=links.around(request, repeated(parameters), page))
 
     @post("/")
     @once

@@ -9,7 +9,6 @@ import orjson
 from bson import Binary, Decimal128, ObjectId
 from bson.regex import Regex
 from bson.timestamp import Timestamp
-from bson.tz_util import utc
 
 from service.documents.reading import Page
 from service.registry import Collection
@@ -50,7 +49,11 @@ def view(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
     """Give the members of a stored document that clients see; may share parts with it."""
     schema = collection.description.schema
     visible = schema.with_text_forms(schema.visible(document))
-    return {("id" if name == "_id" else name): value for name, value in visible.items()}
+    if "_id" not in visible:
+        return visible
+    shown = {"id": visible["_id"], **visible}
+    del shown["_id"]
+    return shown
 
 
 def as_json(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
@@ -76,9 +79,9 @@ def _plain(value: Any) -> Any:
 
 
 def _time(value: datetime) -> str:
-    if value.tzinfo is not utc and value.tzinfo is not None:
-        value = value.astimezone(UTC)
-    return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    if value.tzinfo is not None:
+        value = value.astimezone(UTC).replace(tzinfo=None)
+    return value.isoformat("T", "milliseconds") + "Z"
 
 
 _FORMS: dict[type, Callable[[Any], Any]] = {

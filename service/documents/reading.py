@@ -44,6 +44,16 @@ class Page:
     total: Total | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What MongoDB is asked for a list: a filter, the order, the members to read; and the list's own name."""
+
+    where: dict[str, Any]
+    order: Order
+    projection: dict[str, int] | None
+    list_id: bytes
+
+
 def decide(collection: Collection, principal: Principal, verb: Verb) -> Decision:
     """Decide what a caller may do by a verb; the one place that asks the rules, without the database."""
     if not scopes.cover(principal, collection.name, verb):
@@ -108,23 +118,24 @@ async def find(
 
 
 async def find_under(
-    collection: Collection, decision: Decision, query: ListQuery, cursors: Cursors | None = None
+    collection: Collection,
+    decision: Decision,
+    query: ListQuery,
+    cursors: Cursors | None = None,
+    known: Plan | None = None,
 ) -> Page:
     """Read one page of stored documents: by its number, or by its cursor, which needs `cursors`.
 
+    `known` is the plan of the query itself, if somebody has it, for where the decision does not narrow it.
     Raises ParameterInvalid for a cursor of another list, for `q` without a text index, for an order that the
     documents do not have, for an exact count that takes too long, for what no grant of the decision shows.
     """
     where = narrowed(collection, decision, query)
+    found = known if known is not None and where is query.where else plan(collection, where, query)
     reader = Reader(
-        collection.documents,
-        {} if where is None else to_mongo(where),
-        _order(collection, query),
-        query.limit,
-        projection(query.selection),
-        query.search,
+        collection.documents, found.where, found.order, query.limit, found.projection, query.search
     )
-    name = list_id(f"{collection.name} {collection.uid}", query)
+    name = found.list_id
     try:
         part, total = await _part_and_total(reader, _place(cursors, name, query), query)
     except OperationFailure as error:
@@ -137,6 +148,16 @@ async def find_under(
         following=_cursor(cursors, name, part.following),
         previous=_cursor(cursors, name, part.previous),
         total=total,
+    )
+
+
+def plan(collection: Collection, where: Node | None, query: ListQuery) -> Plan:
+    """Give what MongoDB is asked for the documents of a query that also fulfil `where`."""
+    return Plan(
+        where={} if where is None else to_mongo(where),
+        order=_order(collection, query),
+        projection=projection(query.selection),
+        list_id=list_id(f"{collection.name} {collection.uid}", query),
     )
 
 
