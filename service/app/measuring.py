@@ -46,10 +46,10 @@ async def measured(settings: Settings, state: State) -> AsyncIterator[None]:
         return
     mails = Mails(state.post)
     calls: Calls = state.database.calls
-    limiters: dict[str, Limiter] = state.limiters
+    limiters, places = limiters_of(state.steps), places_of(state.steps)
     sources = (
         lambda: pools(state.pools, settings.pool_size),
-        lambda: admission(state.places),
+        lambda: admission(places),
         lambda: lanes(calls),
         lambda: rates(limiters),
         lambda: passwords(state.passwords),
@@ -68,7 +68,7 @@ def listeners(settings: Settings, found: Pools) -> list[EventListener]:
     return [*heard, CommandTimes()] if settings.has_server_timing else heard
 
 
-def limiters(steps: Iterable[Step]) -> dict[str, Limiter]:
+def limiters_of(steps: Iterable[Step]) -> dict[str, Limiter]:
     """Give the rate limits among steps by their tier."""
     return {name: each for step in steps if isinstance(step, RateLimit) for name, each in step.limiters}
 

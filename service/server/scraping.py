@@ -22,6 +22,9 @@ PATH = "/metrics"
 TIMEOUT_S = 5.0
 """How long a client is waited for."""
 
+POLL_S = 0.1
+"""How late the port may be closed."""
+
 MAXIMUM_CONNECTIONS = 8
 """Connections at the same time; a further one is closed."""
 
@@ -51,7 +54,7 @@ def scraped(scraping: Scraping, collector: Collector) -> Iterator[None]:
     With a token it has to be sent as `Authorization: Bearer …`; what else is sent is answered 401.
     """
     server = _Server(scraping.address, guarded(scraping.token, collector))
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(POLL_S,), name="metrics", daemon=True).start()
     try:
         yield
     finally:
@@ -99,6 +102,7 @@ class _Handler(WSGIRequestHandler):
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 4 * MAXIMUM_CONNECTIONS
 
     def __init__(self, address: Address, application: Application) -> None:
         self.address_family = socket.AF_INET6 if ":" in address.ip else socket.AF_INET

@@ -1,0 +1,47 @@
+"""Cells keep what was counted, whoever goes on counting."""
+
+from hypothesis import given
+from hypothesis import strategies as some
+
+from service.metrics.cells import KEY_BYTES, MAXIMUM_CELLS, MAXIMUM_ENTRIES, SIZE_BYTES, Cells
+
+WORDS = some.text(some.characters(exclude_characters="\x1f", codec="utf-8"), max_size=8)
+ADDITIONS = some.lists(
+    some.tuples(some.tuples(WORDS, WORDS), some.integers(0, 3), some.integers(1, 1000)), max_size=60
+)
+
+
+@given(additions=ADDITIONS, change=some.integers(0, 60))
+def test_what_two_workers_add_one_after_the_other_is_the_sum(
+    additions: list[tuple[tuple[str, str], int, int]], change: int
+) -> None:
+    memory = bytearray(SIZE_BYTES)
+    expected: dict[tuple[str, ...], list[float]] = {}
+    for part in (additions[:change], additions[change:]):
+        cells = Cells(memory)
+        for key, offset, amount in part:
+            place = cells.place(key, 4)
+            assert place is not None
+            cells.values[place + offset] += amount
+            expected.setdefault(key, [0.0] * 4)[offset] += amount
+    assert {key: list(values) for key, values in Cells(memory).read()} == expected
+
+
+def test_there_is_an_end_to_the_keys() -> None:
+    cells = Cells()
+    places = [cells.place((f"key {number}",), 1) for number in range(MAXIMUM_ENTRIES + 1)]
+    assert places == [*range(MAXIMUM_ENTRIES), None]
+    assert cells.place(("key 0",), 1) == 0
+
+
+def test_there_is_an_end_to_the_numbers() -> None:
+    cells = Cells()
+    assert cells.place(("wide",), MAXIMUM_CELLS) == 0
+    assert cells.place(("narrow",), 1) is None
+
+
+def test_a_key_that_is_too_long_has_no_place() -> None:
+    cells = Cells()
+    assert cells.place(("x" * (KEY_BYTES + 1),), 1) is None
+    assert cells.place(("é" * (KEY_BYTES // 2),), 1) == 0
+    assert [key for key, _ in cells.read()] == [("é" * (KEY_BYTES // 2),)]

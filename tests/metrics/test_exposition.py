@@ -1,0 +1,148 @@
+"""What Prometheus is given: the sums of all workers, well formed, that never go back."""
+
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.metrics import SIZE_BYTES, Cells, Exposition, Meter, Worker, families
+from service.metrics.families import FAMILIES
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+ROUTE = "/api/{collection}"
+
+
+class Fleet:
+    """Two workers, and a place for one that follows another."""
+
+    def __init__(self) -> None:
+        self.memories = [bytearray(SIZE_BYTES) for _ in range(3)]
+        self.meters = [Meter(memory) for memory in self.memories[:2]]
+        self.workers = [Worker(is_up=True, in_flight=2), Worker(is_up=True, in_flight=0), Worker(False, 0)]
+        self.replacements = 0
+        cells = [*map(Cells, self.memories)]
+        self.exposition = Exposition(cells, lambda: self.workers, 2, lambda: self.replacements)
+
+    def replace(self, slot: int) -> None:
+        """Have another process go on in a place."""
+        self.meters[slot] = Meter(self.memories[slot])
+        self.replacements += 1
+
+    def sample(self) -> None:
+        for number, meter in enumerate(self.meters):
+            meter.sample([lambda number=number: [(families.TASKS, (), 5.0 + number)]])  # type: ignore[misc]
+
+    @property
+    def text(self) -> str:
+        registry = CollectorRegistry()
+        registry.register(self.exposition)
+        return generate_latest(registry).decode()
+
+    @property
+    def series(self) -> Series:
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(self.text)
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.series.get((name, frozenset(labels.items())))
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet()
+
+
+def test_requests_of_all_workers_are_summed(fleet: Fleet) -> None:
+    for meter in fleet.meters:
+        meter.exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
+        meter.exchanges.note((ROUTE, "GET", 404), 0.002, 10, 0)
+    for status in ("200", "404"):
+        assert fleet.value("sheaf_http_requests_total", method="GET", route=ROUTE, status=status) == 2
+    named = {"method": "GET", "route": ROUTE}
+    name = "sheaf_http_request_duration_seconds"
+    assert fleet.value("sheaf_http_response_body_bytes_total", **named) == 220
+    assert fleet.value(f"{name}_count", **named, status_class="2xx") == 2
+    assert fleet.value(f"{name}_sum", **named, status_class="2xx") == pytest.approx(0.04)
+    assert fleet.value(f"{name}_bucket", **named, status_class="2xx", le="0.01") == 0
+    assert fleet.value(f"{name}_bucket", **named, status_class="2xx", le="0.025") == 2
+    assert fleet.value(f"{name}_bucket", **named, status_class="2xx", le="+Inf") == 2
+
+
+def test_no_counter_goes_back_when_workers_are_replaced(fleet: Fleet) -> None:
+    fleet.sample()
+    counted = {name for name, family in FAMILIES.items() if family.kind != "gauge"}
+    before: Series = {}
+    for turn in range(6):
+        fleet.meters[turn % 2].exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
+        fleet.meters[turn % 2].observe(families.LAG, (), 0.001 * turn)
+        fleet.replace((turn + 1) % 2)
+        after = fleet.series
+        for key, value in before.items():
+            is_counted = any(key[0].startswith(name) for name in counted) and "process_" not in key[0]
+            assert not is_counted or after[key] >= value, key
+        before = after
+    assert fleet.value("sheaf_http_requests_total", method="GET", route=ROUTE, status="200") == 6
+    assert fleet.value("sheaf_worker_replacements_total") == 6
+
+
+def test_gauges_are_told_of_each_worker(fleet: Fleet) -> None:
+    fleet.sample()
+    assert fleet.value("sheaf_asyncio_tasks", worker="0") == 5
+    assert fleet.value("sheaf_asyncio_tasks", worker="1") == 6
+    assert fleet.value("sheaf_http_requests_in_flight", worker="0") == 2
+    assert fleet.value("sheaf_workers", state="up") == 2
+    assert fleet.value("sheaf_workers", state="wanted") == 2
+    assert fleet.value("process_resident_memory_bytes", worker="0") is not None
+    assert fleet.value("process_resident_memory_bytes", worker="2") is None
+
+
+def test_gauges_of_a_silent_worker_are_left_out_and_its_silence_is_told(fleet: Fleet) -> None:
+    fleet.sample()
+    long_ago_s = time.time() - 60
+    fleet.meters[0].cells.sampled_at_s = long_ago_s
+    assert fleet.value("sheaf_asyncio_tasks", worker="0") is None
+    assert fleet.value("sheaf_worker_sampled_timestamp_seconds", worker="0") == pytest.approx(long_ago_s)
+    assert fleet.value("sheaf_asyncio_tasks", worker="1") == 6
+
+
+def test_gauges_of_a_dead_worker_are_left_out(fleet: Fleet) -> None:
+    fleet.sample()
+    fleet.workers[1] = Worker(is_up=False, in_flight=0)
+    assert {
+        dict(labels)["worker"]
+        for (name, labels) in fleet.series
+        if "worker" in dict(labels) and name != "sheaf_workers"
+    } == {"0", "main"}
+
+
+def test_what_all_instances_share_is_told_once(fleet: Fleet) -> None:
+    for number, meter in enumerate(fleet.meters):
+        meter.sample([lambda number=number: [(families.MAILS, ("waiting",), number + 3.0)]])  # type: ignore[misc]
+    assert fleet.value("sheaf_mails", state="waiting") == 4
+
+
+def test_prometheus_and_openmetrics_can_read_it(fleet: Fleet) -> None:
+    fleet.sample()
+    fleet.meters[0].exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
+    registry = CollectorRegistry()
+    registry.register(fleet.exposition)
+    text = generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call]
+    openmetrics = list(parse_openmetrics(text))  # type: ignore[no-untyped-call]
+    assert text.endswith("# EOF\n")
+    assert len(openmetrics) > 15
+    read = {family.name: family.samples for family in text_string_to_metric_families(fleet.text)}
+    assert {family.name for family in openmetrics} == set(read)
+    assert [len(family.samples) for family in openmetrics] == [*map(len, read.values())]
+
+
+def test_one_metric_alone_can_be_asked_for(fleet: Fleet) -> None:
+    registry = CollectorRegistry()
+    registry.register(fleet.exposition)
+    text = generate_latest(registry.restricted_registry(["sheaf_workers"])).decode()
+    assert {line.split("{")[0] for line in text.splitlines() if line[0] != "#"} == {"sheaf_workers"}

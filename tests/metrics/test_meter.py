@@ -1,0 +1,71 @@
+"""What parts of a worker count is told once a second, and never forgotten."""
+
+import asyncio
+import math
+from collections.abc import Iterable
+
+from structlog.testing import capture_logs
+
+from service.metrics import families, meter
+from service.metrics.cells import SIZE_BYTES
+from service.metrics.meter import Meter, Sample
+
+Told = dict[tuple[str, ...], float]
+
+
+def told(measured: Meter) -> Told:
+    return {key: values[0] for key, values in measured.cells.read()}
+
+
+def counting(*counts: float) -> meter.Source:
+    """Give a source of a counter that tells these counts, one at a time."""
+    following = iter(counts)
+    return lambda: [(families.SHED, (), next(following))]
+
+
+def test_a_counter_grows_by_what_its_source_has_counted_since() -> None:
+    measured = Meter()
+    source = counting(3, 3, 10)
+    for _ in range(3):
+        measured.sample([source])
+    assert told(measured) == {(families.SHED.name,): 10}
+
+
+def test_a_worker_goes_on_with_the_counts_of_the_one_before() -> None:
+    memory = bytearray(SIZE_BYTES)
+    Meter(memory).sample([counting(7)])
+    successor = Meter(memory)
+    assert told(successor) == {(families.SHED.name,): 7}
+    successor.sample([counting(2)])
+    assert told(successor) == {(families.SHED.name,): 9}
+
+
+def test_a_worker_is_not_taken_for_the_one_before() -> None:
+    memory = bytearray(SIZE_BYTES)
+    before = Meter(memory)
+    before.sample([lambda: [(families.TASKS, (), 12.0)]])
+    assert before.cells.sampled_at_s > 0
+    successor = Meter(memory)
+    assert math.isnan(told(successor)[families.TASKS.name,])
+    assert successor.cells.sampled_at_s == 0
+
+
+def test_a_source_that_fails_leaves_the_others() -> None:
+    def broken() -> Iterable[Sample]:
+        raise ZeroDivisionError
+
+    measured = Meter()
+    with capture_logs() as lines:
+        measured.sample([broken, counting(1)])
+    assert told(measured) == {(families.SHED.name,): 1}
+    assert [line["event"] for line in lines] == ["a metric cannot be read"]
+
+
+async def test_it_is_told_at_the_start_each_second_and_at_the_end() -> None:
+    measured = Meter()
+    async with measured.sampling([counting(1, 5, 6, 6)]):
+        await asyncio.sleep(0.01)
+        first = told(measured)
+    assert first[families.SHED.name,] == 1
+    assert first[families.TASKS.name,] >= 2
+    assert told(measured)[families.SHED.name,] == 5

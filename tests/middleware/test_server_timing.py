@@ -1,0 +1,112 @@
+"""Answers tell where their time went, in a form that browsers read."""
+
+import asyncio
+import re
+import time
+from typing import NamedTuple
+
+import httpx
+import pytest
+from litestar.types import Receive, Scope, Send
+
+from service import waits
+from service.errors import RateLimited
+from service.middleware.exchange import Exchange
+from service.middleware.failures import Failures
+from service.middleware.server_timing import LIMIT, QUEUE, Mark, ServerTiming
+from service.middleware.step import Step
+from tests.middleware.apps import answering, get, raising, wrap
+
+NAMES = ["total", "queue", "limit", "db", "app"]
+TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+PARAMETER = re.compile(rf';\s*({TOKEN})\s*=\s*("(?:[^"\\]|\\.)*"|{TOKEN})\s*')
+METRIC = re.compile(rf"\s*({TOKEN})\s*((?:{PARAMETER.pattern})*)(?:,|$)")
+
+
+class Metric(NamedTuple):
+    """What a page sees as `PerformanceServerTiming`."""
+
+    duration_ms: float
+    description: str
+
+
+def read(answer: httpx.Response) -> dict[str, Metric]:
+    """Read the header as the specification says: https://w3c.github.io/server-timing/#parsing."""
+    value, found = answer.headers["server-timing"], {}
+    while value:
+        matched = METRIC.match(value)
+        assert matched is not None, value
+        parameters = {name: given.strip('"') for name, given in PARAMETER.findall(matched[2])}
+        found[matched[1]] = Metric(float(parameters["dur"]), parameters["desc"])
+        value = value[matched.end() :]
+    return found
+
+
+class Slow(Step):
+    """A step that takes long, some of it for the database."""
+
+    def enter(self, _: Exchange) -> None:
+        time.sleep(0.01)
+        with waits.database():
+            time.sleep(0.02)
+
+
+async def test_what_was_waited_for_is_told() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        with waits.database():
+            await asyncio.sleep(0.03)
+        await asyncio.sleep(0.01)
+        await answering()(scope, receive, send)
+
+    told = read(await get(wrap(app, ServerTiming())))
+    assert list(told) == NAMES
+    assert told["total"].duration_ms == pytest.approx(
+        sum(told[name].duration_ms for name in NAMES[1:]), abs=0.1
+    )
+    assert told["db"].duration_ms >= 29
+    assert told["app"].duration_ms >= 9
+    assert told["db"].description == "MongoDB"
+
+
+async def test_what_tasks_wait_for_at_the_same_time_counts_once() -> None:
+    async def wait() -> None:
+        with waits.database():
+            await asyncio.sleep(0.03)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.gather(wait(), wait(), wait())
+        await answering()(scope, receive, send)
+
+    told = read(await get(wrap(app, ServerTiming())))
+    assert 29 <= told["db"].duration_ms <= told["total"].duration_ms
+
+
+async def test_what_the_limits_ask_of_the_database_is_theirs() -> None:
+    told = read(await get(wrap(answering(), ServerTiming(), Mark(LIMIT), Slow(), Mark(LIMIT))))
+    assert told["limit"].duration_ms >= 29
+    assert told["db"].duration_ms == 0
+    assert told["app"].duration_ms < 25
+
+
+async def test_a_refusal_tells_too() -> None:
+    steps = (ServerTiming(), Failures(), Mark(QUEUE), Mark(QUEUE), Mark(LIMIT))
+    told = read(await get(wrap(raising(RateLimited("no")), *steps)))
+    assert list(told) == NAMES
+    assert told["limit"].duration_ms == 0
+
+
+async def test_requests_do_not_share_what_they_wait_for() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        with waits.database():
+            await asyncio.sleep(0.02 if scope["path"] == "/slow" else 0)
+        await answering()(scope, receive, send)
+
+    wrapped = wrap(app, ServerTiming())
+    slow, quick = await asyncio.gather(get(wrapped, "/slow"), get(wrapped, "/quick"))
+    assert read(slow)["db"].duration_ms >= 19
+    assert read(quick)["db"].duration_ms < 15
+
+
+async def test_outside_of_such_a_request_nothing_is_added_up() -> None:
+    with waits.database() as present:
+        assert present is None
