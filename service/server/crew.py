@@ -145,7 +145,7 @@ class Crew:
             if member.told_to_end_s is not None:
                 if now_s - member.told_to_end_s > STOP_S:
                     member.kill()
-            elif now_s - moved_s >= LINGER_S and not member.drain.in_flight:
+            elif not self.is_up(member) or (now_s - moved_s >= LINGER_S and not member.drain.in_flight):
                 member.end()
             elif now_s - moved_s >= self._drain_timeout_s:
                 cut_off = member.drain.in_flight

@@ -43,7 +43,7 @@ class Renewal:
             return
         waited_for = [one for one in crew.serving if one not in outdated and not crew.is_ready(one)]
         if not waited_for:
-            (outdated or crew.serving)[0].move()
+            min(outdated or crew.serving, key=crew.is_ready).move()  # first what does not serve yet
         elif waited_for[0].age_s > PATIENCE_S:
             waited_for[0].move()
             waited_for[0].kill()

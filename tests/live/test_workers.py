@@ -57,6 +57,8 @@ async def test_a_renewal_loses_no_request() -> None:
             await asyncio.sleep(0.5)
             before = {each.body for each in told}
             service.signal(signal.SIGHUP)
+            await asyncio.sleep(0.2)
+            service.signal(signal.SIGHUP)  # while the first successor is being started
             await until_logged(service, "renewed")
             ready = await get(service, "/api/health/ready")
             renewed_s = time.monotonic()
