@@ -16,7 +16,7 @@ from service.middleware.exchange import Exchange
 from service.middleware.request_id import id_of
 from service.middleware.step import Step
 
-HEALTH = "/api/health"
+HEALTH = "/api/health/"
 
 PROBES = 16
 """Probes that may be answered at once; more wait in line like anybody, so that they are no way around it."""
@@ -49,17 +49,18 @@ class Admission(Step):
     request has no place, so that slow clients hold none.
     """
 
-    def __init__(self, places: Places, searches: Places, cors: Cors) -> None:
+    def __init__(self, places: Places, searches: Places, cors: Cors, *, report_s: float = REPORT_S) -> None:
         self.places = places
         self.searches = searches
         self._probes = Places(PROBES, waiting=0, patience_s=0)
         self._cors = cors
+        self._report_s = report_s
         self._reported = 0
         self._is_reporting = False
 
     def enter(self, exchange: Exchange) -> Awaitable[None] | None:
         """Take a place, or wait for one."""
-        if exchange.path.startswith(HEALTH) and self._probes.take():
+        if f"{exchange.path}/".startswith(HEALTH) and self._probes.take():
             exchange.state[PLACE] = self._probes
             return None
         places = self.places if is_for_one(exchange.method, exchange.path) else self.searches
@@ -99,7 +100,7 @@ class Admission(Step):
         """Answer as any failure is answered."""
         if not self._is_reporting:
             self._is_reporting = True
-            asyncio.get_running_loop().call_later(REPORT_S, self._report)
+            asyncio.get_running_loop().call_later(self._report_s, self._report)
         refusal = Busy("The service has more to do than it can at this moment; try again in a few seconds")
         refusal.headers["Retry-After"] = str(_random.choice(RETRY_AFTER_S))
         request_id = id_of(exchange)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from litestar.types import Receive, Scope, Send
 
-from service.errors import BodyTooLarge, Failure, RequestInvalid
+from service.errors import BodyTooLarge, Busy, Failure, RequestInvalid
 from service.middleware.body_limit import BodyLimit
 from tests.middleware.apps import answering, client_of, echoing, raising, wrap
 
@@ -127,3 +127,23 @@ async def test_a_body_that_is_cut_off_is_not_taken_for_whole() -> None:
     with pytest.raises(RequestInvalid) as refusal:
         await received(FIRST, GONE)
     assert refusal.value.detail == "The connection closed before the body was complete."
+
+
+async def test_what_is_held_of_bodies_that_are_not_whole_is_bounded() -> None:
+    goes_on, limit = asyncio.Event(), BodyLimit(limit_bytes=100, held_bytes=100)
+    app = wrap(echoing(), limit)
+
+    async def held(size: int) -> AsyncIterator[bytes]:
+        yield b"x" * size
+        await goes_on.wait()
+        yield b"y"
+
+    async with client_of(app) as client:
+        uploads = [asyncio.create_task(client.post("/api/films", content=held(45))) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(Busy):
+            await client.post("/api/films", content=held(45))
+        assert (await client.post("/api/films", content=b"x" * 5)).status_code == 200
+        goes_on.set()
+        assert [len((await upload).content) for upload in uploads] == [46, 46]
+        assert (await client.post("/api/films", content=held(90))).status_code == 200

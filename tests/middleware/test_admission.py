@@ -1,0 +1,182 @@
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from service.admission import Places
+from service.middleware.admission import PROBES, Admission
+from service.middleware.body_limit import BodyLimit
+from service.middleware.cors import Cors
+from service.middleware.security_headers import SecurityHeaders
+from tests.middleware.apps import answering, ask, client_of, echoing, get, raising, wrap
+
+PATIENCE_S = 0.1
+
+
+def places(count: int, waiting: int = 0) -> Places:
+    return Places(count, waiting=waiting, patience_s=PATIENCE_S)
+
+
+def around(app: ASGIApp, singles: Places, searches: Places | None = None, origins: Any = ()) -> ASGIApp:
+    admission = Admission(singles, searches or places(1), Cors(origins=origins), report_s=PATIENCE_S)
+    return wrap(app, SecurityHeaders(), admission, BodyLimit(limit_bytes=1000))
+
+
+def full(waiting: int = 0) -> Places:
+    taken = places(1, waiting)
+    taken.take()
+    return taken
+
+
+class Slow:
+    """An application that answers when it may."""
+
+    def __init__(self) -> None:
+        self.may_answer = asyncio.Event()
+        self.asked = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
+        await self.may_answer.wait()
+        await answering()(scope, receive, send)
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_what_there_is_no_place_for_is_refused_before_anything_is_done() -> None:
+    app = around(raising(AssertionError("reached")), full())
+    answer = await get(app, "/api/films/7", x_request_id="mine")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] in {"1", "2", "3"}
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["vary"] == "Authorization, Cookie"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-request-id"] == "mine"
+    assert answer.json() == {
+        "type": "https://sheaf.dev/problems/service.busy",
+        "title": "The service is busy",
+        "status": 503,
+        "code": "service.busy",
+        "detail": "The service has more to do than it can at this moment; try again in a few seconds",
+        "instance": "/api/films/7",
+        "request_id": "mine",
+    }
+
+
+async def test_a_refusal_of_head_has_no_body_and_that_of_a_page_is_readable_for_it() -> None:
+    app = around(answering(), full(), origins=["https://app.example"])
+    answer = await ask(app, "HEAD", "/api/films/7", origin="https://app.example")
+    assert (answer.status_code, answer.content) == (503, b"")
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+    assert answer.headers["vary"] == "Authorization, Cookie, Origin"
+
+
+async def test_retries_are_spread_over_some_seconds() -> None:
+    app = around(answering(), full())
+    told = {(await get(app, "/api/films/7")).headers["retry-after"] for _ in range(60)}
+    assert told == {"1", "2", "3"}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_place_is_free_again_however_a_request_ends(fails: bool) -> None:
+    singles = places(1)
+    app = around(raising(ZeroDivisionError()) if fails else answering(), singles)
+    for _ in range(3):
+        if fails:
+            with pytest.raises(ZeroDivisionError):
+                await get(app, "/api/films/7")
+        else:
+            assert (await get(app, "/api/films/7")).status_code == 200
+    assert (singles.taken, singles.refused) == (0, 0)
+
+
+async def test_who_waits_in_line_is_answered_when_there_is_a_place() -> None:
+    singles, slow = places(1, waiting=5), Slow()
+    app = around(slow, singles)
+    asked = [asyncio.create_task(get(app, "/api/films/7")) for _ in range(3)]
+    await settle()
+    assert (slow.asked, singles.in_line) == (1, 2)
+    slow.may_answer.set()
+    assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200] * 3
+    assert singles.taken == 0
+
+
+async def test_lists_have_places_of_their_own() -> None:
+    searches = full()
+    app = around(answering(), places(1), searches)
+    assert (await get(app, "/api/films/7")).status_code == 200
+    for method, path in (("GET", "/api/films"), ("POST", "/api/films/query"), ("POST", "/api/batch")):
+        refused = method == "GET" or path.count("/") > 2
+        assert ((await ask(app, method, path)).status_code == 503) == refused
+    assert (await ask(around(answering(), full()), "GET", "/api/films")).status_code == 200
+
+
+async def test_probes_pass_whatever_there_is_to_do_but_are_no_way_around_it() -> None:
+    slow, singles, searches = Slow(), full(), full()
+    app = around(slow, singles, searches)
+    probes = [asyncio.create_task(get(app, "/api/health/live")) for _ in range(PROBES)]
+    await settle()
+    assert slow.asked == PROBES
+    assert (await get(app, "/api/health/live")).status_code == 503
+    assert (await get(app, "/api/healthy/7")).status_code == 503
+    slow.may_answer.set()
+    assert {answer.status_code for answer in await asyncio.gather(*probes)} == {200}
+    assert (await get(app, "/api/health")).status_code == 200
+
+
+async def test_while_a_body_is_on_its_way_its_request_has_no_place() -> None:
+    singles, goes_on = places(1, waiting=5), asyncio.Event()
+    app = around(echoing(), singles)
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield b"one "
+        await goes_on.wait()
+        yield b"two"
+
+    async with client_of(app) as client:
+        uploads = [
+            asyncio.create_task(client.put("/api/films/7", content=slow_body(), timeout=5)) for _ in range(3)
+        ]
+        await settle()
+        assert singles.taken == 0
+        assert (await get(app, "/api/films/8")).status_code == 200
+        goes_on.set()
+        answers = await asyncio.gather(*uploads)
+    assert [answer.content for answer in answers] == [b"one two"] * 3
+    assert (singles.taken, singles.in_line) == (0, 0)
+
+
+async def test_a_body_that_is_cut_off_leaves_no_place_taken() -> None:
+    singles = places(1)
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {"type": "http", "method": "PUT", "path": "/api/films/7", "headers": []}
+    with pytest.raises(Exception, match="closed before the body was complete"):
+        await around(echoing(), singles)(scope, receive, send)
+    assert (singles.taken, sent) == (0, [])
+
+
+async def test_refusals_are_told_together() -> None:
+    app = around(answering(), full())
+    with structlog.testing.capture_logs() as logs:
+        answers: list[httpx.Response] = [await get(app, "/api/films/7") for _ in range(20)]
+        assert {answer.status_code for answer in answers} == {503}
+        assert logs == []
+        await asyncio.sleep(2 * PATIENCE_S)
+    told = [(line["event"], line["refused"], line["in_work"]) for line in logs]  # other tests' too
+    assert told.count(("requests refused", 20, 1)) == 1
