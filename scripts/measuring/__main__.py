@@ -45,6 +45,7 @@ class Several(click.ParamType[tuple[str, ...]]):
 @click.option("--workloads", type=Several(*workloads.WORKLOADS), help="Of get,list,filter,create,mixed,304.")
 @click.option("--connections", type=Several(), help="How many at a time, for example 1,32.")
 @click.option("--seconds", type=click.FloatRange(0.1, 60), help="Of each run that counts.")
+@click.option("--lead", "lead_s", type=click.FloatRange(0, 60), help="Seconds of load before each of them.")
 @click.option(
     "--rounds", type=click.IntRange(1, 100), help="Runs of each, in turns; the tables have medians."
 )
