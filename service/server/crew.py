@@ -148,6 +148,6 @@ class Crew:
             elif not self.is_up(member) or (now_s - moved_s >= LINGER_S and not member.drain.in_flight):
                 member.end()
             elif now_s - moved_s >= self._drain_timeout_s:
-                cut_off = member.drain.in_flight
-                log.warning("requests cut off", requests=cut_off, after_s=self._drain_timeout_s)
+                if cut_off := member.drain.in_flight:
+                    log.warning("requests cut off", requests=cut_off, after_s=self._drain_timeout_s)
                 member.end()
