@@ -15,6 +15,12 @@ def session() -> Any:
     return _present.get()
 
 
+def delegate_session() -> Any:
+    """Give the session of the driver's synchronous calls in the present transaction, None outside of one."""
+    opened = _present.get()
+    return None if opened is None else opened.delegate
+
+
 def collection_of(model: type[Document]) -> Any:
     """Give the driver's collection of a class, as the present transaction can use it.
 

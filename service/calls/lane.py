@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Protocol, TypeVar
 
-from service import waits
-from service.calls.work import Call, Work
+from service import deadline, waits
+from service.calls.work import Call, SharedCall, Work
 from service.errors import Busy, DatabaseUnavailable
 
 MAXIMUM_WAITING = 2000
@@ -53,6 +54,7 @@ class Lane:
         self._threads: set[threading.Thread] = set()
         self._busy: dict[threading.Thread, Work] = {}
         self._last_taken_s = 0.0
+        self._shared: dict[Hashable, SharedCall] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -80,6 +82,26 @@ class Lane:
         self.put(Call(call, future, self._calls.timeout_s))
         with waits.database():
             return await future
+
+    async def share(self, key: Hashable, call: Callable[[], Result]) -> Result:
+        """Run a synchronous call as `run` does, once for all who ask for the same before it has begun.
+
+        They get one result, which they must not change.
+        """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        waiting = future, deadline.ends_at_s()
+        shared = self._shared.get(key)
+        if shared is None or not shared.add(waiting):
+            shared = SharedCall(call, waiting, self._calls.timeout_s)
+            self.put(shared)
+            self._shared[key] = shared
+            future.add_done_callback(partial(self._forget, key, shared))
+        with waits.database():
+            return await future
+
+    def _forget(self, key: Hashable, shared: SharedCall, _: object) -> None:
+        if self._shared.get(key) is shared:
+            del self._shared[key]
 
     def put(self, work: Work) -> None:
         """Have work done, in the order of arrival; raises Busy, and DatabaseUnavailable after the end."""

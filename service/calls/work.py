@@ -10,9 +10,11 @@ from typing import Any, Generic, TypeVar, cast
 import pymongo
 
 from service import deadline
-from service.errors import DatabaseUnavailable
+from service.errors import Busy, DatabaseUnavailable
 
 Result = TypeVar("Result")
+Waiting = tuple["asyncio.Future[Any]", float]
+"""A future in which somebody waits, and when their time is over."""
 
 
 class Work:
@@ -97,3 +99,65 @@ def within(ends_at_s: float, timeout_s: float) -> Iterator[None]:
         return
     with pymongo.timeout(left_s):
         yield
+
+
+class SharedCall(Work):
+    """One call for all who have asked for the same before it began."""
+
+    __slots__ = ("_context", "_error", "_has_begun", "_result", "_timeout_s", "_waiting", "subject")
+
+    def __init__(self, call: Callable[[], Any], first: Waiting, timeout_s: float) -> None:
+        self.subject = call
+        self._waiting = [first]
+        self._timeout_s = timeout_s
+        self._context: Context = copy_context()
+        self._has_begun = False
+        self._result: Any = None
+        self._error: Exception | None = None
+
+    @property
+    def size(self) -> int:  # type: ignore[override]  # a number, as that of all
+        """How many have asked."""
+        return len(self._waiting)
+
+    def add(self, waiting: Waiting) -> bool:
+        """Have another one wait for it, in the event loop; tells whether it had not begun yet.
+
+        A thread may begin it meanwhile, which is early enough: the other has asked already.
+        """
+        if self._has_begun:
+            return False
+        self._waiting.append(waiting)
+        return True
+
+    def run(self) -> None:
+        """Run it, unless nobody waits any more."""
+        self._has_begun = True
+        ends = [ends_at_s for future, ends_at_s in self._waiting if not future.done()]
+        if not ends:
+            self._error = Busy()  # for one who joins just now
+            return
+        try:
+            self._result = self._context.run(self._run, max(ends))
+        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+            self._error = error
+
+    def _run(self, ends_at_s: float) -> Any:
+        with within(ends_at_s, self._timeout_s):
+            return self.subject()
+
+    def settle(self) -> None:
+        """Tell all who wait."""
+        for future, _ in self._waiting:
+            if future.done():
+                continue
+            if self._error is None:
+                future.set_result(self._result)
+            else:
+                future.set_exception(self._error)
+
+    def fail(self, error: Exception) -> None:
+        """Tell all who wait that it will not be done."""
+        for future, _ in self._waiting:
+            if not future.done():
+                future.set_exception(error)

@@ -15,15 +15,16 @@ from typing import Any
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, PyMongoError, WriteError
 
+from service.database import calls_of
 from service.documents import failures
 from service.documents.preconditions import Expected
-from service.documents.reading import selector
+from service.documents.reading import find_one, selector
 from service.documents.terms import names
 from service.documents.turns import Waiting, pause
 from service.errors import Contention, DocumentNotFound
 from service.query import Compare, Node, conjoin
 from service.registry import Collection
-from service.transactions import session
+from service.transactions import delegate_session, session
 
 ATTEMPTS = 100
 """How often a write is tried again on the newest version: with the pauses, longer than a request may take."""
@@ -78,9 +79,10 @@ async def make(collection: Collection, document_id: Any, asked: Asked) -> dict[s
 
 async def find(collection: Collection, document_id: Any, where: Node | None) -> dict[str, Any]:
     """Read a stored document that a rule lets be seen; raises DocumentNotFound."""
-    present: dict[str, Any] | None = await collection.documents.find_one(
-        selector(document_id, where), session=session()
-    )
+    if where is None and session() is None:
+        present = await collection.joined_reads.get(document_id)
+    else:
+        present = await find_one(collection, selector(document_id, where))
     if present is None:
         raise DocumentNotFound
     return present
@@ -96,7 +98,10 @@ async def _write(
 ) -> bool:
     """Put a document in the place of the present one; tells whether that was still there for the caller."""
     condition = selector(present["_id"], conjoin(where, at_version(present)))
-    written = await collection.documents.replace_one(condition, changed, session=session())
+    replace = partial(
+        collection.documents.delegate.replace_one, condition, changed, session=delegate_session()
+    )
+    written = await calls_of(collection.documents).writes.run(replace)
     return bool(written.matched_count)
 
 

@@ -1,16 +1,18 @@
 """Counting what a list would give in all: exactly, or as well as can be told at a bounded cost."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import pymongo
 from pymongo.errors import PyMongoError
 
+from service.database import calls_of
 from service.errors import ParameterInvalid, Violation
 from service.query.limits import MAXIMUM_ESTIMATED
 from service.query.lists import Count
 from service.query.mongo import Filter
-from service.transactions import session
+from service.transactions import delegate_session, session
 
 TIMEOUT_S = 2.0
 """How long counting may take: less than an operation, so that there is time to say that it was too long."""
@@ -29,13 +31,16 @@ async def total(documents: Any, where: Filter, count: Count) -> Total | None:
 
     An estimate without a filter is the number that MongoDB keeps; with one it is exact up to a bound.
     """
+    calls = calls_of(documents)
     try:
-        with pymongo.timeout(TIMEOUT_S):
+        with pymongo.timeout(TIMEOUT_S):  # also of the time until a thread is free
             if count == "exact":
-                return Total(await documents.count_documents(where, session=session()), "exact")
+                counted = await calls.scans.run(partial(_counted, documents, where))
+                return Total(counted, "exact")
             if not where and session() is None:  # MongoDB's own number is not to be had in transactions
-                return Total(await documents.estimated_document_count(), "estimated")
-            found = await documents.count_documents(where, limit=MAXIMUM_ESTIMATED + 1, session=session())
+                number = await calls.lists.run(documents.delegate.estimated_document_count)
+                return Total(number, "estimated")
+            found = await calls.scans.run(partial(_counted, documents, where, MAXIMUM_ESTIMATED + 1))
     except PyMongoError as error:
         if error.timeout:
             return None
@@ -43,6 +48,11 @@ async def total(documents: Any, where: Filter, count: Count) -> Total | None:
     if found <= MAXIMUM_ESTIMATED:
         return Total(found, "exact")
     return Total(MAXIMUM_ESTIMATED, "at_least")
+
+
+def _counted(documents: Any, where: Filter, limit: int | None = None) -> int:
+    bound = {} if limit is None else {"limit": limit}
+    return int(documents.delegate.count_documents(where, session=delegate_session(), **bound))
 
 
 def too_slow() -> ParameterInvalid:

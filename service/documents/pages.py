@@ -1,16 +1,21 @@
-"""One page of a list: read by number, or from a place on, forward and backward, with the places around it."""
+"""One page of a list: read by number, or from a place on, forward and backward, with the places around it.
+
+All of it is synchronous, for a thread: a page may need several queries, and those who wait need not know.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
+import bson
 from bson import MinKey
+from bson.errors import BSONError
 from pymongo.errors import OperationFailure
 
 from service.query import keyset
 from service.query.keyset import Keys, Order, Place
 from service.query.mongo import Filter
 from service.query.search import searched
-from service.transactions import session
+from service.transactions import delegate_session
 
 Document = dict[str, Any]
 Stage = dict[str, Any]
@@ -63,31 +68,50 @@ class Reader:
     projection: dict[str, int] | None = None
     search: str | None = None
 
-    async def read(self, place: Place | None, skip: int) -> Slice:
+    def read(self, place: Place | None, skip: int) -> Slice:
         """Read from a place on, in its direction, or else what comes after the first `skip` documents."""
         if place is None:
-            return await self.at(skip)
-        return await (self.before(place) if place.is_backward else self.after(place))
+            return self.at(skip)
+        return self.before(place) if place.is_backward else self.after(place)
 
-    async def at(self, skip: int) -> Slice:
+    def key(self, place: Place | None, skip: int) -> bytes | None:
+        """Give what tells this read from all others of the collection, None where that cannot be told."""
+        asked = {
+            "where": self.where,
+            "keys": self.order.keys,
+            "arrays": self.order.may_hold_arrays,
+            "has_places": self.order.has_places,
+            "limit": self.limit,
+            "projection": self.projection,
+            "search": self.search,
+            "values": None if place is None or place.values is None else place.values,
+            "direction": None if place is None else place.is_backward,
+            "skip": skip,
+        }
+        try:
+            return bson.encode(asked, codec_options=self.documents.codec_options)
+        except (BSONError, OverflowError):  # MongoDB will say what is wrong with it
+            return None
+
+    def at(self, skip: int) -> Slice:
         """Read what comes after the first `skip` documents."""
-        return self._slice(await self._read(_ALL, self.order.keys, skip=skip), has_previous=False)
+        return self._slice(self._read(_ALL, self.order.keys, skip=skip), has_previous=False)
 
-    async def after(self, place: Place) -> Slice:
+    def after(self, place: Place) -> Slice:
         """Read what comes after a place; before it there is something, if only the beginning."""
         beyond = _ALL if place.values is None else keyset.beyond(self.order, place.values)
-        found = await self._read(beyond, self.order.keys)
+        found = self._read(beyond, self.order.keys)
         return self._slice(found, has_previous=place.values is not None)
 
-    async def before(self, place: Place) -> Slice:
+    def before(self, place: Place) -> Slice:
         """Read what comes just before a place, in the list's order."""
         found = None
         if not any(self.order.may_hold_arrays):
-            found = await self._read(self._before(place, is_exact=False), self.order.reversed(), marked=True)
+            found = self._read(self._before(place, is_exact=False), self.order.reversed(), marked=True)
             if any(document.pop(HAS_ARRAYS, False) for document in found):
                 found = None  # some have come too early: the other way round they sort by their other end
         if found is None:
-            found = await self._read_backward(self._before(place, is_exact=True))
+            found = self._read_backward(self._before(place, is_exact=True))
         shown = found[: self.limit][::-1]
         is_end = place.values is None
         if not shown:
@@ -117,12 +141,12 @@ class Reader:
         values = [document["_id"]] if self.order.is_by_id else document.get(SORT_VALUES)
         return None if values is None else keyset.place(values, is_backward=is_backward)
 
-    async def _read(self, part: Filter, keys: Keys, *, skip: int = 0, marked: bool = False) -> list[Document]:
+    def _read(self, part: Filter, keys: Keys, *, skip: int = 0, marked: bool = False) -> list[Document]:
         """Read one document more than asked for, each with its values to sort by."""
         if self.order.is_by_id or not self.order.has_places:
-            return await self._find(part, keys, skip)
+            return self._find(part, keys, skip)
         if self.projection is None and not marked and not any(self.order.may_hold_arrays):
-            found = await self._find(part, keys, skip)
+            found = self._find(part, keys, skip)
             if self._have_places(found):
                 return found
         stages: list[Stage] = [{"$match": self.narrowed(part)}, {"$sort": dict(keys)}]
@@ -132,11 +156,11 @@ class Reader:
             arrays = [{"$isArray": f"${path}"} for path, _ in keys]
             stages.append({"$set": {HAS_ARRAYS: {"$or": arrays}}})
         try:
-            return await self._aggregate(stages)
+            return self._aggregate(stages)
         except OperationFailure as error:
             if error.code not in NO_SORT_KEY:
                 raise
-            return await self._find(part, keys, skip)
+            return self._find(part, keys, skip)
 
     def _have_places(self, found: list[Document]) -> bool:
         """Give the documents at both ends their values to sort by, or tell that only MongoDB knows them.
@@ -150,7 +174,7 @@ class Reader:
             document[SORT_VALUES] = values
         return True
 
-    async def _read_backward(self, part: Filter) -> list[Document]:
+    def _read_backward(self, part: Filter) -> list[Document]:
         """Read the last documents, last first: in the order itself, and then by its values the other way."""
         wrapped = {
             # Within an object, so that a value that is an array sorts as one.
@@ -170,30 +194,33 @@ class Reader:
             {"$limit": self.limit + 1},
             {"$unset": REVERSED},
         ]
-        return await self._aggregate(stages, allowDiskUse=True)
+        return self._aggregate(stages, allowDiskUse=True)
 
-    async def _find(self, part: Filter, keys: Keys, skip: int) -> list[Document]:
+    def _find(self, part: Filter, keys: Keys, skip: int) -> list[Document]:
         count = self.limit + 1
-        cursor = self.documents.find(
+        cursor = self.documents.delegate.find(
             self.narrowed(part),
             self.projection,
             sort=keys,
             skip=skip,
             limit=count,
             batch_size=count,
-            session=session(),
+            session=delegate_session(),
         )
-        # Not `to_list`, whose query stays in the driver's queue when its caller has given up.
-        return [document async for document in cursor]
+        found: list[Document] = cursor.to_list()
+        return found
 
-    async def _aggregate(self, stages: list[Stage], **options: Any) -> list[Document]:
+    def _aggregate(self, stages: list[Stage], **options: Any) -> list[Document]:
         if self.projection is not None:
             is_inclusion = any(self.projection.values())
             computed = {SORT_VALUES: 1, HAS_ARRAYS: 1} if is_inclusion else {}
             stages = [*stages, {"$project": self.projection | computed}]
         # With room in the batch for one more than there can be, MongoDB need not be asked for others.
-        cursor = self.documents.aggregate(stages, batchSize=self.limit + 2, session=session(), **options)
-        return [document async for document in cursor]
+        cursor = self.documents.delegate.aggregate(
+            stages, batchSize=self.limit + 2, session=delegate_session(), **options
+        )
+        found: list[Document] = cursor.to_list()
+        return found
 
 
 def _member(document: Document, path: list[str]) -> Any:

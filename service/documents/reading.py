@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pymongo.errors import OperationFailure
@@ -10,6 +11,7 @@ from service.access import scopes
 from service.access.decisions import REFUSED, Decision
 from service.access.principals import Principal
 from service.access.rules import Verb
+from service.database import calls_of
 from service.documents import counting, narrowing
 from service.documents.counting import Total
 from service.documents.pages import Reader, Slice
@@ -21,7 +23,7 @@ from service.query.fields import Field
 from service.query.keyset import Order, Place, order_of
 from service.query.search import INDEX_NOT_FOUND, best_first, unsearchable
 from service.registry import Collection
-from service.transactions import session
+from service.transactions import delegate_session, session
 
 BAD_VALUE = 2
 AMBIGUOUS_NAME = 16746
@@ -104,10 +106,17 @@ async def get_under(collection: Collection, decision: Decision, document_id: Any
     if where is None and session() is None:
         document = await collection.joined_reads.get(document_id)
     else:
-        document = await collection.documents.find_one(selector(document_id, where), session=session())
+        document = await find_one(collection, selector(document_id, where))
     if document is None:
         raise DocumentNotFound
     return document
+
+
+async def find_one(collection: Collection, criteria: dict[str, Any]) -> dict[str, Any] | None:
+    """Read the one stored document that fulfils the driver's filter, None when there is none."""
+    find = partial(collection.documents.delegate.find_one, criteria, session=delegate_session())
+    found: dict[str, Any] | None = await calls_of(collection.documents).quick.run(find)
+    return found
 
 
 async def find(
@@ -184,13 +193,13 @@ async def _part_and_total(
 ) -> tuple[Slice, Total | None]:
     """Read and count at the same time, but not in a transaction, which does one thing after the other."""
     if query.count is None:
-        return await reader.read(place, query.skip), None
+        return await _read(reader, place, query.skip), None
     if session() is not None:
-        part = await reader.read(place, query.skip)
+        part = await _read(reader, place, query.skip)
         total = await counting.total(reader.documents, reader.narrowed(), query.count)
     else:
         tasks = (
-            asyncio.ensure_future(reader.read(place, query.skip)),
+            asyncio.ensure_future(_read(reader, place, query.skip)),
             asyncio.ensure_future(counting.total(reader.documents, reader.narrowed(), query.count)),
         )
         try:
@@ -204,6 +213,17 @@ async def _part_and_total(
         before = query.skip if part.documents else 0
         total = Total(before + len(part.documents) + part.has_more, "at_least")
     return part, total
+
+
+async def _read(reader: Reader, place: Place | None, skip: int) -> Slice:
+    """Read a part of a list in a thread; for all at once who ask for the same, outside of transactions."""
+    calls = calls_of(reader.documents)
+    lane = calls.lists if reader.search is None else calls.scans
+    read = partial(reader.read, place, skip)
+    key = reader.key(place, skip) if session() is None else None
+    if key is None:
+        return await lane.run(read)
+    return await lane.share((reader.documents.full_name, key), read)
 
 
 def _refusal(fields: Field, query: ListQuery, error: OperationFailure) -> Exception:

@@ -8,6 +8,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from service.access.decisions import Decision
 from service.access.principals import Principal
+from service.database import calls_of
 from service.documents import body as bodies
 from service.documents import changes, composing, failures, ids, preconditions, terms
 from service.documents.computing import compute
@@ -19,7 +20,7 @@ from service.errors import Contention, DocumentNotFound, Duplicate, IdInvalid, S
 from service.query import conjoin
 from service.registry import Collection
 from service.schema import Schema
-from service.transactions import session
+from service.transactions import delegate_session, session
 
 ATTEMPTS = 32
 """How often an id is made, or a deletion tried again, before the client is told of the contention."""
@@ -118,7 +119,12 @@ async def delete(
             present = await changes.find(collection, document_id, where)
             expected.check(present)
             condition = conjoin(where, changes.at_version(present))
-        deleted = await collection.documents.delete_one(selector(document_id, condition), session=session())
+        delete_one = partial(
+            collection.documents.delegate.delete_one,
+            selector(document_id, condition),
+            session=delegate_session(),
+        )
+        deleted = await calls_of(collection.documents).writes.run(delete_one)
         if deleted.deleted_count:
             return
         if expected is None:

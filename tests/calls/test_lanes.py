@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from functools import partial
 
@@ -14,7 +14,6 @@ from service.deadline import Clock, Watch
 from service.errors import Busy, DatabaseUnavailable
 
 SOON_S = 0.25
-LONG_S = 0.6
 
 asked_by: ContextVar[str] = ContextVar("asked_by")
 
@@ -70,23 +69,99 @@ async def test_a_call_runs_in_its_callers_context(calls: Calls) -> None:
 
 
 async def test_slow_calls_leave_threads_to_quick_ones(calls: Calls) -> None:
-    slow = [asyncio.create_task(calls.lists.run(sleeping(LONG_S))) for _ in range(5)]
+    is_over = threading.Event()
+    slow = [asyncio.create_task(calls.lists.run(is_over.wait)) for _ in range(5)]
     quick = [asyncio.create_task(calls.lists.run(sleeping(0))) for _ in range(100)]
-    async with asyncio.timeout(LONG_S - 0.1):
-        await asyncio.gather(*quick)
+    await asyncio.gather(*quick)
     assert not any(each.done() for each in slow)
-    assert await asyncio.gather(*slow) == [LONG_S] * 5
     assert calls.lists.threads <= calls.lists.most_threads
+    is_over.set()
+    assert await asyncio.gather(*slow) == [True] * 5
 
 
 async def test_a_lane_has_a_bounded_number_of_threads(calls: Calls) -> None:
-    slow = [asyncio.create_task(calls.scans.run(sleeping(SOON_S / 2))) for _ in range(8)]
+    is_over = threading.Event()
+    slow = [asyncio.create_task(calls.scans.run(is_over.wait)) for _ in range(8)]
     await until(lambda: calls.scans.running == 4)
     await asyncio.sleep(5 * lane.PATIENCE_S)
     assert (calls.scans.threads, calls.scans.waiting) == (4, 4)
-    async with asyncio.timeout(SOON_S):  # another lane is not held up
-        assert await calls.quick.run(sleeping(0)) == 0
-    await asyncio.gather(*slow)
+    assert await calls.quick.run(sleeping(0)) == 0  # another lane is not held up
+    is_over.set()
+    assert await asyncio.gather(*slow) == [True] * 8
+
+
+async def blocked(calls: Calls) -> Callable[[], Awaitable[None]]:
+    """Occupy all threads of the lane for scans; gives what frees them."""
+    is_over = threading.Event()
+    slow = [asyncio.create_task(calls.scans.run(is_over.wait)) for _ in range(4)]
+    await until(lambda: calls.scans.running == 4)
+
+    async def free() -> None:
+        is_over.set()
+        await asyncio.gather(*slow)
+
+    return free
+
+
+async def test_those_who_ask_for_the_same_before_it_has_begun_share_one_call(calls: Calls) -> None:
+    began: list[int] = []
+
+    def ask(key: int) -> Awaitable[int]:
+        def call() -> int:
+            began.append(key)
+            if key == 3:
+                raise ArithmeticError
+            return key
+
+        return calls.scans.share(key, call)
+
+    free = await blocked(calls)
+    tasks = [asyncio.ensure_future(ask(number % 4)) for number in range(40)]
+    await asyncio.sleep(0)
+    for task in tasks[::5]:
+        task.cancel()
+    await free()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    expected: list[object] = [ArithmeticError if number % 4 == 3 else number % 4 for number in range(40)]
+    assert [
+        type(each) if isinstance(each, Exception) else each for each in found if not is_cancelled(each)
+    ] == [each for number, each in enumerate(expected) if number % 5]
+    assert sorted(began) == [0, 1, 2, 3]
+
+
+def is_cancelled(outcome: object) -> bool:
+    return isinstance(outcome, asyncio.CancelledError)
+
+
+async def test_who_asks_after_it_has_begun_has_a_call_of_their_own(calls: Calls) -> None:
+    is_over = threading.Event()
+    answers = iter(("before the change", "after the change"))
+
+    def call() -> str:
+        answer = next(answers)
+        is_over.wait()
+        return answer
+
+    first = asyncio.create_task(calls.lists.share("same", call))
+    await until(lambda: calls.lists.running == 1)
+    second = asyncio.create_task(calls.lists.share("same", call))
+    await until(lambda: calls.lists.running == 2)
+    is_over.set()
+    assert [await first, await second] == ["before the change", "after the change"]
+
+
+async def test_what_nobody_waits_for_any_more_is_not_run_and_the_next_is(calls: Calls) -> None:
+    began: list[str] = []
+    free = await blocked(calls)
+    left = asyncio.create_task(calls.scans.share("same", partial(began.append, "left")))
+    await asyncio.sleep(0)
+    left.cancel()
+    await asyncio.sleep(0)
+    next_one = asyncio.create_task(calls.scans.share("same", partial(began.append, "next")))
+    await asyncio.sleep(0)
+    await free()
+    await next_one
+    assert began == ["next"]
 
 
 async def test_threads_that_are_not_needed_any_more_end(
@@ -156,12 +231,14 @@ async def test_a_call_whose_request_has_no_time_left_is_not_run(calls: Calls) ->
 
 async def test_the_end_refuses_what_waits_and_leaves_no_thread() -> None:
     calls = Calls(timeout_s=3.0, connections=50)
-    running = [asyncio.create_task(calls.scans.run(sleeping(0.1))) for _ in range(4)]
+    is_over = threading.Event()
+    running = [asyncio.create_task(calls.scans.run(is_over.wait)) for _ in range(4)]
     await until(lambda: calls.scans.running == 4)
     waiting = [asyncio.create_task(calls.scans.run(sleeping(0))) for _ in range(3)]
     await asyncio.sleep(0)
+    threading.Timer(0.05, is_over.set).start()
     calls.close()
-    assert await asyncio.gather(*running) == [0.1] * 4
+    assert await asyncio.gather(*running) == [True] * 4
     refused = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each) for each in refused] == [DatabaseUnavailable] * 3
     with pytest.raises(DatabaseUnavailable):

@@ -116,7 +116,7 @@ async def walk(reader: Reader, first: Slice, *, is_backward: bool) -> list[Docum
         assert text is not None
         place = CURSORS.read(binding, text)
         assert place.is_backward == is_backward
-        here = await (reader.before(place) if is_backward else reader.after(place))
+        here = reader.before(place) if is_backward else reader.after(place)
         found = here.documents + found if is_backward else found + here.documents
         assert len(here.documents) <= reader.limit
     return found
@@ -169,8 +169,8 @@ async def test_walking_gives_every_document_once_in_order(
     expected = await sorted_ids(documents, order)
     if expected is None:
         return
-    assert ids(await walk(reader, await reader.at(0), is_backward=False)) == expected
-    last = await reader.before(Place(is_backward=True))
+    assert ids(await walk(reader, reader.at(0), is_backward=False)) == expected
+    last = reader.before(Place(is_backward=True))
     assert ids(await walk(reader, last, is_backward=True)) == expected
 
 
@@ -212,7 +212,7 @@ async def test_a_page_costs_the_same_wherever_it_is(
     order = order_of((SortKey(tuple(path.split(".")), is_descending),), PLAIN)
     reader = Reader(indexed, where, order, STEP)
     for skip in (0, 700, MANY // 2 - 2 * STEP):  # among nulls, and among values
-        part = await reader.at(skip)
+        part = reader.at(skip)
         assert part.following is not None
         values = part.following.values
         assert values is not None
@@ -233,7 +233,7 @@ async def test_reading_backward_among_arrays_is_exact_too(motor: Motor) -> None:
     order = order_of((SortKey(("a",)),), PLAIN)
     assert not any(order.may_hold_arrays)
     reader = Reader(documents, {}, order, 1)
-    assert ids(await walk(reader, await reader.before(Place(is_backward=True)), is_backward=True)) == [
+    assert ids(await walk(reader, reader.before(Place(is_backward=True)), is_backward=True)) == [
         1,
         2,
         3,
@@ -254,5 +254,5 @@ def test_some_orders_have_no_places(sort: tuple[SortKey, ...], fields: Field) ->
 async def test_what_nothing_is_compared_with_has_no_place(motor: Motor) -> None:
     documents = motor["codes"]
     await documents.insert_many([{"_id": 1, "a": Regex("x")}, {"_id": 2, "a": Regex("y")}])
-    part = await Reader(documents, {}, order_of((SortKey(("a",)),), PLAIN), 1).at(0)
+    part = Reader(documents, {}, order_of((SortKey(("a",)),), PLAIN), 1).at(0)
     assert (part.has_more, part.following) == (True, None)
