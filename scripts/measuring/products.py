@@ -1,5 +1,6 @@
 """The documents that are measured with: products of about 300 bytes, each told by its number alone."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,3 +58,12 @@ def plain(number: int) -> dict[str, Any]:
 def new(number: int) -> dict[str, Any]:
     """Give the body that creates a product."""
     return {**fields(number), "name": f"New product {number}"}
+
+
+def static_body() -> bytes:
+    """Give a product as JSON of about the size that Sheaf gives one in."""
+    return json.dumps({"data": stored(0)}, default=str, separators=(",", ":")).encode()
+
+
+STATIC_PATH = "/api/static/answer"
+STATIC_BODY = static_body()

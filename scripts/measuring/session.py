@@ -12,7 +12,7 @@ from pymongo import TEXT, IndexModel, MongoClient
 from pymongo.uri_parser import parse_uri
 
 from models import Product
-from scripts.measuring import processes, serving, static, workloads
+from scripts.measuring import processes, products, serving, workloads
 from scripts.measuring.requests import DIALECTS, Dialect, Request
 from scripts.measuring.serving import ServiceFailedError
 from scripts.measuring.targets import Target, post
@@ -60,7 +60,9 @@ class Session:
         """Start Sheaf with the route that answers fixed bytes."""
         target = self._start(STATIC, serving.STATIC, self._environment(f"{DATABASE}_static"))
         target.workloads, target.collections = (workloads.STATIC,), []
-        request = Request("GET", static.PATH, {}, starts='{"data":{', at_least=len(static.BODY))
+        request = Request(
+            "GET", products.STATIC_PATH, {}, starts='{"data":{', at_least=len(products.STATIC_BODY)
+        )
         target.requests[workloads.STATIC] = [request]
         return target
 

@@ -5,21 +5,11 @@ from litestar import Litestar, Response, get
 from scripts.measuring import products
 from service import app
 
-PATH = "/api/static/answer"
 
-
-@get(PATH)
+@get(products.STATIC_PATH)
 async def give_static_answer() -> Response[bytes]:
     """Answer as many bytes as a product has, without having looked anything up."""
-    return Response(BODY, media_type="application/json")
-
-
-def _body() -> bytes:
-    text = ",".join(f'"{name}":"{value}"' for name, value in products.stored(0).items())
-    return f'{{"data":{{{text}}}}}'.encode()
-
-
-BODY = _body()
+    return Response(products.STATIC_BODY, media_type="application/json")
 
 
 def create() -> Litestar:
