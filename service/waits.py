@@ -1,6 +1,6 @@
 """How long a request has waited for the database, where answers tell it (`Server-Timing`)."""
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
@@ -48,7 +48,21 @@ class Waits(AbstractContextManager["Waits"]):
 
 
 _present: ContextVar[Waits | None] = ContextVar("waits", default=None)
-_NOTHING = nullcontext()
+
+
+class _Nothing:
+    """A `nullcontext` at half the price, for every read of a document meets it."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+_NOTHING: AbstractContextManager[None] = _Nothing()
 
 
 def begin() -> Waits:

@@ -143,3 +143,10 @@ SCRIPTS = [path for path in (ROOT / "scripts").iterdir() if path.is_file()]
 def test_scripts_are_valid_and_can_be_run(script: Path) -> None:
     subprocess.run(["bash", "-n", script], check=True)  # noqa: S603, S607 - our own script
     assert os.access(script, os.X_OK) or script.name == "setup"
+
+
+def test_metrics_are_there_for_its_networks_and_published_nowhere() -> None:
+    environment, service = SERVICES["api"]["environment"], SERVICES["api"]
+    assert environment["SHEAF_METRICS_HOST"] == "0.0.0.0"  # noqa: S104 - of the container
+    assert service["expose"] == [environment["SHEAF_METRICS_PORT"]]
+    assert not [port for port in service["ports"] if environment["SHEAF_METRICS_PORT"] in port]

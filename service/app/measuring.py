@@ -56,7 +56,7 @@ async def measured(settings: Settings, state: State) -> AsyncIterator[None]:
         lambda: followers(state.registry, state.revocations),
         mails.told,
     )
-    calls.on_done = observer(Meter.of_process())
+    calls.on_done = observer(Meter.of_process(), calls.lanes)
     async with mails.counting(), Meter.of_process().sampling(sources):
         yield
     calls.on_done = None
@@ -99,12 +99,20 @@ def pools(found: Pools, limit: int) -> Iterable[Sample]:
         yield families.CHECK_OUTS_FAILED, (reason,), count
 
 
-def observer(meter: Meter) -> Callable[[Lane, Work, float], None]:
-    """Give what notes each call of the driver that has run in a lane."""
+def observer(meter: Meter, lanes: Iterable[Lane]) -> Callable[[Lane, Work, float], None]:
+    """Give what notes each call of the driver that has run in one of the lanes."""
+    observers = {
+        lane.name: (
+            meter.observer(families.CALL_DURATION, lane.name),
+            meter.observer(families.CALL_SIZE, lane.name),
+        )
+        for lane in lanes
+    }
 
     def note(lane: Lane, work: Work, took_s: float) -> None:
-        meter.observe(families.CALL_DURATION, (lane.name,), took_s)
-        meter.observe(families.CALL_SIZE, (lane.name,), work.size)
+        observe_duration, observe_size = observers[lane.name]
+        observe_duration(took_s)
+        observe_size(work.size)
 
     return note
 

@@ -59,12 +59,19 @@ class Meter:
                 log.exception("a metric cannot be read")
         self.cells.sampled_at_s = time.time()
 
-    def observe(self, family: Family, labels: tuple[str, ...], value: float) -> None:
-        """Count a value of a histogram."""
-        place = self.cells.place((family.name, *labels), len(family.bounds) + 2)
-        if place is not None:
-            self.cells.values[place + bisect_left(family.bounds, value)] += 1.0
-            self.cells.values[place + len(family.bounds) + 1] += value
+    def observer(self, family: Family, *labels: str) -> Callable[[float], None]:
+        """Give what counts a value of a histogram, in some 0.2 µs; without room it counts nothing."""
+        bounds, values = family.bounds, self.cells.values
+        place = self.cells.place((family.name, *labels), len(bounds) + 2)
+        if place is None:
+            return lambda _: None
+        sum_at = place + len(bounds) + 1
+
+        def observe(value: float) -> None:
+            values[place + bisect_left(bounds, value)] += 1.0
+            values[sum_at] += value
+
+        return observe
 
     @asynccontextmanager
     async def sampling(self, sources: Iterable[Source]) -> AsyncIterator[None]:
@@ -80,12 +87,13 @@ class Meter:
 
     async def _run(self, sources: tuple[Source, ...]) -> None:
         pause_s = INTERVAL_S / LAGS_PER_INTERVAL
+        observe_lag = self.observer(LAG)
         while True:
             self.sample(sources)
             for _ in range(LAGS_PER_INTERVAL):
                 asked_at_s = time.monotonic()
                 await asyncio.sleep(pause_s)
-                self.observe(LAG, (), max(0.0, time.monotonic() - asked_at_s - pause_s))
+                observe_lag(max(0.0, time.monotonic() - asked_at_s - pause_s))
 
     def _write(self, family: Family, labels: tuple[str, ...], value: float) -> None:
         place = self.cells.place((family.name, *labels), 1)

@@ -52,15 +52,15 @@ def test_no_counter_goes_back_and_no_request_is_missing_when_a_worker_is_killed(
         assert client.get(url).status_code == 401
         client.headers["authorization"] = f"Bearer {METRICS_TOKEN}"
         assert statuses(service, PATH, 20) == {404}
+        wait_until(lambda: total(scraped(client, url), REQUESTS, route=ROUTE) == 20)
         before = scraped(client, url)
-        assert total(before, REQUESTS, route=ROUTE) == 20
         os.kill(children(service.process.pid)[-1], signal.SIGKILL)
         wait_until(lambda: total(scraped(client, url), REPLACEMENTS) == 1)
         between = scraped(client, url)
         wait_until(lambda: up(client, url) == 3)
         assert statuses(service, PATH, 20) == {404}
+        wait_until(lambda: total(scraped(client, url), REQUESTS, route=ROUTE) == 40)
         after = scraped(client, url)
-        assert total(after, REQUESTS, route=ROUTE) == 40
         for earlier, later in ((before, between), (between, after)):
             assert {key for key, value in earlier.items() if later[key] < value} == set()
         service.signal()

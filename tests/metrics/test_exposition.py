@@ -80,7 +80,7 @@ def test_no_counter_goes_back_when_workers_are_replaced(fleet: Fleet) -> None:
     before: Series = {}
     for turn in range(6):
         fleet.meters[turn % 2].exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
-        fleet.meters[turn % 2].observe(families.LAG, (), 0.001 * turn)
+        fleet.meters[turn % 2].observer(families.LAG)(0.001 * turn)
         fleet.replace((turn + 1) % 2)
         after = fleet.series
         for key, value in before.items():
