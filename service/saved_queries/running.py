@@ -18,6 +18,7 @@ from service.saved_queries.limits import MAXIMUM_ANSWER_BYTES, TIME_LIMIT_S
 from service.saved_queries.shapes import without_hidden
 from service.saved_queries.values import Values, fill
 from service.schema.encoding import with_text_forms
+from service.slow_queries.timing import timed
 from service.transactions import session
 
 TOO_LARGE = frozenset({4568, 10334, 13548, 16493, 17419, 17420})
@@ -78,12 +79,13 @@ async def _answer(collection: Collection, query: SavedQuery, pipeline: list[dict
     cursor = collection.documents.aggregate(pipeline, allowDiskUse=False, batchSize=BATCH, session=session())
     written: list[bytes] = []
     size = 0
-    async for document in cursor:
-        written.append(encoding.dump(_view(query, document)))
-        size += len(written[-1]) + 1
-        if size > MAXIMUM_ANSWER_BYTES:
-            await cursor.close()
-            raise _too_expensive(f"gives more than {MAXIMUM_ANSWER_BYTES // 2**20} MiB")
+    with timed(collection.documents, {"aggregate": collection.name, "pipeline": pipeline}):
+        async for document in cursor:
+            written.append(encoding.dump(_view(query, document)))
+            size += len(written[-1]) + 1
+            if size > MAXIMUM_ANSWER_BYTES:
+                await cursor.close()
+                raise _too_expensive(f"gives more than {MAXIMUM_ANSWER_BYTES // 2**20} MiB")
     return b'{"data":[%b]}' % b",".join(written)
 
 

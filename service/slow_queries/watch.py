@@ -21,6 +21,7 @@ from service.slow_queries import commands, indexes, shapes
 from service.slow_queries.commands import Query
 from service.slow_queries.explaining import explain
 from service.slow_queries.plans import Plan
+from service.slow_queries.subjects import command_of
 from service.slow_queries.suggestions import Suggestion, suggest
 
 INTERVAL_S = 60.0
@@ -86,8 +87,12 @@ class SlowQueries:
 
     def _note_call(self, slow: Slow) -> None:
         """Note a call of the driver that was slow, if it says what it asks of MongoDB."""
-        if isinstance(slow.subject, Mapping):
-            self.note(slow.subject, slow.took_s, **({"requests": slow.size} if slow.size > 1 else {}))
+        try:
+            command = command_of(slow.subject)
+            if command is not None:
+                self.note(command, slow.took_s, **({"requests": slow.size} if slow.size > 1 else {}))
+        except Exception:  # the thread has other calls to run
+            log.exception("query.not_noted")
 
     def note(self, command: Mapping[str, Any], took_s: float, **about: Any) -> None:
         """Note a command that was slow, as the driver sent it; what is `about` it is logged with it."""

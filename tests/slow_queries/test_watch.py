@@ -35,10 +35,11 @@ async def service(mongodb_uri: str) -> AsyncIterator[Service]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(watch, "REST_S", 0.0)
         async with served(mongodb_uri, slow_query_ms=150) as running:
-            definition = {"name": "goods", "schema": SCHEMA, "rules": GOODS_RULES}
             headers = running.signed_in("admin")
-            answer = await running.client.post("/api/collections", json=definition, headers=headers)
-            assert answer.status_code == 201, answer.text
+            for name in ("goods", "wares"):
+                definition = {"name": name, "schema": SCHEMA, "rules": GOODS_RULES}
+                answer = await running.client.post("/api/collections", json=definition, headers=headers)
+                assert answer.status_code == 201, answer.text
             for name in ("goods", "products"):
                 running.database[name].insert_many(
                     {"category": f"c{number % 50}", "price": number, "_version": 1} for number in range(1000)
@@ -196,6 +197,8 @@ async def test_what_took_longer_than_a_second_is_not_run_again(service: Service,
 async def test_a_flood_of_shapes_is_bounded(service: Service, lines: Lines) -> None:
     state = service.app.state
     slow = SlowQueries(state.database, state.registry, 0.1)
+    calls = state.database.calls
+    before = calls.slow_s, calls.on_slow
     async with slow.watching():
         for number in range(watch.MAXIMUM_SHAPES + 100):
             slow.note(find("goods", {f"x{number}": 1}), 0.2)
@@ -204,6 +207,51 @@ async def test_a_flood_of_shapes_is_bounded(service: Service, lines: Lines) -> N
         found = await lines.wait(count - watch.MAXIMUM_WAITING)
         assert sum("plan" not in line for line in found) == count - watch.MAXIMUM_WAITING
         assert slow._waiting.qsize() <= watch.MAXIMUM_WAITING
+    assert calls.on_slow is None
+    calls.slow_s, calls.on_slow = before  # of the service, whose connection this one has borrowed
+
+
+QUERY = {
+    "pipeline": [{"match": {"price": {"gt": "$min"}}}, {"sort": "-price"}],
+    "parameters": {"min": "number"},
+}
+
+
+async def test_what_clients_ask_for_is_noted_wherever_it_runs(service: Service, lines: Lines) -> None:
+    client, headers = service.client, service.signed_in("admin")
+    calls = service.app.state.database.calls
+    path = "/api/wares"
+    answer = await client.post(path, json={"name": "x", "price": 1}, headers=headers)
+    one = answer.headers["location"]
+    calls.slow_s = 0.0
+    try:
+        for method, target, body in (
+            ("GET", one, None),
+            ("POST", path, {"name": "y", "price": 2}),
+            ("GET", f"{path}?filter[price][gte]=999&filter[category]=c1&sort=-name&fields=name", None),
+            ("GET", f"{path}?filter[price][lt]=2&count=exact", None),
+            ("PATCH", f"{path}?filter[name]=none&max_affected=5", {"price": 3}),
+            ("PATCH", one, {"price": 4}),
+            ("DELETE", one, None),
+        ):
+            answer = await client.request(method, target, json=body, headers=headers)
+            assert answer.status_code < 300, answer.text
+    finally:
+        calls.slow_s = 0.15
+    await lines.wait(8)
+    noted = {(line["operation"], line["filter"], line.get("sort")): line for line in lines.all}
+    listed = noted.pop(("find", "{category: ?, price: {$gte: ?}}", "-name,-_id"))
+    assert listed["missing_indexes"] == [{"fields": ["category", "-name", "-id", "price"]}]
+    assert noted.keys() >= {
+        ("insert", "{}", None),
+        ("find", "{_id: {$in: ?}}", None),
+        ("find", "{price: {$lt: ?}}", "_id"),
+        ("count", "{price: {$lt: ?}}", None),
+        ("find", "{name: ?}", None),
+    }
+    for changing in ("update", "delete"):
+        assert any(operation == changing and "_id: ?" in where for operation, where, _ in noted), changing
+    assert not any("missing_indexes" in line for key, line in noted.items() if "_id" in key[1])
 
 
 def test_nothing_is_watched_where_it_is_turned_off(service: Service, settings: Settings) -> None:

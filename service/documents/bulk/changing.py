@@ -33,6 +33,7 @@ from service.query import Node, conjoin, to_mongo
 from service.query.changes import ChangeQuery
 from service.query.search import INDEX_NOT_FOUND, searched, unsearchable
 from service.registry import Collection
+from service.slow_queries.timing import timed
 from service.transactions import session
 
 MAXIMUM_BYTES = 64 * 1024 * 1024
@@ -120,7 +121,8 @@ async def _ids(collection: Collection, where: Node | None, query: ChangeQuery) -
         condition, {"_id": 1}, limit=limit, batch_size=limit, session=session()
     )
     try:
-        found = [document["_id"] async for document in cursor]
+        with timed(collection.documents, {"find": collection.name, "filter": condition, "limit": limit}):
+            found = [document["_id"] async for document in cursor]
     except OperationFailure as error:
         if error.code == INDEX_NOT_FOUND:
             raise unsearchable(collection.description.schema.root) from None
