@@ -218,12 +218,12 @@ class Server(MPServer):
             if self.is_up():
                 self.has_been_up, self.failed_starts = True, 0
             dead = self.crew.bury()
+            self._direct()  # before anything that takes time: until then connections go to the dead, too
             if dead and not self._is_stopping(dead):
                 self._mourn(dead)
             self._fill_up()
             self.crew.see_off()
             self.renewal.go_on(self.spawn)
-            self._direct()
             self.interrupt_children.clear()
         self.over.set()
         if self.failure is None:
