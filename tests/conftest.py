@@ -110,6 +110,7 @@ def settings_of(mongodb_uri: str, directory: Path, database: str | None = None) 
         data=directory / name,
         jwt_secret=SECRET,
         rate_limit="off",
+        server_timing="off",  # answers to the same request are alike
         log_level="error",
     )
 

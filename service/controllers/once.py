@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 from litestar import Response
 
 from service import problems
-from service.controllers.requests import JSON, AnyRequest
+from service.controllers.requests import JSON, AnyRequest, body_of
 from service.errors import PROBLEM_MEDIA_TYPE, Failure
 from service.guards import TAKES_KEY, principal
 from service.idempotency import keys
@@ -91,7 +91,7 @@ async def _keyed(request: AnyRequest) -> KeyedRequest | None:
         request.scope["path"].encode("utf-8", "surrogateescape"),
         request.scope["query_string"],
         *(", ".join(request.headers.getall(name, [])).encode("latin-1") for name in DISTINGUISHING),
-        await request.body(),
+        await body_of(request),
     )
     return KeyedRequest.of(principal(request), key, parts)
 

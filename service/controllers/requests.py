@@ -1,10 +1,11 @@
 """What handlers read from requests and put into responses, in one way for all."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request, Response
 from litestar.enums import HttpMethod
+from litestar.types import HTTPRequestEvent
 
 from service import strict_json
 from service.documents import patches, preconditions
@@ -23,6 +24,8 @@ from service.registry import Collection
 from service.responses import Ready
 
 JSON = "application/json"
+BODY = "body"
+"""The name in a request's state of its whole body, once it is received."""
 MERGE_PATCH = "application/merge-patch+json"
 
 AnyRequest = Request[Any, Any, Any]
@@ -100,10 +103,25 @@ async def json_of(request: AnyRequest, media_types: Iterable[str] = (JSON,)) -> 
         raise MediaTypeUnsupported("Only UTF-8 is read here")
     if (text_of(request.scope, b"content-encoding") or "identity").lower() != "identity":
         raise MediaTypeUnsupported("Compressed bodies are not read here")
-    raw = await request.body()
+    raw = await body_of(request)
     if not raw:
         raise JsonInvalid("The body is empty")
     return strict_json.parse(raw)
+
+
+async def body_of(request: AnyRequest) -> bytes:
+    """Give the whole body, which the pipeline bounds; it is received once, however often it is asked for."""
+    state = request.scope["state"]
+    if BODY not in state:
+        parts: list[bytes] = []
+        is_whole = False
+        while not is_whole:
+            message = cast("HTTPRequestEvent", await request.receive())
+            parts.append(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
+        state[BODY] = parts[0] if len(parts) == 1 else b"".join(parts)
+    body: bytes = state[BODY]
+    return body
 
 
 def json_response(

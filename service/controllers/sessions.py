@@ -15,7 +15,7 @@ from service.access.principals import Principal
 from service.access.session_bodies import RefreshForm
 from service.audit import Trail
 from service.controllers import signing_in
-from service.controllers.requests import AnyRequest, json_of, json_response, only_parameters
+from service.controllers.requests import AnyRequest, body_of, json_of, json_response, only_parameters
 from service.controllers.routing import delete, post, route
 from service.controllers.trails import client_of, trail_of
 from service.documents.encoding import dump
@@ -128,7 +128,7 @@ class SessionController(Controller):
 
 async def _presented(request: AnyRequest) -> str | None:
     """Give the refresh token of the body; None without a body. Raises DocumentInvalid and its kin."""
-    if not await request.body():
+    if not await body_of(request):
         return None
     return bodies.read(RefreshForm, await json_of(request)).refresh_token
 
