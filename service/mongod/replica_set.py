@@ -132,6 +132,7 @@ def start_set(
     directory: Path,
     *,
     members: int = MEMBERS,
+    server: Server | None = None,
     election_timeout_s: float = ELECTION_TIMEOUT_S,
     timeout_s: float = 60.0,
 ) -> ReplicaSet:
@@ -139,7 +140,7 @@ def start_set(
 
     Raises StartupFailure as `start` does; only MongoDB's own `mongod` can be one of several.
     """
-    server = replace(find(), parameters=FOLLOWING)
+    server = replace(server or find(), parameters=FOLLOWING)
     if server.kind != "mongod":
         raise StartupFailure("A replica set of several members needs MongoDB's own `mongod` on PATH.")
     started = ReplicaSet(directory, server)

@@ -14,7 +14,7 @@ ACKNOWLEDGED, REFUSED, UNKNOWN = Outcome.ACKNOWLEDGED, Outcome.REFUSED, Outcome.
 CONTENT = {"name": "nail", "price": 1.0}
 
 FAULT_S = 100.0
-ROUND = Round(1, "kill -9", began_s=90, fault_s=FAULT_S, allowed_s=5, ended_s=120)
+ROUND = Round(1, "kill -9", began_s=90, fault_s=FAULT_S, struck_s=FAULT_S + 0.5, allowed_s=5, ended_s=120)
 
 Documents = list[dict[str, Any]]
 

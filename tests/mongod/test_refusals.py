@@ -147,3 +147,10 @@ def test_the_installed_wheel_is_found_and_needs_no_path() -> None:
     found = mongod.find(path="")
     assert found.path.is_absolute()
     assert os.access(found.path, os.X_OK)
+
+
+def test_the_substitute_cannot_be_one_of_several(tmp_path: Path) -> None:
+    with pytest.raises(StartupFailure) as failure:
+        mongod.start_set(tmp_path, server=Server("secantus", Path("secantusd-py")))
+    assert str(failure.value) == "A replica set of several members needs MongoDB's own `mongod` on PATH."
+    assert list(tmp_path.iterdir()) == []

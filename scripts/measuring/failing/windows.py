@@ -8,12 +8,13 @@ from scripts.measuring.failing.history import DOCUMENTED, Request
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One fault: when its round began, when it was, how long errors may come, when its round ended."""
+    """One fault: when its round began, when it came and was complete, how long errors may come, the end."""
 
     number: int
     fault: str
     began_s: float
     fault_s: float
+    struck_s: float
     allowed_s: float
     ended_s: float
 
@@ -49,7 +50,7 @@ def measure(round_: Round, requests: Sequence[Request]) -> Measured:
     own = [each for each in requests if round_.began_s <= each.ended_s <= round_.ended_s]
     errors = [each for each in own if each.is_error]
     inside = [each for each in errors if round_.fault_s <= each.ended_s <= round_.closes_s]
-    done = [each for each in own if each.is_done and each.began_s >= round_.fault_s]
+    done = [each for each in own if each.is_done and each.began_s >= round_.struck_s]
     return Measured(
         round=round_,
         requests=len(own),
