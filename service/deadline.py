@@ -13,6 +13,10 @@ TICK_S = 0.1
 """How late a clock may ring. One timer serves all clocks, because one each would cost more than the rest."""
 
 
+SHORTEST_S = 0.001
+"""What is given who has no time left: the driver takes none at all for a time without end."""
+
+
 class Watch:
     """Has each clock ring that is out of time, in one event loop."""
 
@@ -115,6 +119,15 @@ def ends_at_s() -> float:
 def remaining_s() -> float:
     """Give how many seconds the present request has left; infinity where nothing bounds it."""
     return ends_at_s() - time.monotonic()
+
+
+def at_most_s(limit_s: float) -> float:
+    """Give a limit in seconds, or what is left to the present request if that is less, but a moment at least.
+
+    >>> at_most_s(2.0)
+    2.0
+    """
+    return max(SHORTEST_S, min(limit_s, remaining_s()))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from service.errors import (
     PROBLEM_MEDIA_TYPE,
     BodyTooLarge,
     Busy,
+    DatabaseTooSlow,
     DatabaseUnavailable,
     Failure,
     Forbidden,
@@ -61,6 +62,9 @@ between two states, and so cannot carry sessions."""
 
 _LOSS_CODES = {6, 7, 43, 89, 91, 134, 189, 246, 262, 9001, 10107, 11600, 11602, 13435, 13436}
 """MongoDB's codes of what a change of its primary interrupts, and of what a new primary cannot do yet."""
+
+OUT_OF_TIME = "MaxTimeMSExpired"
+"""MongoDB's own word, which the driver's own timeouts, met before anything is sent, lack."""
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
@@ -132,6 +136,8 @@ def _encoded(problem: dict[str, Any]) -> bytes:
 
 
 def _from_mongodb(error: PyMongoError) -> Failure:
+    if isinstance(error, ExecutionTimeout) and (error.details or {}).get("codeName") == OUT_OF_TIME:
+        return DatabaseTooSlow()
     if error.timeout or isinstance(error, _LOSSES) or not _LOSS_CODES.isdisjoint(_codes(error)):
         return DatabaseUnavailable()
     return Internal()

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pymongo
 from pymongo.errors import PyMongoError
 
+from service import deadline
 from service.database import calls_of
 from service.errors import ParameterInvalid, Violation
 from service.query.limits import MAXIMUM_ESTIMATED
@@ -33,7 +34,7 @@ async def total(documents: Any, where: Filter, count: Count) -> Total | None:
     """
     calls = calls_of(documents)
     try:
-        with pymongo.timeout(TIMEOUT_S):  # also of the time until a thread is free
+        with pymongo.timeout(deadline.at_most_s(TIMEOUT_S)):  # also of the time until a thread is free
             if count == "exact":
                 counted = await calls.scans.run(partial(_counted, documents, where))
                 return Total(counted, "exact")

@@ -68,6 +68,7 @@
     ├── ProviderInvalid           502 provider.invalid       what a provider says does not hold
     └── Unavailable               503
         ├── DatabaseUnavailable       database.unavailable
+        ├── DatabaseTooSlow           database.too_slow
         ├── ProviderUnavailable       provider.unavailable
         ├── Busy                      service.busy
         └── Draining                  service.draining
@@ -97,6 +98,7 @@ from service.errors.http import (
     Conflict,
     Contention,
     CredentialsWrong,
+    DatabaseTooSlow,
     DatabaseUnavailable,
     DefinitionInvalid,
     DocumentInvalid,
@@ -177,6 +179,7 @@ __all__ = [
     "Contention",
     "CredentialsWrong",
     "CrossSite",
+    "DatabaseTooSlow",
     "DatabaseUnavailable",
     "DefinitionInvalid",
     "DocumentInvalid",

@@ -295,6 +295,17 @@ class DatabaseUnavailable(Unavailable):
     title = "The database cannot be reached"
 
 
+class DatabaseTooSlow(Unavailable):
+    """The database did not answer within the time that an operation may take; it has given the work up."""
+
+    code = "database.too_slow"
+    title = "The database takes too long"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.hint = "If it stays so, ask for less: narrow the filter, and sort, by what an index finds."
+
+
 class Busy(Unavailable):
     """A bounded queue is full; the request was not begun."""
 

@@ -8,6 +8,7 @@ from service.errors import (
     BodyTooLarge,
     Busy,
     CrossSite,
+    DatabaseTooSlow,
     DatabaseUnavailable,
     Draining,
     Failure,
@@ -24,7 +25,14 @@ Access = Literal["anyone", "perhaps", "signed in"]
 
 JSON = "application/json"
 
-ALWAYS: tuple[type[Failure], ...] = (RequestInvalid, Internal, DatabaseUnavailable, Busy, Draining)
+ALWAYS: tuple[type[Failure], ...] = (
+    RequestInvalid,
+    Internal,
+    DatabaseUnavailable,
+    DatabaseTooSlow,
+    Busy,
+    Draining,
+)
 OF_TOKENS: tuple[type[Failure], ...] = (TokenInvalid,)
 OF_COOKIES: tuple[type[Failure], ...] = (CrossSite,)
 OF_BODIES: tuple[type[Failure], ...] = (JsonInvalid, BodyTooLarge, MediaTypeUnsupported)

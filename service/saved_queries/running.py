@@ -6,6 +6,7 @@ import pymongo
 from bson.errors import InvalidBSON
 from pymongo.errors import OperationFailure, PyMongoError
 
+from service import deadline
 from service.access.principals import Principal
 from service.documents import encoding
 from service.documents.reading import permit
@@ -64,7 +65,7 @@ async def run(
     values = Values(given, encoded, narrowed)
     pipeline = [*narrowing.stages(decision), *fill(present.stages, values), {"$limit": query.limit}]
     try:
-        with pymongo.timeout(TIME_LIMIT_S):
+        with pymongo.timeout(deadline.at_most_s(TIME_LIMIT_S)):
             return await _answer(collection, present, pipeline)
     except InvalidBSON:  # a time beyond the year 9999
         raise _unfit() from None

@@ -26,6 +26,7 @@ PASSING = {
     "idempotency.running",
     "rate.limited",
     "internal",
+    "database.too_slow",
     "database.unavailable",
     "service.busy",
     "service.draining",
