@@ -23,8 +23,8 @@ MAXIMUM_SMALL_PIECES = 1000
 HELD_BYTES = 64 * 1024 * 1024
 """What a worker holds of bodies that are not whole yet; beyond it all that still send more are refused."""
 
-BODY = "body"
-"""The name of a request's body in its state."""
+BODY = "bounded_body"
+"""The name in a request's state of what bounds its body; the body itself is there as `body`."""
 
 
 class BodyLimit(Step):
