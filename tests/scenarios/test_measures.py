@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -20,13 +19,15 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 IN_TROUBLE = {"sheaf_mongodb_connections_closed_total", "sheaf_mongodb_checkouts_failed_total"}
 """Metrics that have no series while nothing of the kind has happened."""
 
+CHANGES = {"rate_limit": "on", "rate_limit_refresh": "5/minute", "server_timing": "auto"}
+
 NOT_AT_ONCE = {"sheaf_event_loop_lag_seconds"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def measured(mongodb_uri: str) -> AsyncIterator[Service]:
     Meter.of_process().share(None)
-    async with served(mongodb_uri, metrics_port=0, rate_limit="on", rate_limit_refresh="5/minute") as service:
+    async with served(mongodb_uri, metrics_port=0, **CHANGES) as service:
         yield service
     Meter.of_process().share(None)
 
@@ -133,9 +134,9 @@ def test_only_developers_are_told_where_time_goes(
     app.state.database.close()
 
 
-async def test_a_developer_is_told_where_time_goes(client: httpx.AsyncClient) -> None:
+async def test_a_developer_is_told_where_time_goes(measured: Service) -> None:
     for path in ("/api/products", "/api/products/0123456789abcdef01234567", "/api/collections"):
-        answer = await client.get(path)
+        answer = await measured.client.get(path)
         parts = dict(part.split(";")[:2] for part in answer.headers["server-timing"].split(", "))
         milliseconds = {name: float(part.removeprefix("dur=")) for name, part in parts.items()}
         assert list(milliseconds) == ["total", "queue", "limit", "db", "app"]
