@@ -106,8 +106,12 @@ def indexes() -> list[IndexModel]:
 
 
 @contextmanager
-def opened(uri: str | None = None) -> Iterator[Session]:
-    """Open a session on a MongoDB that runs, or else on a private one; all that it starts ends with it."""
+def opened(uri: str | None, logs: Path) -> Iterator[Session]:
+    """Open a session on a MongoDB that runs, or else on a private one; all that it starts ends with it.
+
+    What the services log is kept in the folder `logs`.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sheaf-bench-")))
         if uri is None:
@@ -116,4 +120,4 @@ def opened(uri: str | None = None) -> Iterator[Session]:
         else:
             pids = processes.listening(parse_uri(uri)["nodelist"][0][1])
         client: MongoClient[dict[str, Any]] = stack.enter_context(MongoClient(uri))
-        yield Session(client, uri, pids, directory, stack)
+        yield Session(client, uri, pids, logs, stack)
