@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from service import database as databases
+from service.calls import Calls
 from service.errors import DatabaseUnavailable
 from tests.live.deployment import (
     SHEAF,
@@ -37,8 +38,9 @@ EACH = 10
 ANN = {"email": "ann@example.com", "password": "correct horse"}
 NAIL = {"name": "nail", "price": 0.1}
 
-WORKER_THREADS = 5 * (os.cpu_count() or 1) + 2
-"""What a worker has at the most besides those of its start: the driver's and the passwords'."""
+LANE_THREADS = sum(lane.most_threads for lane in Calls(timeout_s=3.0, connections=50).lanes)
+WORKER_THREADS = 5 * (os.cpu_count() or 1) + 2 + LANE_THREADS
+"""What a worker has at the most besides those of its start: the driver's, the passwords', those of the lanes."""
 
 WELL = {200, 201, 412}
 
