@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from service.middleware.exchange import Exchange
 from service.middleware.headers import FIRST_VALUES
 from service.middleware.step import Step
+
+
+log = structlog.get_logger("sheaf.middleware")
 
 
 class Pipeline:
@@ -47,7 +51,10 @@ class Pipeline:
             await chain.answer(exchange, depth, error)
         finally:
             for leave in chain.leaves[depth]:
-                leave(exchange)
+                try:
+                    leave(exchange)
+                except Exception:  # or those further out would keep what they have taken
+                    log.exception("step not left")
 
 
 class _Chain:

@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from service import problems, rates
-from service.middleware import request_id
+from service.middleware import pipeline, request_id
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +14,7 @@ def _default_loggers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     configured = structlog.get_config()
     structlog.reset_defaults()
     monkeypatch.setattr(request_id, "access_log", structlog.get_logger("sheaf.access"))
+    monkeypatch.setattr(pipeline, "log", structlog.get_logger("sheaf.middleware"))
     monkeypatch.setattr(problems, "error_log", structlog.get_logger("sheaf.errors"))
     monkeypatch.setattr(rates, "log", structlog.get_logger("sheaf.rates"))
     yield
