@@ -10,7 +10,6 @@ from service.middleware.exchange import Exchange
 from service.middleware.headers import FIRST_VALUES
 from service.middleware.step import Step
 
-
 log = structlog.get_logger("sheaf.middleware")
 
 
