@@ -11,6 +11,10 @@ from typing import Protocol, TypeVar
 from service import deadline, waits
 from service.calls.work import Call, SharedCall, Work
 from service.errors import Busy, DatabaseUnavailable
+from service.tracing import Attributes, span
+
+JOINED: Attributes = {"db.system.name": "mongodb", "sheaf.joined": True}
+"""What traces tell of a call that others have asked for already."""
 
 MAXIMUM_WAITING = 2000
 """Calls of one lane that may wait; beyond it they are refused at once."""
@@ -91,12 +95,16 @@ class Lane:
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         waiting = future, deadline.ends_at_s()
         shared = self._shared.get(key)
-        if shared is None or not shared.add(waiting):
+        joins = shared is not None and shared.add(waiting)
+        if not joins:
             shared = SharedCall(call, waiting, self._calls.timeout_s)
             self.put(shared)
             self._shared[key] = shared
             future.add_done_callback(partial(self._forget, key, shared))
-        with waits.database():
+        if not joins:  # the call itself is a part of this one's trace
+            with waits.database():
+                return await future
+        with span("shared query", "client", JOINED), waits.database():
             return await future
 
     def _forget(self, key: Hashable, shared: SharedCall, _: object) -> None:

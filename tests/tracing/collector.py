@@ -40,13 +40,15 @@ class Collector:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def of(self, trace_id: str, count: int = 1) -> list[Received]:
-        """Wait for the spans of a trace, of which there are to be at least so many."""
+    def of(self, trace_id: str, *names: str) -> list[Received]:
+        """Wait for the spans of a trace, among which there are to be some of these names."""
         ends_at = time.monotonic() + WAIT_S
-        while len(found := [span for span in self.spans if span.trace_id == trace_id]) < count:
+        while True:
+            found = [span for span in self.spans if span.trace_id == trace_id]
+            if found and {span.name for span in found} >= set(names):
+                return found
             assert time.monotonic() < ends_at, found
             time.sleep(0.01)
-        return found
 
     def take(self, body: bytes) -> None:
         for group in ExportTraceServiceRequest.FromString(body).resource_spans:

@@ -55,8 +55,8 @@ def traced(number: int, *, flags: str = "01") -> tuple[str, dict[str, str]]:
     return trace_id, {"traceparent": f"00-{trace_id}-{CALLER}-{flags}"}
 
 
-async def of(collector: Collector, trace_id: str, count: int) -> list[Received]:
-    return await asyncio.to_thread(collector.of, trace_id, count)
+async def of(collector: Collector, trace_id: str, *names: str) -> list[Received]:
+    return await asyncio.to_thread(collector.of, trace_id, *names)
 
 
 def one(spans: list[Received], name: str) -> Received:
@@ -68,7 +68,7 @@ async def test_a_request_is_a_span_below_its_callers(service: Service, collector
     trace_id, headers = traced(1)
     answer = await service.client.get("/api/products?filter[name]=secret", headers=headers)
     assert answer.status_code == 200
-    spans = await of(collector, trace_id, 2)
+    spans = await of(collector, trace_id, "GET /api/{collection}", "find products")
     server = one(spans, "GET /api/{collection}")
     assert (server.parent_id, server.kind, server.is_error) == (CALLER, SERVER, False)
     assert server.attributes == {
@@ -99,9 +99,23 @@ async def test_reads_of_many_requests_in_one_query_are_in_all_their_traces(
     answers = await asyncio.gather(*(service.client.get(path, headers=each) for _, each in requests))
     assert [answer.status_code for answer in answers] == [200] * 8
     for trace_id, _ in requests:
-        spans = await of(collector, trace_id, 2)
+        spans = await of(collector, trace_id, "GET /api/{collection}/{document_id}", "find products")
         server = one(spans, "GET /api/{collection}/{document_id}")
         assert [span.parent_id for span in spans if span.kind == CLIENT] == [server.span_id]
+
+
+async def test_identical_lists_that_share_a_query_have_it_in_all_their_traces(
+    service: Service, collector: Collector
+) -> None:
+    requests = [traced(150 + number) for number in range(4)]
+    lists = [service.client.get("/api/products?sort=name", headers=each) for _, each in requests]
+    assert [answer.status_code for answer in await asyncio.gather(*lists)] == [200] * 4
+    for trace_id, _ in requests:
+        spans = await of(collector, trace_id, "GET /api/{collection}")
+        server = one(spans, "GET /api/{collection}")
+        (query,) = [span for span in spans if span.kind == CLIENT]
+        assert query.parent_id == server.span_id
+        assert query.name == "find products" or query.attributes["sheaf.joined"]
 
 
 @pytest.mark.parametrize("flags", ["00", "02"])
@@ -112,7 +126,7 @@ async def test_what_the_caller_does_not_record_is_not_recorded(
     assert (await service.client.get("/api/products", headers=headers)).status_code == 200
     later, headers = traced(201 + int(flags))
     await service.client.get("/api/products", headers=headers)
-    await of(collector, later, 2)  # what came before it would have come before it
+    await of(collector, later, "GET /api/{collection}")  # what came before it would have come before it
     assert [span for span in collector.spans if span.trace_id == trace_id] == []
 
 
@@ -124,7 +138,7 @@ async def test_requests_without_a_caller_begin_traces_but_probes_do_not(
     await service.client.get("/api/nothing-here/of-the-kind/at-all")
     trace_id, headers = traced(300)
     await service.client.get("/api/health", headers=headers)
-    await of(collector, trace_id, 1)
+    await of(collector, trace_id)
     begun = [span for span in collector.spans if span.trace_id != trace_id]
     assert [(span.name, span.parent_id, span.attributes["http.response.status_code"]) for span in begun] == [
         ("GET", "", 404)
@@ -139,7 +153,7 @@ async def test_signing_up_shows_the_password_s_hash_and_the_mail(
     answer = await service.client.post("/api/auth/register", json=body, headers=headers)
     assert answer.status_code == 201, answer.text
     await Mailbox(service.data).newest("ada@sheaf.example")
-    spans = await of(collector, trace_id, 8)
+    spans = await of(collector, trace_id, "POST /api/auth/register", "delete _mails", "send mail")
     server = one(spans, "POST /api/auth/register")
     assert one(spans, "argon2").parent_id == server.span_id
     mail = one(spans, "send mail")
@@ -158,7 +172,7 @@ async def test_a_request_that_fails_is_an_error(service: Service, collector: Col
         patch.setattr(service.app.state.registry, "all", fail)
         answer = await service.client.get("/api/openapi.json", headers=headers)
     assert answer.status_code == 500
-    server = one(await of(collector, trace_id, 1), "GET /api/openapi.json")
+    server = one(await of(collector, trace_id), "GET /api/openapi.json")
     assert server.is_error
     assert server.attributes["error.type"] == "500"
 
