@@ -40,7 +40,7 @@ NAIL = {"name": "nail", "price": 0.1}
 
 LANE_THREADS = sum(lane.most_threads for lane in Calls(timeout_s=3.0, connections=50).lanes)
 WORKER_THREADS = 5 * (os.cpu_count() or 1) + 2 + LANE_THREADS
-"""What a worker has at the most besides those of its start: the driver's, the passwords', those of the lanes."""
+"""What a worker has at the most besides those of its start: the driver's, the passwords', the lanes'."""
 
 WELL = {200, 201, 412}
 
