@@ -30,8 +30,8 @@ async def test_under_load_a_primary_steps_down_and_nothing_is_lost(
 ) -> None:
     options = Options(
         rounds=1,
-        clients=8,
-        workers=2,
+        clients=6,
+        workers=1,
         election_timeout_s=ELECTION_TIMEOUT_S,
         calm_s=0.3,
         seed=1,
