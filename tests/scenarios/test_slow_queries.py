@@ -16,11 +16,14 @@ TIMEOUT_S = 0.4
 WITHIN_S = TIMEOUT_S + 1.5
 """By when a client is answered, on a busy machine too."""
 
-TEXT = "a" * 6_000
+GONE_S = 3.0
+"""By when MongoDB has given it up, on a busy machine too; it would go on for much longer."""
+
+TEXT = "a" * 12_000
 NEEDLE = "a" * 999 + "b"
 """What looks for it in the text compares a thousand letters at each of its thousands of places."""
 
-DOCUMENTS = 150
+DOCUMENTS = 600
 SAMPLE = 5
 SLOW_FILTER = {"description": {"icontains": NEEDLE}}
 
@@ -76,7 +79,7 @@ async def test_what_takes_mongodb_too_long_is_given_up_there_too(
     assert told["code"] in {"database.too_slow", "database.unavailable"}  # whichever of two clocks is first
     if told["code"] == "database.too_slow":
         assert told["hint"].startswith("If it stays so, ask for less")
-    assert await until_nothing_runs(slow) < 0.5
+    assert await until_nothing_runs(slow) < GONE_S
     assert slow.database["products"].count_documents({"price": 2}) == 0
 
 
@@ -87,7 +90,7 @@ async def test_an_exact_count_that_takes_too_long_is_given_up_there_too(slow: Se
         headers=slow.signed_in("admin"),
     )
     assert answer.status_code in {400, 503}
-    assert await until_nothing_runs(slow) < 0.5
+    assert await until_nothing_runs(slow) < GONE_S
 
 
 async def test_without_its_bound_it_would_go_on(slow: Service) -> None:
@@ -96,4 +99,4 @@ async def test_without_its_bound_it_would_go_on(slow: Service) -> None:
     slowly = {"_id": {"$in": some}, "description": {"$regex": NEEDLE, "$options": "i"}}
     began_s = time.monotonic()
     assert await asyncio.to_thread(slow.database["products"].count_documents, slowly) == 0
-    assert (time.monotonic() - began_s) * DOCUMENTS / SAMPLE > 3 * TIMEOUT_S
+    assert (time.monotonic() - began_s) * DOCUMENTS / SAMPLE > TIMEOUT_S + GONE_S
