@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +37,23 @@ REST_S = 3.0
 """How long without load is rest: longer than metrics are old, and than answers take to be all given."""
 
 TOKEN_S = 86_400
+PATIENCE_S = 5.0
 
 FAULT_EVERY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long, by how many clients, how long MongoDB is frozen at a time, and how long rest is."""
+    """How long, by how many clients, how long MongoDB is frozen at a time, and how long rest is.
+
+    `patience_s` is how long the service waits for MongoDB: longer on a busy machine.
+    """
 
     seconds: float
     clients: int
     frozen_s: float
     rest_s: float = REST_S
+    patience_s: float = PATIENCE_S
 
     @property
     def fault_every_s(self) -> float:
@@ -92,12 +96,15 @@ class Soak:
         return await asyncio.to_thread(self.sampler.take, self.faults.crew())
 
     async def _weather(self, seconds: float, faults: Sequence[Callable[[], Awaitable[None]]]) -> None:
-        """Bring one fault after the other, and take samples, for so long."""
+        """Bring one fault after the other, each at least once, and take samples, for so long."""
+        each_came = asyncio.Event()
 
         async def befall() -> None:
-            for fault in cycle(faults):
-                await asyncio.sleep(self.plan.fault_every_s)
-                await fault()
+            while True:
+                for fault in faults:
+                    await asyncio.sleep(self.plan.fault_every_s)
+                    await fault()
+                each_came.set()
 
         async def watch() -> None:
             pause_s = max(SHORTEST_SAMPLE_S, self.plan.seconds / SAMPLES)
@@ -105,13 +112,12 @@ class Soak:
                 await asyncio.sleep(pause_s)
                 await asyncio.to_thread(self.sampler.take, self.faults.crew())
 
-        tasks = [asyncio.create_task(befall()), asyncio.create_task(watch())]
-        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-        for task in tasks:
-            task.cancel()
-        for task in done:
-            task.result()
-        await asyncio.wait(tasks)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(befall()), group.create_task(watch())]
+            await asyncio.sleep(seconds)
+            await each_came.wait()
+            for task in tasks:
+                task.cancel()
 
 
 @contextmanager
@@ -123,6 +129,7 @@ def opened(plan: Plan, directory: Path) -> Iterator[tuple[Soak, str, str]]:
         port = free_port()
         variables = serving.environment(server.uri, "soak") | {
             "SHEAF_METRICS_PORT": str(port),
+            "SHEAF_OPERATION_TIMEOUT_S": str(plan.patience_s),
             "SHEAF_RATE_LIMIT_AUTH": serving.NO_LIMIT,
             "SHEAF_RATE_LIMIT_REFRESH": serving.NO_LIMIT,
             "TMPDIR": str(temporary),
@@ -164,9 +171,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0, help="how long clients ask (30)")
     parser.add_argument("--clients", type=int, default=16, help="how many clients ask (16)")
     parser.add_argument("--frozen", type=float, default=2.0, help="seconds that MongoDB is frozen for (2)")
+    waits = "seconds that the service waits for MongoDB (5): more where the machine has much else to do"
+    parser.add_argument("--patience", type=float, default=PATIENCE_S, help=waits)
     parser.add_argument("--keep", type=Path, help="a new directory that keeps the logs")
     chosen = parser.parse_args()
-    plan = Plan(chosen.minutes * 60, chosen.clients, chosen.frozen)
+    plan = Plan(chosen.minutes * 60, chosen.clients, chosen.frozen, patience_s=chosen.patience)
     with tempfile.TemporaryDirectory(prefix="sheaf-soak-") as temporary:
         directory = chosen.keep or Path(temporary)
         directory.mkdir(parents=True, exist_ok=True)
