@@ -1,10 +1,14 @@
 """Charts as SVG that can be read on a light and on a dark page."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as ET
 
 import pygal
 from pygal.style import Style
+
+sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, pygal.PluginImportFixer)]
+# Pygal hooks itself into every import to find maps, in a way that Python warns of; there are none here.
 
 GREY = "#808080"
 """Of all text and lines: as far from white as from black."""
