@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from service.errors import DatabaseUnavailable
 
@@ -59,6 +60,7 @@ class Clock:
         self._watch = watch
         self._has_rung = False
         self._is_over = False
+        self._task: asyncio.Task[Any] | None = None
         self.ends_at_s = math.inf
 
     def stop(self) -> None:
@@ -79,8 +81,9 @@ class Clock:
     def ring(self) -> None:
         """Cancel what runs."""
         self.end()
-        self._has_rung = True
-        self._task.cancel()
+        if self._task is not None:
+            self._has_rung = True
+            self._task.cancel()
 
     def begin(self) -> None:
         """Bound the present task, and those that it starts, from now on."""
@@ -100,11 +103,15 @@ class Clock:
 
     def close(self) -> bool:
         """End, and take back the cancellation; tells whether there was one, and no other beside it."""
-        self.end()
-        if not self._has_rung:
+        if not self._is_over:
+            self.end()
+        task, self._task = (
+            self._task,
+            None,
+        )  # which has this clock in its context: a ring that only collecting ends
+        if task is None or not self._has_rung:
             return False
-        self._has_rung = False
-        return self._task.uncancel() <= self._cancelling
+        return task.uncancel() <= self._cancelling
 
 
 _running: ContextVar[Clock | None] = ContextVar("running", default=None)

@@ -5,13 +5,14 @@ import math
 import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from limits import RateLimitItem
 from limits.aio.storage import Storage
 from pymongo import ReturnDocument, WriteConcern
 from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from service.moments import is_to_come
 
@@ -40,8 +41,7 @@ class Taken:
     reset_in_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether a request is within the limit, how many more would be, and the seconds until a new count."""
 
     is_admitted: bool
@@ -61,7 +61,9 @@ class SharedCounts(Storage):
     def __init__(self, collection: Any) -> None:
         super().__init__()
         # A count lost in a failover is harmless; waiting for the majority at each lease is not.
-        self._counts = collection.with_options(write_concern=WriteConcern(w=1))
+        self._counts = collection.with_options(
+            write_concern=WriteConcern(w=1), read_concern=ReadConcern("local")
+        )
         self._has_index = False
 
     @property

@@ -42,14 +42,15 @@ class Owner(Protocol):
 class Lane:
     """Threads of one kind of calls, which keep up only each other.
 
-    There is one thread; more are started, up to a bound, while calls wait and none is taken, so that those
-    that take seconds leave threads to the others. The counts are for those who watch: `calls` have run, which
-    have served so many requests in so many seconds of a thread's time.
+    There are the least threads, from the first call on; more are started, up to a bound, while calls wait and
+    none is taken, so that those that take seconds leave threads to the others. The counts are for those who
+    watch: `calls` have run, which have served so many requests in so many seconds of a thread's time.
     """
 
-    def __init__(self, calls: "Owner", name: str, most_threads: int) -> None:
+    def __init__(self, calls: "Owner", name: str, most_threads: int, least_threads: int = 1) -> None:
         self.name = name
         self.most_threads = most_threads
+        self._least_threads = least_threads
         self.calls = 0
         self.served = 0
         self.seconds = 0.0
@@ -127,8 +128,8 @@ class Lane:
         self._queue.put(work)
 
     def _watch(self) -> None:
-        """Start the first thread now, and another one whenever no call is taken for a while."""
-        if not self._threads:
+        """Start the least threads now, and another one whenever no call is taken for a while."""
+        while len(self._threads) < self._least_threads:
             self._start_thread()
         if len(self._threads) < self.most_threads:
             loop = asyncio.get_running_loop()
@@ -165,7 +166,7 @@ class Lane:
             try:
                 return self._queue.get(timeout=IDLE_S)
             except Empty:
-                if len(self._threads) > 1:
+                if len(self._threads) > self._least_threads:
                     return None
 
     def close(self) -> list[threading.Thread]:

@@ -89,11 +89,12 @@ class Joined(Generic[Asked, Answer]):
     async def _ask(self, asked: Asked, size_bytes: int = 0) -> Answer:
         if self._count >= MAXIMUM_WAITING:
             raise Busy
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        waiting = Waiting(asked, future, deadline.ends_at_s(), size_bytes)
-        self._waiting.append(waiting)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append(Waiting(asked, future, deadline.ends_at_s(), size_bytes))
         if not self._is_announced:
-            self._announce(waiting)
+            self._is_announced = True  # before there is something to take, for a thread may be quicker
+            loop.call_soon(self._announce)  # when all that has just come has been looked at: it goes together
         self._count += 1
         try:
             # here, for a thread serves many requests at once
@@ -102,15 +103,13 @@ class Joined(Generic[Asked, Answer]):
         finally:
             self._count -= 1
 
-    def _announce(self, waiting: Waiting[Asked, Answer]) -> None:
-        """Have a thread take all who wait; if none will, the first of them does not wait."""
-        self._is_announced = True  # before there is something to take, for a thread may be quicker
+    def _announce(self) -> None:
+        """Have a thread take all who wait; if none will, tell them."""
+        batch = _Batch(self)
         try:
-            self._lane.put(_Batch(self))
-        except Exception:
-            self._is_announced = False
-            self._waiting.remove(waiting)
-            raise
+            self._lane.put(batch)
+        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+            batch.fail(error)
 
     def take(self) -> list[Waiting[Asked, Answer]]:
         """Take those who wait, in the thread that is about to serve them."""

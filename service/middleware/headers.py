@@ -38,13 +38,11 @@ def add_vary(headers: Headers, names: bytes) -> None:
     >>> add_vary(headers, b"Accept-Encoding, origin"); headers
     [(b'vary', b'Origin, Accept-Encoding')]
     """
-    present: list[bytes] = []
-    for position in reversed(range(len(headers))):
-        key, value = headers[position]
-        if key == b"vary":
-            present.insert(0, value)
-            del headers[position]
-    headers.append((b"vary", _joined((*present, names)) if present else names))
+    present = [value for key, value in headers if key == b"vary"]
+    if present:
+        headers[:] = [pair for pair in headers if pair[0] != b"vary"]
+        names = _joined((*present, names))
+    headers.append((b"vary", names))
 
 
 @lru_cache(maxsize=256)

@@ -60,13 +60,19 @@ class RateLimit(Step):
         verdict = tier.spend_leased(key)
         if verdict is None:
             return self._count(exchange, tier, key)
-        self._note(exchange, [(tier, verdict)])
+        if not verdict.is_admitted:
+            raise _refusal(tier, verdict, tier.shown(verdict), tier.policy)
+        self._tell(exchange, tier.shown(verdict).encode(), tier.encoded_policy)
         return None
 
     def complete(self, exchange: Exchange, head: HTTPResponseStartEvent) -> None:
         """Tell what is left."""
         if exchange.limits is not None:
             head["headers"].extend(exchange.limits)  # type: ignore[attr-defined]  # the exchange has made it a list
+
+    def leave(self, exchange: Exchange) -> None:
+        """Let go of the exchange: it and its state would hold each other until garbage is collected."""
+        exchange.state.pop(CHARGE, None)
 
     async def _count(self, exchange: Exchange, tier: "_Tier", key: str) -> None:
         self._note(exchange, [(tier, await tier.spend(key))])
@@ -87,7 +93,10 @@ class RateLimit(Step):
             if not verdict.is_admitted:
                 raise _refusal(tier, verdict, *_told(found))
         limits, policies = _told(found)
-        exchange.limits = [(b"ratelimit", limits.encode()), (b"ratelimit-policy", policies.encode())]
+        self._tell(exchange, limits.encode(), policies.encode())
+
+    def _tell(self, exchange: Exchange, limits: bytes, policies: bytes) -> None:
+        exchange.limits = [(b"ratelimit", limits), (b"ratelimit-policy", policies)]
         exchange.state[CHARGE] = partial(self._charge, exchange)
 
     async def _charge(self, exchange: Exchange, amount: int) -> None:
@@ -120,6 +129,7 @@ class _Tier:
         self.name = name
         self.limiter = Limiter(parsed, counts, workers=workers)
         self.policy = f'"{name}";q={self.limiter.limit};w={self.limiter.window_s}'
+        self.encoded_policy = self.policy.encode()
         self.sentence = f"{self.limiter.limit} requests per {_span(self.limiter.window_s).removeprefix('1 ')}"
 
     async def spend(self, key: str, amount: int = 1) -> Verdict:

@@ -34,6 +34,12 @@ TICK_S = 0.05
 """How often the main process looks after its workers."""
 
 
+LARGE_BYTES = 1_048_576
+"""From this size on, memory of workers is the system's again once it is free: Argon2 takes 19 MiB each time.
+
+By glibc, which would raise the bound to that size and then keep it; others do not know it.
+"""
+
 FAILED_STARTS = 5
 """How many replacements in a row may fail to start before the service gives up, if no worker is left."""
 
@@ -119,6 +125,7 @@ class Server(MPServer):
         connections: Connections,
         is_measured: bool = False,
     ) -> None:
+        os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(LARGE_BYTES))
         multiprocessing.set_start_method(
             "spawn", force=True
         )  # forking a process that has threads can deadlock

@@ -168,10 +168,10 @@ async def test_threads_that_are_not_needed_any_more_end(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane, "IDLE_S", 0.05)
-    await asyncio.gather(*(calls.lists.run(sleeping(0.1)) for _ in range(4)))
-    assert calls.lists.threads > 1
-    await until(lambda: calls.lists.threads == 1)
-    assert await calls.lists.run(sleeping(0)) == 0
+    await asyncio.gather(*(calls.scans.run(sleeping(0.1)) for _ in range(4)))
+    assert calls.scans.threads > 1
+    await until(lambda: calls.scans.threads == 1)
+    assert await calls.scans.run(sleeping(0)) == 0
 
 
 async def test_who_gives_up_before_the_call_has_begun_has_it_not_run(calls: Calls) -> None:
