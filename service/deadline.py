@@ -134,7 +134,7 @@ def at_most_s(limit_s: float) -> float:
     >>> at_most_s(2.0)
     2.0
     """
-    return max(SHORTEST_S, min(limit_s, remaining_s()))
+    return min(limit_s, max(SHORTEST_S, remaining_s()))
 
 
 @contextmanager
