@@ -265,6 +265,7 @@ async def test_who_watches_hears_of_slow_calls_and_of_all_that_is_done(calls: Ca
     calls.on_done = lambda lane, work, _: done.append((lane.name, work.size))
     call = sleeping(0.06)
     await asyncio.gather(calls.quick.run(sleeping(0)), calls.lists.run(call))
+    await until(lambda: bool(slow))  # which the thread tells after the result
     assert [(each.lane, each.subject, each.size) for each in slow] == [("lists", call, 1)]
     assert 0.05 <= slow[0].took_s < 1
     assert sorted(done) == [("lists", 1), ("quick", 1)]

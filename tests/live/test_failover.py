@@ -15,6 +15,8 @@ from service import mongod
 from service.mongod import ReplicaSet
 from tests.conftest import Service, served
 
+pytestmark = pytest.mark.alone
+
 ELECTION_TIMEOUT_S = 1.0
 RECOVERED_S = 10.0
 

@@ -29,6 +29,8 @@ from tests.live.deployment import (
 )
 from tests.live.processes import Service, started
 
+pytestmark = pytest.mark.alone
+
 ANSWERED_S = 5.0
 RECOVERED_S = 5.0
 IN_FORCE_S = 1.0

@@ -15,6 +15,8 @@ import pytest
 from tests.live.deployment import client, database, deployed, token
 from tests.live.processes import Service
 
+pytestmark = pytest.mark.alone
+
 IDLE_S = 1.0
 BODY_S = 1.0
 STALL_S = 1.0

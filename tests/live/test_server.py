@@ -15,6 +15,8 @@ import pytest
 
 from tests.live.processes import Service, finished, running
 
+pytestmark = pytest.mark.alone
+
 SERVE = str(Path(__file__).with_name("serve.py"))
 DEADLINE_S = 10
 

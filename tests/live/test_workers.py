@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.live.asking import asked
 from tests.live.deployment import wait_until
 from tests.live.processes import Service, running
+
+pytestmark = pytest.mark.alone
 
 SERVE = str(Path(__file__).with_name("serve.py"))
 CLIENTS = 40
