@@ -38,8 +38,9 @@ OF_MONGODB = re.compile(r"^system\.")
 
 Asker = Callable[..., dict[str, str]]
 
-for variable in [name for name in os.environ if name.startswith(("SHEAF_", "OTEL_")) or name == "MONGODB_URI"]:
-    del os.environ[variable]  # whoever runs the tests may have settings of their own
+for variable in tuple(os.environ):  # whoever runs the tests may have settings of their own
+    if variable.startswith(("SHEAF_", "OTEL_")) or variable == "MONGODB_URI":
+        del os.environ[variable]
 
 
 @pytest.fixture(scope="session")
