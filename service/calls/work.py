@@ -1,6 +1,7 @@
 """What threads do for the event loop: calls of the driver, within the time that their requests have."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, copy_context
@@ -17,7 +18,7 @@ Waiting = tuple["asyncio.Future[Any]", float]
 """A future in which somebody waits, and when their time is over."""
 
 
-class Work:
+class Work(ABC):
     """What a thread of a lane does, and what the event loop makes of it then."""
 
     __slots__ = ()
@@ -28,17 +29,17 @@ class Work:
     subject: Any = None
     """What is called, for those who want to know what took so long."""
 
+    @abstractmethod
     def run(self) -> None:
         """Do it, in a thread, and keep what comes of it; raises nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def settle(self) -> None:
         """Tell those who wait, in the event loop, after `run`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, error: Exception) -> None:
         """Tell those who wait that it will not be done, in the event loop."""
-        raise NotImplementedError
 
 
 class Call(Work, Generic[Result]):

@@ -1,6 +1,7 @@
 """Concurrent reads by id share queries, and creates share inserts: what waits for a thread goes together."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -57,7 +58,7 @@ class Waiting(NamedTuple, Generic[Asked, Answer]):
     size_bytes: int
 
 
-class Joined(Generic[Asked, Answer]):
+class Joined(ABC, Generic[Asked, Answer]):
     """What is asked of one collection by many at once; without delay when idle.
 
     What is asked only ever joins a call that has not been begun, so that each begins after the arrival of all
@@ -82,9 +83,9 @@ class Joined(Generic[Asked, Answer]):
             "sheaf.joined": True,
         }
 
+    @abstractmethod
     def serve(self, asked: Sequence[Asked]) -> Iterable[Answer | Exception]:
         """Serve all that was asked, in a thread; gives each one's outcome, or raises that of all."""
-        raise NotImplementedError
 
     async def _ask(self, asked: Asked, size_bytes: int = 0) -> Answer:
         if self._count >= MAXIMUM_WAITING:

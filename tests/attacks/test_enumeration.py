@@ -93,7 +93,9 @@ async def test_a28_registering_does_not_tell_whether_there_is_an_account(town: T
     assert {answer.status_code for answer, _ in seen} == {202}
     assert len({answer.content for answer, _ in seen}) == 1
     assert "location" not in seen[0][0].headers
-    counts = [(len(done), done.count("insert _mails"), done.count("insert _audit")) for _, done in seen]
+    # A share of a rate limit may be leased with one of them, as with any request.
+    counted = [[each for each in done if not each.endswith("_rate_limits")] for _, done in seen]
+    counts = [(len(done), done.count("insert _mails"), done.count("insert _audit")) for done in counted]
     assert counts[0] == counts[1] == counts[2]
     mail = await town.mailbox.newest(known, 2)
     assert mail["Subject"] == "You have an account at Sheaf already"
