@@ -9,9 +9,12 @@ from typing import Any
 
 import httpx
 import pymongo
+import pytest
 
 from tests.live.deployment import Database, client, database, deployed, token
 from tests.live.processes import DEADLINE_S, Service
+
+pytestmark = pytest.mark.alone
 
 WRITERS = 6
 """Who send batches at once, so that many are under way when the database dies."""

@@ -10,9 +10,12 @@ from typing import Any
 
 import httpx
 import pymongo
+import pytest
 
 from tests.live.deployment import children, client, database, deployed, token
 from tests.live.processes import Service
+
+pytestmark = pytest.mark.alone
 
 WRITERS = 6
 ROUNDS = 2

@@ -11,9 +11,12 @@ from uuid import uuid4
 
 import httpx
 import pymongo
+import pytest
 
 from tests.live.deployment import children, client, deployed, token
 from tests.live.processes import Service
+
+pytestmark = pytest.mark.alone
 
 CLIENTS = 12
 PAUSE_S = 0.1

@@ -5,10 +5,13 @@ import signal
 import socket
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live.deployment import SHEAF, children, deployed, statuses, variables, wait_until
 from tests.live.processes import Service, finished
+
+pytestmark = pytest.mark.alone
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
