@@ -105,10 +105,10 @@ class Clock:
         """End, and take back the cancellation; tells whether there was one, and no other beside it."""
         if not self._is_over:
             self.end()
-        task, self._task = (
-            self._task,
-            None,
-        )  # which has this clock in its context: a ring that only collecting ends
+        task = self._task
+        self._task = (
+            None  # its context has this clock: each would hold the other until collected
+        )
         if task is None or not self._has_rung:
             return False
         return task.uncancel() <= self._cancelling

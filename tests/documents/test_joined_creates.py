@@ -26,6 +26,7 @@ from service.database import Database
 from service.documents import joining
 from service.documents.joining import JoinedCreates
 from service.errors import Busy
+from tests.documents.absent import absent
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -138,13 +139,7 @@ async def test_a_crowd_beyond_the_bound_is_turned_away(
 
 
 async def test_all_hear_of_a_database_that_is_down() -> None:
-    down = databases.connect(
-        "mongodb://127.0.0.1:1/?replicaSet=none",
-        "none",
-        pool_size=1,
-        selection_timeout_s=0.2,
-        operation_timeout_s=0.3,
-    )
+    down = absent()
     creates = JoinedCreates(down.motor["things"])
     outcomes = await asyncio.gather(
         *(creates.create({"_id": number}) for number in range(10)), return_exceptions=True

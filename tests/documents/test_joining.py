@@ -7,11 +7,11 @@ import bson
 import pytest
 from pymongo.errors import ServerSelectionTimeoutError
 
-from service import database as databases
 from service.database import Database
 from service.documents import joining
 from service.documents.joining import JoinedReads
 from service.errors import Busy
+from tests.documents.absent import absent
 
 
 async def queries(database: Database) -> int:
@@ -84,13 +84,7 @@ async def test_a_document_that_cannot_be_decoded_fails_only_its_own_readers(data
 
 
 async def test_all_hear_of_a_database_that_is_down() -> None:
-    down = databases.connect(
-        "mongodb://127.0.0.1:1/?replicaSet=none",
-        "none",
-        pool_size=1,
-        selection_timeout_s=0.2,
-        operation_timeout_s=0.3,
-    )
+    down = absent()
     reads = JoinedReads(down.motor["numbers"])
     found = await asyncio.gather(*(reads.get(number) for number in range(10)), return_exceptions=True)
     assert all(isinstance(each, ServerSelectionTimeoutError) for each in found)
