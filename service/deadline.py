@@ -106,9 +106,7 @@ class Clock:
         if not self._is_over:
             self.end()
         task = self._task
-        self._task = (
-            None  # its context has this clock: each would hold the other until collected
-        )
+        self._task = None  # its context has this clock: each would hold the other until collected
         if task is None or not self._has_rung:
             return False
         return task.uncancel() <= self._cancelling
