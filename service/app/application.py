@@ -38,6 +38,7 @@ from service.controllers.sessions import (
 )
 from service.controllers.users import UsersController
 from service.documents.asking import KnownLists
+from service.documents.rendering import Renderings
 from service.drain import Drain
 from service.guards import MayEnter
 from service.idempotency.claims import Claims
@@ -127,6 +128,7 @@ def create_app(settings: Settings) -> Litestar:
                 "return_urls": parts.return_urls(settings),
                 "key_bearers": key_bearers,
                 "known_lists": KnownLists(),
+                "renderings": Renderings(),
                 "lockouts": parts.lockouts(settings),
                 "pools": pools,
                 "post": parts.post(settings, counts),

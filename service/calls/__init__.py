@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -16,6 +16,8 @@ from service.calls.work import Work, within
 __all__ = ["Calls", "Lane", "Slow", "Work", "within"]
 
 CLOSE_TIMEOUT_S = 1.0
+
+Thing = TypeVar("Thing")
 
 log = structlog.get_logger("sheaf.calls")
 
@@ -54,8 +56,16 @@ class Calls:
         self.slow_s = math.inf
         self.on_slow: Callable[[Slow], None] | None = None
         self.on_done: Callable[[Lane, Work, float], None] | None = None
+        self._one_of: dict[Callable[[Calls], Any], Any] = {}
         self._done: deque[tuple[Lane, Work, float]] = deque()
         self._is_told = False
+
+    def once(self, make: "Callable[[Calls], Thing]") -> Thing:
+        """Give the one thing that all who use this connection share, made at first."""
+        if make not in self._one_of:
+            self._one_of[make] = make(self)
+        thing: Thing = self._one_of[make]
+        return thing
 
     def tell(self, lane: Lane, work: Work, took_s: float) -> None:
         """Have the event loop settle a work; called by a thread.

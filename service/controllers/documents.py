@@ -51,9 +51,13 @@ class DocumentsController(Controller):
         decision = reading.permit(found, principal(request), "get")
         targets = Targets(request.app.state.registry, principal(request))
         query = parse_view(parameters_of(request), narrowing.root(found, decision), targets.fields_of)
-        document = await reading.get_under(found, decision, ids.parse(found, document_id))
+        stored = await reading.get_under(found, decision, ids.parse(found, document_id))
+        if query == WHOLE and decision.shows_all:
+            rendered = request.app.state.renderings.of(found, stored)
+            return tagged_response(request, b'{"data":%b}' % rendered.text, rendered.tag)
+        document = reading.decoded(stored)
         if query == WHOLE and visibility.mask(decision, document).shows_all:
-            content = encoding.document_bytes(found, document)
+            content = encoding.view_bytes(encoding.view(found, document))
             return tagged_response(request, content, preconditions.tag(document))
         (view,) = await expanding.views(targets, found, decision, [document], query)
         content = encoding.view_bytes(view)

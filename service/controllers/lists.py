@@ -17,7 +17,7 @@ from service.controllers.requests import (
     tagged_response,
 )
 from service.controllers.routing import delete, patch, post, route
-from service.documents import encoding, expanding, reading, writing
+from service.documents import expanding, reading, writing
 from service.documents.targets import Targets
 from service.guards import FOR_API_KEYS, MayAct, principal
 
@@ -37,8 +37,9 @@ class ListsController(Controller):
         decision = reading.permit(found, principal(request), "list")
         asked = state.known_lists.read(targets, found, decision, request.scope["query_string"])
         page = await reading.find_under(found, decision, asked.to_read, state.cursors, asked.plan)
-        views = await expanding.page(targets, found, decision, page.documents, asked.query)
-        content = encoding.list_bytes(views, page)
+        content = await expanding.page(
+            targets, found, decision, page, asked.query, renderings=state.renderings
+        )
         entity_tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
         headers = links.around(request, asked.repeated, page)
         return tagged_response(request, content, entity_tag, **headers)

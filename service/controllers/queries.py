@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from service.controllers import once
 from service.controllers.requests import AnyRequest, collection_of, json_of, json_response, only_parameters
 from service.controllers.routing import post
-from service.documents import encoding, expanding, narrowing, reading
+from service.documents import expanding, narrowing, reading
 from service.documents.targets import Targets
 from service.errors import ParameterInvalid
 from service.guards import FOR_API_KEYS, MayAct, principal
@@ -33,14 +33,15 @@ class QueriesController(Controller):
         """
         found = collection_of(request, collection)
         only_parameters(request)
-        targets = Targets(request.app.state.registry, principal(request))
+        state = request.app.state
+        targets = Targets(state.registry, principal(request))
         decision = reading.permit(found, principal(request), "list")
         query = parse_query(await json_of(request), narrowing.root(found, decision), targets.fields_of)
         with _by_pointers():
             to_read = expanding.to_read(targets, found, decision, query)
-            page = await reading.find_under(found, decision, to_read, request.app.state.cursors)
-            views = await expanding.page(targets, found, decision, page.documents, query)
-        return json_response(encoding.list_bytes(views, page))
+            page = await reading.find_under(found, decision, to_read, state.cursors)
+            content = await expanding.page(targets, found, decision, page, query, renderings=state.renderings)
+        return json_response(content)
 
 
 @contextmanager

@@ -16,23 +16,23 @@ from service.registry import Collection
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
 
 
-def document_bytes(collection: Collection, document: dict[str, Any]) -> bytes:
-    """Write `{"data": {…}}` for a stored document, without what may not be seen."""
-    return view_bytes(view(collection, document))
-
-
 def view_bytes(shown: dict[str, Any]) -> bytes:
     """Write `{"data": {…}}` for a view of a document."""
     return b'{"data":%b}' % dump(shown)
 
 
 def list_bytes(shown: Iterable[dict[str, Any]], page: Page) -> bytes:
-    """Write the views of a page's documents, and what is known of the list around them.
+    """Write the views of a page's documents, and what is known of the list around them."""
+    return page_bytes(map(dump, shown), page)
+
+
+def page_bytes(texts: Iterable[bytes], page: Page) -> bytes:
+    """Write a page of documents, whose JSON is given, and what is known of the list around them.
 
     `{"data": […], "page", "limit", "has_more"}` with the cursors `next` and, instead of `page`, `prev`; with
     `total` and `count` when it was counted.
     """
-    members: dict[str, Any] = {"data": list(shown)}
+    members: dict[str, Any] = {}
     if page.number is not None:
         members["page"] = page.number
     members |= {"limit": page.limit, "has_more": page.has_more}
@@ -42,7 +42,7 @@ def list_bytes(shown: Iterable[dict[str, Any]], page: Page) -> bytes:
         members["prev"] = page.previous
     if page.total is not None:
         members |= {"total": page.total.number, "count": page.total.count}
-    return dump(members)
+    return b'{"data":[%b],%b' % (b",".join(texts), dump(members)[1:])
 
 
 def view(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 from service.access.decisions import Decision
 from service.documents import encoding, narrowing, visibility
 from service.documents.following import BREATH_S, EXPANDED, Followed, steps_to
+from service.documents.reading import Page
+from service.documents.rendering import Renderings
 from service.documents.targets import Targets
 from service.documents.visibility import View
 from service.query.expansions import Expansion, plan
@@ -24,13 +26,17 @@ async def page(
     targets: Targets,
     collection: Collection,
     decision: Decision,
-    documents: Iterable[dict[str, Any]],
+    found: Page,
     query: ListQuery,
-) -> list[View]:
-    """Give the views of a list's stored documents, read by the query of `to_read`, as `views` does."""
+    *,
+    renderings: Renderings,
+) -> bytes:
+    """Write the page of a list that was read by the query of `to_read`; raises what `views` raises."""
     if query.expand or not narrowing.shows_all(decision):
-        return await views(targets, collection, decision, documents, query)
-    return await _seen(collection, decision, documents)  # the fields are selected already
+        shown = await views(targets, collection, decision, found.decoded(), query)
+        return encoding.list_bytes(shown, found)
+    # the fields are selected already
+    return encoding.page_bytes(await renderings.texts(collection, found.stored), found)
 
 
 async def views(

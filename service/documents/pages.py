@@ -3,22 +3,28 @@
 All of it is synchronous, for a thread: a page may need several queries, and those who wait need not know.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import bson
 from bson import MinKey
 from bson.errors import BSONError
 from pymongo.errors import OperationFailure
 
+from service.documents import finds
+from service.documents.finds import Find
 from service.query import keyset
 from service.query.keyset import Keys, Order, Place
 from service.query.mongo import Filter
 from service.query.search import searched
+from service.query.shapes import where as shape_of
 from service.transactions import delegate_session
 
 Document = dict[str, Any]
 Stage = dict[str, Any]
+Stored = TypeVar("Stored")
+"""A document, as a dict or in BSON."""
 
 SORT_VALUES = "_sort_values"
 HAS_ARRAYS = "_has_arrays"
@@ -41,14 +47,18 @@ _VALUES: Stage = {
 }
 
 
+class _ArrayFound(Exception):  # it is no error: only MongoDB knows what is sorted by
+    """A document holds an array where its schema has none."""
+
+
 @dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Generic[Stored]):
     """Some documents in order, and the places where those before and after them begin, None where none do.
 
     `has_more` tells of documents after them, also where there is no place to go on from.
     """
 
-    documents: list[Document]
+    documents: list[Stored]
     has_more: bool
     previous: Place | None = None
     following: Place | None = None
@@ -68,7 +78,46 @@ class Reader:
     projection: dict[str, int] | None = None
     search: str | None = None
 
-    def read(self, place: Place | None, skip: int) -> Slice:
+    def find(self, place: Place | None, skip: int) -> Find | None:
+        """Give the one query that reads a part, None where it may take several; `sliced` takes its result."""
+        order = self.order
+        is_told = order.is_by_id or not order.has_places
+        if self.search is not None or (place is not None and place.is_backward):
+            return None
+        if not is_told and (self.projection is not None or any(order.may_hold_arrays)):
+            return None
+        beyond = _ALL if place is None or place.values is None else keyset.beyond(order, place.values)
+        return Find(
+            self.documents.delegate,
+            self.narrowed(beyond),
+            keys=order.keys,
+            skip=skip if place is None else 0,
+            limit=self.limit + 1,
+            projection=self.projection,
+            shape=f"{self.documents.name} {shape_of(self.where)} {order.keys}",
+        )
+
+    def sliced(self, found: list[bytes], place: Place | None) -> Slice[bytes] | None:
+        """Give the part that was found, in BSON; None where an array is in the way, so that `read` must be.
+
+        Raises InvalidBSON when the documents at its ends cannot be decoded.
+        """
+        try:
+            return self._slice(
+                found,
+                has_previous=place is not None and place.values is not None,
+                place_of=self._place_of_raw,
+            )
+        except _ArrayFound:
+            return None
+
+    def _place_of_raw(self, raw: bytes, *, is_backward: bool = False) -> Place | None:
+        document = finds.decode(self.documents, raw)
+        if not self.order.is_by_id and self.order.has_places and not self._have_places([document]):
+            raise _ArrayFound
+        return self._place(document, is_backward=is_backward)
+
+    def read(self, place: Place | None, skip: int) -> Slice[Document]:
         """Read from a place on, in its direction, or else what comes after the first `skip` documents."""
         if place is None:
             return self.at(skip)
@@ -93,17 +142,19 @@ class Reader:
         except (BSONError, OverflowError):  # MongoDB will say what is wrong with it
             return None
 
-    def at(self, skip: int) -> Slice:
+    def at(self, skip: int) -> Slice[Document]:
         """Read what comes after the first `skip` documents."""
-        return self._slice(self._read(_ALL, self.order.keys, skip=skip), has_previous=False)
+        found = self._read(_ALL, self.order.keys, skip=skip)
+        return self._bare(self._slice(found, has_previous=False, place_of=self._place))
 
-    def after(self, place: Place) -> Slice:
+    def after(self, place: Place) -> Slice[Document]:
         """Read what comes after a place; before it there is something, if only the beginning."""
         beyond = _ALL if place.values is None else keyset.beyond(self.order, place.values)
         found = self._read(beyond, self.order.keys)
-        return self._slice(found, has_previous=place.values is not None)
+        has_previous = place.values is not None
+        return self._bare(self._slice(found, has_previous=has_previous, place_of=self._place))
 
-    def before(self, place: Place) -> Slice:
+    def before(self, place: Place) -> Slice[Document]:
         """Read what comes just before a place, in the list's order."""
         found = None
         if not any(self.order.may_hold_arrays):
@@ -118,16 +169,24 @@ class Reader:
             return Slice([], has_more=not is_end, following=None if is_end else Place())
         previous = self._place(shown[0], is_backward=True) if len(found) > self.limit else None
         following = None if is_end else self._place(shown[-1])
-        return Slice(_bare(shown), not is_end, previous, following)
+        return self._bare(Slice(shown, not is_end, previous, following))
 
-    def _slice(self, found: list[Document], *, has_previous: bool) -> Slice:
+    def _slice(
+        self, found: list[Stored], *, has_previous: bool, place_of: Callable[..., Place | None]
+    ) -> Slice[Stored]:
         has_more = len(found) > self.limit
         shown = found[: self.limit]
         if not shown:
             return Slice([], has_more=False, previous=Place(None, is_backward=True) if has_previous else None)
-        previous = self._place(shown[0], is_backward=True) if has_previous else None
-        following = self._place(shown[-1]) if has_more else None
-        return Slice(_bare(shown), has_more, previous, following)
+        previous = place_of(shown[0], is_backward=True) if has_previous else None
+        following = place_of(shown[-1]) if has_more else None
+        return Slice(shown, has_more, previous, following)
+
+    @staticmethod
+    def _bare(part: Slice[Document]) -> Slice[Document]:
+        for document in part.documents:
+            document.pop(SORT_VALUES, None)
+        return part
 
     def _before(self, place: Place, *, is_exact: bool) -> Filter:
         return _ALL if place.values is None else keyset.before(self.order, place.values, is_exact=is_exact)
@@ -231,9 +290,3 @@ def _member(document: Document, path: list[str]) -> Any:
             break
         here = here.get(name) if isinstance(here, dict) else None
     return here
-
-
-def _bare(documents: list[Document]) -> list[Document]:
-    for document in documents:
-        document.pop(SORT_VALUES, None)
-    return documents

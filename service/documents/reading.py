@@ -1,10 +1,12 @@
 """Reading documents: one by id, many by query; always narrowed by the collection's rule."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import bson
 from pymongo.errors import OperationFailure
 
 from service.access import scopes
@@ -14,6 +16,9 @@ from service.access.rules import Verb
 from service.database import calls_of
 from service.documents import counting, narrowing
 from service.documents.counting import Total
+from service.documents.finds import Find
+from service.documents.joining import JoinedLists
+from service.documents.joining.joined import Told
 from service.documents.pages import Reader, Slice
 from service.errors import DocumentNotFound, Forbidden, ParameterInvalid, SignInRequired, Violation
 from service.query import ListQuery, Node, conjoin, projection, to_mongo
@@ -22,8 +27,11 @@ from service.query.cursors import Cursors, list_id
 from service.query.fields import Field
 from service.query.keyset import Order, Place, order_of
 from service.query.search import INDEX_NOT_FOUND, best_first, unsearchable
-from service.registry import Collection
+from service.registry import FAST_CODEC, Collection
 from service.transactions import delegate_session, session
+
+Stored = bytes | dict[str, Any]
+"""A stored document, in BSON as MongoDB has it, or decoded."""
 
 BAD_VALUE = 2
 AMBIGUOUS_NAME = 16746
@@ -31,13 +39,13 @@ AMBIGUOUS_NAME = 16746
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list: stored documents, and what is known of the others.
+    """A part of a list: documents as they are stored, and what is known of the others.
 
     `number` is None for a page that a cursor led to. `following` and `previous` are the cursors of the pages
     beside it, None where there is none, or none is known.
     """
 
-    documents: list[dict[str, Any]]
+    stored: Sequence[Stored]
     limit: int
     has_more: bool
     number: int | None = None
@@ -45,15 +53,24 @@ class Page:
     previous: str | None = None
     total: Total | None = None
 
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """The stored documents; raises InvalidBSON."""
+        return list(self.decoded())
+
+    def decoded(self) -> Iterator[dict[str, Any]]:
+        """Give one stored document after the other; raises InvalidBSON."""
+        return map(decoded, self.stored)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What MongoDB is asked for a list: a filter, the order, the members to read; and the list's own name."""
+    """How a list is read, the list's own name, and the one query for the first part that was asked for."""
 
-    where: dict[str, Any]
-    order: Order
-    projection: dict[str, int] | None
+    reader: Reader
     list_id: bytes
+    told: Told
+    find: Find | None
 
 
 def decide(collection: Collection, principal: Principal, verb: Verb) -> Decision:
@@ -96,19 +113,28 @@ def narrowed(collection: Collection, decision: Decision, query: ListQuery | Chan
 
 async def get(collection: Collection, principal: Principal, document_id: Any) -> dict[str, Any]:
     """Read one stored document; raises DocumentNotFound when it is absent or hidden by the rule."""
-    return await get_under(collection, permit(collection, principal, "get"), document_id)
+    stored = await get_under(collection, permit(collection, principal, "get"), document_id)
+    return decoded(stored)
 
 
-async def get_under(collection: Collection, decision: Decision, document_id: Any) -> dict[str, Any]:
+async def get_under(collection: Collection, decision: Decision, document_id: Any) -> Stored:
     """Read one stored document under a decision, whole; raises DocumentNotFound."""
     where = decision.where
-    document: dict[str, Any] | None
+    document: Stored | None
     if where is None and session() is None:
-        document = await collection.joined_reads.get(document_id)
+        document = await collection.joined_reads.get_raw(document_id)
     else:
         document = await find_one(collection, selector(document_id, where))
     if document is None:
         raise DocumentNotFound
+    return document
+
+
+def decoded(stored: Stored) -> dict[str, Any]:
+    """Give the members of a stored document; raises InvalidBSON."""
+    if isinstance(stored, dict):
+        return stored
+    document: dict[str, Any] = bson.decode(stored, codec_options=FAST_CODEC)
     return document
 
 
@@ -141,16 +167,13 @@ async def find_under(
     """
     where = narrowed(collection, decision, query)
     found = known if known is not None and where is query.where else plan(collection, where, query)
-    reader = Reader(
-        collection.documents, found.where, found.order, query.limit, found.projection, query.search
-    )
     name = found.list_id
     try:
-        part, total = await _part_and_total(reader, _place(cursors, name, query), query)
+        part, total = await _part_and_total(found, _place(cursors, name, query), query)
     except OperationFailure as error:
         raise _refusal(narrowing.root(collection, decision), query, error) from None
     return Page(
-        documents=part.documents,
+        stored=part.documents,
         limit=query.limit,
         has_more=part.has_more,
         number=query.page if query.cursor is None else None,
@@ -161,12 +184,20 @@ async def find_under(
 
 
 def plan(collection: Collection, where: Node | None, query: ListQuery) -> Plan:
-    """Give what MongoDB is asked for the documents of a query that also fulfil `where`."""
+    """Give how the documents of a query are read that also fulfil `where`."""
+    reader = Reader(
+        collection.documents,
+        {} if where is None else to_mongo(where),
+        _order(collection, query),
+        query.limit,
+        projection(query.selection),
+        query.search,
+    )
     return Plan(
-        where={} if where is None else to_mongo(where),
-        order=_order(collection, query),
-        projection=projection(query.selection),
-        list_id=list_id(f"{collection.name} {collection.uid}", query),
+        reader,
+        list_id(f"{collection.name} {collection.uid}", query),
+        Told.of("find", collection.documents),
+        reader.find(None, query.skip) if query.cursor is None else None,
     )
 
 
@@ -189,17 +220,18 @@ def _cursor(cursors: Cursors | None, name: bytes, place: Place | None) -> str | 
 
 
 async def _part_and_total(
-    reader: Reader, place: Place | None, query: ListQuery
-) -> tuple[Slice, Total | None]:
+    found: Plan, place: Place | None, query: ListQuery
+) -> tuple[Slice[Any], Total | None]:
     """Read and count at the same time, but not in a transaction, which does one thing after the other."""
     if query.count is None:
-        return await _read(reader, place, query.skip), None
+        return await _read(found, place, query.skip), None
+    reader = found.reader
     if session() is not None:
-        part = await _read(reader, place, query.skip)
+        part = await _read(found, place, query.skip)
         total = await counting.total(reader.documents, reader.narrowed(), query.count)
     else:
         tasks = (
-            asyncio.ensure_future(_read(reader, place, query.skip)),
+            asyncio.ensure_future(_read(found, place, query.skip)),
             asyncio.ensure_future(counting.total(reader.documents, reader.narrowed(), query.count)),
         )
         try:
@@ -215,9 +247,17 @@ async def _part_and_total(
     return part, total
 
 
-async def _read(reader: Reader, place: Place | None, skip: int) -> Slice:
-    """Read a part of a list in a thread; for all at once who ask for the same, outside of transactions."""
+async def _read(found: Plan, place: Place | None, skip: int) -> Slice[Any]:
+    """Read a part of a list in a thread; together with others, outside of transactions."""
+    reader = found.reader
     calls = calls_of(reader.documents)
+    if session() is None:
+        find = found.find if place is None else reader.find(place, skip)
+        if find is not None:
+            raw = await calls.once(JoinedLists).read(find, found.told)
+            part = reader.sliced(raw, place)
+            if part is not None:
+                return part
     lane = calls.lists if reader.search is None else calls.scans
     read = partial(reader.read, place, skip)
     key = reader.key(place, skip) if session() is None else None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from service.documents.joining import Joined
+from service.documents.finds import Find
 from service.documents.pages import Reader
 
 Command = Mapping[str, Any]
@@ -13,16 +13,15 @@ Command = Mapping[str, Any]
 def command_of(subject: Any) -> Command | None:
     """Give the command of a call in the threads of the driver, None where it does not tell.
 
-    It is a command already, what many asked for together, a part of a list, or a method of the driver's
+    It is a command already, a query, a part of a list, or a method of the driver's
     collection with its arguments.
     """
     if isinstance(subject, Mapping):
         return subject
-    if isinstance(subject, Joined):
-        by_id: Command = {"filter": {"_id": {"$in": []}}} if subject.operation == "find" else {}
-        return {subject.operation: subject.documents.name, **by_id}
     if not isinstance(subject, partial):
         return None
+    if subject.args and isinstance(subject.args[0], Find):
+        return subject.args[0].command()
     owner = getattr(subject.func, "__self__", None)
     if isinstance(owner, Reader):
         return _of_list(owner)

@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 from service.calls import Slow
 from service.database import Database
 from service.errors import Failure
+from service.query.shapes import where as filter_shape
 from service.registry import Registry
 from service.slow_queries import commands, indexes, shapes
 from service.slow_queries.commands import Query
@@ -161,7 +162,7 @@ def _write(slow: _Slow, plan: Plan | None, lacking: list[Suggestion], source: st
         "collection": query.collection,
         "operation": query.operation,
         "duration_ms": _ms(slow.took_s),
-        "filter": shapes.where(query.where)[: shapes.LIMIT],
+        "filter": filter_shape(query.where)[: shapes.LIMIT],
     }
     if query.sort != ():
         line["sort"] = shapes.sort(query.sort)

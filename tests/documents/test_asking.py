@@ -37,7 +37,7 @@ def test_a_list_is_read_once(goods: Collection, targets: Targets) -> None:
     assert known.read(targets, goods, ALLOWED, b"filter%5Bprice%5D%5Bgte%5D=3&sort=name&page=2") is first
     assert first.repeated == "filter%5Bprice%5D%5Bgte%5D=3&sort=name"
     assert first.plan is not None
-    assert first.plan.where == {"price": {"$gte": 3}}
+    assert first.plan.reader.where == {"price": {"$gte": 3}}
 
 
 def test_a_list_that_a_rule_narrows_is_the_same_question(goods: Collection, targets: Targets) -> None:

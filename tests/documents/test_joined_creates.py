@@ -23,8 +23,7 @@ from pymongo.errors import (
 from service import database as databases
 from service.calls import Lane, Work
 from service.database import Database
-from service.documents import joining
-from service.documents.joining import JoinedCreates
+from service.documents.joining import JoinedCreates, joined
 from service.errors import Busy
 from tests.documents.absent import absent
 
@@ -101,8 +100,8 @@ async def test_those_who_wait_share_one_insert(database: Database) -> None:
 
 
 async def test_an_insert_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joining, "MAXIMUM_BATCH", 7)
-    monkeypatch.setattr(joining, "MAXIMUM_BATCH_BYTES", 500)
+    monkeypatch.setattr(JoinedCreates, "maximum_batch", 7)
+    monkeypatch.setattr(joined, "MAXIMUM_BATCH_BYTES", 500)
     creates = JoinedCreates(database.motor["things"])
     sizes: list[int] = []
     database.calls.on_done = lambda _, work, __: sizes.append(work.size)
@@ -129,7 +128,7 @@ async def test_who_gives_up_harms_no_other(database: Database) -> None:
 async def test_a_crowd_beyond_the_bound_is_turned_away(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joining, "MAXIMUM_WAITING", 20)
+    monkeypatch.setattr(joined, "MAXIMUM_WAITING", 20)
     creates = JoinedCreates(database.motor["things"])
     outcomes = await asyncio.gather(
         *(creates.create({"_id": number}) for number in range(30)), return_exceptions=True

@@ -8,8 +8,7 @@ import pytest
 from pymongo.errors import ServerSelectionTimeoutError
 
 from service.database import Database
-from service.documents import joining
-from service.documents.joining import JoinedReads
+from service.documents.joining import JoinedReads, joined
 from service.errors import Busy
 from tests.documents.absent import absent
 
@@ -94,7 +93,7 @@ async def test_all_hear_of_a_database_that_is_down() -> None:
 async def test_a_crowd_beyond_the_bound_is_turned_away(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joining, "MAXIMUM_WAITING", 20)
+    monkeypatch.setattr(joined, "MAXIMUM_WAITING", 20)
     reads = JoinedReads(database.motor["numbers"])
     found = await asyncio.gather(*(reads.get(number) for number in range(30)), return_exceptions=True)
     assert [type(each) for each in found] == [type(None)] * 20 + [Busy] * 10
@@ -104,7 +103,7 @@ async def test_a_crowd_beyond_the_bound_is_turned_away(
 async def test_a_batch_has_a_bounded_number_of_ids(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joining, "MAXIMUM_BATCH", 7)
+    monkeypatch.setattr(joined.Joined, "maximum_batch", 7)
     documents = database.motor["numbers"]
     await documents.insert_many({"_id": number} for number in range(30))
     reads = JoinedReads(documents)

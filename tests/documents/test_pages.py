@@ -107,7 +107,7 @@ def random_documents(shape: Shape) -> list[Document]:
     return [{"_id": number, **random_document(random, 2, shape)} for number in range(60)]
 
 
-async def walk(reader: Reader, first: Slice, *, is_backward: bool) -> list[Document]:
+async def walk(reader: Reader, first: Slice[Document], *, is_backward: bool) -> list[Document]:
     """Go from a slice to the end, by cursors as they travel."""
     found, here = list(first.documents), first
     binding = list_id("test", ListQuery())
