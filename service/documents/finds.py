@@ -4,6 +4,7 @@ All of it is synchronous, for a thread, and outside of transactions.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from struct import Struct
 from time import monotonic
 from typing import Any
@@ -13,7 +14,7 @@ import pymongo
 from bson import CodecOptions
 from bson.binary import UuidRepresentation
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import AutoReconnect, OperationFailure, ServerSelectionTimeoutError
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from service import deadline
 from service.documents import frames
@@ -161,9 +162,18 @@ def _found(documents: Any, command: Document) -> Iterable[bytes]:
         if name == b"firstBatch":
             begin = value
         elif name == b"id" and any(cursor[value:end]):
-            documents.database.command({"killCursors": documents.name, "cursors": [answer["cursor"]["id"]]})
+            _close(documents, answer["cursor"]["id"])
             raise CutShort
     return frames.objects(cursor, begin)
+
+
+def _close(documents: Any, cursor_id: int) -> None:
+    """Close a cursor on the server that has it; one that cannot be closed closes itself in the end."""
+    with suppress(PyMongoError):
+        documents.database.command(
+            {"killCursors": documents.name, "cursors": [cursor_id]},
+            read_preference=documents.read_preference,
+        )
 
 
 def _by_cursor(find: Find) -> list[bytes]:

@@ -1,0 +1,109 @@
+"""Queries that fail on their way: what passes is tried again, and nobody waits twice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+import bson
+import pymongo
+import pytest
+from pymongo.errors import ExecutionTimeout, PyMongoError
+
+from service import mongod
+from service.documents import finds
+from service.documents.finds import Find
+from tests.documents.commands import Commands, connect
+
+Failing = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def testing_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = mongod.find()
+    if server.kind != "mongod":
+        pytest.skip("the substitute cannot be told to fail")
+    told = replace(server, parameters=(*server.parameters, "enableTestCommands=1"))
+    with mongod.start(tmp_path_factory.mktemp("failing"), server=told) as running:
+        yield running.uri
+
+
+@pytest.fixture
+async def failing(testing_uri: str) -> AsyncIterator[tuple[Any, Commands, Failing]]:
+    """Give a database, what is sent to it, and a function that has its next commands fail."""
+    database, commands = connect(testing_uri, "failing", timeout_s=2)
+    data = database.motor.delegate
+    data["few"].drop()
+    data["few"].insert_many({"_id": number} for number in range(7))
+    admin = data.client.admin
+
+    def fail(times: int, *names: str, **how: Any) -> None:
+        mode: Any = {"times": times} if times else "off"
+        told = {"failCommands": [*names], "appName": "sheaf", **how}
+        admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": told})
+        commands.sent.clear()
+
+    yield data, commands, fail
+    fail(0)
+    await asyncio.to_thread(database.close)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"closeConnection": True}, *({"errorCode": code} for code in (6, 7, 89, 134, 262, 9001, 10107))],
+    ids=lambda how: str(next(iter(how.values()))),
+)
+def test_what_passes_is_tried_again(failing: tuple[Any, Commands, Failing], how: dict[str, Any]) -> None:
+    data, commands, fail = failing
+    fail(1, "find", **how)
+    found = finds.alone(Find(data["few"], {}, keys=[("_id", 1)]))
+    assert [bson.decode(each)["_id"] for each in found] == list(range(7))
+    assert commands.names() == ["find", "find"]
+
+
+def test_what_does_not_pass_is_told_in_the_end(failing: tuple[Any, Commands, Failing]) -> None:
+    data, commands, fail = failing
+    fail(1000, "find", closeConnection=True)
+    began_s = monotonic()
+    with pymongo.timeout(0.5), pytest.raises(PyMongoError):
+        finds.alone(Find(data["few"], {}))
+    assert monotonic() - began_s < 1.5
+    assert len(commands.names()) >= 2
+
+
+def test_what_is_cut_off_by_its_own_time_is_not_tried_again(
+    failing: tuple[Any, Commands, Failing],
+) -> None:
+    data, commands, fail = failing
+    fail(1, "find", errorCode=50)
+    with pytest.raises(ExecutionTimeout):
+        finds.alone(Find(data["few"], {}))
+    assert commands.names() == ["find"]
+
+
+def test_an_answer_that_does_not_come_takes_its_time_once(failing: tuple[Any, Commands, Failing]) -> None:
+    data, commands, fail = failing
+    fail(1, "find", blockConnection=True, blockTimeMS=500)
+    began_s = monotonic()
+    with pymongo.timeout(0.2), pytest.raises(PyMongoError) as caught:
+        finds.alone(Find(data["few"], {}))
+    assert caught.value.timeout
+    assert monotonic() - began_s < 0.5
+    assert commands.names() == ["find"]
+
+
+def test_what_breaks_together_is_told(failing: tuple[Any, Commands, Failing]) -> None:
+    data, _, fail = failing
+    fail(1, "aggregate", closeConnection=True)
+    with pytest.raises(pymongo.errors.AutoReconnect):
+        finds.together([Find(data["few"], {}), Find(data["few"], {})])
+    assert len(finds.together([Find(data["few"], {}), Find(data["few"], {})])[1]) == 7
+
+
+def test_a_cursor_that_cannot_be_closed_is_no_failure(failing: tuple[Any, Commands, Failing]) -> None:
+    data, _, fail = failing
+    data["large"].insert_many({"text": "x" * 4_300_000} for _ in range(4))
+    fail(1, "killCursors", errorCode=8)
+    assert len(finds.alone(Find(data["large"], {}))) == 4
+    data["large"].drop()

@@ -1,0 +1,270 @@
+"""Queries in BSON give what the driver's own cursors give, alone and together, and leave nothing behind."""
+
+import random
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Any
+from uuid import UUID, uuid4
+
+import bson
+import pymongo
+import pytest
+import pytest_asyncio
+from bson import Binary, CodecOptions, DatetimeMS, Decimal128, Int64, ObjectId, Regex, Timestamp
+from bson.binary import UuidRepresentation
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReadPreference
+from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from service.database import Database
+from service.documents import finds
+from service.documents.finds import CutShort, Find
+from tests.documents.absent import absent
+from tests.documents.commands import Commands, connect
+
+RAW: "CodecOptions[RawBSONDocument]" = CodecOptions(
+    document_class=RawBSONDocument, uuid_representation=UuidRepresentation.STANDARD
+)
+IDS: list[Any] = [
+    1,
+    2.5,
+    Int64(2**53 + 1),
+    Decimal128("7.10"),
+    "text",
+    "é\u0000x",
+    "",
+    ObjectId("5" * 24),
+    UUID(int=7),
+    Binary(b"\x01" * 16, 3),
+    b"bytes",
+    True,
+    None,
+    DatetimeMS(0),
+    DatetimeMS(-(2**62)),
+    Timestamp(1, 2),
+    {"a": 1, "b": {"c": [1]}},
+    {},
+    bson.MinKey(),
+    bson.MaxKey(),
+]
+SLEEP: dict[str, Any] = {
+    "$expr": {"$function": {"body": "function() { sleep(200); return true }", "args": [], "lang": "js"}}
+}
+LARGE = "x" * (4_300_000)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def opened(mongodb_uri: str) -> AsyncIterator[tuple[Database, Commands]]:
+    name = f"finds_{uuid4().hex[:12]}"
+    database, commands = connect(mongodb_uri, name)
+    fill(database.client.delegate[name])
+    yield database, commands
+    await database.client.drop_database(name)
+    database.close()
+
+
+@pytest.fixture
+def data(opened: tuple[Database, Commands]) -> Any:
+    """Give the driver's synchronous database."""
+    return opened[0].motor.delegate
+
+
+@pytest.fixture
+def commands(opened: tuple[Database, Commands]) -> Commands:
+    opened[1].sent.clear()
+    return opened[1]
+
+
+def fill(data: Any) -> None:
+    chance = random.Random(7)  # noqa: S311  # the same documents in every run
+    for name, count in (("many", 150), ("few", 7)):
+        data[name].insert_many(
+            {
+                "_id": number,
+                "a": chance.choice([None, 1, 2.0, Int64(3), "x", [1, "x"], {"b": 2}]),
+                "b": {"c": number % 5, "": UUID(int=number)},
+                "n": number % 10,
+                "d": chance.choice([Decimal128("1.0"), Regex("x", "i"), Timestamp(1, 1), DatetimeMS(2**61)]),
+            }
+            for number in range(count)
+        )
+    data["ids"].insert_many({"_id": each, "was": str(each)} for each in IDS)
+    data["large"].insert_many({"_id": number, "text": LARGE} for number in range(4))
+    data.create_collection("empty")
+
+
+def by_driver(find: Find) -> list[bytes]:
+    raw = find.documents.with_options(codec_options=RAW)
+    cursor = raw.find(
+        find.where, find.projection, sort=list(find.keys) or None, skip=find.skip, limit=find.limit
+    )
+    return [bytes(document.raw) for document in cursor]
+
+
+def open_cursors(data: Any) -> int:
+    count: int = data.command("serverStatus")["metrics"]["cursor"]["open"]["total"]
+    return count
+
+
+def random_find(data: Any, chance: random.Random) -> Find:
+    where: dict[str, Any] = chance.choice(
+        [
+            {},
+            {"n": chance.randrange(10)},
+            {"_id": {"$in": [chance.randrange(200) for _ in range(5)]}},
+            {"b.": UUID(int=chance.randrange(150))},
+            {"$or": [{"a": "x"}, {"b.c": {"$gte": chance.randrange(5)}}]},
+            {"_id": {"$in": []}},
+            {"d": Regex("x", "i")},
+        ]
+    )
+    keys = chance.choice([[], [("_id", 1)], [("_id", -1)], [("n", -1), ("_id", 1)], [("a", 1), ("_id", -1)]])
+    return Find(
+        data[chance.choice(["many", "many", "few", "ids", "empty", "absent"])],
+        where,
+        keys=keys,
+        skip=chance.choice([0, 0, 3, 500]),
+        limit=chance.choice([0, 1, 2, 21, 101, 1000]),
+        projection=chance.choice([None, None, {"_id": 1}, {"a": 1, "b.c": 1}, {"b": 0}, {"_id": 0, "n": 1}]),
+    )
+
+
+# --- alone
+
+
+def test_alone_gives_what_the_driver_gives(data: Any, commands: Commands) -> None:
+    chance = random.Random(1)  # noqa: S311  # the same queries in every run
+    asked = [random_find(data, chance) for _ in range(150)]
+    found = [finds.alone(find) for find in asked]
+    assert commands.names() == ["find"] * 150
+    assert found == [by_driver(find) for find in asked]
+    assert sum(map(len, found)) > 500
+
+
+@pytest.mark.parametrize("document_id", IDS, ids=[f"{number} {type(id_)}" for number, id_ in enumerate(IDS)])
+def test_every_kind_of_id_can_be_asked_for(data: Any, document_id: Any) -> None:
+    by_id = {"_id": {"$eq": document_id}}
+    [found] = finds.alone(Find(data["ids"], by_id, limit=1))
+    assert found == bson.encode({"_id": document_id, "was": str(document_id)}, codec_options=RAW)
+    assert finds.together([Find(data["ids"], by_id), Find(data["few"], {"_id": 3})])[0] == [found]
+
+
+def test_more_than_one_answer_holds_comes_whole_and_leaves_no_cursor(data: Any, commands: Commands) -> None:
+    before = open_cursors(data)
+    commands.sent.clear()
+    for limit in (0, 4):
+        found = finds.alone(Find(data["large"], {}, keys=[("_id", -1)], limit=limit))
+        assert [bson.decode(each)["_id"] for each in found] == [3, 2, 1, 0]
+    assert commands.names() == ["find", "killCursors", "find", "getMore"] * 2
+    assert open_cursors(data) == before
+
+
+def test_more_than_is_expected_without_a_limit_comes_whole(
+    data: Any, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finds, "MAXIMUM_UNBOUNDED", 50)
+    before = open_cursors(data)
+    assert len(finds.alone(Find(data["many"], {}))) == 150
+    with pytest.raises(CutShort):
+        finds.together([Find(data["many"], {}), Find(data["few"], {})])
+    assert open_cursors(data) == before
+
+
+def test_the_collection_says_how_it_is_read(data: Any, commands: Commands) -> None:
+    asked = Find(
+        data["few"].with_options(
+            read_preference=ReadPreference.PRIMARY_PREFERRED, read_concern=ReadConcern("local")
+        ),
+        {},
+    )
+    finds.alone(asked)
+    finds.together([asked, Find(data["many"], {})])
+    finds.alone(Find(data["few"], {}))
+    told = [
+        (event.command.get("readConcern", {}).get("level"), event.command.get("$readPreference"))
+        for event in commands.sent
+    ]
+    preferred = {"mode": "primaryPreferred"}
+    assert told == [("local", preferred), ("local", preferred), ("majority", None)]
+    assert all("maxTimeMS" in event.command for event in commands.sent)
+
+
+def test_a_cursor_is_closed_where_it_was_opened(data: Any, commands: Commands) -> None:
+    preferred = data["large"].with_options(read_preference=ReadPreference.SECONDARY_PREFERRED)
+    finds.alone(Find(preferred, {}))
+    modes = [event.command.get("$readPreference") for event in commands.sent]
+    assert commands.names() == ["find", "killCursors", "find", "getMore"]
+    assert modes[:3] == [{"mode": "secondaryPreferred"}] * 3
+
+
+def test_what_takes_too_long_is_not_tried_twice(data: Any, commands: Commands) -> None:
+    began_s = monotonic()
+    with pymongo.timeout(0.1), pytest.raises(PyMongoError) as caught:
+        finds.alone(Find(data["few"], SLEEP))
+    assert caught.value.timeout
+    assert commands.names() == ["find"]
+    assert monotonic() - began_s < 1
+
+
+def test_what_is_wrong_is_told_and_not_tried_twice(data: Any, commands: Commands) -> None:
+    with pytest.raises(OperationFailure, match="unknown operator"):
+        finds.alone(Find(data["few"], {"a": {"$what": 1}}))
+    assert commands.names() == ["find"]
+
+
+def test_a_database_that_is_down_is_looked_for_once() -> None:
+    down = absent()
+    began_s = monotonic()
+    with pytest.raises(pymongo.errors.ServerSelectionTimeoutError):
+        finds.alone(Find(down.motor["few"].delegate, {}))
+    assert monotonic() - began_s < 0.8, "the time for finding a server is spent once"
+    down.close()
+
+
+# --- together
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_together_each_gets_what_it_would_get_alone(data: Any, commands: Commands, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311  # the same queries in every run
+    batches = [[random_find(data, chance) for _ in range(chance.randint(2, 17))] for _ in range(8)]
+    found = [finds.together(batch) for batch in batches]
+    assert commands.names() == ["aggregate"] * 8
+    assert found == [[finds.alone(find) for find in batch] for batch in batches]
+
+
+def test_together_with_what_is_not_there(data: Any) -> None:
+    absent, few = Find(data["absent"], {}), Find(data["few"], {"_id": 1})
+    one = finds.alone(few)
+    assert finds.together([absent, few, absent]) == [[], one, []]
+    assert finds.together([few, absent]) == [one, []]
+    assert finds.together([absent, absent]) == [[], []]
+    nowhere = data.client[f"{data.name}_2"]
+    assert finds.together([Find(nowhere["a"], {}), Find(nowhere["b"], {})]) == [[], []]
+
+
+def test_a_document_as_large_as_can_be_is_found_together_with_others(data: Any) -> None:
+    room = 16 * 1024 * 1024 - len(bson.encode({"_id": 1, "text": ""}))
+    data["largest"].insert_one({"_id": 1, "text": "x" * room})
+    largest = Find(data["largest"], {}, limit=1)
+    found = finds.together([largest, Find(data["empty"], {})])
+    assert (len(found[0][0]), found[1]) == (16 * 1024 * 1024, [])
+    with pytest.raises(CutShort):
+        finds.together([largest, Find(data["few"], {})])
+    data.drop_collection("largest")
+
+
+def test_what_does_not_fit_together_says_so_and_leaves_no_cursor(data: Any) -> None:
+    before = open_cursors(data)
+    asked = [Find(data["large"], {"_id": number}, limit=1) for number in range(4)]
+    for _ in range(3):
+        with pytest.raises(CutShort):
+            finds.together(asked)
+    assert open_cursors(data) == before
+    assert [len(part) for part in finds.together(asked[:2])] == [1, 1]
+
+
+def test_one_that_is_wrong_fails_all_together(data: Any) -> None:
+    with pytest.raises(OperationFailure, match="unknown operator"):
+        finds.together([Find(data["few"], {}), Find(data["few"], {"a": {"$what": 1}})])
