@@ -11,7 +11,7 @@ from typing import Any
 from service.errors import DatabaseUnavailable
 
 TICK_S = 0.1
-"""How late a clock may ring. One timer serves all clocks, because one each would cost more than the rest."""
+"""How late an alarm may ring. One timer serves all, because one each would cost more than the rest."""
 
 
 SHORTEST_S = 0.001
@@ -19,39 +19,37 @@ SHORTEST_S = 0.001
 
 
 class Watch:
-    """Has each clock ring that is out of time, in one event loop."""
+    """Has each alarm ring whose time has come, in one event loop."""
 
     def __init__(self, timeout_s: float) -> None:
         self.timeout_s = timeout_s
-        self._clocks: set[Clock] = set()
+        self._alarms: set[Alarm] = set()
         self._is_ticking = False
 
-    def add(self, clock: "Clock") -> None:
-        """Look after a clock, until `remove`."""
-        self._clocks.add(clock)
+    def add(self, alarm: "Alarm") -> None:
+        """Look after an alarm, until `remove`."""
+        self._alarms.add(alarm)
         if not self._is_ticking:
             self._is_ticking = True
             asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
-    def remove(self, clock: "Clock") -> None:
-        """Forget a clock, which may be forgotten already."""
-        self._clocks.discard(clock)
+    def remove(self, alarm: "Alarm") -> None:
+        """Forget an alarm, which may be forgotten already."""
+        self._alarms.discard(alarm)
 
     def _tick(self) -> None:
         now_s = time.monotonic()
-        for clock in [each for each in self._clocks if each.ends_at_s <= now_s]:
-            clock.ring()
-        self._is_ticking = bool(self._clocks)
+        for alarm in [each for each in self._alarms if each.ends_at_s <= now_s]:
+            alarm.ring()
+        self._is_ticking = bool(self._alarms)
         if self._is_ticking:
             asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
 
-class Clock:
-    """Bounds what one task does from `begin` on: cancels it when the time is over, `cause_of` then tells why.
+class Alarm:
+    """Cancels what a task does from `begin` on when `ends_at_s` has come; `close` tells whether it did.
 
-    The driver's own timeout bounds one call once it runs; this bounds also the wait for a thread to run it,
-    and all calls of one request together. What a write that was cut off has done is not known then.
-    It cancels as `asyncio.timeout` does, at a fraction of its cost.
+    As `asyncio.timeout` does, at a fraction of its cost, and up to TICK_S late.
     """
 
     __slots__ = ("_cancelling", "_has_rung", "_is_over", "_task", "_watch", "ends_at_s")
@@ -63,17 +61,8 @@ class Clock:
         self._task: asyncio.Task[Any] | None = None
         self.ends_at_s = math.inf
 
-    def stop(self) -> None:
-        """Let what runs take its time, until `start`."""
-        self.ends_at_s = math.inf
-
-    def start(self) -> None:
-        """Give the whole time anew."""
-        if not self._is_over:
-            self.ends_at_s = time.monotonic() + self._watch.timeout_s
-
     def end(self) -> None:
-        """Stop for good, because the answer has begun."""
+        """Stop for good."""
         self._is_over = True
         self.ends_at_s = math.inf
         self._watch.remove(self)
@@ -86,30 +75,53 @@ class Clock:
             self._task.cancel()
 
     def begin(self) -> None:
-        """Bound the present task, and those that it starts, from now on."""
+        """Bound the present task from now on."""
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("a clock runs in a task")
+            raise RuntimeError("an alarm is for a task")
         self._task = task
         self._cancelling = task.cancelling()
-        self.start()
         self._watch.add(self)
-        _running.set(self)
-
-    def cause_of(self, error: BaseException) -> BaseException:
-        """Give DatabaseUnavailable for the cancellation that was this clock's doing, else the error."""
-        is_ours = self.close()
-        return DatabaseUnavailable() if is_ours and isinstance(error, asyncio.CancelledError) else error
 
     def close(self) -> bool:
         """End, and take back the cancellation; tells whether there was one, and no other beside it."""
         if not self._is_over:
             self.end()
         task = self._task
-        self._task = None  # its context has this clock: each would hold the other until collected
+        self._task = None  # its context may have this: each would hold the other until collected
         if task is None or not self._has_rung:
             return False
         return task.uncancel() <= self._cancelling
+
+
+class Clock(Alarm):
+    """Bounds what one request does from `begin` on: when its time is over, `cause_of` tells why.
+
+    The driver's own timeout bounds one call once it runs; this bounds also the wait for a thread to run it,
+    and all calls of one request together. What a write that was cut off has done is not known then.
+    """
+
+    __slots__ = ()
+
+    def stop(self) -> None:
+        """Let what runs take its time, until `start`."""
+        self.ends_at_s = math.inf
+
+    def start(self) -> None:
+        """Give the whole time anew."""
+        if not self._is_over:
+            self.ends_at_s = time.monotonic() + self._watch.timeout_s
+
+    def begin(self) -> None:
+        """Bound the present task, and those that it starts, from now on."""
+        self.start()
+        super().begin()
+        _running.set(self)
+
+    def cause_of(self, error: BaseException) -> BaseException:
+        """Give DatabaseUnavailable for the cancellation that was this clock's doing, else the error."""
+        is_ours = self.close()
+        return DatabaseUnavailable() if is_ours and isinstance(error, asyncio.CancelledError) else error
 
 
 _running: ContextVar[Clock | None] = ContextVar("running", default=None)

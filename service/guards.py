@@ -1,5 +1,6 @@
 """Guards: whether a caller may use an endpoint at all, asked before its handler runs."""
 
+from abc import ABC, abstractmethod
 from typing import Any, Literal, cast
 
 from litestar.connection import ASGIConnection
@@ -33,23 +34,37 @@ KEYED_METHODS = frozenset({"POST", "PATCH"})
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
-# Litestar runs guards that are not coroutines in a thread, which costs more than all that they do.
 
+class Guard(ABC):
+    """Asks whether a caller may use an endpoint; none has to wait for that.
 
-class TokenIsValid:
-    """Refuses a bad token on every endpoint, also where none is needed: silence would hide the mistake."""
+    Litestar takes coroutines for guards, and runs others in a thread, which costs more than all that they do;
+    our own routes ask by `check`.
+    """
+
+    @abstractmethod
+    def check(self, connection: Connection, handler: BaseRouteHandler) -> None:
+        """Raise the failure that refuses the caller."""
 
     async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+        """Raise what `check` raises."""
+        self.check(connection, handler)
+
+
+class TokenIsValid(Guard):
+    """Refuses a bad token on every endpoint, also where none is needed: silence would hide the mistake."""
+
+    def check(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Raise the failure of the request's token, if there was one and the handler does not ignore it."""
         failure: Failure | None = connection.scope["state"].get("token_failure")
         if failure is not None and not handler.opt.get(IGNORES_TOKEN):
             raise failure
 
 
-class KeyHasEffect:
+class KeyHasEffect(Guard):
     """Refuses an `Idempotency-Key` where it would be ignored: the client would repeat what it must not."""
 
-    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+    def check(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Raise RequestInvalid for a key on a POST or PATCH that does not heed it."""
         scope = connection.scope
         if scope.get("method") not in KEYED_METHODS or text_of(scope, b"idempotency-key") is None:
@@ -61,10 +76,10 @@ class KeyHasEffect:
             )
 
 
-class KeyMayCall:
+class KeyMayCall(Guard):
     """Refuses API keys wherever nothing says that they may call: what is new is closed to them."""
 
-    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+    def check(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Raise Forbidden for an API key on an endpoint that is not for keys, or not in its scopes."""
         caller = principal(connection)
         if caller.kind != "key":
@@ -80,45 +95,45 @@ class KeyMayCall:
             raise scopes.lacking(f"{area}:{use}")
 
 
-class MayEnter:
+class MayEnter(Guard):
     """Asks what is asked on every endpoint, as one guard: for each, Litestar copies the handler anew."""
 
     _guards = (TokenIsValid(), KeyMayCall(), KeyHasEffect())
 
-    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+    def check(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Raise what the guards raise."""
         for guard in self._guards:
-            await guard(connection, handler)
+            guard.check(connection, handler)
 
 
-class SignedIn:
+class SignedIn(Guard):
     """Lets signed-in callers pass."""
 
-    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+    def check(self, connection: Connection, _: BaseRouteHandler) -> None:
         """Raise SignInRequired, or the failure of the token that was sent."""
         signed_in(connection)
 
 
-class HasRole:
+class HasRole(Guard):
     """Lets callers with a role pass, and administrators."""
 
     def __init__(self, role: str) -> None:
         self._role = role
 
-    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+    def check(self, connection: Connection, _: BaseRouteHandler) -> None:
         """Raise Forbidden for other signed-in callers, SignInRequired for anonymous ones."""
         principal = signed_in(connection)
         if self._role not in principal.roles and not principal.is_admin:
             raise Forbidden(f"This needs the role `{self._role}`")
 
 
-class MayAct:
+class MayAct(Guard):
     """Lets callers pass whom the rules of the path's collection allow a verb, if only on some documents."""
 
     def __init__(self, verb: Verb) -> None:
         self._verb = verb
 
-    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+    def check(self, connection: Connection, _: BaseRouteHandler) -> None:
         """Raise CollectionNotFound, Forbidden, or SignInRequired when signing in might help."""
         registry = cast("Registry", connection.app.state.registry)
         collection = registry.get(connection.path_params["collection"])

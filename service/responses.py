@@ -1,6 +1,7 @@
 """Responses that are ready to be sent: bytes and headers, of which nothing has to be worked out any more."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 from litestar import Response
@@ -41,9 +42,9 @@ class Ready(Response[bytes]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as Litestar names them
         """Send it."""
-        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self.headers.items()]
+        headers = [(_encoded(name), value.encode("latin-1")) for name, value in self.headers.items()]
         if self.status_code not in BODILESS:
-            headers.append((b"content-type", _content_type(str(self.media_type))))
+            headers.append((b"content-type", _content_type(self.media_type)))
             if "Content-Length" not in self.headers:
                 headers.append((b"content-length", b"%d" % len(self.content)))
         start: HTTPResponseStartEvent = {
@@ -60,5 +61,11 @@ class Ready(Response[bytes]):
         await send(body)
 
 
+@lru_cache(maxsize=256)
+def _encoded(name: str) -> bytes:
+    return name.lower().encode()
+
+
+@lru_cache(maxsize=256)
 def _content_type(media_type: str) -> bytes:
     return (f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type).encode()

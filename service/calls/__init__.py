@@ -47,8 +47,8 @@ class Calls:
         most_threads = max(1, connections // 4)
         self.quick = Lane(self, "quick", min(4, most_threads))
         self.writes = Lane(self, "writes", min(8, most_threads))
-        # MongoDB works on several lists at once; a single thread, which waits for one, reads half as many.
-        self.lists = Lane(self, "lists", min(12, most_threads), least_threads=min(3, most_threads))
+        # those that wait go together, which costs less than at the same time
+        self.lists = Lane(self, "lists", min(12, most_threads), patience_s=0.03)
         self.scans = Lane(self, "scans", min(4, most_threads))
         self.lanes = (self.quick, self.writes, self.lists, self.scans)
         self.loop: asyncio.AbstractEventLoop | None = None

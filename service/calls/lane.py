@@ -25,6 +25,9 @@ PATIENCE_S = 0.01
 IDLE_S = 10.0
 """How long a thread waits for work before it ends, unless it is the last of its lane."""
 
+UNNEEDED = 200
+"""A thread that finds so many times in a row that nothing waits ends too: fewer threads join more."""
+
 Result = TypeVar("Result")
 
 
@@ -42,21 +45,22 @@ class Owner(Protocol):
 class Lane:
     """Threads of one kind of calls, which keep up only each other.
 
-    There are the least threads, from the first call on; more are started, up to a bound, while calls wait and
+    There is one from the first call on; more are started, up to a bound, while calls wait and
     none is taken, so that those that take seconds leave threads to the others. The counts are for those who
     watch: `calls` have run, which have served so many requests in so many seconds of a thread's time.
     """
 
-    def __init__(self, calls: "Owner", name: str, most_threads: int, least_threads: int = 1) -> None:
+    def __init__(self, calls: "Owner", name: str, most_threads: int, patience_s: float = PATIENCE_S) -> None:
         self.name = name
         self.most_threads = most_threads
-        self._least_threads = least_threads
+        self._patience_s = patience_s
         self.calls = 0
         self.served = 0
         self.seconds = 0.0
         self._calls = calls
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._threads: set[threading.Thread] = set()
+        self._leaving = threading.Lock()
         self._busy: dict[threading.Thread, Work] = {}
         self._last_taken_s = 0.0
         self._shared: dict[Hashable, SharedCall] = {}
@@ -128,18 +132,18 @@ class Lane:
         self._queue.put(work)
 
     def _watch(self) -> None:
-        """Start the least threads now, and another one whenever no call is taken for a while."""
-        while len(self._threads) < self._least_threads:
+        """Start the first thread now, and another one whenever no call is taken for a while."""
+        if not self._threads:
             self._start_thread()
         if len(self._threads) < self.most_threads:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(PATIENCE_S, self._grow_if_stuck)
+            self._timer = loop.call_later(self._patience_s, self._grow_if_stuck)
 
     def _grow_if_stuck(self) -> None:
         self._timer = None
         if self._queue.empty() or self._calls.is_closed:
             return
-        if perf_counter() - self._last_taken_s >= PATIENCE_S:
+        if perf_counter() - self._last_taken_s >= self._patience_s:
             self._start_thread()
         self._watch()
 
@@ -151,6 +155,7 @@ class Lane:
     def _work(self) -> None:
         """Do what waits, until told to end, or until there has been nothing for a while."""
         thread = threading.current_thread()
+        unneeded = 0
         while (work := self._next()) is not None:
             began_s = self._last_taken_s = perf_counter()
             self._busy[thread] = work
@@ -159,6 +164,9 @@ class Lane:
             finally:
                 del self._busy[thread]
             self._calls.tell(self, work, perf_counter() - began_s)
+            unneeded = unneeded + 1 if self._queue.empty() else 0
+            if unneeded >= UNNEEDED and self._may_leave(thread):
+                return
         self._threads.discard(thread)
 
     def _next(self) -> Work | None:
@@ -166,8 +174,16 @@ class Lane:
             try:
                 return self._queue.get(timeout=IDLE_S)
             except Empty:
-                if len(self._threads) > self._least_threads:
+                if self._may_leave(threading.current_thread()):
                     return None
+
+    def _may_leave(self, thread: threading.Thread) -> bool:
+        """Take a thread out unless it is the last: two at once would leave nobody to take what comes then."""
+        with self._leaving:
+            if len(self._threads) > 1:
+                self._threads.discard(thread)
+                return True
+        return False
 
     def close(self) -> list[threading.Thread]:
         """Refuse what waits and tell the threads to end; gives them."""

@@ -23,9 +23,14 @@ def written_response(
     wanted = preferences.preferred_return(request)
     headers = preferences.applied(wanted)
     if is_new:
-        headers["Location"] = f"/api/{collection.name}/{quote(str(document['_id']), safe='')}"
+        headers["Location"] = f"/api/{collection.name}/{_segment(str(document['_id']))}"
     headers["ETag"] = preconditions.tag(document)
     if wanted != "minimal":
         content = encoding.view_bytes(terms.shown(collection, principal(request), document))
         return json_response(content, status_code=201 if is_new else 200, headers=headers)
     return Ready(b"", status_code=201 if is_new else 204, headers=headers)
+
+
+def _segment(text: str) -> str:
+    """Give a text as a part of a path."""
+    return text if text.isascii() and text.isalnum() else quote(text, safe="")

@@ -50,7 +50,9 @@ class DocumentsController(Controller):
         found = collection_of(request, collection)
         decision = reading.permit(found, principal(request), "get")
         targets = Targets(request.app.state.registry, principal(request))
-        query = parse_view(parameters_of(request), narrowing.root(found, decision), targets.fields_of)
+        query = WHOLE
+        if request.scope["query_string"]:
+            query = parse_view(parameters_of(request), narrowing.root(found, decision), targets.fields_of)
         stored = await reading.get_under(found, decision, ids.parse(found, document_id))
         if query == WHOLE and decision.shows_all:
             rendered = request.app.state.renderings.of(found, stored)

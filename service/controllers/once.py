@@ -35,6 +35,8 @@ def once(handler: Handler) -> Handler:
 
     @wraps(handler)
     async def answer(self: Any, request: AnyRequest, **parameters: Any) -> Response[bytes]:
+        if not _has_key(request):
+            return await handler(self, request, **parameters)
         return await run(request, partial(handler, self, request, **parameters))
 
     return takes_key(cast("Handler", answer))
@@ -79,9 +81,13 @@ async def run_steps(
     return _response(await claims.in_steps(keyed, answer, partial(_told, request)))
 
 
+def _has_key(request: AnyRequest) -> bool:
+    return text_of(request.scope, b"idempotency-key") is not None
+
+
 async def _keyed(request: AnyRequest) -> KeyedRequest | None:
     """Give the request as its repeats are known by, None when it has no key; raises RequestInvalid."""
-    if text_of(request.scope, b"idempotency-key") is None:
+    if not _has_key(request):
         return None
     key = keys.read(request.headers.getall("idempotency-key", []))
     if key is None:

@@ -10,7 +10,8 @@ Return: TypeAlias = Literal["minimal", "representation"]
 
 def preferred_return(request: AnyRequest) -> Return | None:
     """Give what `Prefer: return=…` asks for; None when it is not there, or unknown, which is ignored (2)."""
-    return read_return(text_of(request.scope, b"prefer") or "")
+    header = text_of(request.scope, b"prefer")
+    return None if header is None else read_return(header)
 
 
 def read_return(header: str) -> Return | None:

@@ -1,12 +1,14 @@
 """The decorators of handlers: Litestar's, calling the guards without a copy of the handler for each."""
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from litestar.connection import ASGIConnection
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ExceptionHandlersMap
+
+from service.guards import Guard
 
 
 class route(HTTPRouteHandler):  # noqa: N801  # a decorator
@@ -17,7 +19,7 @@ class route(HTTPRouteHandler):  # noqa: N801  # a decorator
     async def authorize_connection(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Ask the guards; none of ours changes a handler, so that none needs a copy (7 µs) of its own."""
         for guard in self.resolve_guards():
-            await guard(connection, self)  # type: ignore[misc]  # Litestar has made them asynchronous
+            cast("Guard", guard).check(connection, self)
 
     def resolve_exception_handlers(self) -> ExceptionHandlersMap:
         """Give the handlers of exceptions, which are asked for at every request and never change."""

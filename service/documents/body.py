@@ -1,5 +1,6 @@
 """What a client sends as a document: legal names, no system fields, matching the schema."""
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -14,6 +15,9 @@ from service.schema.pointers import join
 
 SYSTEM_NAMES = frozenset({"id", *SYSTEM_FIELDS})
 SURELY_SHORT_CHARACTERS = MAXIMUM_NAME_BYTES // 4
+
+_LEGAL_NAME = re.compile(r"[^_$.\0][^.\0]*", re.DOTALL).fullmatch
+_HOLDERS = (dict, list)
 
 
 def own_members(body: Any, present: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -33,9 +37,8 @@ def own_members(body: Any, present: Mapping[str, Any] | None) -> dict[str, Any]:
     if changed:
         raise refused(changed)
     own = {name: value for name, value in body.items() if name not in SYSTEM_NAMES}
-    violations = list(islice(_illegal_names(own), MAXIMUM_VIOLATIONS))
-    if violations:
-        raise invalid(violations)
+    if not _has_legal_names(own):
+        raise invalid(list(islice(_illegal_names(own), MAXIMUM_VIOLATIONS)))
     return own
 
 
@@ -63,6 +66,18 @@ def _summary(violations: list[Violation], said: str) -> str:
     return f"{len(violations)} fields {said}"
 
 
+def _has_legal_names(value: Any) -> bool:
+    """Tell whether `_illegal_names` finds none, at a third of its cost: so it is with nearly all bodies."""
+    if type(value) is list:
+        return all(type(member) not in _HOLDERS or _has_legal_names(member) for member in value)
+    for name, member in value.items():
+        if not _LEGAL_NAME(name) or (len(name) > SURELY_SHORT_CHARACTERS and _is_long(name)):
+            return False
+        if type(member) in _HOLDERS and not _has_legal_names(member):
+            return False
+    return True
+
+
 def _illegal_names(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Violation]:
     """Find names that have a meaning of their own, or are so long that pointers with them would be a burden.
 
@@ -74,7 +89,7 @@ def _illegal_names(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Vio
                 detail = f"`{name[:80]}`… is a name of more than {MAXIMUM_NAME_BYTES} bytes"
                 yield Violation(detail, "name", pointer=join(path))
                 continue
-            if not name or name[0] in "_$" or "." in name or "\0" in name:
+            if not _LEGAL_NAME(name):
                 shown = name.replace("\0", "\\0")[:80]
                 yield Violation(
                     f"`{shown}` cannot be the name of a field", "name", pointer=join((*path, name))

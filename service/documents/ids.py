@@ -39,7 +39,8 @@ def supplied(collection: Collection, value: Any) -> Any:
 
 async def make(collection: Collection) -> Any:
     """Give an id that no document of the collection has had."""
-    return (await make_many(collection, 1))[0]
+    kind = collection.description.options.id_kind
+    return ObjectId() if kind is Kind.OBJECT_ID else (await make_many(collection, 1))[0]
 
 
 async def make_many(collection: Collection, count: int, taken: Iterable[Any] = ()) -> list[Any]:

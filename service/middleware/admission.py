@@ -5,14 +5,13 @@ from collections.abc import Awaitable
 from random import Random
 
 import structlog
-from litestar.types import HTTPReceiveMessage, HTTPResponseStartEvent, Receive
-from litestar.types.asgi_types import WebSocketReceiveMessage
+from litestar.types import HTTPResponseStartEvent, Receive
 
 from service import problems
 from service.admission import Places
 from service.errors import Busy
 from service.middleware.cors import Cors
-from service.middleware.exchange import Exchange
+from service.middleware.exchange import Exchange, Received
 from service.middleware.request_id import id_of
 from service.middleware.step import Step
 
@@ -72,7 +71,7 @@ class Admission(Step):
     def receiving(self, exchange: Exchange, receive: Receive) -> Receive:
         """Give the place back while the client is sending."""
 
-        async def receive_without_place() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+        async def receive_without_place() -> Received:
             places: Places | None = exchange.state.pop(PLACE, None)
             if places is None:  # an error has ended the body before
                 return await receive()

@@ -1,12 +1,13 @@
 """Bounding a request's body: its size, and how long its client may take to send it."""
 
-import asyncio
+from asyncio import CancelledError
+from time import monotonic
 
-from litestar.types import HTTPReceiveMessage, Receive
-from litestar.types.asgi_types import WebSocketReceiveMessage
+from litestar.types import Receive
 
+from service.deadline import Alarm, Watch
 from service.errors import BodyTooLarge, Busy, RequestInvalid
-from service.middleware.exchange import Exchange
+from service.middleware.exchange import Exchange, Received
 from service.middleware.step import Step
 
 LENGTH_DIGITS = 18
@@ -38,7 +39,7 @@ class BodyLimit(Step):
 
     def __init__(self, *, limit_bytes: int, timeout_s: float = 30.0, held_bytes: int = HELD_BYTES) -> None:
         self._limit_bytes = limit_bytes
-        self._timeout_s = timeout_s
+        self._watch = Watch(timeout_s)
         self._held = _Held(held_bytes)
 
     def enter(self, exchange: Exchange) -> None:
@@ -49,7 +50,7 @@ class BodyLimit(Step):
 
     def receiving(self, exchange: Exchange, receive: Receive) -> Receive:
         """Watch what arrives."""
-        bounded = exchange.state[BODY] = _Bounded(receive, self._limit_bytes, self._timeout_s, self._held)
+        bounded = exchange.state[BODY] = _Bounded(receive, self._limit_bytes, self._watch, self._held)
         return bounded
 
     def leave(self, exchange: Exchange) -> None:
@@ -87,20 +88,21 @@ class _Bounded:
         "_receive",
         "_received_bytes",
         "_remaining_s",
-        "_timeout_s",
+        "_watch",
     )
 
-    def __init__(self, receive: Receive, limit_bytes: int, timeout_s: float, held: _Held) -> None:
+    def __init__(self, receive: Receive, limit_bytes: int, watch: Watch, held: _Held) -> None:
         self._held = held
         self._counted_bytes = 0
         self._receive = receive
         self._limit_bytes = limit_bytes
-        self._timeout_s = self._remaining_s = timeout_s
+        self._watch = watch
+        self._remaining_s = watch.timeout_s
         self._received_bytes = 0
         self._pieces = 0
         self._is_whole = False
 
-    async def __call__(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
+    async def __call__(self) -> Received:
         if self._is_whole:
             return await self._receive()
         message = await self._next_within_time()
@@ -133,18 +135,23 @@ class _Bounded:
         self._held.held_bytes -= self._counted_bytes
         self._counted_bytes = 0
 
-    async def _next_within_time(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
+    async def _next_within_time(self) -> Received:
+        alarm = Alarm(self._watch)
+        began_s = monotonic()
+        alarm.ends_at_s = began_s + self._remaining_s
+        alarm.begin()
         try:
-            async with asyncio.timeout(self._remaining_s):
-                return await self._receive()
-        except TimeoutError:
+            return await self._receive()
+        except CancelledError:
+            if not alarm.close():
+                raise
             raise RequestInvalid(
-                f"The body did not arrive within {self._timeout_s:g} seconds; send it faster or in parts."
+                f"The body did not arrive within {self._watch.timeout_s:g} seconds; "
+                "send it faster or in parts."
             ) from None
         finally:
-            self._remaining_s -= loop.time() - began_s
+            alarm.close()
+            self._remaining_s -= monotonic() - began_s
 
 
 def _too_large(limit_bytes: int) -> BodyTooLarge:

@@ -1,10 +1,9 @@
 """Answering in time, also while the database does not."""
 
-from litestar.types import HTTPReceiveMessage, HTTPResponseStartEvent, Receive
-from litestar.types.asgi_types import WebSocketReceiveMessage
+from litestar.types import HTTPResponseStartEvent, Receive
 
 from service.deadline import Clock, Watch
-from service.middleware.exchange import Exchange
+from service.middleware.exchange import Exchange, Received
 from service.middleware.step import Step
 
 
@@ -26,7 +25,7 @@ class Deadline(Step):
         """Stop the clock while the client is sending."""
         clock = _clock(exchange)
 
-        async def receive_unhurried() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+        async def receive_unhurried() -> Received:
             clock.stop()
             try:
                 return await receive()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from litestar.types import (
     HTTPReceiveMessage,
@@ -21,6 +21,9 @@ from service.middleware.headers import Headers
 
 Completion = Callable[["Exchange", HTTPResponseStartEvent], None]
 Receiving = Callable[["Exchange", Receive], Receive]
+Received: TypeAlias = HTTPReceiveMessage | WebSocketReceiveMessage
+"""A part of what a client sends. Named, for functions within functions are annotated at each request."""
+
 Rewriting = Callable[[bytes, HTTPResponseStartEvent], Awaitable[bytes]]
 
 
@@ -104,7 +107,7 @@ class Exchange:
         """Give the first value of a header, whose `name` is in lower case; None when it is absent."""
         return (self._headers or self.headers).get(name)
 
-    async def receive(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
+    async def receive(self) -> Received:
         """Receive the next part of the request's body, through what watches over it."""
         if not self._is_reading:
             self._is_reading = True

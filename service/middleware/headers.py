@@ -38,11 +38,13 @@ def add_vary(headers: Headers, names: bytes) -> None:
     >>> add_vary(headers, b"Accept-Encoding, origin"); headers
     [(b'vary', b'Origin, Accept-Encoding')]
     """
-    present = [value for key, value in headers if key == b"vary"]
-    if present:
-        headers[:] = [pair for pair in headers if pair[0] != b"vary"]
-        names = _joined((*present, names))
-    headers.append((b"vary", names))
+    present = value_of(headers, b"vary")
+    if present is None:
+        headers.append((b"vary", names))
+        return
+    lines = [value for key, value in headers if key == b"vary"]
+    headers[:] = [pair for pair in headers if pair[0] != b"vary"]
+    headers.append((b"vary", _joined((*lines, names))))
 
 
 @lru_cache(maxsize=256)

@@ -3,8 +3,7 @@
 from collections.abc import Awaitable
 from typing import Any
 
-from litestar.types import HTTPReceiveMessage, Receive, Scope
-from litestar.types.asgi_types import WebSocketReceiveMessage
+from litestar.types import Receive, Scope
 from pymongo.errors import PyMongoError
 
 from service import problems
@@ -16,7 +15,7 @@ from service.errors import CrossSite, DatabaseUnavailable, Failure, TokenInvalid
 from service.guards import IGNORES_TOKEN
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
-from service.middleware.exchange import Exchange
+from service.middleware.exchange import Exchange, Received
 from service.middleware.step import Step
 
 
@@ -60,7 +59,7 @@ class PrincipalMiddleware(Step):
         """Raise once what the caller sent is revoked: a body may take long to come."""
         state = exchange.state
 
-        async def receive_believed() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+        async def receive_believed() -> Received:
             message = await receive()
             is_revoked = message["type"] == "http.request" and self._revocations.covers(state["principal"])
             if is_revoked and not _ignores_token(exchange.scope):

@@ -1,13 +1,17 @@
 """Defaults: what a new document has where its body says nothing."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from service.schema.subschemas import Step, Subschemas
 
 _CERTAIN = ("$ref", "$dynamicRef", "allOf")
 """Keywords in place whose subschemas hold whatever the value is; defaults of alternatives are not applied."""
+
+
+_UNCHANGING = (str, int, float, bool, type(None))
+"""Types of values that need no copy."""
 
 
 class Defaults:
@@ -48,7 +52,25 @@ def find_defaults(subschemas: Subschemas) -> Defaults | None:
                     here.values.setdefault(name, schema["default"])
             here.below[name] = at(judges)
         here.items = at(items) if items else None
+    _prune(known.values())
     return root
+
+
+def _prune(places: Iterable[Defaults]) -> None:
+    """Forget the ways that lead to no default: nothing has to be looked for there."""
+    fruitful = {id(place) for place in places if place.values}
+    count = -1
+    while count != len(fruitful):
+        count = len(fruitful)
+        fruitful |= {
+            id(place)
+            for place in places
+            if any(id(below) in fruitful for below in (*place.below.values(), place.items))
+        }
+    for place in places:
+        place.below = {name: below for name, below in place.below.items() if id(below) in fruitful}
+        if id(place.items) not in fruitful:
+            place.items = None
 
 
 def _certain(subschemas: Subschemas, pointers: tuple[str, ...]) -> Iterator[str]:
@@ -89,7 +111,11 @@ def complete(value: Any, defaults: Defaults) -> Any:
 
 
 def _complete_members(value: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
-    added = {name: copy.deepcopy(default) for name, default in defaults.values.items() if name not in value}
+    added = {
+        name: default if type(default) in _UNCHANGING else copy.deepcopy(default)
+        for name, default in defaults.values.items()
+        if name not in value
+    }
     for name, below in defaults.below.items():
         member = value.get(name)
         if isinstance(member, dict | list) and (completed := complete(member, below)) is not member:

@@ -7,11 +7,11 @@ from time import perf_counter
 from typing import Any, Final
 
 import pymongo
-from pymongo.errors import PyMongoError
+from pymongo.errors import NetworkTimeout, OperationFailure, ServerSelectionTimeoutError
 
 from service.calls import Calls
 from service.documents import finds
-from service.documents.finds import CutShort, Find
+from service.documents.finds import Find
 from service.documents.joining.joined import Joined, Told
 
 MAXIMUM_TOGETHER = 16
@@ -20,8 +20,16 @@ MAXIMUM_TOGETHER = 16
 TOGETHER_S = 0.15
 """How long they may take together before each is read alone."""
 
+SLOWISH_S = 0.005
+"""A list that takes so long, MAXIMUM_STRIKES times in a row, is read alone until it takes less again.
+
+MongoDB reads one after the other of those that share a query, and might do several of these at once.
+"""
+
 SLOW_S = 0.05
-"""A list that takes so long when it is read alone shares no query until it does not any more."""
+"""A list that takes so long once is read alone from then on."""
+
+MAXIMUM_STRIKES = 3
 
 LARGE_BYTES = 512 * 1024
 """A list of so much shares no query either: together they must fit into one answer of MongoDB's."""
@@ -44,11 +52,11 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
 
     def __init__(self, calls: Calls) -> None:
         super().__init__(calls.lists, calls.timeout_s)
-        self._slow: OrderedDict[str, None] = OrderedDict()
+        self._strikes: OrderedDict[str, int] = OrderedDict()
 
     async def read(self, find: Find, told: Told) -> list[bytes]:
         """Read documents as MongoDB has them, in BSON; raises Busy, and what the driver raises."""
-        if find.shape not in self._slow:
+        if self._strikes.get(find.shape, 0) < MAXIMUM_STRIKES:
             found = await self.ask(find, told)
             if found is not ALONE:
                 return found
@@ -63,11 +71,18 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
         different = list(dict.fromkeys(asked))
         if len(different) == 1:
             return [self.alone(different[0])] * len(asked)
+        began_s = perf_counter()
         try:
             with pymongo.timeout(TOGETHER_S):
                 found = dict(zip(different, finds.together(different), strict=True))
-        except (CutShort, PyMongoError):  # whatever it is: it may be the matter of one of them
+        except ServerSelectionTimeoutError:
+            different[0].documents.database.command("ping")  # one waits for a server, for all of them
             return [ALONE] * len(asked)
+        except Exception:  # noqa: BLE001  # whatever it is: it may be the matter of one of them
+            return [ALONE] * len(asked)
+        if perf_counter() - began_s >= SLOWISH_S * len(different):
+            for find in different:
+                self._strike(find, 1)
         return [found[find] for find in asked]
 
     def alone(self, find: Find) -> list[bytes]:
@@ -75,17 +90,21 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
         began_s = perf_counter()
         try:
             found = finds.alone(find)
-        except PyMongoError:
-            self._note(find, is_slow=True)
+        except (OperationFailure, NetworkTimeout):
+            self._strike(find, MAXIMUM_STRIKES)
             raise
         took_s = perf_counter() - began_s
-        self._note(find, is_slow=took_s >= SLOW_S or sum(map(len, found)) >= LARGE_BYTES)
+        if took_s >= SLOW_S or sum(map(len, found)) >= LARGE_BYTES:
+            self._strike(find, MAXIMUM_STRIKES)
+        elif took_s >= SLOWISH_S:
+            self._strike(find, 1)
+        elif self._strikes:
+            self._strikes.pop(find.shape, None)
         return found
 
-    def _note(self, find: Find, *, is_slow: bool) -> None:
-        if is_slow:
-            self._slow[find.shape] = None
-            if len(self._slow) > MAXIMUM_KNOWN:
-                self._slow.popitem(last=False)
-        elif self._slow:
-            self._slow.pop(find.shape, None)
+    def _strike(self, find: Find, count: int) -> None:
+        """Count that a list was slow, unless it is known for that already."""
+        strikes = min(self._strikes.get(find.shape, 0) + count, MAXIMUM_STRIKES)
+        self._strikes[find.shape] = strikes
+        if len(self._strikes) > MAXIMUM_KNOWN:
+            self._strikes.popitem(last=False)
