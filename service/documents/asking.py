@@ -1,13 +1,15 @@
 """Lists as they are asked for by URLs: read once, and remembered for those who ask for them again."""
 
+import re
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.access.decisions import Decision
 from service.documents import expanding, narrowing, reading
 from service.documents.reading import Plan
 from service.documents.targets import Targets
 from service.query import ListQuery, parse_list
+from service.query.limits import MAXIMUM_CURSOR_CHARACTERS
 from service.query.parameters import read_parameters, repeated
 from service.registry import Collection
 
@@ -16,6 +18,11 @@ MAXIMUM_KNOWN = 2048
 
 MAXIMUM_BYTES = 512
 """Of the query of a list that is remembered."""
+
+
+_CURSOR = re.compile(rb"(?:^|&)cursor=([A-Za-z0-9_-]{1,%d})(?=&|$)" % MAXIMUM_CURSOR_CHARACTERS)
+_EXCLUDED = (b"cursor", b"page", b"q=")
+"""What may not stand beside a cursor, or as part of a longer name need not be told from what may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class KnownLists:
     """The lists that were asked for last, by the queries of their URLs.
 
     Only those whose reading depends on nothing but the collection's definition: nothing is masked, nothing
-    expanded, and they are no place that a cursor leads to, which hardly anybody else asks for.
+    expanded. The places that cursors lead to are read as parts of the list without one.
     """
 
     def __init__(self) -> None:
@@ -50,6 +57,9 @@ class KnownLists:
         is_plain = decision.shows_all and len(query_string) <= MAXIMUM_BYTES
         if not is_plain:
             return _read(targets, collection, decision, query_string)
+        if b"cursor=" in query_string and (parts := _parts(query_string)) is not None:
+            whole, cursor = parts
+            return _at(self.read(targets, collection, decision, whole), cursor)
         key = (collection.name, query_string)
         known = self._known.get(key)
         if known is not None and known.collection is collection:
@@ -63,6 +73,24 @@ class KnownLists:
             if len(self._known) > MAXIMUM_KNOWN:
                 self._known.popitem(last=False)
         return asked
+
+
+def _parts(query_string: bytes) -> tuple[bytes, str] | None:
+    """Give a list without its cursor, and the cursor; None for what is not sure to be right without it."""
+    found = _CURSOR.search(query_string)
+    if found is None:
+        return None
+    whole = (query_string[: found.start()] + query_string[found.end() :]).removeprefix(b"&")
+    if any(name in whole for name in _EXCLUDED):
+        return None
+    return whole, found[1].decode("ascii")
+
+
+def _at(asked: Asked, cursor: str) -> Asked:
+    """Give the part of a list to which a cursor leads."""
+    query = replace(asked.query, cursor=cursor)
+    to_read = query if asked.to_read is asked.query else replace(asked.to_read, cursor=cursor)
+    return replace(asked, query=query, to_read=to_read)
 
 
 def _read(targets: Targets, collection: Collection, decision: Decision, query_string: bytes) -> Asked:

@@ -50,7 +50,6 @@ def test_a_list_that_a_rule_narrows_is_the_same_question(goods: Collection, targ
     [
         (MASKED, b"page=2"),
         (ALLOWED, b"filter%5Bname%5D=" + b"x" * MAXIMUM_BYTES),
-        (ALLOWED, b"cursor=abc"),
     ],
 )
 def test_what_somebody_else_would_read_otherwise_is_not_remembered(
@@ -60,6 +59,43 @@ def test_what_somebody_else_would_read_otherwise_is_not_remembered(
     asked = known.read(targets, goods, decision, query)
     assert asked.plan is None
     assert known.read(targets, goods, decision, query) is not asked
+
+
+@pytest.mark.parametrize(
+    ("query", "whole"),
+    [
+        (b"cursor=abc", b""),
+        (b"cursor=abc&sort=name", b"sort=name"),
+        (b"sort=name&cursor=abc", b"sort=name"),
+        (b"sort=name&cursor=abc&limit=3", b"sort=name&limit=3"),
+    ],
+)
+def test_a_place_that_a_cursor_leads_to_is_a_part_of_the_list(
+    goods: Collection, targets: Targets, query: bytes, whole: bytes
+) -> None:
+    known = KnownLists()
+    asked = known.read(targets, goods, ALLOWED, query)
+    listed = known.read(targets, goods, ALLOWED, whole)
+    assert asked.query == replace(listed.query, cursor="abc")
+    assert asked.plan is listed.plan
+    assert asked.repeated == listed.repeated
+    assert asked == replace(KnownLists().read(targets, goods, MASKED, query), plan=asked.plan)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [b"cursor=abc&page=2", b"cursor=abc&cursor=abc", b"q=x&cursor=abc", b"cursor=&sort=name", b"cursor=a%5fb"],
+)
+def test_a_cursor_that_may_be_wrong_is_read_as_ever(
+    goods: Collection, targets: Targets, query: bytes
+) -> None:
+    outcomes: list[Any] = []
+    for decision in (ALLOWED, MASKED):
+        try:
+            outcomes.append(KnownLists().read(targets, goods, decision, query).query)
+        except ParameterInvalid as failure:
+            outcomes.append(failure.errors)
+    assert outcomes[0] == outcomes[1]
 
 
 def test_another_definition_reads_anew(goods: Collection, targets: Targets) -> None:
