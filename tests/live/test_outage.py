@@ -222,7 +222,7 @@ async def test_a_service_that_starts_before_its_database_is_ready_as_soon_as_tha
     mongodb: Database, unused_tcp_port: int
 ) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
-    early: dict[str, Any] = {"SHEAF_PORT": str(unused_tcp_port), "SHEAF_DATABASE_TIMEOUT_S": "0.2"}
+    early: dict[str, Any] = {"SHEAF_PORT": str(unused_tcp_port), "SHEAF_DATABASE_TIMEOUT_S": "0.6"}
     mongodb.kill()
     with started(*SHEAF, variables=variables(mongodb.uri) | early) as process:
         async with httpx.AsyncClient(base_url=url, timeout=20) as http:
