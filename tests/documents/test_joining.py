@@ -2,13 +2,15 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import bson
 import pytest
-from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from service.database import Database
 from service.documents.joining import JoinedReads, joined
+from service.documents.joining import reads as joining_reads
 from service.errors import Busy
 from tests.documents.absent import absent
 
@@ -109,3 +111,139 @@ async def test_a_batch_has_a_bounded_number_of_ids(
     reads = JoinedReads(documents)
     found = await asyncio.gather(*(reads.get(number) for number in range(30)))
     assert found == [{"_id": number} for number in range(30)]
+
+
+# --- of several collections
+
+
+def reads_of(database: Database, count: int) -> list[JoinedReads]:
+    return [JoinedReads(database.motor[f"c{number}"]) for number in range(count)]
+
+
+async def test_reads_of_very_many_collections_each_get_their_own(database: Database) -> None:
+    count = 2 * joining_reads.MAXIMUM_COLLECTIONS + 1  # so that the last is read alone
+    for number in range(count - 1):  # of the last there is none
+        await database.motor[f"c{number}"].insert_many(
+            {"_id": each, "of": number} for each in range(1 + number % 3)
+        )
+    every = reads_of(database, count)
+    found = await asyncio.gather(*(every[number].get(each) for each in range(4) for number in range(count)))
+    assert found == [
+        {"_id": each, "of": number} if each <= number % 3 and number < count - 1 else None
+        for each in range(4)
+        for number in range(count)
+    ]
+
+
+async def test_reads_of_several_collections_share_few_queries(database: Database) -> None:
+    for number in range(20):
+        await database.motor[f"c{number}"].insert_many({"_id": each} for each in range(5))
+    every = reads_of(database, 20)
+
+    async def commands() -> int:
+        counted = (await database.motor.command("serverStatus"))["metrics"]["commands"]
+        return int(counted["find"]["total"] + counted["aggregate"]["total"])
+
+    before = await commands()
+    found = await asyncio.gather(*(every[number % 20].get(number // 20) for number in range(100)))
+    assert await commands() - before <= 3
+    assert found == [{"_id": number // 20} for number in range(100)]
+
+
+async def test_a_collection_that_is_dropped_meanwhile_harms_no_other(database: Database) -> None:
+    for number in range(6):
+        await database.motor[f"c{number}"].insert_one({"_id": 1, "of": number})
+    every = reads_of(database, 6)
+    is_over = False
+
+    async def keep_dropping() -> None:
+        while not is_over:
+            await database.motor["c0"].drop()
+            await database.motor["c0"].insert_one({"_id": 1, "of": 0})
+
+    noise = asyncio.create_task(keep_dropping())
+    for _ in range(40):
+        first, *others = await asyncio.gather(*(reads.get(1) for reads in every), return_exceptions=True)
+        assert others == [{"_id": 1, "of": number} for number in range(1, 6)]
+        assert first in (None, {"_id": 1, "of": 0}) or isinstance(first, OperationFailure)
+    is_over = True
+    await noise
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, joining_reads.MAXIMUM_COLLECTIONS])
+async def test_a_collection_whose_reads_fail_harms_no_other(database: Database, count: int) -> None:
+    """What fails stands among others, first, or by itself in the last query."""
+    await database.motor["c0"].insert_one({"_id": 1})
+    await database.motor.command(
+        {"create": "c_wrong", "viewOn": "c0", "pipeline": [{"$addFields": {"n": {"$divide": ["$_id", 0]}}}]}
+    )
+    every = reads_of(database, count)
+    for number in range(1, count):
+        await database.motor[f"c{number}"].insert_one({"_id": 1})
+    wrong = JoinedReads(database.motor["c_wrong"])
+    for order in ([wrong, *every], [*every, wrong]):
+        found = await asyncio.gather(*(reads.get(1) for reads in order), return_exceptions=True)
+        outcomes = [type(each) for each in found]
+        assert outcomes.count(OperationFailure) == 1
+        assert isinstance(found[order.index(wrong)], OperationFailure)
+        assert [each for each in found if isinstance(each, dict)] == [{"_id": 1}] * count
+
+
+async def test_an_id_that_cannot_be_sent_harms_no_other_collection(database: Database) -> None:
+    every = reads_of(database, 3)
+    for number in range(3):
+        await database.motor[f"c{number}"].insert_one({"_id": 1})
+    found = await asyncio.gather(
+        every[0].get(1), every[1].get(2**70), every[2].get(1), return_exceptions=True
+    )
+    assert (found[0], found[2]) == ({"_id": 1}, {"_id": 1})
+    assert isinstance(found[1], OverflowError)
+
+
+async def test_documents_too_large_for_one_answer_come_each(database: Database) -> None:
+    text = "x" * (6 * 1024 * 1024)
+    every = reads_of(database, 3)
+    for number in range(3):
+        await database.motor[f"c{number}"].insert_one({"_id": number, "text": text})
+    found = await asyncio.gather(*(reads.get(number) for number, reads in enumerate(every)))
+    assert [(each or {}).get("_id") for each in found] == [0, 1, 2]
+
+
+# --- ids of every kind
+
+
+ASKED_AND_STORED: list[tuple[Any, Any]] = [
+    (bson.ObjectId("5" * 24), bson.ObjectId("5" * 24)),
+    (UUID(int=7), UUID(int=7)),
+    ("text", "text"),
+    ("é" * 200, "é" * 200),
+    (1, 1),
+    (2, 2.0),
+    (3, bson.Int64(3)),
+    (4, bson.Decimal128("4.00")),
+    (2**53 - 1, float(2**53 - 1)),
+    (-5, bson.Int64(-5)),
+]
+
+
+@pytest.mark.parametrize("is_together", [False, True], ids=["one collection", "two"])
+async def test_ids_of_every_kind_are_found(database: Database, is_together: bool) -> None:
+    documents = database.motor["ids"]
+    await documents.insert_many({"_id": stored, "n": n} for n, (_, stored) in enumerate(ASKED_AND_STORED))
+    reads, others = JoinedReads(documents), JoinedReads(database.motor["others"])
+    asked = [asked for asked, _ in ASKED_AND_STORED]
+    found = await asyncio.gather(
+        *map(reads.get, asked), *([others.get(1), others.get("text")] if is_together else [])
+    )
+    assert [(each or {}).get("n") for each in found[: len(asked)]] == list(range(len(asked)))
+    assert found[len(asked) :] == ([None, None] if is_together else [])
+    missing = await asyncio.gather(*map(reads.get, ["5" * 24, str(UUID(int=7)), "1", 6, bson.ObjectId()]))
+    assert missing == [None] * 5
+
+
+async def test_what_is_read_raw_is_what_is_stored(database: Database) -> None:
+    documents = database.motor["raw"]
+    stored = {"_id": 1, "far": bson.DatetimeMS(2**60), "in": {"": [bson.Regex("x", "i")]}}
+    await documents.insert_one(stored)
+    raw = await asyncio.gather(*(JoinedReads(documents).get_raw(number) for number in (1, 2)))
+    assert raw == [bson.encode(stored), None]

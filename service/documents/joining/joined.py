@@ -100,11 +100,16 @@ class Joined(ABC, Generic[Asked, Answer]):
 
     def _announce(self) -> None:
         """Have a thread take all who wait; if none will, tell them."""
-        batch = _Batch(self)
         try:
-            self._lane.put(batch)
+            self._lane.put(_Batch(self))
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
-            batch.fail(error)
+            self.refuse(error)
+
+    def refuse(self, error: Exception) -> None:
+        """Tell all who wait that nothing will be done, in the event loop."""
+        self._is_announced = False
+        _refuse(list(self._waiting), error)  # who is told is taken no more
+        self._waiting.clear()
 
     def take(self) -> list[Waiting[Asked, Answer]]:
         """Take those who wait, in the thread that is about to serve them."""
@@ -158,7 +163,7 @@ class _Batch(Work, Generic[Asked, Answer]):
     def settle(self) -> None:
         """Give each one their own outcome."""
         if self._error is not None:
-            self._refuse(self._error)
+            _refuse(self._taken, self._error)
             return
         for waiting, outcome in zip(self._taken, self._outcomes, strict=True):
             future = waiting.future
@@ -170,11 +175,14 @@ class _Batch(Work, Generic[Asked, Answer]):
                 future.set_result(outcome)
 
     def fail(self, error: Exception) -> None:
-        """Tell whom it serves, or else those who wait, that nothing will be done."""
-        self._taken = self._taken or self._joined.take()
-        self._refuse(error)
+        """Tell whom it serves, or else all who wait, that nothing will be done."""
+        if self._taken:
+            _refuse(self._taken, error)
+        else:
+            self._joined.refuse(error)
 
-    def _refuse(self, error: Exception) -> None:
-        for waiting in self._taken:
-            if not waiting.future.done():
-                waiting.future.set_exception(error)
+
+def _refuse(waiting: Iterable[Waiting[Any, Any]], error: Exception) -> None:
+    for each in waiting:
+        if not each.future.done():
+            each.future.set_exception(error)

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import bson
-from bson import CodecOptions, ObjectId
+from bson import CodecOptions, Decimal128, ObjectId
 from bson.binary import UuidRepresentation
 from pymongo.errors import PyMongoError
 
 from service.calls import Calls
 from service.database import calls_of
 from service.documents import finds, frames
-from service.documents.finds import CutShort, Find
+from service.documents.finds import Find
 from service.documents.joining.joined import Joined, Told
 
 MAXIMUM_COLLECTIONS = 32
@@ -87,22 +87,19 @@ def _query(asked: Sequence[_Asked]) -> Find:
 
 def _read(queries: Sequence[Find]) -> list[_Found]:
     """Read ids of collections, by one query if that can be; raises what is wrong with all of them."""
-    if len(queries) == 1:
-        return [_by_id(finds.alone(queries[0]))]
-    try:
-        return [_by_id(part) for part in finds.together(queries)]
-    except CutShort:
-        pass
-    except PyMongoError as error:
-        if error.timeout:
-            raise
+    if len(queries) > 1:
+        try:
+            return [_by_id(part) for part in finds.together(queries)]
+        except Exception as error:  # it may be the matter of one of them
+            if isinstance(error, PyMongoError) and error.timeout:
+                raise
     return [_read_alone(query) for query in queries]
 
 
 def _read_alone(query: Find) -> _Found:
     try:
         return _by_id(finds.alone(query))
-    except PyMongoError as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is for those of this collection
         return error
 
 
@@ -116,7 +113,8 @@ def _id_of(document: bytes) -> Any:
         return document[9:21]
     _, _, _, end = next(frames.elements(document))
     alone = (end + 1).to_bytes(4, "little") + document[4:end] + b"\0"
-    return bson.decode(alone, codec_options=BY_ID)["_id"]
+    found = bson.decode(alone, codec_options=BY_ID)["_id"]
+    return found.to_decimal() if isinstance(found, Decimal128) else found  # which is equal to its number
 
 
 def _outcome(found: _Found, document_id: Any) -> Outcome:
