@@ -124,7 +124,7 @@ class Lane:
             raise Busy
         self._calls.loop = asyncio.get_running_loop()
         self._queue.put(work)
-        if len(self._busy) >= len(self._threads) and self._timer is None:
+        if self._timer is None:  # even while a thread is idle: what it takes may keep it, and the rest wait
             self._watch()
 
     def put_again(self, work: Work) -> None:

@@ -80,9 +80,12 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
             return [ALONE] * len(asked)
         except Exception:  # noqa: BLE001  # whatever it is: it may be the matter of one of them
             return [ALONE] * len(asked)
-        if perf_counter() - began_s >= SLOWISH_S * len(different):
-            for find in different:
-                self._strike(find, 1)
+        is_slow = perf_counter() - began_s >= SLOWISH_S * len(different)
+        for shape in {find.shape for find in different}:
+            if is_slow:
+                self._strike(shape, 1)
+            elif self._strikes:
+                self._strikes.pop(shape, None)
         return [found[find] for find in asked]
 
     def alone(self, find: Find) -> list[bytes]:
@@ -91,20 +94,19 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
         try:
             found = finds.alone(find)
         except (OperationFailure, NetworkTimeout):
-            self._strike(find, MAXIMUM_STRIKES)
+            self._strike(find.shape, MAXIMUM_STRIKES)
             raise
         took_s = perf_counter() - began_s
         if took_s >= SLOW_S or sum(map(len, found)) >= LARGE_BYTES:
-            self._strike(find, MAXIMUM_STRIKES)
+            self._strike(find.shape, MAXIMUM_STRIKES)
         elif took_s >= SLOWISH_S:
-            self._strike(find, 1)
+            self._strike(find.shape, 1)
         elif self._strikes:
             self._strikes.pop(find.shape, None)
         return found
 
-    def _strike(self, find: Find, count: int) -> None:
+    def _strike(self, shape: str, count: int) -> None:
         """Count that a list was slow, unless it is known for that already."""
-        strikes = min(self._strikes.get(find.shape, 0) + count, MAXIMUM_STRIKES)
-        self._strikes[find.shape] = strikes
+        self._strikes[shape] = min(self._strikes.get(shape, 0) + count, MAXIMUM_STRIKES)
         if len(self._strikes) > MAXIMUM_KNOWN:
             self._strikes.popitem(last=False)
