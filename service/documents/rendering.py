@@ -11,7 +11,7 @@ from service.documents.reading import Stored, decoded
 from service.registry import Collection
 from service.schema import Schema
 
-MAXIMUM_BYTES = 6 * 1024 * 1024
+MAXIMUM_BYTES = 12 * 1024 * 1024
 """Of documents that are remembered, and of their texts, with what keeping them takes."""
 
 MAXIMUM_DOCUMENT_BYTES = 16 * 1024
