@@ -156,10 +156,10 @@ async def test_a_slow_list_holds_the_others_up_once_and_not_for_long(shelf: Shel
 
     slow_s, others_s = await round_s()
     assert slow_s >= 0.5
-    assert others_s < lists.TOGETHER_S + 0.15
+    assert others_s < lists.TOGETHER_S + 0.25, "they do not wait until it is done"
     slow_s, others_s = await round_s()
     assert slow_s >= 0.5
-    assert others_s < lists.TOGETHER_S, "from then on it is read alone"
+    assert others_s < lists.TOGETHER_S + 0.1, "from then on it is read alone"
 
 
 async def test_a_list_that_becomes_quick_is_read_with_others_again(shelf: Shelf) -> None:
