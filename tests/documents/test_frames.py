@@ -71,7 +71,7 @@ def framed(members: bytes) -> bytes:
 
 
 @given(documents)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_members_are_those_that_the_driver_reads(document: dict[str, Any]) -> None:
     raw = bson.encode(document)
     found = list(frames.elements(raw))
@@ -96,7 +96,7 @@ def test_values_of_old_are_passed_by(kind: int, value: bytes) -> None:
 
 
 @given(st.lists(documents, max_size=12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_the_documents_of_an_array_are_cut_out_as_they_are(array: list[dict[str, Any]]) -> None:
     raw = bson.encode({"before": "x", "array": array, "after": 1})
     begin = next(begin for _, name, begin, _ in frames.elements(raw) if name == b"array")
@@ -126,7 +126,7 @@ def objects(raw: bytes) -> int:
 
 
 @given(documents, st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_what_ends_too_early_is_refused(document: dict[str, Any], data: st.DataObject) -> None:
     raw = bson.encode(document)
     length = data.draw(st.integers(0, len(raw) - 1))
@@ -139,7 +139,7 @@ def test_what_ends_too_early_is_refused(document: dict[str, Any], data: st.DataO
 
 
 @given(documents, st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_what_is_broken_is_refused_or_ends(document: dict[str, Any], data: st.DataObject) -> None:
     broken = bytearray(bson.encode({"0": document, "1": {}}))
     for _ in range(data.draw(st.integers(1, 4))):
