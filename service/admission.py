@@ -63,6 +63,9 @@ class Places:
 
     def give_back(self) -> None:
         """Give a place back, to the next in line if somebody waits."""
+        if not self._line and not self._returning:
+            self.taken -= 1
+            return
         while (ticket := self._next()) is not None:
             if not ticket.done():
                 ticket.set_result(True)

@@ -4,11 +4,15 @@ import logging
 import re
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The id of the present request, which is on every line; set by whoever names it."""
 
 QUIET_LOGGERS = ("asyncio", "granian", "_granian", "litestar", "motor", "pymongo")
 """Libraries of which only warnings and worse are of interest."""
@@ -36,7 +40,7 @@ Form = Literal["json", "console"]
 def configure(level: str, form: Form) -> None:
     """Send every log of at least `level` (debug, info, warning, error) to standard error as `form`.
 
-    Times are RFC 3339 in UTC; what is bound with `structlog.contextvars` (the request's id) is on every line;
+    Times are RFC 3339 in UTC; what is bound with `structlog.contextvars` is on every line, and `request_id`;
     tracebacks are one text field in JSON. May be called again; the last call holds.
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -84,6 +88,7 @@ class StandardError:
 def _shared() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.processors.add_log_level,
         _add_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -101,6 +106,14 @@ def _renderer(form: Form) -> Processor:
         return structlog.processors.JSONRenderer(serializer=_json)
     plain = structlog.dev.plain_traceback
     return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+
+
+def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the request; in a variable of its own, for binding one of structlog's takes ten times as long."""
+    present = request_id.get()
+    if present is not None:
+        event.setdefault("request_id", present)
+    return event
 
 
 def _add_name(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

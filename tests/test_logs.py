@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import pytest
@@ -42,14 +43,18 @@ def fail(text: str) -> NoReturn:
     raise ValueError(text)
 
 
-def test_our_logs_and_those_of_libraries_have_one_shape(capsys: pytest.CaptureFixture[str]) -> None:
+def test_our_logs_and_those_of_libraries_have_one_shape(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = {"request_id": "abc", "trace_id": "def"}
     logs.configure("info", "json")
-    structlog.contextvars.bind_contextvars(request_id="abc")
+    structlog.contextvars.bind_contextvars(trace_id="def")
+    monkeypatch.setattr(logs, "request_id", ContextVar("request_id", default="abc"))
     structlog.get_logger("sheaf.test").info("done", count=1)
     logging.getLogger("somebody").info("did %s", "it")
     assert lines(capsys) == [
-        {"event": "done", "count": 1, "request_id": "abc", "level": "info", "logger": "sheaf.test"},
-        {"event": "did it", "request_id": "abc", "level": "info", "logger": "somebody"},
+        {"event": "done", "count": 1, **ids, "level": "info", "logger": "sheaf.test"},
+        {"event": "did it", **ids, "level": "info", "logger": "somebody"},
     ]
 
 

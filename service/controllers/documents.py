@@ -49,14 +49,13 @@ class DocumentsController(Controller):
         """Give one document: `fields`, `expand`."""
         found = collection_of(request, collection)
         decision = reading.permit(found, principal(request), "get")
-        targets = Targets(request.app.state.registry, principal(request))
-        query = WHOLE
-        if request.scope["query_string"]:
-            query = parse_view(parameters_of(request), narrowing.root(found, decision), targets.fields_of)
-        stored = await reading.get_under(found, decision, ids.parse(found, document_id))
-        if query == WHOLE and decision.shows_all:
+        if not request.scope["query_string"] and decision.shows_all:
+            stored = await reading.get_under(found, decision, ids.parse(found, document_id))
             rendered = request.app.state.renderings.of(found, stored)
             return tagged_response(request, b'{"data":%b}' % rendered.text, rendered.tag)
+        targets = Targets(request.app.state.registry, principal(request))
+        query = parse_view(parameters_of(request), narrowing.root(found, decision), targets.fields_of)
+        stored = await reading.get_under(found, decision, ids.parse(found, document_id))
         document = reading.decoded(stored)
         if query == WHOLE and visibility.mask(decision, document).shows_all:
             content = encoding.view_bytes(encoding.view(found, document))

@@ -38,13 +38,16 @@ def add_vary(headers: Headers, names: bytes) -> None:
     >>> add_vary(headers, b"Accept-Encoding, origin"); headers
     [(b'vary', b'Origin, Accept-Encoding')]
     """
-    present = value_of(headers, b"vary")
-    if present is None:
-        headers.append((b"vary", names))
+    present = [key for key, _ in headers]
+    lines = present.count(b"vary")
+    if lines == 1:
+        place = present.index(b"vary")
+        headers[place] = (b"vary", _joined((headers[place][1], names)))
         return
-    lines = [value for key, value in headers if key == b"vary"]
-    headers[:] = [pair for pair in headers if pair[0] != b"vary"]
-    headers.append((b"vary", _joined((*lines, names))))
+    if lines:
+        names = _joined((*(value for key, value in headers if key == b"vary"), names))
+        headers[:] = [pair for pair in headers if pair[0] != b"vary"]
+    headers.append((b"vary", names))
 
 
 @lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from litestar.types import HTTPResponseStartEvent
 
+from service import logs
 from service.middleware.exchange import Exchange
 from service.middleware.headers import Headers
 from service.middleware.step import Step
@@ -38,8 +39,8 @@ class RequestId(Step):
 
     def enter(self, exchange: Exchange) -> None:
         """Name the request."""
-        exchange.state["request_id"] = request_id = id_of(exchange)
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        exchange.state["request_id"] = given = id_of(exchange)
+        logs.request_id.set(given)
 
     def complete(self, exchange: Exchange, head: HTTPResponseStartEvent) -> None:
         """Echo the name."""
