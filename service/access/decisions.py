@@ -48,29 +48,30 @@ class Decision:
     shows_all: bool = field(init=False, compare=False)
     """Whether no grant has a mask, so that nothing of any document is left out."""
 
+    is_plain: bool = field(init=False, compare=False)
+    """Whether it does no more than to narrow the documents."""
+
+    where: Node | None = field(init=False, compare=False)
+    """The condition on the documents that are there, None for no narrowing.
+
+    It belongs into the very operation that reads or writes.
+    """
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "shows_all", all(grant.fields is None for grant in self.grants))
+        object.__setattr__(self, "is_plain", all(grant.is_plain for grant in self.grants))
+        object.__setattr__(self, "where", self._where())
 
     @property
     def allowed(self) -> bool:
         """Tell whether the verb is possible at all, if only on some documents."""
         return bool(self.grants)
 
-    @property
-    def where(self) -> Node | None:
-        """Give the condition on the documents that are there, None for no narrowing.
-
-        It belongs into the very operation that reads or writes.
-        """
+    def _where(self) -> Node | None:
         narrowed = [grant.where for grant in self.grants if grant.where is not None]
         if len(narrowed) < len(self.grants):
             return None
         return narrowed[0] if len(narrowed) == 1 else Or(tuple(narrowed))
-
-    @property
-    def is_plain(self) -> bool:
-        """Tell whether it does no more than to narrow the documents."""
-        return all(grant.is_plain for grant in self.grants)
 
 
 ALLOWED = Decision((Grant(),))

@@ -1,7 +1,7 @@
 """One request and its answer, as the steps of the pipeline see them."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from litestar.types import (
@@ -31,10 +31,10 @@ class Exchange:
     """A request on its way in and its answer on its way out.
 
     `scope` and its `state` are the server's; `kind` is `http` or `websocket`; `method` and `path` are as
-    they were sent. `status` is that of
-    the answer, None before it begins; `sent_bytes` are those of its body so far. `began_s` is by
-    `time.perf_counter`. `clock` bounds it, once it is bounded; `limits` are the headers that tell of the
-    limits in which it was counted. A step that sets `rewriting` has a body of one piece go through it.
+    they were sent. `status` is that of the answer, None before it begins; `sent_bytes` are those of its body
+    so far. `began_s` is by `time.perf_counter`. `clock` bounds it, once it is bounded; `limits` are the
+    headers that tell of the limits in which it was counted. `completions` are those of the steps, by how many
+    of them were entered, which is `depth`. A step that sets `rewriting` has a body of one piece go through it.
     """
 
     __slots__ = (
@@ -47,6 +47,7 @@ class Exchange:
         "began_s",
         "clock",
         "completions",
+        "depth",
         "is_bodiless",
         "kind",
         "limits",
@@ -73,7 +74,8 @@ class Exchange:
         self.clock: Clock | None = None
         self.limits: Headers | None = None
         self.rewriting: Rewriting | None = None
-        self.completions: tuple[Completion, ...] = ()
+        self.completions: Sequence[tuple[Completion, ...]] = ((),)
+        self.depth = 0
         self.receivings: tuple[Receiving, ...] = ()
         self._headers: dict[bytes, bytes] | None = None
         self._held: HTTPResponseStartEvent | None = None
@@ -120,7 +122,7 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = list(message.get("headers", ()))
-            for complete in self.completions:
+            for complete in self.completions[self.depth]:
                 complete(self, message)
             self.status = message["status"]
             if self.rewriting is not None:

@@ -33,8 +33,8 @@ class Pipeline:
             return
         exchange = Exchange(scope, receive, send)
         exchange.state[FIRST_VALUES] = exchange.headers
-        depth = chain.first_depth
-        exchange.completions = chain.completions[depth]
+        exchange.completions = chain.completions
+        exchange.depth = chain.first_depth
         try:
             for depth_after, enter in chain.enters:
                 waiting = enter(exchange)
@@ -42,14 +42,13 @@ class Pipeline:
                     await waiting
                     if exchange.has_begun:
                         return
-                depth = depth_after
-                exchange.completions = chain.completions[depth]
-            exchange.receivings = chain.receivings[depth]
+                exchange.depth = depth_after
+            exchange.receivings = chain.receivings[exchange.depth]
             await self._app(scope, exchange.receive, exchange.send)
         except BaseException as error:  # noqa: BLE001  # whoever is told of it decides
-            await chain.answer(exchange, depth, error)
+            await chain.answer(exchange, exchange.depth, error)
         finally:
-            for leave in chain.leaves[depth]:
+            for leave in chain.leaves[exchange.depth]:
                 try:
                     leave(exchange)
                 except Exception:  # or those further out would keep what they have taken
