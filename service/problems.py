@@ -116,11 +116,11 @@ def answer(error: Exception, scope: Scope) -> tuple[int, Headers, bytes]:
     return render(translate(error), instance=scope["path"], request_id=_request_id(scope))
 
 
-def litestar_handler(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer for what a route or Litestar raised; for `Litestar(exception_handlers={Exception: …})`."""
+def response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Report an error and give the response to the request that met it, for who adds to it."""
     status, headers, body = answer(error, request.scope)
     own = {name.decode(): value.decode("latin-1") for name, value in headers}
-    del own["content-length"], own["content-type"]  # Litestar sets both
+    del own["content-length"], own["content-type"]  # the response sets both
     return Ready(body, status_code=status, headers=own, media_type=PROBLEM_MEDIA_TYPE)
 
 

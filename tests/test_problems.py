@@ -38,7 +38,7 @@ from service.errors import (
     Stale,
 )
 from service.middleware.failures import Failures
-from service.middleware.pipeline import Pipeline
+from service.middleware.pipeline import surround
 from service.middleware.request_id import RequestId
 
 
@@ -65,11 +65,10 @@ async def _echo(request: Request[Any, Any, Any]) -> dict[str, int]:
 def client() -> httpx.AsyncClient:
     app = Litestar(
         [_list_films, _fail, _echo],
-        exception_handlers={Exception: problems.litestar_handler},
         openapi_config=None,
         logging_config=None,
     )
-    app.asgi_handler = Pipeline(app.asgi_handler, [RequestId(), Failures()])
+    surround(app, [RequestId(), Failures()])
     transport = httpx.ASGITransport(cast("Any", app))
     return httpx.AsyncClient(
         transport=transport, base_url="http://sheaf.test", headers={"X-Request-ID": "r1"}

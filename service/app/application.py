@@ -5,7 +5,7 @@ from litestar.datastructures import State
 
 from models import DOCUMENTS
 from service import database as databases
-from service import logs, problems
+from service import logs
 from service.access.sealing import Sealer
 from service.app import parts
 from service.app.lifespan import lifespan
@@ -47,7 +47,7 @@ from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
 from service.identity.second_factor import SecondFactors
 from service.metrics.pools import Pools
-from service.middleware.pipeline import Pipeline
+from service.middleware.pipeline import surround
 from service.middleware.principal import PrincipalMiddleware
 from service.openapi import Contracts
 from service.query.cursors import Cursors
@@ -110,7 +110,6 @@ def create_app(settings: Settings) -> Litestar:
             UsersController,
         ],
         guards=[MayEnter()],
-        exception_handlers={Exception: problems.litestar_handler},
         lifespan=[lifespan(settings, database, registry, revocations, traces)],
         openapi_config=None,
         logging_config=None,
@@ -147,5 +146,5 @@ def create_app(settings: Settings) -> Litestar:
     principals = PrincipalMiddleware(tokens, key_bearers, revocations, browsers)
     steps = pipeline(settings, drain, principals, counts, traces)
     application.state.steps = steps
-    application.asgi_handler = Pipeline(application.asgi_handler, steps)
+    surround(application, steps)
     return application

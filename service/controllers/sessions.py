@@ -51,7 +51,7 @@ class RefreshController(Controller):
             client = client_of(request, "cookie")
             user, opened = await state.refreshing.refresh(kept, client, trail, csrf_header(headers))
         except SessionEnded as failure:
-            return signing_in.forget(request, problems.litestar_handler(request, failure))
+            return signing_in.forget(request, problems.response(request, failure))
         return signing_in.granted(request, user, opened, "cookie")
 
 
