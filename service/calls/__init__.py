@@ -17,6 +17,9 @@ __all__ = ["Calls", "Lane", "Slow", "Work", "within"]
 
 CLOSE_TIMEOUT_S = 1.0
 
+TOGETHER_PATIENCE_S = 0.03
+"""How long what goes together waits while no thread takes it, before there is another one."""
+
 Thing = TypeVar("Thing")
 
 log = structlog.get_logger("sheaf.calls")
@@ -35,8 +38,9 @@ class Slow:
 class Calls:
     """The lanes of one connection: what is slow in one of them holds up no other.
 
-    `quick` is for reads by id, `writes` for writes of single documents, `lists` for lists, `scans` for what
-    may look at very many documents, such as counting. `timeout_s` is the driver's own bound of one operation.
+    `quick` is for reads by id, `creates` for inserts, `writes` for changes of single documents, `lists` for
+    lists, `scans` for what may look at very many documents, such as counting. `timeout_s` is the driver's own
+    bound of one operation.
 
     `on_done`, if set, is called in the event loop after each call with its lane, itself and its seconds;
     `on_slow` in a thread after one of at least `slow_s` seconds. Neither may raise.
@@ -46,11 +50,13 @@ class Calls:
         self.timeout_s = timeout_s
         most_threads = max(1, connections // 4)
         self.quick = Lane(self, "quick", min(4, most_threads))
-        self.writes = Lane(self, "writes", min(8, most_threads))
-        # those that wait go together, which costs less than at the same time
-        self.lists = Lane(self, "lists", min(12, most_threads), patience_s=0.03)
+        # of these and of lists, those that wait go together, which costs less than at the same time
+        self.creates = Lane(self, "creates", min(8, most_threads), patience_s=TOGETHER_PATIENCE_S)
+        # each of these goes by itself, and waits for a majority of servers
+        self.writes = Lane(self, "writes", min(16, most_threads), patience_s=0)
+        self.lists = Lane(self, "lists", min(12, most_threads), patience_s=TOGETHER_PATIENCE_S)
         self.scans = Lane(self, "scans", min(4, most_threads))
-        self.lanes = (self.quick, self.writes, self.lists, self.scans)
+        self.lanes = (self.quick, self.creates, self.writes, self.lists, self.scans)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.is_closed = False
         self.slow_s = math.inf

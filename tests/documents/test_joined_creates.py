@@ -89,7 +89,7 @@ async def test_those_who_wait_share_one_insert(database: Database) -> None:
     sizes: list[int] = []
 
     def note(lane: Lane, work: Work, _: float) -> None:
-        if lane.name == "writes":
+        if lane.name == "creates":
             sizes.append(work.size)
 
     database.calls.on_done = note

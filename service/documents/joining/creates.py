@@ -39,7 +39,7 @@ class JoinedCreates(Joined[RawBSONDocument, None]):
 
     def __init__(self, documents: Any) -> None:
         calls = calls_of(documents)
-        super().__init__(calls.writes, calls.timeout_s)
+        super().__init__(calls.creates, calls.timeout_s)
         self._documents = documents.delegate
         self._codec_options = documents.codec_options
         self._told = Told.of("insert", documents)
