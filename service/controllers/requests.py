@@ -94,6 +94,17 @@ def media_type_of(request: AnyRequest) -> str:
 async def json_of(request: AnyRequest, media_types: Iterable[str] = (JSON,)) -> Any:
     """Read the body as strict JSON; raises MediaTypeUnsupported, JsonInvalid."""
     content_type = text_of(request.scope, b"content-type") or ""
+    if content_type not in media_types:  # as most write it
+        _check_media_type(content_type, media_types)
+    if (text_of(request.scope, b"content-encoding") or "identity").lower() != "identity":
+        raise MediaTypeUnsupported("Compressed bodies are not read here")
+    raw = await body_of(request)
+    if not raw:
+        raise JsonInvalid("The body is empty")
+    return strict_json.parse(raw)
+
+
+def _check_media_type(content_type: str, media_types: Iterable[str]) -> None:
     media_type, _, rest = content_type.partition(";")
     if media_type.strip().lower() not in media_types:
         said = f"`{media_type.strip()[:80]}`" if media_type.strip() else "A body without a Content-Type"
@@ -101,12 +112,6 @@ async def json_of(request: AnyRequest, media_types: Iterable[str] = (JSON,)) -> 
     charset = rest.strip().lower().replace(" ", "").removeprefix("charset=").strip('"')
     if charset not in {"", "utf-8", "utf8"}:
         raise MediaTypeUnsupported("Only UTF-8 is read here")
-    if (text_of(request.scope, b"content-encoding") or "identity").lower() != "identity":
-        raise MediaTypeUnsupported("Compressed bodies are not read here")
-    raw = await body_of(request)
-    if not raw:
-        raise JsonInvalid("The body is empty")
-    return strict_json.parse(raw)
 
 
 async def body_of(request: AnyRequest) -> bytes:

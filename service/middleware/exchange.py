@@ -89,7 +89,11 @@ class Exchange:
         """The request's headers by their names in lower case, of several lines the first."""
         found = self._headers
         if found is None:
-            found = self._headers = dict(reversed(list(self.scope["headers"])))
+            lines = list(self.scope["headers"])
+            found = dict(lines)
+            if len(found) < len(lines):
+                found = dict(reversed(lines))
+            self._headers = found
         return found
 
     @property

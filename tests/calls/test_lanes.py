@@ -244,7 +244,7 @@ async def test_the_end_refuses_what_waits_and_leaves_no_thread() -> None:
     with pytest.raises(DatabaseUnavailable):
         await calls.quick.run(sleeping(0))
     assert threads() == []
-    assert [(each.waiting, each.running, each.threads) for each in calls.lanes] == [(0, 0, 0)] * 4
+    assert [(each.waiting, each.running, each.threads) for each in calls.lanes] == [(0, 0, 0)] * 5
 
 
 async def test_the_end_does_not_wait_for_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,4 +245,4 @@ async def test_nothing_is_left_behind(database: Database) -> None:
     before = asyncio.all_tasks()
     database.close()
     assert before == {asyncio.current_task()}
-    assert [(each.waiting, each.running, each.threads) for each in database.calls.lanes] == [(0, 0, 0)] * 4
+    assert [(each.waiting, each.running, each.threads) for each in database.calls.lanes] == [(0, 0, 0)] * 5
