@@ -4,7 +4,7 @@ All of it is synchronous, for a thread: a page may need several queries, and tho
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import bson
@@ -30,6 +30,12 @@ SORT_VALUES = "_sort_values"
 HAS_ARRAYS = "_has_arrays"
 REVERSED = "_reversed"
 """What is computed beside a document's own members, of which none can have such a name."""
+
+MAXIMUM_KNOWN = 2
+"""Places that a reader remembers: those at the ends of a page."""
+
+MAXIMUM_KNOWN_BYTES = 4096
+"""Of a document whose place is remembered."""
 
 NO_SORT_KEY = {168, 31325}
 """Codes of a server that cannot tell the values to sort by, such as the substitute for development.
@@ -77,6 +83,7 @@ class Reader:
     limit: int
     projection: dict[str, int] | None = None
     search: str | None = None
+    _known: dict[tuple[bytes, bool], Place | None] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, place: Place | None, skip: int) -> Find | None:
         """Give the one query that reads a part, None where it may take several; `sliced` takes its result."""
@@ -112,10 +119,19 @@ class Reader:
             return None
 
     def _place_of_raw(self, raw: bytes, *, is_backward: bool = False) -> Place | None:
+        """Give the place of a document; those of the last ones are known, for a list that is read again."""
+        key = (raw, is_backward)
+        if key in self._known:
+            return self._known[key]
         document = finds.decode(self.documents, raw)
         if not self.order.is_by_id and self.order.has_places and not self._have_places([document]):
             raise _ArrayFound
-        return self._place(document, is_backward=is_backward)
+        place = self._place(document, is_backward=is_backward)
+        if len(self._known) >= MAXIMUM_KNOWN:
+            self._known.clear()
+        if len(raw) <= MAXIMUM_KNOWN_BYTES:
+            self._known[key] = place
+        return place
 
     def read(self, place: Place | None, skip: int) -> Slice[Document]:
         """Read from a place on, in its direction, or else what comes after the first `skip` documents."""

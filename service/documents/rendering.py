@@ -1,7 +1,7 @@
 """Documents as the text that clients get, written once for as long as they stay the same."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from time import perf_counter
 from typing import NamedTuple
 
@@ -56,8 +56,10 @@ class Renderings:
         self._remember(stored, known)
         return known
 
-    async def texts(self, collection: Collection, documents: Iterable[Stored]) -> list[bytes]:
+    async def texts(self, collection: Collection, documents: Sequence[Stored]) -> list[bytes]:
         """Give the texts of documents; between large ones, other requests go on."""
+        if (known := self._known(collection, documents)) is not None:
+            return known
         texts: list[bytes] = []
         began_s = perf_counter()
         for stored in documents:
@@ -65,6 +67,19 @@ class Renderings:
                 await asyncio.sleep(0)
                 began_s = perf_counter()
             texts.append(self.of(collection, stored).text)
+        return texts
+
+    def _known(self, collection: Collection, documents: Sequence[Stored]) -> list[bytes] | None:
+        """Give the texts of documents if all of them are remembered, and young: those of hot lists are."""
+        if documents and isinstance(documents[0], dict):  # then all of them are
+            return None
+        schema, young = collection.description.schema, self._young
+        texts: list[bytes] = []
+        for stored in documents:
+            known = young.get(stored)  # type: ignore[arg-type]  # it is no dict
+            if known is None or known.schema is not schema:
+                return None
+            texts.append(known.text)
         return texts
 
     def _remember(self, stored: bytes, rendered: Rendered) -> None:

