@@ -25,6 +25,17 @@ class Watch:
         self.timeout_s = timeout_s
         self._alarms: set[Alarm] = set()
         self._is_ticking = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def task(self) -> "asyncio.Task[Any]":
+        """Give the present task; the loop is remembered, for to ask for it is a system call (getpid)."""
+        task = None if self._loop is None else asyncio.current_task(self._loop)
+        if task is None:
+            self._loop = asyncio.get_running_loop()
+            task = asyncio.current_task(self._loop)
+        if task is None:
+            raise RuntimeError("an alarm is for a task")
+        return task
 
     def add(self, alarm: "Alarm") -> None:
         """Look after an alarm, until `remove`."""
@@ -76,10 +87,7 @@ class Alarm:
 
     def begin(self) -> None:
         """Bound the present task from now on."""
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("an alarm is for a task")
-        self._task = task
+        self._task = task = self._watch.task()
         self._cancelling = task.cancelling()
         self._watch.add(self)
 

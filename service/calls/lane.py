@@ -67,6 +67,14 @@ class Lane:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that uses the lane; remembered, for to ask for it is a system call (getpid)."""
+        loop = self._calls.loop
+        if loop is None:
+            loop = self._calls.loop = asyncio.get_running_loop()
+        return loop
+
+    @property
     def waiting(self) -> int:
         """The number of calls that wait for a thread."""
         return self._queue.qsize()
@@ -87,7 +95,7 @@ class Lane:
         It runs in the caller's context, and within what is left of the time of the caller's request. If the
         caller gives up before it has begun, it is not run. Raises Busy and DatabaseUnavailable.
         """
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = self.loop.create_future()
         self.put(Call(call, future, self._calls.timeout_s))
         with waits.database():
             return await future
@@ -97,7 +105,7 @@ class Lane:
 
         They get one result, which they must not change.
         """
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = self.loop.create_future()
         waiting = future, deadline.ends_at_s()
         shared = self._shared.get(key)
         joins = shared is not None and shared.add(waiting)
@@ -122,7 +130,6 @@ class Lane:
             raise DatabaseUnavailable
         if self._queue.qsize() >= MAXIMUM_WAITING:
             raise Busy
-        self._calls.loop = asyncio.get_running_loop()
         self._queue.put(work)
         if self._timer is None:  # even while a thread is idle: what it takes may keep it, and the rest wait
             self._watch()
@@ -136,7 +143,7 @@ class Lane:
         if not self._threads:
             self._start_thread()
         if len(self._threads) < self.most_threads:
-            loop = asyncio.get_running_loop()
+            loop = self.loop
             self._timer = loop.call_later(self._patience_s, self._grow_if_stuck)
 
     def _grow_if_stuck(self) -> None:

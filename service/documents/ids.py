@@ -1,6 +1,9 @@
 """Ids: read from a path or a body, made for new documents."""
 
+import os
 from collections.abc import Iterable
+from itertools import count
+from time import time
 from typing import Any
 from uuid import uuid4
 
@@ -40,7 +43,7 @@ def supplied(collection: Collection, value: Any) -> Any:
 async def make(collection: Collection) -> Any:
     """Give an id that no document of the collection has had."""
     kind = collection.description.options.id_kind
-    return ObjectId() if kind is Kind.OBJECT_ID else (await make_many(collection, 1))[0]
+    return _object_id() if kind is Kind.OBJECT_ID else (await make_many(collection, 1))[0]
 
 
 async def make_many(collection: Collection, count: int, taken: Iterable[Any] = ()) -> list[Any]:
@@ -51,12 +54,38 @@ async def make_many(collection: Collection, count: int, taken: Iterable[Any] = (
     kind = collection.description.options.id_kind
     if kind is Kind.INTEGER:
         return await _next_integers(collection, count, max(taken, default=0)) if count else []
-    new = uuid4 if kind is Kind.UUID else ObjectId if kind is Kind.OBJECT_ID else _text_id
+    new = uuid4 if kind is Kind.UUID else _object_id if kind is Kind.OBJECT_ID else _text_id
     return [new() for _ in range(count)]
 
 
+def _object_id() -> ObjectId:
+    """Make an ObjectId of the time, the process and a counter, as the driver does (BSON ObjectID, 2).
+
+    Without a system call for each: the driver asks whether the process is still the same one.
+    """
+    counted = next(_of_process.counter) & 0xFFFFFF
+    return ObjectId(int(time()).to_bytes(4) + _of_process.random + counted.to_bytes(3))
+
+
+class _OfProcess:
+    """What tells this process' ids from those of others; made anew in a process that was forked."""
+
+    def __init__(self) -> None:
+        self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        """Begin anew, from random numbers."""
+        self.random = os.urandom(5)
+        self.counter = count(int.from_bytes(os.urandom(3)))
+
+
+_of_process = _OfProcess()
+
+
 def _text_id() -> str:
-    return str(ObjectId())
+    return str(_object_id())
 
 
 async def _next_integers(collection: Collection, count: int, taken: int) -> list[int]:

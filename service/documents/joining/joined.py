@@ -84,7 +84,7 @@ class Joined(ABC, Generic[Asked, Answer]):
         """
         if self._count >= MAXIMUM_WAITING:
             raise Busy
-        loop = asyncio.get_running_loop()
+        loop = self._lane.loop
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append(Waiting(asked, future, deadline.ends_at_s(), size_bytes))
         if not self._is_announced:
