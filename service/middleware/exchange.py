@@ -121,6 +121,10 @@ class Exchange:
                 self._receive = receiving(self, self._receive)
         return await self._receive()
 
+    def let_go(self, receive: Receive) -> None:
+        """Forget what watches over the body: it knows the exchange, and each would hold the other."""
+        self._receive = receive
+
     async def send(self, message: Message) -> None:
         """Send a part of the answer; its head is completed by the steps first."""
         if message["type"] == "http.response.start":

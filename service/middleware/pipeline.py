@@ -68,6 +68,7 @@ class Pipeline:
                     leave(exchange)
                 except Exception:  # or those further out would keep what they have taken
                     log.exception("step not left")
+            exchange.let_go(receive)
 
 
 class _Chain:
