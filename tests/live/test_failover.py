@@ -15,7 +15,7 @@ from service import mongod
 from service.mongod import ReplicaSet
 from tests.conftest import Service, served
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("busy")]
 
 ELECTION_TIMEOUT_S = 1.0
 RECOVERED_S = 10.0

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.live.deployment import SHEAF, children, deployed, statuses, variables, wait_until
 from tests.live.processes import Service, finished
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("busy")]
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -243,5 +243,9 @@ async def test_a_service_that_starts_before_its_database_is_ready_as_soon_as_tha
             assert process.stdout is not None
             line = asyncio.to_thread(process.stdout.readline)
             assert await asyncio.wait_for(line, RECOVERED_S) == f"Listening on {url}\n"
-            assert (await http.get("/api/health/ready")).is_success
-            assert (await http.get("/api/products")).is_success
+
+            async def is_ready() -> bool:
+                answers = [await http.get(path) for path in ("/api/health/ready", "/api/products")]
+                return all(answer.is_success for answer in answers)
+
+            await until(is_ready, RECOVERED_S)  # a machine that is busy may still be late with its heartbeats

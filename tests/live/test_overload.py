@@ -15,7 +15,7 @@ import pytest
 from tests.live.deployment import client, database, deployed, token
 from tests.live.processes import Service
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("busy")]
 
 IDLE_S = 1.0
 BODY_S = 1.0

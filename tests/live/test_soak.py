@@ -9,7 +9,7 @@ from scripts.measuring.soaking import judge
 from scripts.measuring.soaking.journal import CLOSED, FREEZE, KILL, Entry, Fault, Journal
 from scripts.measuring.soaking.samples import Held, Sample
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("busy")]
 
 SHORT = soak.Plan(seconds=2.4, clients=3, frozen_s=0.2, rest_s=1.2, patience_s=20)
 

@@ -15,7 +15,7 @@ from tests.live.asking import asked
 from tests.live.deployment import wait_until
 from tests.live.processes import Service, running
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("busy")]
 
 SERVE = str(Path(__file__).with_name("serve.py"))
 CLIENTS = 40

@@ -4,7 +4,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.schema.check import check
@@ -312,6 +312,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.dictionaries(st.sampled_from("abc") | NAMES, VALUES, max_size=4), max_size=6))
 def test_every_document_matches_the_schema_inferred_from_all(documents: list[dict[str, Any]]) -> None:
     json.dumps(infer(documents))
