@@ -11,6 +11,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerifyMismatchError
 
+from service import deadline
 from service.access import strength
 from service.errors import Busy, DocumentInvalid, Violation
 from service.tracing import span
@@ -143,7 +144,7 @@ class Passwords:
             raise
         # A caller that goes away gives its place back only when its thread is really free again.
         future.add_done_callback(self._free_place)
-        with span("argon2"):
+        with span("argon2"), deadline.lifted():  # the line is bounded, and no database has anybody wait in it
             return await asyncio.wrap_future(future)
 
     def _take_place(self) -> bool:

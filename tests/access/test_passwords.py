@@ -6,6 +6,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
 
 from service.access.passwords import Cost, Passwords, _decoy
+from service.deadline import Clock, Watch
 from service.errors import Busy
 
 PASSWORD = "correct horse battery staple"
@@ -93,3 +94,19 @@ async def test_after_closing_no_more_is_hashed() -> None:
     for _ in range(3):
         with pytest.raises(RuntimeError, match="shutdown"):
             await closed.hash(PASSWORD)
+
+
+async def test_who_waits_in_line_does_not_wait_for_the_database() -> None:
+    passwords = Passwords(threads=1, waiting=20)
+    hashed = await passwords.hash(PASSWORD)
+
+    async def sign_in() -> bool:
+        clock = Clock(Watch(0.02))
+        clock.begin()
+        try:
+            return await passwords.verify(hashed, PASSWORD)
+        finally:
+            clock.close()
+
+    assert await asyncio.gather(*(sign_in() for _ in range(20))) == [True] * 20
+    passwords.close()
