@@ -1,7 +1,5 @@
 """Tables say what was measured: medians, scaled by how fast the machine was, and whether promises hold."""
 
-from dataclasses import replace
-
 import pytest
 
 from scripts.measuring import table
@@ -55,7 +53,7 @@ def test_the_whole_table_has_a_row_for_each_measurement_and_counts_errors() -> N
 
 def axis(*, is_promised: bool = True, base: int = 0) -> Axis:
     targets = [Target(f"{size} documents", "h", 1, Dialect(), []) for size in (10, 1000)]
-    return Axis("documents", [Case(each, "get", 32) for each in targets], is_promised, base=base)
+    return Axis("documents", [Case(each, "get", 32) for each in targets], is_promised, base)
 
 
 def sized(small_us: float, large_us: float) -> list[Row]:
@@ -71,11 +69,6 @@ def test_cost_is_flat_within_the_tolerance(large_us: float, is_promised: bool, v
     assert cells(text, 2)[-1] == verdict
     assert cells(text, 2)[-2] == f"{(large_us + 20) / 120:.2f}"
     assert cells(text, 2)[1] == "100 + 20 µs, 5,000/s, 9.0 ms"
-
-
-def test_what_is_promised_may_leave_out_some_requests() -> None:
-    partly = replace(axis(), unpromised=frozenset({"get"}))
-    assert cells(table.growth(partly, sized(100.0, 300.0)), 2)[-1] == "not promised"
 
 
 def test_a_single_case_is_compared_with_itself() -> None:
