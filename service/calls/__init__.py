@@ -48,14 +48,15 @@ class Calls:
 
     def __init__(self, timeout_s: float, connections: int) -> None:
         self.timeout_s = timeout_s
-        most_threads = max(1, connections // 4)
+        # together they leave a fifth of the connections to what calls by Motor's coroutines
+        most_threads, fewer_threads = max(1, connections // 5), max(1, connections // 10)
         self.quick = Lane(self, "quick", min(4, most_threads))
         # of these and of lists, those that wait go together, which costs less than at the same time
-        self.creates = Lane(self, "creates", min(8, most_threads), patience_s=TOGETHER_PATIENCE_S)
+        self.creates = Lane(self, "creates", min(8, fewer_threads), patience_s=TOGETHER_PATIENCE_S)
         # each of these goes by itself, and waits for a majority of servers
         self.writes = Lane(self, "writes", min(16, most_threads), patience_s=0)
         self.lists = Lane(self, "lists", min(12, most_threads), patience_s=TOGETHER_PATIENCE_S)
-        self.scans = Lane(self, "scans", min(4, most_threads))
+        self.scans = Lane(self, "scans", min(4, fewer_threads))
         self.lanes = (self.quick, self.creates, self.writes, self.lists, self.scans)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.is_closed = False

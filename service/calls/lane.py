@@ -187,7 +187,7 @@ class Lane:
     def _may_leave(self, thread: threading.Thread) -> bool:
         """Take a thread out unless it is the last: two at once would leave nobody to take what comes then."""
         with self._leaving:
-            if len(self._threads) > 1:
+            if len(self._threads) > 1 and self._queue.empty():
                 self._threads.discard(thread)
                 return True
         return False

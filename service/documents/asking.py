@@ -3,6 +3,7 @@
 import re
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from urllib.parse import unquote_to_bytes
 
 from service.access.decisions import Decision
 from service.documents import expanding, narrowing, reading
@@ -81,7 +82,7 @@ def _parts(query_string: bytes) -> tuple[bytes, str] | None:
     if found is None:
         return None
     whole = (query_string[: found.start()] + query_string[found.end() :]).removeprefix(b"&")
-    if any(name in whole for name in _EXCLUDED):
+    if any(name in unquote_to_bytes(whole) for name in _EXCLUDED):
         return None
     return whole, found[1].decode("ascii")
 

@@ -3,7 +3,7 @@
 All of it is synchronous, for a thread, and outside of transactions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import suppress
 from struct import Struct
 from time import monotonic
@@ -13,6 +13,7 @@ import bson
 import pymongo
 from bson import CodecOptions
 from bson.binary import UuidRepresentation
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
@@ -44,7 +45,7 @@ class Find:
     `limit` 0 is for all; what fulfils the filter is few then. `shape` tells it from others, its values apart.
     """
 
-    __slots__ = ("documents", "keys", "limit", "projection", "shape", "skip", "where")
+    __slots__ = ("_key", "documents", "keys", "limit", "projection", "shape", "skip", "where")
 
     def __init__(
         self,
@@ -64,6 +65,16 @@ class Find:
         self.limit = limit
         self.projection = projection
         self.shape = shape
+        self._key: Hashable = None
+
+    def key(self) -> Hashable:
+        """Give what tells it from all others on its database; what cannot be encoded is like no other."""
+        if self._key is None:
+            try:
+                self._key = bson.encode(self.command(), codec_options=self.documents.codec_options)
+            except (BSONError, OverflowError, ValueError):  # MongoDB's driver will say what is wrong with it
+                self._key = id(self)
+        return self._key
 
     def command(self) -> Document:
         """Give the command that asks for it."""

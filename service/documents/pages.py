@@ -34,8 +34,11 @@ REVERSED = "_reversed"
 MAXIMUM_KNOWN = 2
 """Places that a reader remembers: those at the ends of a page."""
 
-MAXIMUM_KNOWN_BYTES = 4096
+MAXIMUM_KNOWN_BYTES = 1024
 """Of a document whose place is remembered."""
+
+SHAPE_CHARACTERS = 500
+"""Of what is remembered of slow lists: a filter of a hundred conditions is told by its beginning."""
 
 NO_SORT_KEY = {168, 31325}
 """Codes of a server that cannot tell the values to sort by, such as the substitute for development.
@@ -101,7 +104,7 @@ class Reader:
             skip=skip if place is None else 0,
             limit=self.limit + 1,
             projection=self.projection,
-            shape=f"{self.documents.name} {shape_of(self.where)} {order.keys}",
+            shape=f"{self.documents.name} {order.keys} {shape_of(self.where)}"[:SHAPE_CHARACTERS],
         )
 
     def sliced(self, found: list[bytes], place: Place | None) -> Slice[bytes] | None:
@@ -127,9 +130,9 @@ class Reader:
         if not self.order.is_by_id and self.order.has_places and not self._have_places([document]):
             raise _ArrayFound
         place = self._place(document, is_backward=is_backward)
-        if len(self._known) >= MAXIMUM_KNOWN:
-            self._known.clear()
         if len(raw) <= MAXIMUM_KNOWN_BYTES:
+            if len(self._known) >= MAXIMUM_KNOWN:
+                self._known.clear()
             self._known[key] = place
         return place
 

@@ -84,7 +84,15 @@ def test_a_place_that_a_cursor_leads_to_is_a_part_of_the_list(
 
 @pytest.mark.parametrize(
     "query",
-    [b"cursor=abc&page=2", b"cursor=abc&cursor=abc", b"q=x&cursor=abc", b"cursor=&sort=name", b"cursor=%5f"],
+    [
+        b"cursor=abc&page=2",
+        b"cursor=abc&cursor=abc",
+        b"q=x&cursor=abc",
+        b"cursor=&sort=name",
+        b"cursor=%5f",
+        b"cursor=A&%63ursor=B",
+        b"cursor=A&%70age=3",
+    ],
 )
 def test_a_cursor_that_may_be_wrong_is_read_as_ever(
     goods: Collection, targets: Targets, query: bytes
