@@ -176,7 +176,9 @@ async def test_a_list_that_becomes_quick_is_read_with_others_again(shelf: Shelf)
     assert await shelf.ids(slow) == [1]
     assert await sizes(slow) == [1, 5]
     for _ in range(lists.MAXIMUM_STRIKES - lists.STRIKES + 1):
-        assert await sizes(quick) == [1, 5], "one that is slow now and then is not tried with others each time"
+        assert await sizes(quick) == [1, 5], (
+            "one that is slow now and then is not tried with others each time"
+        )
     assert await sizes(quick) == [6]
 
 
