@@ -49,7 +49,7 @@ async def work_of(town: Town, path: str, body: Any) -> tuple[httpx.Response, lis
     town.database.command("profile", 2)
     try:
         answer = await town.post(path, body)
-        await asyncio.sleep(0.1)  # a session's end is not waited for
+        await asyncio.sleep(0.3)  # a session's end is not waited for
     finally:
         town.database.command("profile", 0)
     done = [
