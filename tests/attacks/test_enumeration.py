@@ -49,7 +49,7 @@ async def work_of(town: Town, path: str, body: Any) -> tuple[httpx.Response, lis
     town.database.command("profile", 2)
     try:
         answer = await town.post(path, body)
-        await asyncio.sleep(0.3)  # a session's end is not waited for
+        await asyncio.sleep(0.1)  # a session's end is not waited for
     finally:
         town.database.command("profile", 0)
     done = [
@@ -62,9 +62,9 @@ async def work_of(town: Town, path: str, body: Any) -> tuple[httpx.Response, lis
 
 
 def is_background(event: dict[str, Any]) -> bool:
-    """Tell what the service asks by itself: for mails to send, and for what was revoked."""
+    """Tell what the service asks by itself: for mails to send, for what was revoked, or has changed."""
     name: str = event["ns"].partition(".")[2]
-    return name == "_revocations" or (name == "_mails" and str(event["op"]) != "insert")
+    return name in {"_revocations", "_collections"} or (name == "_mails" and str(event["op"]) != "insert")
 
 
 async def test_a28_asking_for_a_new_password_is_the_same_work_whoever_has_an_account(town: Town) -> None:
