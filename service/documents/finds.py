@@ -126,7 +126,7 @@ def alone(find: Find) -> list[bytes]:
     except OperationFailure as error:
         if error.code not in PASSING:
             raise
-    with pymongo.timeout(max(deadline.SHORTEST_S, min(ends_at_s - monotonic(), timeout_s))):
+    with pymongo.timeout(max(deadline.SHORTEST_S, ends_at_s - monotonic())):
         return _by_cursor(find)
 
 

@@ -23,6 +23,7 @@ Failing = Callable[..., None]
 def testing_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = mongod.find()
     if server.kind != "mongod":
+        # Failpoints are MongoDB's own: where only the substitute runs, nothing can be told to fail.
         pytest.skip("the substitute cannot be told to fail")
     told = replace(server, parameters=(*server.parameters, "enableTestCommands=1"))
     with mongod.start(tmp_path_factory.mktemp("failing"), server=told) as running:

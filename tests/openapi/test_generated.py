@@ -54,7 +54,8 @@ def test_schemathesis_finds_nothing_as_administrator_and_as_nobody(served: Serve
 def node() -> Path:
     """Give the folder with what the client in TypeScript needs, installed once per change of it."""
     npm = shutil.which("npm")
-    if npm is None:  # Sheaf does not need Node.js: only clients in TypeScript do, and this one test of them
+    if npm is None:
+        # Sheaf does not need Node.js: only clients in TypeScript do, and this one test of them.
         pytest.skip("Node.js is not here, which compiles and runs a client in TypeScript")
     lock = (TYPESCRIPT / "package-lock.json").read_text()
     stamp = CACHE / "installed"

@@ -83,7 +83,7 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
         is_slow = perf_counter() - began_s >= SLOWISH_S * len(different)
         for shape in {find.shape for find in different.values()}:
             self._tally(shape, 1 if is_slow else -1)
-        return [found[_key(find, different)] for find in asked]
+        return [found[find.key()] for find in asked]
 
     def alone(self, find: Find) -> list[bytes]:
         """Read one list, in a thread, and note whether it may share a query."""
@@ -116,10 +116,6 @@ def _different(asked: Sequence[Find]) -> dict[Hashable, Find]:
     if all(find is asked[0] for find in asked):
         return {asked[0]: asked[0]}
     return {find.key(): find for find in asked}
-
-
-def _key(find: Find, different: Mapping[Hashable, Find]) -> Hashable:
-    return find if find in different else find.key()
 
 
 def _ping(documents: Any) -> None:
