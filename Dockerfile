@@ -1,4 +1,4 @@
-# The service alone: no MongoDB, no development tools. docs/operations.md says how to run it.
+# The service alone: no MongoDB, no development tools. docs/how-to/operations.md says how to run it.
 FROM python:3.13-slim AS build
 RUN python -m venv /opt/sheaf
 WORKDIR /src

@@ -1,4 +1,4 @@
-"""docs/protection.md tells the bounds that the code has."""
+"""docs/reference/protection.md tells the bounds that the code has."""
 
 import re
 from importlib import import_module
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = (Path(__file__).parents[1] / "docs/protection.md").read_text()
+PAGE = (Path(__file__).parents[1] / "docs/reference/protection.md").read_text()
 TABLE = PAGE.partition("## What is bounded")[2].partition("\n## ")[0]
 ROWS = re.findall(r"\(`([\w.]+)\.([A-Z_]+)`\) \| (\d+) \|", TABLE)
 

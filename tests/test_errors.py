@@ -25,7 +25,7 @@ def test_every_failure_is_in_the_tree_with_its_code(failure: type[Failure]) -> N
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.code)
 def test_every_failure_is_documented(failure: type[Failure]) -> None:
-    page = (ROOT / "docs" / "errors.md").read_text()
+    page = (ROOT / "docs" / "reference" / "errors.md").read_text()
     row = f"| `{failure.code}` | {failure.status} | {failure.title} |"
     assert row in page
 

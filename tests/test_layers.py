@@ -1,4 +1,4 @@
-"""Who may import whom, read from the sources: docs/architecture.md has the reasons."""
+"""Who may import whom, read from the sources: docs/explanation/architecture.md has the reasons."""
 
 import ast
 from collections.abc import Iterator

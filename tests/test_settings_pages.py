@@ -1,4 +1,4 @@
-"""`.env.example` and docs/settings.md say of every setting what the class says."""
+"""`.env.example` and docs/reference/settings.md say of every setting what the class says."""
 
 import re
 from pathlib import Path
@@ -52,7 +52,7 @@ def default(field: FieldInfo) -> str:
 
 
 def row(name: str) -> str:
-    """Give the line of docs/settings.md for a setting."""
+    """Give the line of docs/reference/settings.md for a setting."""
     field = FIELDS[name]
     shown = f"`{default(field)}`" if default(field) else "none"
     return f"| `{variable(name)}` | {kind(field)} | {shown} | {field.description} |"
@@ -67,7 +67,7 @@ def lines(name: str) -> str:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_setting_is_in_the_documentation(name: str) -> None:
-    assert row(name) in (ROOT / "docs/settings.md").read_text().splitlines()
+    assert row(name) in (ROOT / "docs/reference/settings.md").read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -77,7 +77,7 @@ def test_every_setting_is_in_the_example(name: str) -> None:
 
 def test_neither_names_a_setting_that_does_not_exist() -> None:
     known = {variable(name) for name in FIELDS}
-    for page in ("docs/settings.md", ".env.example"):
+    for page in ("docs/reference/settings.md", ".env.example"):
         named = re.findall(
             r"^(?:\| `|(?:# )?)([A-Z][A-Z_]+)(?:` \||=)", (ROOT / page).read_text(), re.MULTILINE
         )

@@ -51,10 +51,12 @@ class Several(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--documents", type=click.IntRange(100, 10_000_000), help="Products that are there.")
 @click.option("--services", type=Several(*SERVICES), default=SERVICES, help="Of sheaf,naive,static.")
-@click.option("--against", multiple=True, help="A service that runs already; docs/performance.md tells how.")
+@click.option(
+    "--against", multiple=True, help="A service that runs already; docs/explanation/performance.md tells how."
+)
 @click.option("--mongodb", help="URI of a MongoDB to use in place of a private one.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path(".bench"), show_default=True)
-@click.option("--publish", is_flag=True, help="Put tables and charts into docs/performance.md.")
+@click.option("--publish", is_flag=True, help="Put tables and charts into docs/explanation/performance.md.")
 def main(
     *,
     parts: tuple[str, ...],

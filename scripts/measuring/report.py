@@ -13,8 +13,8 @@ from scripts.measuring.session import STATIC
 from scripts.measuring.table import Figures
 from scripts.measuring.workloads import STATIC as STATIC_WORKLOAD
 
-PAGE = Path("docs/performance.md")
-CHARTS = Path("docs/performance")
+PAGE = Path("docs/explanation/performance.md")
+CHARTS = Path("docs/explanation/performance")
 
 
 def standard(rows: Sequence[Row], where: str, plan: Plan) -> tuple[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Every metric: name, type, labels, meaning; docs/observability.md has the same table (tested)."""
+"""Every metric: name, type, labels, meaning; docs/reference/observability.md has the same table (tested)."""
 
 from dataclasses import dataclass
 from typing import Literal

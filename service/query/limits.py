@@ -65,7 +65,7 @@ MEANINGS = MappingProxyType(
 
 
 def as_markdown() -> str:
-    """Give the table of limits for docs/queries.md."""
+    """Give the table of limits for docs/reference/queries.md."""
     return table(MEANINGS, globals())
 
 

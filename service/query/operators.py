@@ -185,6 +185,6 @@ PLACES = frozenset(row.name for row in _ROWS if row.takes in (Takes.CIRCLE, Take
 
 
 def as_markdown() -> str:
-    """Give the table of operators for docs/queries.md."""
+    """Give the table of operators for docs/reference/queries.md."""
     rows = [f"| `{row.name}` | {row.help} | {row.takes} | `{row.example}` |" for row in _ROWS]
     return "\n".join(["| operator | holds when the field | takes | example |", "|---|---|---|---|", *rows])

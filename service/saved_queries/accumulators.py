@@ -113,6 +113,6 @@ ACCUMULATORS: Mapping[str, Accumulator] = {row.name: row for row in _ROWS}
 
 
 def as_markdown() -> str:
-    """Give the table of accumulators for docs/saved-queries.md."""
+    """Give the table of accumulators for docs/reference/saved-queries.md."""
     rows = [f"| `{row.name}` | {row.help} | `{row.example}` |" for row in _ROWS]
     return "\n".join(["| accumulator | gives | example |", "|---|---|---|", *rows])

@@ -276,6 +276,6 @@ FUNCTIONS: Mapping[str, Function] = {row.name: row for row in _ROWS}
 
 
 def as_markdown() -> str:
-    """Give the table of functions for docs/saved-queries.md."""
+    """Give the table of functions for docs/reference/saved-queries.md."""
     rows = [f"| `{row.name}` | {row.help} | `{row.example}` |" for row in _ROWS]
     return "\n".join(["| function | gives | example |", "|---|---|---|", *rows])

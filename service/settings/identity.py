@@ -92,7 +92,8 @@ class IdentitySettings(BaseSettings):
 
     # --- sign-in at providers
     oidc_providers: dict[str, ProviderSettings] = Field(
-        {}, description="OpenID Connect providers, each by variables of its own: docs/openid-connect.md."
+        {},
+        description="OpenID Connect providers, each by variables of its own: docs/how-to/openid-connect.md.",
     )
     oidc_return_urls: Words = Field(
         (), description="URLs of apps that a sign-in may return to, each exactly, comma-separated."

@@ -15,7 +15,7 @@ from service.errors import DefinitionInvalid
 from service.query.limits import table
 from tests.access.test_rules_objects import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "rules.md"
 
 MEMBERS = "role, where, check, set, fields"
 NOTHING_THERE = "Nothing is there yet: test what is created with `check`."

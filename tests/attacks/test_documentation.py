@@ -1,11 +1,11 @@
-"""docs/attacks.md names every attack that is tried here, and only tests that exist."""
+"""docs/explanation/attacks.md names every attack that is tried here, and only tests that exist."""
 
 import ast
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/attacks.md").read_text()
+PAGE = (ROOT / "docs/explanation/attacks.md").read_text()
 ROWS = {
     cells[1].strip(): cells for cells in (line.split("|") for line in PAGE.splitlines() if line[:3] == "| A")
 }

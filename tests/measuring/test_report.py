@@ -26,7 +26,7 @@ def test_a_page_without_the_place_is_refused() -> None:
 
 
 def test_publishing_twice_changes_nothing(tmp_path: Path) -> None:
-    (tmp_path / "docs").mkdir()
+    (tmp_path / report.PAGE).parent.mkdir(parents=True)
     page = tmp_path / report.PAGE
     page.write_text("# Page\n\n<!-- measured: standard -->\n<!-- end: standard -->\n\nrest\n")
     text, drawings = report.standard(ROWS, "some machine", QUICK)

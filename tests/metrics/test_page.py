@@ -1,4 +1,4 @@
-"""docs/observability.md says of every metric what the code says, and asks for none that is not there."""
+"""docs/reference/observability.md says of every metric what the code says, and asks for no other."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import yaml
 
 from service.metrics.families import FAMILIES, Family
 
-PAGE = (Path(__file__).parents[2] / "docs/observability.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/reference/observability.md").read_text()
 NAMED = re.compile(r"\b(?:sheaf|process)_[a-z_]+")
 OF_HISTOGRAMS = ("_bucket", "_count", "_sum")
 NO_METRICS = {"sheaf_metrics_token"}

@@ -1,4 +1,4 @@
-"""docs/queries.md tells of every operator and every limit."""
+"""docs/reference/queries.md tells of every operator and every limit."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from service.query import OPERATORS, limits, operators, parse_list
 from service.query.parse import PARAMETERS
 from tests.query.shop import SHOP
 
-PAGE = (Path(__file__).parents[2] / "docs" / "queries.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "queries.md").read_text()
 
 
 @pytest.mark.parametrize("line", [*operators.as_markdown().splitlines(), *limits.as_markdown().splitlines()])

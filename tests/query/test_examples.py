@@ -1,4 +1,4 @@
-"""The examples of docs/queries.md are true: every request is sent, every answer is asserted whole.
+"""The examples of docs/reference/queries.md are true: every request is sent, every answer is asserted whole.
 
 How to write an example, for whoever adds a section to the page:
 
@@ -25,7 +25,7 @@ import pytest_asyncio
 from tests.conftest import served
 from tests.query.examples import Example, agrees, load_dataset, read_page
 
-PAGE = read_page(Path(__file__).parents[2] / "docs" / "queries.md")
+PAGE = read_page(Path(__file__).parents[2] / "docs" / "reference" / "queries.md")
 HOTELS = "/api/hotels"
 
 

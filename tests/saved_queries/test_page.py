@@ -1,4 +1,4 @@
-"""docs/saved-queries.md is true: each request is sent, each table is that of the code, each row is legal."""
+"""docs/reference/saved-queries.md is true: its requests are sent, its tables are those of the code."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from service.saved_queries.stages import NAMES
 from tests.conftest import served
 from tests.query.examples import Example, agrees, load_dataset, read_page
 
-PATH = Path(__file__).parents[2] / "docs" / "saved-queries.md"
+PATH = Path(__file__).parents[2] / "docs" / "reference" / "saved-queries.md"
 TEXT = PATH.read_text()
 PAGE = read_page(PATH)
 TABLES = [accumulators.as_markdown(), functions.as_markdown(), limits.as_markdown()]

@@ -15,7 +15,7 @@ from granian.server.embed import Server
 
 from tests.conftest import Service, served
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs/how-to"
 BLOCK = re.compile(r"^```sh\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 DEADLINE_S = 20
 URL = "http://127.0.0.1:8000"

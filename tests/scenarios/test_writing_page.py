@@ -1,4 +1,4 @@
-"""The examples of docs/writing.md do what the page says."""
+"""The examples of docs/reference/writing.md do what the page says."""
 
 import re
 import shlex
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-PAGE = Path(__file__).parents[2] / "docs" / "writing.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "writing.md"
 FILMS: dict[str, Any] = {
     "name": "films",
     "schema": {"type": "object", "properties": {"title": {"type": "string"}, "year": {"type": "integer"}}},

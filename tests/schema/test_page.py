@@ -1,4 +1,4 @@
-"""docs/schemas.md tells of every format, limit and code, and its own example holds."""
+"""docs/reference/schemas.md tells of every format, limit and code, and its own example holds."""
 
 import importlib
 import json
@@ -12,7 +12,7 @@ from service.schema import check
 from service.schema import compile as compile_schema
 from tests.schema.examples import EXAMPLES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "schemas.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "schemas.md").read_text()
 ROWS = [
     [cell.strip(" `") for cell in line.strip("|").split("|")]
     for line in PAGE.splitlines()
