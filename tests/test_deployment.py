@@ -116,6 +116,18 @@ def test_the_image_has_exactly_the_locked_dependencies() -> None:
     assert all("--hash=" in block for block in re.split(r"\n(?=\w)", locked)[1:] if "==" in block)
 
 
+def test_site_has_locked_dependencies_of_its_own() -> None:
+    locked = (ROOT / "requirements/docs.txt").read_text()
+    assert all("--hash=" in block for block in re.split(r"\n(?=\w)", locked)[1:] if "==" in block)
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["docs"]
+    for requirement in wanted:
+        name = re.split(r"[^A-Za-z0-9-]", requirement)[0]
+        assert re.search(rf"^{name}==", locked, re.MULTILINE), name
+        for other in ("production", "development"):
+            text = (ROOT / f"requirements/{other}.txt").read_text()
+            assert not re.search(rf"^{name}==", text, re.MULTILINE), (name, other)
+
+
 def test_what_the_image_is_built_from_is_in_its_context() -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = set(re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE))

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from service.app import create_app
 from service.cli import COMMANDS
@@ -13,6 +15,7 @@ from service.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+SITE = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
 DECISIONS = sorted(ROOT.glob("docs/decisions/*.md"))
 ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -45,9 +48,37 @@ def test_links_lead_to_headings_that_are_there(page: Path) -> None:
     ] == []
 
 
+def links_of(page: Path) -> set[Path]:
+    return {(page.parent / target).resolve() for target in LINK.findall(page.read_text())}
+
+
 def test_every_page_can_be_found_from_the_readme() -> None:
-    linked = {(ROOT / target).resolve() for target in LINK.findall((ROOT / "README.md").read_text())}
-    assert {page for page in PAGES if page.parent != ROOT and page not in linked} - {*DECISIONS} == set()
+    overview = ROOT / "docs/index.md"
+    assert overview in links_of(ROOT / "README.md")
+    linked = links_of(overview)
+    assert {page for page in SITE if page not in linked} - {overview, *DECISIONS} == set()
+
+
+def pages_of(navigation: Any) -> Iterator[str]:
+    """Yield the pages of a navigation, whose sections nest."""
+    if isinstance(navigation, str):
+        yield navigation
+    else:
+        for each in navigation.values() if isinstance(navigation, dict) else navigation:
+            yield from pages_of(each)
+
+
+def test_navigation_of_site_has_every_page_once() -> None:
+    configuration = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    assert sorted(pages_of(configuration["nav"])) == sorted(
+        str(page.relative_to(ROOT / "docs")) for page in SITE
+    )
+
+
+def test_site_loads_nothing_from_other_hosts() -> None:
+    theme = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["theme"]
+    assert theme["font"] is False
+    assert [page for page in SITE if "```mermaid" in page.read_text()] == []  # its script is on a CDN
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -14,6 +14,7 @@ ANYTHING = "…"
 """Stands in an answer for text that differs from run to run, such as a cursor."""
 
 _BLOCK = re.compile(r"^```(json|http)([^\n]*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+_DATA = re.compile(r' title="POST (/api/[^"]+)"')
 _ROW = re.compile(r"^\| `([^`]*)` \| ([^|]*) \|$", re.MULTILINE)
 _TABLE = re.compile(r"^\| filter \| finds \|\n\|---\|---\|\n((?:\|.*\n)+)", re.MULTILINE)
 
@@ -62,8 +63,8 @@ def read_page(path: Path) -> Page:
     for language, label, content in _BLOCK.findall(text):
         if language == "http" and waiting is None:
             waiting = _request(content)
-        elif label.startswith(" POST "):
-            dataset.append(Request("POST", label.removeprefix(" POST ").strip(), body=content))
+        elif match := _DATA.fullmatch(label):
+            dataset.append(Request("POST", match[1], body=content))
         elif language == "json" and waiting is not None:
             examples.append(Example(waiting, json.loads(content)))
             waiting = None

@@ -2,7 +2,7 @@
 
 How to write an example, for whoever adds a section to the page:
 
-- a block fenced as `json POST /api/...` is data: all such blocks are sent first, in order, by an
+- a block fenced as `json title="POST /api/..."` is data: all such blocks are sent first, in order, by an
   administrator;
 - a block fenced as `http` is a request: its first line `GET /api/hotels?filter[stars]=5`, headers on the
   lines below it, and after an empty line a body. Nothing is percent-encoded but `+` (`%2B`) and `&` in values
