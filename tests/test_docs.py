@@ -16,10 +16,11 @@ from service.settings import Settings
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 SITE = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
-DECISIONS = sorted(ROOT.glob("docs/decisions/*.md"))
+DECISIONS = sorted(ROOT.glob("docs/decisions/[0-9]*.md"))
 ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+STATUS = re.compile(r"^\*\*Status\.\*\* ((?:.|\n)+?)\.\n\n", re.MULTILINE)
 PATH = re.compile(r"`(?:[A-Z/]+ )?(/api[^`\s?]*)")
 
 
@@ -105,6 +106,31 @@ def test_a_decision_has_its_parts_and_names_what_keeps_it(page: Path) -> None:
 
 def test_decisions_are_numbered_without_gaps() -> None:
     assert [page.name[:4] for page in DECISIONS] == [f"{n + 1:04}" for n in range(len(DECISIONS))]
+
+
+def status_of(page: Path) -> str:
+    found = STATUS.search(page.read_text())
+    assert found is not None, page.name
+    return " ".join(found[1].split())
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=named)
+def test_status_of_decision_is_accepted_or_names_a_later_decision(page: Path) -> None:
+    status = status_of(page)
+    links = re.findall(r"\[(\d{4})\]\((\1-[^)]+)\)", status)
+    assert all(number > page.name[:4] and (page.parent / target).exists() for number, target in links)
+    named_later = ", ".join(f"[{number}]({target})" for number, target in links)
+    assert status in {"Accepted", f"Accepted; amended by {named_later}", f"Superseded by {named_later}"}
+
+
+def test_index_of_decisions_has_title_and_status_of_each() -> None:
+    rows = []
+    for page in DECISIONS:
+        number, title = page.read_text().splitlines()[0].removeprefix("# ").split(" ", 1)
+        status = status_of(page)
+        rows.append(f"| [{number}]({page.name}) | {title} | {status[0].lower()}{status[1:]} |")
+    lines = (ROOT / "docs/decisions/index.md").read_text().splitlines()
+    assert [line for line in lines if line.startswith("| [")] == rows
 
 
 def routes(settings: Settings) -> Iterator[str]:
