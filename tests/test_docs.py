@@ -14,7 +14,7 @@ from service.definitions.names import NAME, RESERVED
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 SITE = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
 DECISIONS = sorted(ROOT.glob("docs/decisions/[0-9]*.md"))
 ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
@@ -58,6 +58,12 @@ def test_every_page_can_be_found_from_the_readme() -> None:
     assert overview in links_of(ROOT / "README.md")
     linked = links_of(overview)
     assert {page for page in SITE if page not in linked} - {overview, *DECISIONS} == set()
+
+
+def test_index_of_examples_has_each() -> None:
+    examples = ROOT / "examples"
+    there = {path for path in examples.iterdir() if path.name != "README.md"}
+    assert {path for path in links_of(examples / "README.md") if path.is_relative_to(examples)} == there
 
 
 def pages_of(navigation: Any) -> Iterator[str]:

@@ -1,0 +1,98 @@
+"""docs/tutorial/your-first-api.md is true: followed from its first line to its last in a fresh clone."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.live.processes import ROOT
+from tests.live.walkthrough import (
+    ADDRESS,
+    CLONING,
+    GAP,
+    SIGN_IN,
+    Shown,
+    begun,
+    commands,
+    is_as_shown,
+    make_clone,
+    run,
+)
+
+pytestmark = pytest.mark.alone
+
+PAGE = (ROOT / "docs/tutorial/your-first-api.md").read_text()
+BLOCK = re.compile(r'^```(console|python|diff)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+PASSWORD = f'"password": "{GAP}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A file that the reader writes, or lines that they add to one."""
+
+    path: str
+    text: str
+    is_diff: bool
+
+    def make(self, clone: Path) -> None:
+        file = clone / self.path
+        if not self.is_diff:
+            file.write_text(self.text)
+            return
+        lines = self.text.splitlines(keepends=True)
+        before = "".join(line[1:] or "\n" for line in lines if line[0] != "+")
+        after = "".join(line[1:] or "\n" for line in lines if line[0] != "-")
+        assert file.read_text().count(before) == 1, before
+        file.write_text(file.read_text().replace(before, after))
+
+
+def steps() -> Iterator[Shown | Edit]:
+    for language, path, text in BLOCK.findall(PAGE):
+        if language == "console":
+            yield from commands(text)
+        else:
+            yield Edit(path, text, is_diff=language == "diff")
+
+
+def follow(waiting: list[Shown], clone: Path, address: str, password: str) -> None:
+    """Run commands, and compare what they print with what the page shows."""
+    wanted = [
+        shown.command.replace(ADDRESS, address).replace(PASSWORD, f'"password": "{password}"')
+        for shown in waiting
+    ]
+    for shown, came in zip(waiting, run(wanted, clone), strict=True):
+        assert is_as_shown(shown.output, came.replace(address, ADDRESS)), (shown.command, came)
+
+
+def test_reader_who_follows_tutorial_gets_what_it_shows(tmp_path: Path) -> None:
+    clone = tmp_path / "sheaf"
+    make_clone(clone)
+    address, password = ADDRESS, ""
+    waiting: list[Shown] = []
+    with ExitStack() as serving:
+        for step in steps():
+            if isinstance(step, Edit):
+                step.make(clone)
+            elif step.command.startswith("scripts/dev"):
+                follow(waiting, clone, address, password)
+                waiting = []
+                serving.close()
+                printed = serving.enter_context(begun(step.command, clone))
+                port = re.search(r"^Listening on http://127\.0\.0\.1:(\d+)$", printed, re.MULTILINE)
+                assert port is not None, printed
+                address = f"127.0.0.1:{port[1]}"
+                assert is_as_shown(step.output, printed.replace(address, ADDRESS)), printed
+                found = SIGN_IN.search(printed)
+                password = found[1] if found else password
+            elif step.command != CLONING:
+                waiting.append(step)
+        follow(waiting, clone, address, password)
+
+
+def test_tutorial_has_every_kind_of_step() -> None:
+    found = list(steps())
+    assert len([each for each in found if isinstance(each, Shown)]) > 15
+    assert {each.is_diff for each in found if isinstance(each, Edit)} == {True, False}
