@@ -21,14 +21,14 @@ from bson import ObjectId
 from litestar import Litestar
 
 from models import Product
-from service import database as databases
-from service import mongod
 from service import schema as schemas
 from service.access.principals import Principal
-from service.access.tokens import Tokens
 from service.app import create_app
-from service.database import Database
-from service.settings import Settings, load
+from service.dev import mongod
+from service.identity.core.tokens import Tokens
+from service.runtime.settings import Settings, load
+from service.storage import database as databases
+from service.storage.database import Database
 from tests.mailbox import Mailbox
 from tests.town import Town
 

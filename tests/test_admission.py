@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.admission import Places
+from service.runtime.admission import Places
 
 PATIENCE_S = 0.2
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pymongo.errors import OperationFailure
 
-from service.database import Database
-from service.transactions import session
+from service.storage.database import Database
+from service.storage.transactions import session
 
 
 class Mishap(Exception):

@@ -10,8 +10,8 @@ import yaml
 
 from service.app import create_app
 from service.cli import COMMANDS
-from service.definitions.names import NAME, RESERVED
-from service.settings import Settings
+from service.collections.names import NAME, RESERVED
+from service.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])

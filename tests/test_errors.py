@@ -5,8 +5,16 @@ from time import perf_counter
 
 import pytest
 
-from service import errors
-from service.errors import Duplicate, Failure, Stale, Unavailable, Violation, catalogue, suggestion
+from service.kit import errors
+from service.kit.errors import (
+    Duplicate,
+    Failure,
+    Stale,
+    Unavailable,
+    Violation,
+    catalogue,
+    suggestion,
+)
 
 ROOT = Path(__file__).parents[1]
 FAILURES = list(catalogue())

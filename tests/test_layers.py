@@ -1,7 +1,9 @@
-"""Who may import whom, read from the sources: docs/explanation/architecture.md has the reasons."""
+"""Who may import whom, read from the sources: docs/architecture.md has the reasons."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,51 +11,32 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("models/**/*.py"), *ROOT.glob("service/**/*.py")])
 
-PARTS: list[set[str]] = [
-    {"errors"},
-    {
-        "settings",
-        "provider_settings",
-        "mongod",
-        "strict_json",
-        "drain",
-        "logs",
-        "metrics",
-        "waits",
-        "deadline",
-        "admission",
-        "transactions",
-        "moments",
-        "tracing",
-    },
-    {"query"},
-    {"schema", "access"},
-    {
-        "calls",
-        "database",
-        "definitions",
-        "registry",
-        "documents",
-        "audit",
-        "identity",
-        "listing",
-        "mail",
-        "transfer",
-        "rates",
-        "idempotency",
-        "batch",
-        "saved_queries",
-        "slow_queries",
-    },
-    {"responses", "problems", "guards", "middleware", "openapi", "controllers"},
-    {"app"},
-    {"server", "cli"},
-]
-"""Parts of `service/`, each of which may import those above its own line, and those on it."""
+ROOMS = (
+    "kit",
+    "runtime",
+    "query",
+    "storage",
+    "schema",
+    "access",
+    "audit",
+    "mail",
+    "saved_queries",
+    "collections",
+    "documents",
+    "identity",
+    "slow_queries",
+    "transfer",
+    "http",
+    "app",
+    "dev",
+    "cli",
+)
+"""The packages of `service/`, each of which may import those above its own line, and none below."""
 
-HTTP = {"responses", "problems", "guards", "middleware", "controllers", "app", "cli"}
-DRIVER = {"database", "files", "realtime"}
-READ_SETTINGS = {"app", "cli", "settings"}
+HTTP = {"http", "app", "cli"}
+"""The rooms that may import Litestar."""
+
+READ_SETTINGS = {"app", "cli", "dev", "runtime"}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -65,45 +48,69 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def part(module: str) -> str | None:
-    """Give the part of `service/` that a module belongs to."""
+def room_of_module(module: str) -> str | None:
+    """The room of `service/` that a module belongs to."""
     names = module.split(".")
     return names[1] if names[0] == "service" and len(names) > 1 else None
 
 
-def own_part(path: Path) -> str:
+def room_of_file(path: Path) -> str:
     return path.relative_to(ROOT / "service").parts[0].removesuffix(".py")
 
 
-def rank(name: str) -> int:
-    return next(position for position, names in enumerate(PARTS) if name in names)
-
-
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_go_one_way(path: Path) -> None:
+def test_file_imports_only_rooms_above_its_own(path: Path) -> None:
     imported = set(imports(path))
     tops = {name.split(".")[0] for name in imported}
     if path.is_relative_to(ROOT / "models"):
         assert "service" not in tops
         assert tops & {"litestar", "motor"} == set()
         return
-    own = own_part(path)
+    own = room_of_file(path)
     if own == "__init__":
         assert "service" not in tops
         return
-    known = set().union(*PARTS)
-    wrong = {name for name in imported if (other := part(name)) in known and rank(str(other)) > rank(own)}
+    allowed = set(ROOMS[: ROOMS.index(own) + 1])
+    wrong = {name for name in imported if (room := room_of_module(name)) in ROOMS and room not in allowed}
     assert not wrong
     assert own in HTTP or "litestar" not in tops
-    assert own in DRIVER or "motor" not in tops
-    assert own in READ_SETTINGS or "service.settings" not in imported
+    assert own == "storage" or "motor" not in tops
+    assert own in READ_SETTINGS or not any(name.startswith("service.runtime.settings") for name in imported)
 
 
-def test_every_part_has_its_place() -> None:
-    parts = {own_part(path) for path in SOURCES if path.is_relative_to(ROOT / "service")} - {"__init__"}
-    assert parts == set().union(*PARTS)
+def test_rooms_are_the_packages_of_the_service() -> None:
+    found = {room_of_file(path) for path in SOURCES if path.is_relative_to(ROOT / "service")} - {"__init__"}
+    assert found == set(ROOMS)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_are_short_enough_to_be_read(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 320
+@cache
+def package_imports() -> dict[str, set[str]]:
+    """Which packages import which, at any depth; a module counts for its own package alone."""
+    files = [path for path in SOURCES if path.is_relative_to(ROOT / "service")]
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files
+    }
+    packages = {name for name in modules if any(other.startswith(f"{name}.") for other in modules)}
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in files:
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        own = module if module in packages else module.rpartition(".")[0]
+        for name in imports(path):
+            if name in modules:
+                found[own].add(name if name in packages else name.rpartition(".")[0])
+    return found
+
+
+def test_no_two_packages_import_each_other() -> None:
+    """A package and those inside of it are one subject: the outer one is the inner one's front door."""
+    found = package_imports()
+    knots = {
+        tuple(sorted((one, other)))
+        for one, others in found.items()
+        for other in others
+        if one in found.get(other, ())
+        and not one.startswith(f"{other}.")
+        and not other.startswith(f"{one}.")
+        and one != other
+    }
+    assert not knots

@@ -22,8 +22,11 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from service import problems
-from service.errors import (
+from service.http import problems
+from service.http.pipeline.failures import Failures
+from service.http.pipeline.pipeline import surround
+from service.http.pipeline.request_id import RequestId
+from service.kit.errors import (
     BodyTooLarge,
     Busy,
     DatabaseUnavailable,
@@ -37,9 +40,6 @@ from service.errors import (
     SignInRequired,
     Stale,
 )
-from service.middleware.failures import Failures
-from service.middleware.pipeline import surround
-from service.middleware.request_id import RequestId
 
 
 @get("/films")

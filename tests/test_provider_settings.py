@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.errors import StartupFailure
-from service.settings import Settings, load
+from service.kit.errors import StartupFailure
+from service.runtime.settings import Settings, load
 
 SECRET = "a-secret-of-a-client"
 ACME = {

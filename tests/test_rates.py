@@ -9,9 +9,9 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from pymongo.errors import AutoReconnect
 from structlog.testing import capture_logs
 
-from service import rates
-from service.database import Database, connect
-from service.rates import Limiter, SharedCounts, Taken
+from service.storage import rates
+from service.storage.database import Database, connect
+from service.storage.rates import Limiter, SharedCounts, Taken
 
 
 class Watched(SharedCounts):

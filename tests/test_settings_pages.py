@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from service.settings import Settings, variable
+from service.runtime.settings import Settings, variable
 
 ROOT = Path(__file__).parents[1]
 FIELDS = Settings.model_fields

@@ -13,7 +13,7 @@ from scripts.measuring.plan import GROWTH, QUICK, Plan
 from scripts.measuring.running import Row
 from scripts.measuring.serving import ROOT, ServiceFailedError
 from scripts.measuring.targets import WrongAnswerError
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 
 PARTS = ("standard", "growth", "memory")
 TERMINATED = 128 + signal.SIGTERM

@@ -29,8 +29,8 @@ from scripts.measuring.failing.service import SECRET, Running, served
 from scripts.measuring.failing.table import Result, render, row
 from scripts.measuring.failing.windows import Round, measure
 from service.access.principals import Principal
-from service.access.tokens import Tokens
-from service.mongod import ReplicaSet, start_set
+from service.dev.mongod import ReplicaSet, start_set
+from service.identity.core.tokens import Tokens
 
 TOKEN_TTL_S = 24 * 3600
 TALLIES, GUARDED = 4, 4

@@ -2,7 +2,7 @@
 
 import sys
 
-from service import logs, server
+from service.runtime import logs, server
 
 
 def main(application: str) -> None:

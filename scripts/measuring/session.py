@@ -16,7 +16,7 @@ from scripts.measuring import processes, products, serving, workloads
 from scripts.measuring.requests import DIALECTS, Dialect, Request
 from scripts.measuring.serving import ServiceFailedError
 from scripts.measuring.targets import Target, post
-from service import mongod
+from service.dev import mongod
 
 SHEAF, NAIVE, STATIC = "Sheaf", "one Motor call", "static JSON"
 EMAIL = "measuring@example.org"

@@ -21,9 +21,9 @@ from scripts.measuring.soaking.clients import Client
 from scripts.measuring.soaking.faults import Faults
 from scripts.measuring.soaking.journal import Journal
 from scripts.measuring.soaking.samples import Sample, Sampler
-from service import mongod
 from service.access.principals import Principal
-from service.access.tokens import Tokens
+from service.dev import mongod
+from service.identity.core.tokens import Tokens
 
 WORKERS = 2
 SAMPLES = 120

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import Field
 
-from service.access import bodies
-from service.access.bodies import Form
 from service.access.principals import ANONYMOUS, ROLE_PATTERN, Principal
-from service.errors import DocumentInvalid, Violation
+from service.kit import forms
+from service.kit.errors import DocumentInvalid, Violation
+from service.kit.forms import Form
 
 MAXIMUM_ROLES = 50
 MAXIMUM_ATTRIBUTES = 50
@@ -43,7 +43,7 @@ def read(value: Any, pointer: str) -> Principal:
         detail = 'a caller is "anyone", null or an object such as {"id": "…", "roles": ["editor"]}'
         raise DocumentInvalid(detail, errors=[Violation(detail, "type", pointer)])
     try:
-        form = bodies.read(Caller, value)
+        form = forms.read(Caller, value)
     except DocumentInvalid as failure:
         below = [replace(each, pointer=f"{pointer}{each.pointer or ''}") for each in failure.errors]
         raise DocumentInvalid(failure.detail, errors=below) from None

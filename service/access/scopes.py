@@ -6,7 +6,7 @@ from typing import Literal
 
 from service.access.principals import Principal
 from service.access.rules import GROUPS, VERBS, Verb
-from service.errors import DocumentInvalid, Forbidden, Violation, suggestion
+from service.kit.errors import DocumentInvalid, Forbidden, Violation, suggestion
 
 ANY = "*"
 """Stands for every collection of documents, or for every verb."""

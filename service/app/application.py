@@ -4,57 +4,57 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from models import DOCUMENTS
-from service import database as databases
-from service import logs
-from service.access.sealing import Sealer
 from service.app import parts
 from service.app.lifespan import lifespan
 from service.app.measuring import listeners
 from service.app.pipeline import GRACE_S, pipeline
-from service.controllers.audit import AuditController
-from service.controllers.auth import AuthController
-from service.controllers.batch import BatchController
-from service.controllers.collections import CollectionsController
-from service.controllers.documents import DocumentsController
-from service.controllers.email import EmailController
-from service.controllers.health import HealthController
-from service.controllers.jwks import JwksController
-from service.controllers.keys import KeysController
-from service.controllers.lists import ListsController
-from service.controllers.mail_pages import MailPagesController
-from service.controllers.oidc import OidcController
-from service.controllers.openapi import ContractController, DocsController
-from service.controllers.passwords import PasswordController
-from service.controllers.profile import ProfileController
-from service.controllers.queries import QueriesController
-from service.controllers.rules import RulesController
-from service.controllers.saved_queries import SavedQueriesController
-from service.controllers.second_factor import SecondFactorController
-from service.controllers.sessions import (
+from service.collections.registry import Registry
+from service.documents.asking import KnownLists
+from service.documents.idempotency.claims import Claims
+from service.documents.rendering import Renderings
+from service.http.contract import Contracts
+from service.http.controllers.audit import AuditController
+from service.http.controllers.auth import AuthController
+from service.http.controllers.batch import BatchController
+from service.http.controllers.collections import CollectionsController
+from service.http.controllers.documents import DocumentsController
+from service.http.controllers.email import EmailController
+from service.http.controllers.health import HealthController
+from service.http.controllers.jwks import JwksController
+from service.http.controllers.keys import KeysController
+from service.http.controllers.lists import ListsController
+from service.http.controllers.mail_pages import MailPagesController
+from service.http.controllers.oidc import OidcController
+from service.http.controllers.openapi import ContractController, DocsController
+from service.http.controllers.passwords import PasswordController
+from service.http.controllers.profile import ProfileController
+from service.http.controllers.queries import QueriesController
+from service.http.controllers.rules import RulesController
+from service.http.controllers.saved_queries import SavedQueriesController
+from service.http.controllers.second_factor import SecondFactorController
+from service.http.controllers.sessions import (
     LogoutController,
     RefreshController,
     SessionController,
     SessionsController,
 )
-from service.controllers.users import UsersController
-from service.documents.asking import KnownLists
-from service.documents.rendering import Renderings
-from service.drain import Drain
-from service.guards import MayEnter
-from service.idempotency.claims import Claims
+from service.http.controllers.users import UsersController
+from service.http.guards import MayEnter
+from service.http.pipeline.pipeline import surround
+from service.http.pipeline.principal import PrincipalMiddleware
 from service.identity.api_keys import ApiKeys
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
 from service.identity.second_factor import SecondFactors
-from service.metrics.pools import Pools
-from service.middleware.pipeline import surround
-from service.middleware.principal import PrincipalMiddleware
-from service.openapi import Contracts
+from service.kit.sealing import Sealer
 from service.query.cursors import Cursors
-from service.rates import SharedCounts
-from service.registry import Registry
-from service.settings import Settings, load
-from service.tracing.sending import Traces
+from service.runtime import logs
+from service.runtime.drain import Drain
+from service.runtime.metrics.pools import Pools
+from service.runtime.settings import Settings, load
+from service.runtime.tracing.sending import Traces
+from service.storage import database as databases
+from service.storage.rates import SharedCounts
 
 
 def create() -> Litestar:

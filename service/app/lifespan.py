@@ -8,12 +8,12 @@ from litestar import Litestar
 
 from service.app import parts
 from service.app.measuring import measured
-from service.database import Database
+from service.collections.registry import Registry
 from service.identity.by_mail import by_mail
 from service.identity.revocations import Revocations
-from service.registry import Registry
-from service.settings import Settings
-from service.tracing.sending import Traces
+from service.runtime.settings import Settings
+from service.runtime.tracing.sending import Traces
+from service.storage.database import Database
 
 log = structlog.get_logger("sheaf.app")
 

@@ -11,21 +11,21 @@ from litestar.datastructures import State
 from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandListener, ConnectionPoolListener
 
-from service.access.passwords import Passwords
-from service.admission import Places
-from service.calls import Calls, Lane, Work
+from service.collections.registry import Registry
+from service.http.pipeline.admission import Admission
+from service.http.pipeline.rate_limit import RateLimit
+from service.http.pipeline.step import Step
+from service.identity.core.passwords import Passwords
 from service.identity.revocations import Revocations
 from service.mail.post import Post
-from service.metrics import Meter, families
-from service.metrics.meter import Sample
-from service.metrics.pools import Pools
-from service.middleware.admission import Admission
-from service.middleware.rate_limit import RateLimit
-from service.middleware.step import Step
-from service.rates import Limiter
-from service.registry import Registry
-from service.settings import Settings
-from service.waits import CommandTimes
+from service.runtime.admission import Places
+from service.runtime.metrics import Meter, families
+from service.runtime.metrics.meter import Sample
+from service.runtime.metrics.pools import Pools
+from service.runtime.settings import Settings
+from service.runtime.waits import CommandTimes
+from service.storage.calls import Calls, Lane, Work
+from service.storage.rates import Limiter
 
 EventListener = CommandListener | ConnectionPoolListener
 

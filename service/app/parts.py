@@ -3,28 +3,28 @@
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
-from service.access import signing
-from service.access.browsers import Browsers
-from service.access.passwords import Cost, Demands, Passwords
-from service.access.refresh_tokens import RefreshTokens
-from service.access.sealing import Sealer
-from service.access.tokens import Tokens
-from service.database import Database
-from service.errors import StartupFailure
+from service.collections.registry import Registry
+from service.identity.core import signing
+from service.identity.core.browsers import Browsers
+from service.identity.core.passwords import Cost, Demands, Passwords
+from service.identity.core.refresh_tokens import RefreshTokens
+from service.identity.core.tokens import Tokens
 from service.identity.lockout import Lockouts
 from service.identity.oidc.providers import Providers, registrations
 from service.identity.oidc.return_urls import ReturnUrls
 from service.identity.refreshing import Refreshing
 from service.identity.revocations import Revocations
 from service.identity.sessions import Limits, Sessions
+from service.kit.errors import StartupFailure
+from service.kit.sealing import Sealer
 from service.mail.links import Links
 from service.mail.opening import open_post
 from service.mail.post import Allowance, Post
 from service.mail.templates import Templates
-from service.rates import SharedCounts
-from service.registry import Registry
-from service.settings import Settings
+from service.runtime.settings import Settings
 from service.slow_queries.watch import SlowQueries
+from service.storage.database import Database
+from service.storage.rates import SharedCounts
 
 
 def browsers(settings: Settings, sealer: Sealer) -> Browsers:

@@ -2,30 +2,30 @@
 
 from typing import Any
 
-from service.admission import Places
-from service.drain import Drain
-from service.metrics import Meter
-from service.middleware.admission import Admission
-from service.middleware.body_limit import BodyLimit
-from service.middleware.caching import Caching
-from service.middleware.client_address import ClientAddress
-from service.middleware.compression import Compression
-from service.middleware.cors import Cors
-from service.middleware.deadline import Deadline
-from service.middleware.draining import DrainingMiddleware
-from service.middleware.failures import Failures
-from service.middleware.measuring import Measuring
-from service.middleware.options import Options
-from service.middleware.principal import PrincipalMiddleware
-from service.middleware.rate_limit import RateLimit
-from service.middleware.request_id import RequestId
-from service.middleware.security_headers import SecurityHeaders
-from service.middleware.server_timing import LIMIT, QUEUE, Mark, ServerTiming
-from service.middleware.step import Step
-from service.middleware.tracing import Tracing
-from service.rates import SharedCounts
-from service.settings import Settings
-from service.tracing.sending import Traces
+from service.http.pipeline.admission import Admission
+from service.http.pipeline.body_limit import BodyLimit
+from service.http.pipeline.caching import Caching
+from service.http.pipeline.client_address import ClientAddress
+from service.http.pipeline.compression import Compression
+from service.http.pipeline.cors import Cors
+from service.http.pipeline.deadline import Deadline
+from service.http.pipeline.draining import DrainingMiddleware
+from service.http.pipeline.failures import Failures
+from service.http.pipeline.measuring import Measuring
+from service.http.pipeline.options import Options
+from service.http.pipeline.principal import PrincipalMiddleware
+from service.http.pipeline.rate_limit import RateLimit
+from service.http.pipeline.request_id import RequestId
+from service.http.pipeline.security_headers import SecurityHeaders
+from service.http.pipeline.server_timing import LIMIT, QUEUE, Mark, ServerTiming
+from service.http.pipeline.step import Step
+from service.http.pipeline.tracing import Tracing
+from service.runtime.admission import Places
+from service.runtime.drain import Drain
+from service.runtime.metrics import Meter
+from service.runtime.settings import Settings
+from service.runtime.tracing.sending import Traces
+from service.storage.rates import SharedCounts
 
 GRACE_S = 0.2
 """What a client waits beyond the timeout of one database operation before it is told of it."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from models.audit_event import AuditEvent
 from models.base import utc_now
-from service.transactions import collection_of, session
+from service.storage.transactions import collection_of, session
 
 
 @dataclass(frozen=True, slots=True)

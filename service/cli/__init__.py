@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from service.errors import Failure, StartupFailure, suggestion
+from service.kit.errors import Failure, StartupFailure, suggestion
 
 COMMANDS = {
     "dev": "Serve with a MongoDB of its own, and with collections made out of files.",

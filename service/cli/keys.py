@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from service import settings
-from service.access import signing
-from service.cli import mongodb
-from service.errors import StartupFailure
-from service.settings import Development
+from service.dev import mongodb
+from service.identity.core import signing
+from service.kit.errors import StartupFailure
+from service.runtime import settings
+from service.runtime.settings import Development
 
 PRIVATE_MODE = 0o600
 PUBLIC_MODE = 0o644

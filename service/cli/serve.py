@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import click
 
-from service import logs, server, settings
-from service.cli import mongodb
-from service.settings import Settings
+from service.dev import mongodb
+from service.runtime import logs, server, settings
+from service.runtime.settings import Settings
 
 APPLICATION = "service.app:create"
 PATIENCE_S = 2.0

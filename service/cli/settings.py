@@ -2,7 +2,7 @@
 
 import click
 
-from service import settings
+from service.runtime import settings
 
 
 @click.command

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote_to_bytes
 
 from service.access.decisions import Decision
+from service.collections.registry import Collection
 from service.documents import expanding, narrowing, reading
 from service.documents.reading import Plan
 from service.documents.targets import Targets
 from service.query import ListQuery, parse_list
 from service.query.limits import MAXIMUM_CURSOR_CHARACTERS
 from service.query.parameters import read_parameters, repeated
-from service.registry import Collection
 
 MAXIMUM_KNOWN = 2048
 """Lists that a worker remembers."""

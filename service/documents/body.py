@@ -7,8 +7,14 @@ from typing import Any
 
 from models.base import SYSTEM_FIELDS
 from service import schema as schemas
-from service.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Failure, FieldNotWritable, Violation
-from service.registry import Collection
+from service.collections.registry import Collection
+from service.kit.errors import (
+    MAXIMUM_VIOLATIONS,
+    DocumentInvalid,
+    Failure,
+    FieldNotWritable,
+    Violation,
+)
 from service.schema import Schema
 from service.schema.check import MAXIMUM_NAME_BYTES
 from service.schema.pointers import join

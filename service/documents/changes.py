@@ -15,16 +15,16 @@ from typing import Any
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, PyMongoError, WriteError
 
-from service.database import calls_of
+from service.collections.registry import Collection
 from service.documents import failures
 from service.documents.preconditions import Expected
 from service.documents.reading import find_one, selector
 from service.documents.terms import names
-from service.documents.turns import Waiting, pause
-from service.errors import Contention, DocumentNotFound
+from service.kit.errors import Contention, DocumentNotFound
 from service.query import Compare, Node, conjoin
-from service.registry import Collection
-from service.transactions import delegate_session, session
+from service.storage.database import calls_of
+from service.storage.transactions import delegate_session, session
+from service.storage.turns import Waiting, pause
 
 ATTEMPTS = 100
 """How often a write is tried again on the newest version: with the pauses, longer than a request may take."""

@@ -7,9 +7,9 @@ from models.base import utc_now
 from service.access.decisions import Decision, Grant, deciding
 from service.access.principals import Principal
 from service.access.writable import beyond
+from service.collections.registry import Collection
 from service.documents import body as bodies
 from service.documents import ids, terms
-from service.registry import Collection
 
 
 def compose(

@@ -7,14 +7,14 @@ from typing import Any
 from models.base import SYSTEM_FIELDS, utc_now
 from service.access.decisions import Grant, deciding
 from service.access.writable import beyond
+from service.collections.registry import Collection
 from service.documents import body as bodies
 from service.documents import encoding, terms
 from service.documents.concealing import Concealed
 from service.documents.patches import Patch
 from service.documents.preconditions import version_of
 from service.documents.terms import Terms
-from service.errors import BodyTooLarge, Failure
-from service.registry import Collection
+from service.kit.errors import BodyTooLarge, Failure
 from service.schema import Schema
 
 

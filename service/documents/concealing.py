@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from service.documents import encoding
 from service.documents.body import SYSTEM_NAMES
-from service.errors import PatchConflict
+from service.kit.errors import PatchConflict
 from service.query.fields import Field
 from service.query.masks import Mask
 from service.schema import Schema

@@ -10,8 +10,8 @@ from bson import Binary, Decimal128, ObjectId
 from bson.regex import Regex
 from bson.timestamp import Timestamp
 
+from service.collections.registry import Collection
 from service.documents.reading import Page
-from service.registry import Collection
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
 

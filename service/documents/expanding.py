@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from service.access.decisions import Decision
+from service.collections.registry import Collection
 from service.documents import encoding, narrowing, visibility
 from service.documents.following import BREATH_S, EXPANDED, Followed, steps_to
 from service.documents.reading import Page
@@ -19,7 +20,6 @@ from service.query.lists import ListQuery, Selection
 from service.query.select import select
 from service.query.tree import Path
 from service.query.views import ViewQuery
-from service.registry import Collection
 
 
 async def page(

@@ -4,8 +4,8 @@ from typing import NoReturn
 
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure
 
-from service.errors import BodyTooLarge, DocumentInvalid, Duplicate, Violation
-from service.registry import Collection
+from service.collections.registry import Collection
+from service.kit.errors import BodyTooLarge, DocumentInvalid, Duplicate, Violation
 from service.schema.pointers import join
 
 UNINDEXABLE = {16755, 16756, 171, 17280}

@@ -10,10 +10,11 @@ from uuid import UUID
 import orjson
 from bson import ObjectId
 
+from service.collections.registry import Collection
 from service.documents import encoding, ids, reading, visibility
 from service.documents.targets import Targets
 from service.documents.visibility import View
-from service.errors import IdInvalid, ParameterInvalid, Violation
+from service.kit.errors import IdInvalid, ParameterInvalid, Violation
 from service.query.expansions import Expansion
 from service.query.limits import (
     MAXIMUM_EXPANDED_BYTES,
@@ -21,8 +22,7 @@ from service.query.limits import (
     MAXIMUM_EXPANDED_REFERENCES,
 )
 from service.query.tree import Path
-from service.registry import Collection
-from service.transactions import session
+from service.storage.transactions import session
 
 EXPANDED = "_expanded"
 """The member, beside references, that holds the documents that they lead to; no client's field begins so."""

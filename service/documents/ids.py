@@ -11,11 +11,11 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 
 from models.counter import Counter
-from service.errors import IdInvalid
+from service.collections.registry import Collection
+from service.kit.errors import IdInvalid
 from service.query import kinds
 from service.query.kinds import Kind
-from service.registry import Collection
-from service.transactions import session
+from service.storage.transactions import session
 
 MAXIMUM_ID_LENGTH = 200
 RESERVED = frozenset({"query", "queries"})

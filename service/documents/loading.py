@@ -13,11 +13,11 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteError
 
 from service.access.principals import Principal
+from service.collections.registry import Collection
 from service.documents import composing, failures
 from service.documents.reading import permit
-from service.errors import BodyTooLarge, DocumentInvalid, Failure, IdInvalid
+from service.kit.errors import BodyTooLarge, DocumentInvalid, Failure, IdInvalid
 from service.query.kinds import Kind
-from service.registry import Collection
 
 MAXIMUM_BATCH_DOCUMENTS = 1000
 MAXIMUM_BATCH_BYTES = 8 * 1024 * 1024

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from service.access.decisions import Decision, Grant
-from service.definitions.indexes import Index
+from service.collections.indexes import Index
+from service.collections.registry import Collection
 from service.query import masks
 from service.query.changes import ChangeQuery
 from service.query.fields import Field
@@ -17,7 +18,6 @@ from service.query.masks import Mask
 from service.query.problems import Problems, shown
 from service.query.search import unsearchable
 from service.query.tree import Node, Path
-from service.registry import Collection
 
 
 def shows_all(decision: Decision) -> bool:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from service.errors import PreconditionRequired, RequestInvalid, Stale
-from service.registry import Collection
+from service.collections.registry import Collection
+from service.kit.errors import PreconditionRequired, RequestInvalid, Stale
 
 _ELEMENT = re.compile(r'[ \t]*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|$)')
 """A part of a list, which may be empty (RFC 9110, 5.6.1.2); a comma may stand in a tag, too."""

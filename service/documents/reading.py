@@ -13,22 +13,29 @@ from service.access import scopes
 from service.access.decisions import REFUSED, Decision
 from service.access.principals import Principal
 from service.access.rules import Verb
-from service.database import calls_of
-from service.documents import counting, narrowing
-from service.documents.counting import Total
-from service.documents.finds import Find
-from service.documents.joining import JoinedLists
-from service.documents.joining.joined import Told
-from service.documents.pages import Reader, Slice
-from service.errors import DocumentNotFound, Forbidden, ParameterInvalid, SignInRequired, Violation
+from service.collections.registry import FAST_CODEC, Collection
+from service.documents import narrowing
+from service.kit.errors import (
+    DocumentNotFound,
+    Forbidden,
+    ParameterInvalid,
+    SignInRequired,
+    Violation,
+)
 from service.query import ListQuery, Node, conjoin, projection, to_mongo
 from service.query.changes import ChangeQuery
 from service.query.cursors import Cursors, list_id
 from service.query.fields import Field
 from service.query.keyset import Order, Place, order_of
 from service.query.search import INDEX_NOT_FOUND, best_first, unsearchable
-from service.registry import FAST_CODEC, Collection
-from service.transactions import delegate_session, session
+from service.storage import counting
+from service.storage.counting import Total
+from service.storage.database import calls_of
+from service.storage.finds import Find
+from service.storage.joining import JoinedLists
+from service.storage.joining.joined import Told
+from service.storage.pages import Reader, Slice
+from service.storage.transactions import delegate_session, session
 
 Stored = bytes | dict[str, Any]
 """A stored document, in BSON as MongoDB has it, or decoded."""

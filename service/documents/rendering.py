@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import NamedTuple
 
+from service.collections.registry import Collection
 from service.documents import encoding, preconditions
 from service.documents.following import BREATH_S
 from service.documents.reading import Stored, decoded
-from service.registry import Collection
 from service.schema import Schema
 
 MAXIMUM_BYTES = 12 * 1024 * 1024

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from service.access.decisions import Decision
 from service.access.principals import Principal
+from service.collections.registry import Collection, Registry
 from service.documents import narrowing, reading
-from service.errors import CollectionNotFound, Forbidden, SignInRequired, Violation
+from service.kit.errors import CollectionNotFound, Forbidden, SignInRequired, Violation
 from service.query.fields import Field
-from service.registry import Collection, Registry
 
 
 @dataclass(slots=True)  # not frozen, which takes four times as long to make

@@ -7,12 +7,19 @@ from typing import Any
 from service.access.decisions import ALLOWED, Decision, Grant, Refusal, grants_for
 from service.access.principals import Principal
 from service.access.rules import Verb
+from service.collections.registry import Collection
 from service.documents import encoding, narrowing, visibility
 from service.documents.reading import decide, permit
-from service.errors import DocumentInvalid, DocumentNotFound, Failure, FieldNotWritable, Forbidden, Violation
+from service.kit.errors import (
+    DocumentInvalid,
+    DocumentNotFound,
+    Failure,
+    FieldNotWritable,
+    Forbidden,
+    Violation,
+)
 from service.query import And, Compare, Elem, Node, Not, Or, masks
 from service.query.masks import IDENTITY, SHOWN, Mask
-from service.registry import Collection
 from service.schema.pointers import join
 
 TOLERATED = (DocumentInvalid, FieldNotWritable)

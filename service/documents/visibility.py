@@ -3,10 +3,10 @@
 from typing import Any
 
 from service.access.decisions import Decision, grants_for
+from service.collections.registry import Collection
 from service.documents import encoding, narrowing
 from service.query import masks
 from service.query.masks import Mask
-from service.registry import Collection
 
 View = dict[str, Any]
 """A document as clients see it."""

@@ -8,19 +8,26 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from service.access.decisions import Decision
 from service.access.principals import Principal
-from service.database import calls_of
+from service.collections.registry import Collection
 from service.documents import body as bodies
 from service.documents import changes, composing, failures, ids, preconditions, terms
 from service.documents.computing import compute
 from service.documents.patches import Patch
 from service.documents.preconditions import Expected
 from service.documents.reading import permit, selector
-from service.documents.turns import pause
-from service.errors import Contention, DocumentNotFound, Duplicate, IdInvalid, Stale, Violation
+from service.kit.errors import (
+    Contention,
+    DocumentNotFound,
+    Duplicate,
+    IdInvalid,
+    Stale,
+    Violation,
+)
 from service.query import conjoin
-from service.registry import Collection
 from service.schema import Schema
-from service.transactions import delegate_session, session
+from service.storage.database import calls_of
+from service.storage.transactions import delegate_session, session
+from service.storage.turns import pause
 
 ATTEMPTS = 32
 """How often an id is made, or a deletion tried again, before the client is told of the contention."""

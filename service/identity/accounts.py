@@ -9,11 +9,10 @@ from beanie.odm.queries.update import UpdateResponse
 
 from models.base import utc_now
 from models.user import User
-from service.access import bodies
-from service.access.bodies import ProfileChange
-from service.access.passwords import Passwords
 from service.documents.preconditions import Expected
-from service.errors import (
+from service.identity.core.passwords import Passwords
+from service.identity.forms.account_bodies import ProfileChange, normalised_email
+from service.kit.errors import (
     Busy,
     CredentialsWrong,
     DocumentNotFound,
@@ -99,7 +98,7 @@ def key_of(email: str) -> str:
     ('ann@example.com', 'ann')
     """
     try:
-        return email_key(bodies.normalised_email(email))
+        return email_key(normalised_email(email))
     except ValueError:
         return email_key(email)
 

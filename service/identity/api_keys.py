@@ -10,15 +10,17 @@ from pymongo import ReturnDocument
 from models.api_key import ApiKey
 from models.base import utc_now
 from models.user import User
-from service.access import key_bodies, key_texts, scopes
-from service.access.key_bodies import KeyChange, NewKey
+from service.access import scopes
 from service.access.principals import Principal
 from service.audit import Trail
-from service.database import Database
-from service.errors import KeyNotFound, TokenInvalid, TooManyKeys
+from service.documents.listing import Listing
+from service.identity.core import key_texts
+from service.identity.forms import key_bodies
+from service.identity.forms.key_bodies import KeyChange, NewKey
 from service.identity.revocations import Revocations
-from service.listing import Listing
-from service.transactions import session
+from service.kit.errors import KeyNotFound, TokenInvalid, TooManyKeys
+from service.storage.database import Database
+from service.storage.transactions import session
 
 MAXIMUM_KEYS = 50
 """How many keys a user may have at once."""

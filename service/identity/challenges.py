@@ -6,10 +6,10 @@ from typing import Any
 from beanie import PydanticObjectId
 
 from models.user import User
-from service.access.browsers import Mode
-from service.access.sealing import digest
-from service.errors import SignInExpired
 from service.identity import one_time
+from service.identity.core.browsers import Mode
+from service.kit.errors import SignInExpired
+from service.kit.sealing import digest
 
 PURPOSE = "second factor"
 TTL_S = 300

@@ -7,7 +7,7 @@ from beanie import PydanticObjectId
 from models.session import Session
 from models.user import User
 from service.identity.revocations import Revocations
-from service.transactions import session
+from service.storage.transactions import session
 
 MAXIMUM_ENDED = 2000
 """Sessions that end together: twice as many as the settings let one user have, for some may have expired."""

@@ -18,13 +18,13 @@ from pymongo.errors import PyMongoError
 from models.api_key import ApiKey
 from models.base import utc_now
 from models.user import User
-from service.access import key_texts
-from service.access.key_texts import KeyText
 from service.access.principals import Principal
-from service.database import Database
-from service.documents.joining import JoinedReads
-from service.errors import DatabaseUnavailable, TokenInvalid
+from service.identity.core import key_texts
+from service.identity.core.key_texts import KeyText
 from service.identity.revocations import Revocations
+from service.kit.errors import DatabaseUnavailable, TokenInvalid
+from service.storage.database import Database
+from service.storage.joining import JoinedReads
 
 REMEMBERED_S = 30.0
 """How long a key is taken for what it was; what revocations tell of, such as its end, counts before that."""

@@ -19,9 +19,9 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from models.base import utc_now
 from models.lockout import KnownPlace, Lockout
-from service.access.sealing import Sealer
-from service.errors import Busy, Locked, SecondFactorAbsent, SecondFactorPresent
-from service.moments import is_past, is_to_come
+from service.kit.errors import Busy, Locked, SecondFactorAbsent, SecondFactorPresent
+from service.kit.sealing import Sealer
+from service.storage.moments import is_past, is_to_come
 
 PLACE_TTL = timedelta(days=90)
 """How long an address is known from which an account has signed in."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from models.base import utc_now
 from models.one_time_token import OneTimeToken
-from service.access.sealing import digest
-from service.transactions import session
+from service.kit.sealing import digest
+from service.storage.transactions import session
 
 TOKEN_BYTES = 32
 MAXIMUM_CHARACTERS = 200

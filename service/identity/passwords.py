@@ -7,21 +7,21 @@ from pymongo import ReturnDocument
 
 from models.base import utc_now
 from models.user import User
-from service.access.password_bodies import PasswordChange
-from service.access.passwords import Passwords
 from service.audit import Trail
-from service.database import Database
-from service.errors import Contention, DocumentInvalid, LinkInvalid, Violation
 from service.identity import accounts, one_time
 from service.identity.api_keys import ApiKeys
+from service.identity.core.passwords import Passwords
+from service.identity.forms.password_bodies import PasswordChange
 from service.identity.lockout import Lockouts
 from service.identity.proving import Prover
 from service.identity.reclaiming import reclaim
 from service.identity.revocations import Revocations
 from service.identity.sessions import Sessions
 from service.identity.verification import VERIFICATION
+from service.kit.errors import Contention, DocumentInvalid, LinkInvalid, Violation
 from service.mail.post import Post, lifetime
-from service.transactions import session
+from service.storage.database import Database
+from service.storage.transactions import session
 
 RESET = "password.reset"
 """The purpose of the tokens in links to choose a new password."""

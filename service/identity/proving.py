@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from models.user import User
-from service.access.passwords import Passwords
 from service.audit import Trail
-from service.errors import (
+from service.identity import accounts
+from service.identity.core.passwords import Passwords
+from service.identity.lockout import Guess, Lockouts
+from service.kit.errors import (
     CodeWrong,
     CredentialsWrong,
     DocumentInvalid,
@@ -16,8 +18,6 @@ from service.errors import (
     PasswordWrong,
     Violation,
 )
-from service.identity import accounts
-from service.identity.lockout import Guess, Lockouts
 
 Action = Literal["sign_in", "confirmation"]
 """What was tried: to sign in, or to confirm, signed in already, a change of what one signs in with."""

@@ -6,7 +6,7 @@ from models.user import User
 from service.audit import Trail
 from service.identity import second_factor
 from service.identity.api_keys import ApiKeys
-from service.transactions import session
+from service.storage.transactions import session
 
 
 async def reclaim(trail: Trail, user_id: str, keys: ApiKeys) -> None:

@@ -6,18 +6,18 @@ from typing import Any, NoReturn
 
 from models.session import Session
 from models.user import User
-from service.access import browsers
-from service.access.browsers import Browsers
-from service.access.refresh_tokens import RefreshTokens, open_successor, seal_successor
-from service.access.sealing import digest
-from service.access.tokens import Tokens
 from service.audit import Trail
-from service.database import Database
-from service.errors import DocumentNotFound, SessionEnded
 from service.identity import accounts
+from service.identity.core import browsers
+from service.identity.core.browsers import Browsers
+from service.identity.core.refresh_tokens import RefreshTokens, open_successor, seal_successor
+from service.identity.core.tokens import Tokens
 from service.identity.revocations import Revocations
 from service.identity.sessions import Client, Limits, Opened, Sessions, principal_of
-from service.moments import is_to_come, until
+from service.kit.errors import DocumentNotFound, SessionEnded
+from service.kit.sealing import digest
+from service.storage.database import Database
+from service.storage.moments import is_to_come, until
 
 GRACE_S = 10.0
 """How long after its use the previous token still gets the same successor, for requests overlap."""

@@ -6,15 +6,15 @@ from typing import Literal
 from pymongo.errors import DuplicateKeyError
 
 from models.user import User
-from service.access.bodies import Registration
-from service.access.passwords import Passwords
 from service.audit import Trail
-from service.database import Database
 from service.identity import accounts
+from service.identity.core.passwords import Passwords
+from service.identity.forms.account_bodies import Registration
 from service.identity.passwords import PasswordChanges
 from service.identity.verification import Addresses
 from service.mail.post import Post
-from service.transactions import session
+from service.storage.database import Database
+from service.storage.transactions import session
 
 Verification = Literal["off", "optional", "required"]
 

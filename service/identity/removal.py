@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 from models.base import utc_now
 from models.user import User
-from service import deadline
 from service.audit import Trail
-from service.database import Database
-from service.errors import ParameterInvalid, Violation
+from service.collections.registry import Collection, Registry
 from service.identity import one_time, second_factor, users
 from service.identity.api_keys import ApiKeys
 from service.identity.ending import Ending
 from service.identity.revocations import BOUND_S, Revocations
-from service.registry import Collection, Registry
-from service.transactions import session
+from service.kit.errors import ParameterInvalid, Violation
+from service.runtime import deadline
+from service.storage.database import Database
+from service.storage.transactions import session
 
 Fate = Literal["keep", "delete", "transfer"]
 

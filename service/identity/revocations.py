@@ -15,9 +15,9 @@ from pymongo.errors import PyMongoError
 from models.base import utc_now
 from models.revocation import Revocation
 from service.access.principals import Principal
-from service.database import Database
-from service.errors import TokenOutdated
-from service.transactions import session
+from service.kit.errors import TokenOutdated
+from service.storage.database import Database
+from service.storage.transactions import session
 
 INTERVAL_S = 1.0
 """How long MongoDB waits for something to tell before it tells a worker that there is nothing."""

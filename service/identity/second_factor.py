@@ -25,11 +25,11 @@ from pyotp.exceptions import OTPVerificationError
 from models.base import utc_now
 from models.second_factor import SecondFactor
 from models.user import User
-from service.access.sealing import Sealer, digest
 from service.audit import Trail
-from service.errors import CodeWrong, SecondFactorAbsent, SecondFactorPresent
 from service.identity import challenges
-from service.transactions import session
+from service.kit.errors import CodeWrong, SecondFactorAbsent, SecondFactorPresent
+from service.kit.sealing import Sealer, digest
+from service.storage.transactions import session
 
 PURPOSE = "second factor"
 

@@ -8,16 +8,16 @@ from typing import Any
 from models.base import utc_now
 from models.session import Session
 from models.user import User
-from service.access import refresh_tokens
-from service.access.browsers import Browsers, Mode
 from service.access.principals import Principal
-from service.access.refresh_tokens import RefreshTokens
-from service.access.sealing import digest
-from service.access.tokens import Tokens
-from service.errors import SessionEnded
+from service.identity.core import refresh_tokens
+from service.identity.core.browsers import Browsers, Mode
+from service.identity.core.refresh_tokens import RefreshTokens
+from service.identity.core.tokens import Tokens
 from service.identity.ending import Ending
 from service.identity.revocations import Revocations
-from service.transactions import session
+from service.kit.errors import SessionEnded
+from service.kit.sealing import digest
+from service.storage.transactions import session
 
 MAXIMUM_DEVICE_CHARACTERS = 200
 MAXIMUM_LISTED = 1000

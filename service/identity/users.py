@@ -12,21 +12,21 @@ from pymongo.errors import DuplicateKeyError
 from models.base import utc_now
 from models.counter import Counter
 from models.user import ADMIN, User
-from service.access import bodies
-from service.access.passwords import Passwords
-from service.access.user_bodies import ChosenPassword, NewUser, UserChange
 from service.audit import Trail
-from service.database import Database
 from service.documents.encoding import dump
+from service.documents.listing import Listing
 from service.documents.preconditions import Expected
-from service.errors import DocumentNotFound, LastAdministrator
 from service.identity import accounts, one_time, second_factor
+from service.identity.core.passwords import Passwords
 from service.identity.ending import Ending
+from service.identity.forms.user_bodies import ChosenPassword, NewUser, UserChange
 from service.identity.revocations import Revocations
-from service.listing import Listing
+from service.kit import forms
+from service.kit.errors import DocumentNotFound, LastAdministrator
 from service.query.cursors import Cursors
 from service.query.limits import MAXIMUM_LIMIT
-from service.transactions import session
+from service.storage.database import Database
+from service.storage.transactions import session
 
 ADMINISTRATORS = "_administrators"
 """The counter that each change which takes an administrator away counts up, so that no two pass at once."""
@@ -143,7 +143,7 @@ class Users:
 
         Raises DocumentNotFound, DocumentInvalid for a password that will not do, Busy.
         """
-        user, form = await find(user_id), bodies.read(ChosenPassword, {"password": password})
+        user, form = await find(user_id), forms.read(ChosenPassword, {"password": password})
         hashed = await self.passwords.hash_chosen(form.password, user["email"], user.get("name"))
 
         async def store() -> None:

@@ -9,11 +9,15 @@ from pymongo.errors import DuplicateKeyError
 
 from models.base import utc_now
 from models.user import User
-from service.access.password_bodies import EmailChange, Verification
-from service.access.passwords import Passwords
 from service.audit import Trail
-from service.database import Database
-from service.errors import (
+from service.identity import accounts, one_time
+from service.identity.core.passwords import Passwords
+from service.identity.forms.password_bodies import EmailChange, Verification
+from service.identity.lockout import Lockouts
+from service.identity.one_time import OneTime
+from service.identity.proving import Prover, password_absent
+from service.identity.revocations import Revocations
+from service.kit.errors import (
     DocumentInvalid,
     DocumentNotFound,
     EmailVerified,
@@ -21,13 +25,9 @@ from service.errors import (
     PasswordWrong,
     Violation,
 )
-from service.identity import accounts, one_time
-from service.identity.lockout import Lockouts
-from service.identity.one_time import OneTime
-from service.identity.proving import Prover, password_absent
-from service.identity.revocations import Revocations
 from service.mail.post import Post, lifetime
-from service.transactions import session
+from service.storage.database import Database
+from service.storage.transactions import session
 
 VERIFICATION = "email.verification"
 CHANGE = "email.change"

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 
 MAXIMUM_LINE_CHARACTERS = 200
 """Long enough that links stay in one piece, for people who read the source; RFC 5322 allows 998."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import structlog
 
-from service.access.sealing import Sealer
+from service.kit.sealing import Sealer
 from service.mail.links import Links
 from service.mail.messages import sender_of
 from service.mail.outbox import Outbox

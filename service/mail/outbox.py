@@ -9,10 +9,10 @@ from pymongo import ASCENDING, ReturnDocument
 
 from models.base import utc_now
 from models.mail import Mail
-from service.access.sealing import Sealer
+from service.kit.sealing import Sealer
 from service.mail.messages import Message
-from service.tracing import written
-from service.transactions import session
+from service.runtime.tracing import written
+from service.storage.transactions import session
 
 PURPOSE = "mail"
 ID_BYTES = 16

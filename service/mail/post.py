@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from limits import parse
 
-from service.access.sealing import digest
-from service.errors import MailNotConfigured
+from service.kit.errors import MailNotConfigured
+from service.kit.sealing import digest
 from service.mail.links import Links
 from service.mail.outbox import Outbox
 from service.mail.sending import Sender
 from service.mail.templates import Templates
 from service.mail.transports import Transport
-from service.rates import SharedCounts
+from service.storage.rates import SharedCounts
 
 NOTICE_USEFUL_S = 86_400.0
 """How long it is worth telling somebody what has happened."""

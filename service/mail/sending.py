@@ -9,7 +9,7 @@ from pymongo.errors import PyMongoError
 
 from service.mail.outbox import MAXIMUM_ATTEMPTS, Claimed, Outbox
 from service.mail.transports import NotNow, Transport, Undeliverable
-from service.tracing import continued, failed
+from service.runtime.tracing import continued, failed
 
 INTERVAL_S = 1.0
 """How often a worker looks for mails that others have put in, or that are due again."""

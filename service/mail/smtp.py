@@ -16,7 +16,7 @@ from aiosmtplib import (
 )
 
 from models.base import utc_now
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 from service.mail.messages import Message, written
 from service.mail.transports import NotNow, Undeliverable
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from string import Template
 
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 from service.mail.messages import Message
 
 OWN = Path(__file__).parent / "templates"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.errors import ParameterInvalid, Violation, suggestion
+from service.kit.errors import ParameterInvalid, Violation, suggestion
 from service.query.brackets import PREFIX
 from service.query.fields import Field
 from service.query.parse import parse_list

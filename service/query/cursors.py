@@ -10,7 +10,7 @@ import bson
 from bson import CodecOptions
 from bson.binary import UuidRepresentation
 
-from service.errors import ParameterInvalid, Violation
+from service.kit.errors import ParameterInvalid, Violation
 from service.query.keyset import Place
 from service.query.limits import MAXIMUM_CURSOR_VALUES_BYTES
 from service.query.lists import ListQuery

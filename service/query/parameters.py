@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlencode
 
-from service.errors import RequestInvalid
+from service.kit.errors import RequestInvalid
 from service.query.limits import MAXIMUM_PARAMETERS
 
 Parameters = list[tuple[str, str]]

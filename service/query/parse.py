@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from service.errors import JsonInvalid
+from service.kit.errors import JsonInvalid
+from service.kit.strict_json import parse as parse_json
 from service.query.brackets import PREFIX, read_bracket
 from service.query.comparisons import described
 from service.query.expansions import FieldsOf, no_fields, read_expand
@@ -25,7 +26,6 @@ from service.query.ordering import read_selection, read_sort
 from service.query.paths import find
 from service.query.problems import Problems, shown
 from service.query.tree import EVERYTHING, Node, Path, all_of
-from service.strict_json import parse as parse_json
 
 PARAMETERS = ("filter", "q", "sort", "fields", "expand", "page", "limit", "cursor", "count")
 """The parameters of a list request, which are the members of a query's body too."""

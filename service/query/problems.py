@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NoReturn
 
-from service.errors import ParameterInvalid, Violation, suggestion
+from service.kit.errors import ParameterInvalid, Violation, suggestion
 
 MAXIMUM_SUGGESTIONS = 3
 _LONGEST_WORD = 64

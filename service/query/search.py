@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from service.errors import ParameterInvalid, Violation
+from service.kit.errors import ParameterInvalid, Violation
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.mongo import Filter

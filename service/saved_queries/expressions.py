@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
-from service.errors import suggestion
+from service.kit.errors import suggestion
 from service.query.fields import Field
 from service.query.kinds import INT64_MAXIMUM, INT64_MINIMUM, Kind
 from service.query.problems import shown

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from service.errors import DefinitionInvalid, ParameterInvalid, Violation, suggestion
+from service.kit.errors import DefinitionInvalid, ParameterInvalid, Violation, suggestion
 from service.query.problems import shown
 from service.schema.pointers import escape
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.errors import suggestion
+from service.kit.errors import suggestion
 from service.query.problems import shown
 from service.saved_queries.accumulators import ACCUMULATORS, Accumulator
 from service.saved_queries.expressions import Expression, ExpressionReader

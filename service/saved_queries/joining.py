@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.base import SYSTEM_FIELDS
-from service.errors import suggestion
+from service.kit.errors import suggestion
 from service.query.expansions import target_of
 from service.query.fields import Field
 from service.query.kinds import Kind

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from service.errors import ParameterInvalid, Violation, suggestion
+from service.kit.errors import ParameterInvalid, Violation, suggestion
 from service.query import parse_filter, to_mongo
 from service.query.fields import Field
 from service.query.problems import shown

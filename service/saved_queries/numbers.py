@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.errors import ParameterInvalid, Violation
+from service.kit.errors import ParameterInvalid, Violation
 from service.query.kinds import Kind
 from service.query.problems import shown
 from service.saved_queries.faults import Faults

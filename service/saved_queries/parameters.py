@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from service import schema as schemas
-from service.errors import DefinitionInvalid, DocumentInvalid, ParameterInvalid, Violation, suggestion
+from service.kit.errors import (
+    DefinitionInvalid,
+    DocumentInvalid,
+    ParameterInvalid,
+    Violation,
+    suggestion,
+)
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_LIST_LENGTH

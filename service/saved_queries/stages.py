@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from service.errors import suggestion
+from service.kit.errors import suggestion
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.mongo import sort_keys

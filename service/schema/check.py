@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from service.errors import DefinitionInvalid, Violation
+from service.kit.errors import DefinitionInvalid, Violation
 from service.schema import references, targets
 from service.schema.compile import compile as compile_schema
 from service.schema.explain import beyond_int64

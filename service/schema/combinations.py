@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from service.errors import DefinitionInvalid, Violation
+from service.kit.errors import DefinitionInvalid, Violation
 
 MAXIMUM_PLACE_SIZE = 1_000
 

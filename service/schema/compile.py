@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from service.errors import MAXIMUM_VIOLATIONS, Violation
+from service.kit.errors import MAXIMUM_VIOLATIONS, Violation
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.masks import Mask

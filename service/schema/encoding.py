@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from service.errors import DocumentInvalid, Violation
+from service.kit.errors import DocumentInvalid, Violation
 from service.query.fields import Field
 from service.query.kinds import MAXIMUM_SAFE_INTEGER, Kind, to_bson
 from service.schema.pointers import join

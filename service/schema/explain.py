@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
-from service.errors import MAXIMUM_VIOLATIONS, Violation, suggestion
+from service.kit.errors import MAXIMUM_VIOLATIONS, Violation, suggestion
 from service.query.fields import Field
 from service.query.kinds import INT64_MAXIMUM, INT64_MINIMUM
 from service.schema.effort import Effort, effort

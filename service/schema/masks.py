@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from service.errors import Violation
+from service.kit.errors import Violation
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.schema.encoding import member

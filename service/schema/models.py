@@ -11,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import SchemaValidator, core_schema
 
 from models.base import Stored
-from service.errors import Violation
+from service.kit.errors import Violation
 from service.schema.pointers import join
 
 _NOT_OURS = frozenset({"id", "revision_id", *Stored.model_fields})

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
-from service.errors import Violation
+from service.kit.errors import Violation
 from service.schema.pointers import escape
 from service.schema.subschemas import REFERENCES, Subschemas
 

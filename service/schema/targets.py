@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from service.errors import DefinitionInvalid, Violation
+from service.kit.errors import DefinitionInvalid, Violation
 from service.query.kinds import Kind
 from service.schema.combinations import Place
 from service.schema.pointers import escape

@@ -6,10 +6,10 @@ from typing import Any
 import pymongo
 from pymongo.errors import PyMongoError
 
-from service.database import Database
 from service.slow_queries import plans
 from service.slow_queries.commands import Query
 from service.slow_queries.plans import Plan
+from service.storage.database import Database
 
 EXAMINE_S = 1.0
 """A read that took no longer is run once more, for at most so long, to count what it examines."""

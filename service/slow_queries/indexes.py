@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from service.collections.registry import Collection
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.registry import Collection
 from service.slow_queries.suggestions import ArrayOf, Keys, Present
 
 _PARTIAL = ("partialFilterExpression", "sparse", "collation", "hidden", "wildcardProjection")

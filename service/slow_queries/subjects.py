@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from service.documents.finds import Find
-from service.documents.pages import Reader
+from service.storage.finds import Find
+from service.storage.pages import Reader
 
 Command = Mapping[str, Any]
 

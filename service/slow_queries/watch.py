@@ -13,17 +13,17 @@ from typing import Any
 import structlog
 from pymongo.errors import PyMongoError
 
-from service.calls import Slow
-from service.database import Database
-from service.errors import Failure
+from service.collections.registry import Registry
+from service.kit.errors import Failure
 from service.query.shapes import where as filter_shape
-from service.registry import Registry
 from service.slow_queries import commands, indexes, shapes
 from service.slow_queries.commands import Query
 from service.slow_queries.explaining import explain
 from service.slow_queries.plans import Plan
 from service.slow_queries.subjects import command_of
 from service.slow_queries.suggestions import Suggestion, suggest
+from service.storage.calls import Slow
+from service.storage.database import Database
 
 INTERVAL_S = 60.0
 """How often one shape is logged at the most."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 from service.transfer.names import MemberNames
 
 DELIMITERS = ",;\t|"

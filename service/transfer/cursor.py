@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 from service.transfer.decoding import Decoder, Refused
 
 CHUNK_BYTES = 256 * 1024

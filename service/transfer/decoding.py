@@ -4,9 +4,9 @@ import json
 import re
 from typing import Any, NoReturn
 
-from service import strict_json
+from service.kit import strict_json
+from service.kit.strict_json import MAXIMUM_DEPTH
 from service.query.kinds import INT64_MAXIMUM, INT64_MINIMUM
-from service.strict_json import MAXIMUM_DEPTH
 from service.transfer import extended_json
 from service.transfer.names import MemberNames
 

@@ -4,7 +4,7 @@ import codecs
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 from service.transfer.cursor import MAXIMUM_DOCUMENT_BYTES
 from service.transfer.decoding import Decoder, Refused
 from service.transfer.names import MemberNames

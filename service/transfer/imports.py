@@ -9,12 +9,12 @@ from typing import Any, Literal
 from models.counter import Counter
 from models.file_import import FileImport
 from service.access.principals import OPERATOR
-from service.definitions import change, names
-from service.definitions import description as descriptions
+from service.collections import change, names
+from service.collections import description as descriptions
+from service.collections.registry import Collection, Registry
 from service.documents import loading
 from service.documents.loading import Loaded
-from service.errors import CollectionNotFound
-from service.registry import Collection, Registry
+from service.kit.errors import CollectionNotFound
 from service.schema.infer import Inference
 from service.transfer import files
 from service.transfer.sources import Source

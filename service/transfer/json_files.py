@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 from service.transfer.cursor import MAXIMUM_DOCUMENT_BYTES, Cursor, Place, malformed, refused
 from service.transfer.decoding import Decoder, Refused
 from service.transfer.names import MemberNames

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Collection
 from typing import Any
 
-from service.definitions.names import NAME, RESERVED
+from service.collections.names import NAME, RESERVED
 from service.schema.check import MAXIMUM_NAME_BYTES
 
 MAXIMUM_NAME_CHARACTERS = 63

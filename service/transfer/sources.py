@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from service.definitions.names import RESERVED
-from service.errors import StartupFailure
+from service.collections.names import RESERVED
+from service.kit.errors import StartupFailure
 from service.transfer import files
 from service.transfer.csv_files import Rows
 from service.transfer.cursor import Place

@@ -2,22 +2,23 @@ from typing import Any
 
 import pytest
 
-from service.access import bodies
-from service.access.bodies import Credentials, Form, ProfileChange, Registration
-from service.errors import DocumentInvalid, Violation
+from service.identity.forms.account_bodies import Credentials, ProfileChange, Registration
+from service.kit import forms
+from service.kit.errors import DocumentInvalid, Violation
+from service.kit.forms import Form
 
 PASSWORD = "long enough"
 NOT_TEXT = "Input should be a valid string"
 
 
 def test_a_registration_is_read_and_its_address_normalised() -> None:
-    read = bodies.read(Registration, {"email": "Ada@EXAMPLE.com", "password": PASSWORD, "name": "Ada"})
+    read = forms.read(Registration, {"email": "Ada@EXAMPLE.com", "password": PASSWORD, "name": "Ada"})
     assert read.model_dump() == {"email": "Ada@example.com", "password": PASSWORD, "name": "Ada"}
 
 
 def test_what_is_not_given_in_a_profile_change_is_told_from_null() -> None:
-    assert bodies.read(ProfileChange, {}).model_fields_set == set()
-    assert bodies.read(ProfileChange, {"name": None}).model_fields_set == {"name"}
+    assert forms.read(ProfileChange, {}).model_fields_set == set()
+    assert forms.read(ProfileChange, {"name": None}).model_fields_set == {"name"}
 
 
 @pytest.mark.parametrize(
@@ -85,14 +86,14 @@ def test_what_is_not_given_in_a_profile_change_is_told_from_null() -> None:
 )
 def test_every_fault_of_a_form_is_named(form: type[Form], body: Any, violations: list[Violation]) -> None:
     with pytest.raises(DocumentInvalid) as caught:
-        bodies.read(form, body)
+        forms.read(form, body)
     assert list(caught.value.errors) == violations
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 1, [{"email": "a@x.io"}]])
 def test_a_form_is_an_object(body: Any) -> None:
     with pytest.raises(DocumentInvalid, match="The body must be a JSON object") as caught:
-        bodies.read(Credentials, body)
+        forms.read(Credentials, body)
     assert caught.value.errors == ()
 
 
@@ -114,11 +115,11 @@ def test_a_form_is_an_object(body: Any) -> None:
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(DocumentInvalid) as caught:
-        bodies.read(Registration, {"email": address, "password": PASSWORD})
+        forms.read(Registration, {"email": address, "password": PASSWORD})
     assert [(each.pointer, each.code) for each in caught.value.errors] == [("/email", "format")]
 
 
 def test_of_very_many_faults_the_first_hundred_are_named_and_all_counted() -> None:
     with pytest.raises(DocumentInvalid) as caught:
-        bodies.read(Credentials, {f"emai{number}": 1 for number in range(5000)})
+        forms.read(Credentials, {f"emai{number}": 1 for number in range(5000)})
     assert (len(caught.value.errors), caught.value.detail) == (100, "5002 fields are invalid")

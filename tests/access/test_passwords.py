@@ -5,9 +5,9 @@ import pytest
 from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
 
-from service.access.passwords import Cost, Passwords, _decoy
-from service.deadline import Clock, Watch
-from service.errors import Busy
+from service.identity.core.passwords import Cost, Passwords, _decoy
+from service.kit.errors import Busy
+from service.runtime.deadline import Clock, Watch
 
 PASSWORD = "correct horse battery staple"
 

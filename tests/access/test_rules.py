@@ -7,7 +7,7 @@ from service.access import rules
 from service.access.decisions import ALLOWED, REFUSED, Decision, Grant
 from service.access.principals import ANONYMOUS, Principal
 from service.access.rules import GROUPS, VERBS, Verb
-from service.errors import DefinitionInvalid, Violation
+from service.kit.errors import DefinitionInvalid, Violation
 from service.query.fields import Field
 from service.query.tree import Compare
 

@@ -11,7 +11,7 @@ from service.access.rules.words import (
     MAXIMUM_NESTING,
     MAXIMUM_RULES_BYTES,
 )
-from service.errors import DefinitionInvalid
+from service.kit.errors import DefinitionInvalid
 from service.query.limits import table
 from tests.access.test_rules_objects import ROOT
 

@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jose import jwt
 
-from service.access import signing
 from service.access.principals import Principal
-from service.access.signing import KeyRing, Kind, SigningKey
-from service.access.tokens import Tokens
-from service.errors import StartupFailure, TokenInvalid
+from service.identity.core import signing
+from service.identity.core.signing import KeyRing, Kind, SigningKey
+from service.identity.core.tokens import Tokens
+from service.kit.errors import StartupFailure, TokenInvalid
 
 SECRET = "the present secret, which is long enough"
 ANN = Principal("user", "64b64b64b64b64b64b64b64b", frozenset({"editor"}), session_id="s1")

@@ -2,9 +2,9 @@ import time
 
 import pytest
 
-from service.access import strength
-from service.access.passwords import Demands
-from service.errors import DocumentInvalid
+from service.identity.core import strength
+from service.identity.core.passwords import Demands
+from service.kit.errors import DocumentInvalid
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jose import jwt
 
 from service.access.principals import Principal
-from service.access.signing import key_id
-from service.access.tokens import MAXIMUM_TOKEN_CHARACTERS, Tokens
-from service.errors import TokenInvalid
+from service.identity.core.signing import key_id
+from service.identity.core.tokens import MAXIMUM_TOKEN_CHARACTERS, Tokens
+from service.kit.errors import TokenInvalid
 
 SECRET = "the present secret, which is long enough"
 PREVIOUS = "the earlier secret, which is long enough"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from service.access.key_bodies import NewKey
 from service.audit import Actor, Trail
-from service.errors import TokenOutdated
 from service.identity.api_keys import MAXIMUM_KEYS, ApiKeys
+from service.identity.forms.key_bodies import NewKey
 from service.identity.revocations import Revocations
+from service.kit.errors import TokenOutdated
 from tests.api_keys.conftest import KEYS, Keyring, Person, using
 from tests.scenarios.identity import problem
 

@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 
 from service.app import create_app
-from service.errors import TokenInvalid
-from service.guards import FOR_API_KEYS, IGNORES_TOKEN
+from service.http.guards import FOR_API_KEYS, IGNORES_TOKEN
 from service.identity.key_bearers import MAXIMUM_REMEMBERED, KeyBearers
 from service.identity.revocations import BOUND_S, Revocations
+from service.kit.errors import TokenInvalid
 from tests.api_keys.conftest import KEYS, Keyring, using
 from tests.conftest import connect, settings_of
 from tests.scenarios.identity import INVALID_TOKEN, problem

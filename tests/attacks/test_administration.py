@@ -10,9 +10,9 @@ import pytest_asyncio
 from pymongo.errors import ConnectionFailure
 
 from models.user import User
-from service.errors import SessionEnded
 from service.identity.removal import Removal
 from service.identity.sessions import Client
+from service.kit.errors import SessionEnded
 from tests.conftest import Service, served
 from tests.people import LOGIN, PASSWORD, Device, person, sign_in
 

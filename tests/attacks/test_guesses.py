@@ -14,8 +14,8 @@ from argon2 import PasswordHasher
 from litestar import Litestar
 
 from models.user import User
-from service.access.passwords import Cost, Passwords
 from service.app import create_app
+from service.identity.core.passwords import Cost, Passwords
 from tests.conftest import connect, opened, settings_of
 
 LOGIN = "/api/auth/login"

@@ -9,7 +9,7 @@ import pytest
 from litestar import Litestar
 
 from service.app import create_app
-from service.settings import Settings
+from service.runtime.settings import Settings
 from tests.attacks.conftest import MUG, Place, Siege, made
 from tests.conftest import bearer, connect, opened
 

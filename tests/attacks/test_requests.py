@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.errors import StartupFailure
-from service.settings import load
+from service.kit.errors import StartupFailure
+from service.runtime.settings import load
 from tests.attacks.conftest import Place, Siege, made
 
 READABLE = [

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from service import schema as schemas
-from service.errors import DefinitionInvalid
+from service.kit.errors import DefinitionInvalid
 from service.saved_queries.definition import parse
 from service.saved_queries.limits import MAXIMUM_QUERIES
 from tests.attacks.conftest import Siege, made

@@ -27,10 +27,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jose import jwt
 
-from service.access import signing
-from service.access.key_texts import compose
 from service.app import create_app
 from service.identity import one_time
+from service.identity.core import signing
+from service.identity.core.key_texts import compose
 from tests.conftest import SECRET, connect, opened, settings_of
 from tests.scenarios.identity import ANN, INVALID_TOKEN
 

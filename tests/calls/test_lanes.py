@@ -9,9 +9,9 @@ from functools import partial
 
 import pytest
 
-from service.calls import Calls, Slow, lane
-from service.deadline import Clock, Watch
-from service.errors import Busy, DatabaseUnavailable
+from service.kit.errors import Busy, DatabaseUnavailable
+from service.runtime.deadline import Clock, Watch
+from service.storage.calls import Calls, Slow, lane
 
 SOON_S = 0.25
 
@@ -248,7 +248,7 @@ async def test_the_end_refuses_what_waits_and_leaves_no_thread() -> None:
 
 
 async def test_the_end_does_not_wait_for_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.calls.CLOSE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("service.storage.calls.CLOSE_TIMEOUT_S", 0.05)
     calls = Calls(timeout_s=3.0, connections=50)
     hanging = asyncio.create_task(calls.lists.run(sleeping(SOON_S)))
     await until(lambda: calls.lists.running == 1)

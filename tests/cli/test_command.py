@@ -9,8 +9,9 @@ import pymongo
 import pytest
 from click.testing import CliRunner, Result
 
-from service import mongod, settings
 from service.cli import COMMANDS, main
+from service.dev import mongod
+from service.runtime import settings
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 OF_NOBODY = "mongodb://127.0.0.1:1/"

@@ -12,13 +12,13 @@ import pymongo
 import pytest
 from click.testing import CliRunner, Result
 
-from service import settings
 from service.cli import main
-from service.cli.dev import preparation, secret
-from service.cli.dev.preparation import Prepared, Shelf
-from service.cli.dev.seed import PRODUCTS
-from service.errors import StartupFailure
-from service.settings import Development, Settings
+from service.dev import preparation, secret
+from service.dev.preparation import Prepared, Shelf
+from service.dev.seed import PRODUCTS
+from service.kit.errors import StartupFailure
+from service.runtime import settings
+from service.runtime.settings import Development, Settings
 from service.transfer import imports
 from service.transfer.sources import open_sources
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from service import settings
-from service.cli.dev.banner import banner
-from service.cli.dev.preparation import Prepared, Shelf
-from service.settings import Development, Settings
+from service.dev.banner import banner
+from service.dev.preparation import Prepared, Shelf
+from service.runtime import settings
+from service.runtime.settings import Development, Settings
 
 URL = "http://127.0.0.1:8000"
 PRIVATE = "mongodb://127.0.0.1:27017/?replicaSet=sheaf&w=majority"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from service import settings
-from service.access import signing
 from service.cli import main
+from service.identity.core import signing
+from service.runtime import settings
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 

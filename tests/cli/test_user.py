@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from service.cli import main
 from service.identity import removal
-from service.settings import LONGEST_ACCESS_TOKEN_TTL_S
+from service.runtime.settings import LONGEST_ACCESS_TOKEN_TTL_S
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 PASSWORD = "a long and winding sentence"

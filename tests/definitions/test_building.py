@@ -7,11 +7,11 @@ from litestar import Litestar
 
 from models import Product
 from service.app import create_app
-from service.database import Database
-from service.definitions import building, indexes
+from service.collections import building, indexes
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.settings import Settings
+from service.runtime.settings import Settings
+from service.storage.database import Database
 from tests.conftest import opened
 
 FIELDS = Field(

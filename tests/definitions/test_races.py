@@ -9,7 +9,7 @@ import pytest
 from litestar import Litestar
 
 from service.app import create_app
-from service.settings import Settings
+from service.runtime.settings import Settings
 from tests.conftest import connect, opened
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}

@@ -6,12 +6,12 @@ import pytest
 from beanie import Document
 
 from models.base import Stored
-from service import database as databases
-from service.definitions import description as descriptions
-from service.definitions.rule_tests import MAXIMUM_RULE_TESTS, MAXIMUM_RULE_TESTS_BYTES
-from service.errors import DefinitionInvalid, StartupFailure
-from service.registry import Registry
-from service.settings import Settings
+from service.collections import description as descriptions
+from service.collections.registry import Registry
+from service.collections.rule_tests import MAXIMUM_RULE_TESTS, MAXIMUM_RULE_TESTS_BYTES
+from service.kit.errors import DefinitionInvalid, StartupFailure
+from service.runtime.settings import Settings
+from service.storage import database as databases
 
 ESSAYS: dict[str, Any] = {
     "schema": {

@@ -1,7 +1,7 @@
 """A database that is not there."""
 
-from service import database as databases
-from service.database import Database
+from service.storage import database as databases
+from service.storage.database import Database
 
 
 def absent() -> Database:

@@ -4,8 +4,8 @@ from typing import Any
 
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from service import database as databases
-from service.database import Database
+from service.storage import database as databases
+from service.storage.database import Database
 
 
 class Commands(CommandListener):

@@ -7,12 +7,12 @@ import pytest
 
 from service.access.decisions import ALLOWED, Decision, Grant
 from service.access.principals import ANONYMOUS
+from service.collections.registry import Collection
 from service.documents.asking import MAXIMUM_BYTES, MAXIMUM_KNOWN, KnownLists
 from service.documents.targets import Targets
-from service.errors import ParameterInvalid
+from service.kit.errors import ParameterInvalid
 from service.query.lists import Selection
 from service.query.tree import Compare
-from service.registry import Collection
 
 SHARES_SERVICE = True
 

@@ -9,10 +9,10 @@ from pydantic import field_validator
 from models import CollectionDefinition, Counter
 from models.base import Stored
 from service.access.principals import OPERATOR
-from service.database import Database
+from service.collections.registry import Collection, Registry
 from service.documents import patches, writing
-from service.errors import DocumentInvalid
-from service.registry import Collection, Registry
+from service.kit.errors import DocumentInvalid
+from service.storage.database import Database
 
 
 class Room(Stored, Document):

@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 
 from service import schema as schemas
 from service.documents.concealing import Concealed
-from service.errors import PatchConflict
+from service.kit.errors import PatchConflict
 from service.query import Selection, masks
 from service.query.masks import Mask
 

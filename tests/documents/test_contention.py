@@ -15,7 +15,7 @@ from service.documents import changes, computing
 from service.documents.patches import of_operation
 from service.documents.terms import UNBOUND
 from service.query import Compare
-from service.settings import Settings
+from service.runtime.settings import Settings
 from tests.conftest import connect, opened
 
 OPERATIONS = {"Content-Type": "application/vnd.sheaf.operations+json"}

@@ -11,9 +11,9 @@ import pymongo
 import pytest
 from pymongo.errors import ExecutionTimeout, PyMongoError
 
-from service import mongod
-from service.documents import finds
-from service.documents.finds import Find
+from service.dev import mongod
+from service.storage import finds
+from service.storage.finds import Find
 from tests.documents.commands import Commands, connect
 
 Failing = Callable[..., None]

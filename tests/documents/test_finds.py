@@ -17,9 +17,9 @@ from pymongo import ReadPreference
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from service.database import Database
-from service.documents import finds
-from service.documents.finds import CutShort, Find
+from service.storage import finds
+from service.storage.database import Database
+from service.storage.finds import CutShort, Find
 from tests.documents.absent import absent
 from tests.documents.commands import Commands, connect
 

@@ -24,7 +24,7 @@ from bson import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.documents import frames
+from service.storage import frames
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 names = texts.filter(lambda text: "\0" not in text)

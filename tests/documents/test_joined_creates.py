@@ -20,11 +20,11 @@ from pymongo.errors import (
     WriteError,
 )
 
-from service import database as databases
-from service.calls import Lane, Work
-from service.database import Database
-from service.documents.joining import JoinedCreates, joined
-from service.errors import Busy
+from service.kit.errors import Busy
+from service.storage import database as databases
+from service.storage.calls import Lane, Work
+from service.storage.database import Database
+from service.storage.joining import JoinedCreates, joined
 from tests.documents.absent import absent
 
 

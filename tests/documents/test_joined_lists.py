@@ -8,12 +8,12 @@ import bson
 import pytest
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
-from service.calls import Lane, Work
-from service.database import Database
-from service.documents.finds import Find
-from service.documents.joining import JoinedLists, joined, lists
-from service.documents.joining.joined import Told
-from service.errors import Busy, DatabaseUnavailable
+from service.kit.errors import Busy, DatabaseUnavailable
+from service.storage.calls import Lane, Work
+from service.storage.database import Database
+from service.storage.finds import Find
+from service.storage.joining import JoinedLists, joined, lists
+from service.storage.joining.joined import Told
 from tests.documents.absent import absent
 from tests.documents.commands import connect
 

@@ -8,10 +8,10 @@ import bson
 import pytest
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
-from service.database import Database
-from service.documents.joining import JoinedReads, joined
-from service.documents.joining import reads as joining_reads
-from service.errors import Busy
+from service.kit.errors import Busy
+from service.storage.database import Database
+from service.storage.joining import JoinedReads, joined
+from service.storage.joining import reads as joining_reads
 from tests.documents.absent import absent
 
 

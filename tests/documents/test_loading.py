@@ -9,11 +9,11 @@ from bson import ObjectId
 from litestar import Litestar
 
 from service.access.principals import ANONYMOUS, OPERATOR
-from service.definitions import change
+from service.collections import change
+from service.collections.registry import Collection
 from service.documents import loading
 from service.documents.loading import Loaded, Refusal
-from service.errors import SignInRequired
-from service.registry import Collection
+from service.kit.errors import SignInRequired
 
 PREFIX = bytes.fromhex("650000000badcafe")
 SCHEMA = {

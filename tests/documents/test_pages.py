@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import OperationFailure
 
-from service import database as databases
-from service.documents.pages import Document, Reader, Slice
 from service.query import ListQuery, SortKey, keyset
 from service.query.cursors import Cursors, list_id
 from service.query.fields import Field
 from service.query.keyset import Order, Place, order_of
 from service.query.kinds import Kind
+from service.storage import database as databases
+from service.storage.pages import Document, Reader, Slice
 from tests.query.shop import ANYTHING
 
 NAN = float("nan")

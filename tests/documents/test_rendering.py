@@ -13,11 +13,11 @@ from bson import Binary, Decimal128, Int64, ObjectId, Regex, Timestamp
 from bson.errors import InvalidBSON
 from litestar import Litestar
 
-from service.definitions import description as descriptions
+from service.collections import description as descriptions
+from service.collections.registry import FAST_CODEC, Collection
 from service.documents import encoding, preconditions, rendering
 from service.documents.reading import decoded
 from service.documents.rendering import Renderings
-from service.registry import FAST_CODEC, Collection
 
 SHARES_SERVICE = True
 

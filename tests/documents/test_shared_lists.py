@@ -8,10 +8,10 @@ import pytest
 from litestar import Litestar
 
 from service.access.principals import OPERATOR
-from service.calls import Lane, Work
+from service.collections.registry import Collection
 from service.documents import reading
 from service.query import ListQuery, parse_list
-from service.registry import Collection
+from service.storage.calls import Lane, Work
 
 SHARES_SERVICE = True
 

@@ -2,7 +2,7 @@ import asyncio
 
 import httpx
 
-from service.documents.turns import Turns, Waiting
+from service.storage.turns import Turns, Waiting
 
 
 async def test_of_very_many_patches_of_one_document_at_once_all_win(

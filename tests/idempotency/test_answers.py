@@ -2,9 +2,9 @@
 
 import pytest
 
-from service import errors
-from service.errors import Failure, catalogue
-from service.idempotency.answers import ANSWER_LIMIT_BYTES, Answer, passes
+from service.documents.idempotency.answers import ANSWER_LIMIT_BYTES, Answer, passes
+from service.kit import errors
+from service.kit.errors import Failure, catalogue
 
 PASSING = {
     "auth.required",

@@ -12,8 +12,10 @@ from pymongo.errors import AutoReconnect
 
 from models.remembered_answer import RememberedAnswer
 from service.access.principals import Principal
-from service.database import Database
-from service.errors import (
+from service.documents.idempotency.answers import Answer
+from service.documents.idempotency.claims import Claims
+from service.documents.idempotency.keys import KeyedRequest
+from service.kit.errors import (
     Contention,
     DatabaseUnavailable,
     DocumentNotFound,
@@ -22,10 +24,8 @@ from service.errors import (
     IdempotencyMismatch,
     IdempotencyRunning,
 )
-from service.idempotency.answers import Answer
-from service.idempotency.claims import Claims
-from service.idempotency.keys import KeyedRequest
-from service.transactions import session
+from service.storage.database import Database
+from service.storage.transactions import session
 
 REQUEST = KeyedRequest.of(Principal("user", "1", frozenset()), "k", [b"POST", b"{}"])
 DONE = Answer(201, "application/json", {"ETag": '"1"'}, b'{"data":1}')

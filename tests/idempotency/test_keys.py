@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.access.principals import ANONYMOUS, Principal
-from service.errors import RequestInvalid
-from service.idempotency.keys import MAXIMUM_KEY_LENGTH, KeyedRequest, read
+from service.documents.idempotency.keys import MAXIMUM_KEY_LENGTH, KeyedRequest, read
+from service.kit.errors import RequestInvalid
 
 ANN = Principal("user", "1", frozenset())
 BOB = Principal("user", "2", frozenset())

@@ -9,15 +9,15 @@ import orjson
 import pytest
 
 from models.remembered_answer import RememberedAnswer
-from service import problems
 from service.access.principals import Principal
-from service.database import Database
-from service.errors import Busy, DocumentNotFound, Failure, IdempotencyRunning
-from service.idempotency.answers import Answer
-from service.idempotency.claims import Claims
-from service.idempotency.keys import KeyedRequest
-from service.idempotency.steps import STEP_LIMIT_BYTES, Operate, Step, Told
-from service.transactions import session
+from service.documents.idempotency.answers import Answer
+from service.documents.idempotency.claims import Claims
+from service.documents.idempotency.keys import KeyedRequest
+from service.documents.idempotency.steps import STEP_LIMIT_BYTES, Operate, Step, Told
+from service.http import problems
+from service.kit.errors import Busy, DocumentNotFound, Failure, IdempotencyRunning
+from service.storage.database import Database
+from service.storage.transactions import session
 
 REQUEST = KeyedRequest.of(Principal("user", "1", frozenset()), "k", [b"POST", b"{}"])
 NAME = RememberedAnswer.Settings.name

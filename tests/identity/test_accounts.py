@@ -5,13 +5,13 @@ import pytest
 from argon2 import PasswordHasher
 
 from models.user import User
-from service import database as databases
-from service.access.bodies import ProfileChange
-from service.access.passwords import Passwords
 from service.documents.preconditions import Expected
-from service.errors import Busy, CredentialsWrong, DocumentNotFound, Stale
 from service.identity import accounts
-from service.settings import Settings
+from service.identity.core.passwords import Passwords
+from service.identity.forms.account_bodies import ProfileChange
+from service.kit.errors import Busy, CredentialsWrong, DocumentNotFound, Stale
+from service.runtime.settings import Settings
+from service.storage import database as databases
 
 EMAIL, PASSWORD = "Root@example.com", "correct horse"
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 import pytest
 
 from models.lockout import KnownPlace, Lockout
-from service.access.sealing import Sealer
-from service.database import Database
-from service.errors import Busy, CredentialsWrong, Locked
 from service.identity.lockout import Lockouts, What
+from service.kit.errors import Busy, CredentialsWrong, Locked
+from service.kit.sealing import Sealer
+from service.storage.database import Database
 from tests.conftest import SECRET
 
 ANN, BOB = "ann@example.com", "bob@example.com"

@@ -10,11 +10,11 @@ from structlog.testing import capture_logs
 
 from models.base import utc_now
 from models.revocation import Revocation
-from service import database as databases
 from service.access.principals import Principal
-from service.database import Database
-from service.errors import SessionEnded, TokenOutdated
 from service.identity.revocations import BOUND_S, GONE, Revocations
+from service.kit.errors import SessionEnded, TokenOutdated
+from service.storage import database as databases
+from service.storage.database import Database
 
 ANN = Principal("user", "ann", frozenset(), session_id="s1", epoch=3)
 KEY = Principal("key", "ann", frozenset(), key_id="k1", epoch=3)

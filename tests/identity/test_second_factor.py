@@ -7,10 +7,10 @@ import pytest
 
 from models.second_factor import SecondFactor
 from models.user import User
-from service.access.sealing import Sealer
-from service.database import Database
-from service.errors import CodeWrong, SecondFactorPresent
 from service.identity.second_factor import Enrolment, SecondFactors
+from service.kit.errors import CodeWrong, SecondFactorPresent
+from service.kit.sealing import Sealer
+from service.storage.database import Database
 
 OLD, NEW = "the secret of yesterday, long enough for it", "the secret of today, long enough for all of it"
 NOW_S = 1_999_999_980.0

@@ -7,11 +7,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn
 
-from service import logs
-from service.drain import Drain
-from service.errors import Failure, StartupFailure
-from service.middleware.draining import DrainingMiddleware
-from service.middleware.pipeline import Pipeline
+from service.http.pipeline.draining import DrainingMiddleware
+from service.http.pipeline.pipeline import Pipeline
+from service.kit.errors import Failure, StartupFailure
+from service.runtime import logs
+from service.runtime.drain import Drain
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 from bson import ObjectId
 
-from service import mongod
-from service.access.tokens import Tokens
+from service.dev import mongod
+from service.identity.core.tokens import Tokens
 from tests.conftest import bearer
 from tests.live.processes import DEADLINE_S, Service, running
 

@@ -2,8 +2,8 @@
 
 import sys
 
-from service import logs, server
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
+from service.runtime import logs, server
 
 
 def main(application: str, *changes: str) -> None:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from scripts.measuring.failover import Options, run_on
-from service import mongod
-from service.mongod import ReplicaSet
+from service.dev import mongod
+from service.dev.mongod import ReplicaSet
 from tests.conftest import Service, served
 
 pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("busy")]

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service import database as databases
-from service.calls import Calls
-from service.errors import DatabaseUnavailable
+from service.kit.errors import DatabaseUnavailable
+from service.storage import database as databases
+from service.storage.calls import Calls
 from tests.live.deployment import (
     SHEAF,
     WORKERS,

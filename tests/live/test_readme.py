@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from models import DOCUMENTS
-from service.database import Database
-from service.registry import Registry
+from service.collections.registry import Registry
+from service.storage.database import Database
 from tests.live.processes import DEADLINE_S, ROOT
 from tests.live.walkthrough import (
     ADDRESS,

@@ -1,10 +1,10 @@
 """What a mail says is known to nobody who reads the database while it waits."""
 
 from models.mail import Mail
-from service.access.sealing import Sealer
-from service.database import Database
+from service.kit.sealing import Sealer
 from service.mail.messages import Message
 from service.mail.outbox import Outbox
+from service.storage.database import Database
 from tests.conftest import SECRET
 
 MESSAGE = Message(

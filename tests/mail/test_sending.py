@@ -21,9 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from models.base import utc_now
 from models.mail import Mail
-from service.access.sealing import Sealer
-from service.database import Database
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
+from service.kit.sealing import Sealer
 from service.mail import outbox as outboxes
 from service.mail import sending
 from service.mail.messages import Message, sender_of
@@ -31,6 +30,7 @@ from service.mail.outbox import Outbox
 from service.mail.sending import Sender
 from service.mail.smtp import Smtp
 from service.mail.transports import KEPT_MAILS, Folder, NotNow, Undeliverable
+from service.storage.database import Database
 
 SENDER = sender_of("The Shop <shop@example.com>")
 MESSAGE = Message("ann@example.com", "Grüße", "Follow https://shop.example/x#token=abc\n")

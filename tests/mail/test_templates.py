@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 from service.mail.messages import Message, sender_of
 from service.mail.templates import OWN, PLACES, Templates
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.errors import StartupFailure
-from service.settings import load
+from service.kit.errors import StartupFailure
+from service.runtime.settings import load
 from tests.conftest import SECRET, served
 from tests.scenarios.identity import problem
 from tests.town import ANOTHER, PASSWORD

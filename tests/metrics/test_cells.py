@@ -3,7 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from service.metrics.cells import KEY_BYTES, MAXIMUM_CELLS, MAXIMUM_ENTRIES, SIZE_BYTES, Cells
+from service.runtime.metrics.cells import (
+    KEY_BYTES,
+    MAXIMUM_CELLS,
+    MAXIMUM_ENTRIES,
+    SIZE_BYTES,
+    Cells,
+)
 
 WORDS = some.text(some.characters(exclude_characters="\x1f", codec="utf-8"), max_size=8)
 ADDITIONS = some.lists(

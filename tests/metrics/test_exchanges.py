@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.metrics.cells import Cells
-from service.metrics.exchanges import MAXIMUM_ROWS, RECEIVED_BYTES, SENT_BYTES, SUM_S, Exchanges
-from service.metrics.families import DURATIONS_S
+from service.runtime.metrics.cells import Cells
+from service.runtime.metrics.exchanges import MAXIMUM_ROWS, RECEIVED_BYTES, SENT_BYTES, SUM_S, Exchanges
+from service.runtime.metrics.families import DURATIONS_S
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.metrics import SIZE_BYTES, Cells, Exposition, Meter, Worker, families
-from service.metrics.families import FAMILIES
+from service.runtime.metrics import SIZE_BYTES, Cells, Exposition, Meter, Worker, families
+from service.runtime.metrics.families import FAMILIES
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 ROUTE = "/api/{collection}"

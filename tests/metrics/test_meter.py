@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from structlog.testing import capture_logs
 
-from service.metrics import families, meter
-from service.metrics.cells import SIZE_BYTES
-from service.metrics.meter import Meter, Sample
+from service.runtime.metrics import families, meter
+from service.runtime.metrics.cells import SIZE_BYTES
+from service.runtime.metrics.meter import Meter, Sample
 
 Told = dict[tuple[str, ...], float]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.metrics.families import FAMILIES, Family
+from service.runtime.metrics.families import FAMILIES, Family
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/observability.md").read_text()
 NAMED = re.compile(r"\b(?:sheaf|process)_[a-z_]+")

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from service.middleware.pipeline import Pipeline
-from service.middleware.step import Step
+from service.http.pipeline.pipeline import Pipeline
+from service.http.pipeline.step import Step
 
 Pairs = Sequence[tuple[bytes, bytes]]
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from service import problems, rates
-from service.middleware import pipeline, request_id
+from service.http import problems
+from service.http.pipeline import pipeline, request_id
+from service.storage import rates
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,11 @@ import pytest
 import structlog
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from service.admission import Places
-from service.middleware.admission import PROBES, Admission
-from service.middleware.body_limit import BodyLimit
-from service.middleware.cors import Cors
-from service.middleware.security_headers import SecurityHeaders
+from service.http.pipeline.admission import PROBES, Admission
+from service.http.pipeline.body_limit import BodyLimit
+from service.http.pipeline.cors import Cors
+from service.http.pipeline.security_headers import SecurityHeaders
+from service.runtime.admission import Places
 from tests.middleware.apps import answering, ask, client_of, echoing, get, raising, wrap
 
 PATIENCE_S = 0.1

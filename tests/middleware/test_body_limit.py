@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from litestar.types import Receive, Scope, Send
 
-from service.errors import BodyTooLarge, Busy, Failure, RequestInvalid
-from service.middleware.body_limit import BodyLimit
+from service.http.pipeline.body_limit import BodyLimit
+from service.kit.errors import BodyTooLarge, Busy, Failure, RequestInvalid
 from tests.middleware.apps import answering, client_of, echoing, raising, wrap
 
 TOO_LARGE = "The body may have at most 10 bytes."

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from litestar.types import Receive, Scope, Send
 
-from service.middleware.client_address import UNKNOWN, ClientAddress, limited_address
+from service.http.pipeline.client_address import UNKNOWN, ClientAddress, limited_address
 from tests.middleware.apps import wrap
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]

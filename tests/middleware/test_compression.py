@@ -7,7 +7,7 @@ import pytest
 import zstandard
 from litestar.types import Receive, Scope, Send
 
-from service.middleware.compression import THREAD_BYTES, Compression, chosen_encoding
+from service.http.pipeline.compression import THREAD_BYTES, Compression, chosen_encoding
 from tests.middleware.apps import Pairs, answering, ask, client_of, get, wrap
 
 TEXT = b'{"title": "The Third Man"}' * 100

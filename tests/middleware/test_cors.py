@@ -1,7 +1,7 @@
 import pytest
 
-from service.errors import StartupFailure
-from service.middleware.cors import Cors
+from service.http.pipeline.cors import Cors
+from service.kit.errors import StartupFailure
 from tests.middleware.apps import answering, ask, get, raising, wrap
 
 ORIGIN = "https://app.example"

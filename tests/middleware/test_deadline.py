@@ -5,9 +5,9 @@ from contextlib import nullcontext
 import pytest
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from service import deadline
-from service.errors import DatabaseUnavailable
-from service.middleware.deadline import Deadline
+from service.http.pipeline.deadline import Deadline
+from service.kit.errors import DatabaseUnavailable
+from service.runtime import deadline
 from tests.middleware.apps import answering, client_of, echoing, get, wrap
 
 TIMEOUT_S = 0.1

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 from litestar.types import Receive, Scope, Send
 
-from service.drain import Drain
-from service.errors import Draining
-from service.middleware.draining import DrainingMiddleware
-from service.middleware.pipeline import Pipeline
+from service.http.pipeline.draining import DrainingMiddleware
+from service.http.pipeline.pipeline import Pipeline
+from service.kit.errors import Draining
+from service.runtime.drain import Drain
 from tests.middleware.apps import answering, get, raising, wrap
 
 

@@ -2,9 +2,9 @@ import pytest
 from litestar.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from service.errors import DatabaseUnavailable, RateLimited
-from service.middleware.failures import Failures
-from service.middleware.request_id import RequestId
+from service.http.pipeline.failures import Failures
+from service.http.pipeline.request_id import RequestId
+from service.kit.errors import DatabaseUnavailable, RateLimited
 from tests.middleware.apps import ask, get, raising, wrap
 
 BUSY = {

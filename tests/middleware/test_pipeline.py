@@ -7,10 +7,10 @@ import pytest
 from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from service.errors import RateLimited
-from service.middleware.exchange import Exchange
-from service.middleware.failures import Failures
-from service.middleware.step import Step
+from service.http.pipeline.exchange import Exchange
+from service.http.pipeline.failures import Failures
+from service.http.pipeline.step import Step
+from service.kit.errors import RateLimited
 from tests.middleware.apps import answering, ask, client_of, echoing, get, raising, wrap
 
 

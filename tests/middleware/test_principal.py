@@ -6,17 +6,17 @@ import pytest
 from litestar.types import Receive, Scope, Send
 
 from models.base import utc_now
-from service import database as databases
-from service.access.browsers import Browsers
 from service.access.principals import ANONYMOUS, Principal
-from service.access.sealing import Sealer
-from service.access.tokens import Tokens
-from service.errors import CrossSite, DatabaseUnavailable, TokenInvalid, TokenOutdated
+from service.http.pipeline.headers import FIRST_VALUES
+from service.http.pipeline.pipeline import Pipeline
+from service.http.pipeline.principal import PrincipalMiddleware
+from service.identity.core.browsers import Browsers
+from service.identity.core.tokens import Tokens
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
-from service.middleware.headers import FIRST_VALUES
-from service.middleware.pipeline import Pipeline
-from service.middleware.principal import PrincipalMiddleware
+from service.kit.errors import CrossSite, DatabaseUnavailable, TokenInvalid, TokenOutdated
+from service.kit.sealing import Sealer
+from service.storage import database as databases
 
 AWAY = databases.connect(
     "mongodb://127.0.0.1:1", "nothing", pool_size=1, selection_timeout_s=0.05, operation_timeout_s=0.05

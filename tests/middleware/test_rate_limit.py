@@ -6,14 +6,14 @@ import pytest
 from litestar.types import ASGIApp
 
 from service.access.principals import Principal
-from service.database import Database
-from service.middleware.client_address import ClientAddress
-from service.middleware.exchange import Exchange
-from service.middleware.failures import Failures
-from service.middleware.rate_limit import RateLimit
-from service.middleware.request_id import RequestId
-from service.middleware.step import Step
-from service.rates import SharedCounts
+from service.http.pipeline.client_address import ClientAddress
+from service.http.pipeline.exchange import Exchange
+from service.http.pipeline.failures import Failures
+from service.http.pipeline.rate_limit import RateLimit
+from service.http.pipeline.request_id import RequestId
+from service.http.pipeline.step import Step
+from service.storage.database import Database
+from service.storage.rates import SharedCounts
 from tests.middleware.apps import answering, client_of, wrap
 
 

@@ -6,8 +6,8 @@ from litestar.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from service.access.principals import Principal
-from service.middleware.client_address import ClientAddress
-from service.middleware.request_id import RequestId
+from service.http.pipeline.client_address import ClientAddress
+from service.http.pipeline.request_id import RequestId
 from tests.middleware.apps import answering, ask, get, raising, wrap
 
 MADE = re.compile(r"[0-9a-f]{20}")

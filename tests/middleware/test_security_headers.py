@@ -1,8 +1,8 @@
 import pytest
 
-from service.errors import MethodNotAllowed, RateLimited, RouteNotFound
-from service.middleware.failures import Failures
-from service.middleware.security_headers import SecurityHeaders
+from service.http.pipeline.failures import Failures
+from service.http.pipeline.security_headers import SecurityHeaders
+from service.kit.errors import MethodNotAllowed, RateLimited, RouteNotFound
 from tests.middleware.apps import answering, get, raising, wrap
 
 HELMET_8 = {

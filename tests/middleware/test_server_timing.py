@@ -9,12 +9,12 @@ import httpx
 import pytest
 from litestar.types import Receive, Scope, Send
 
-from service import waits
-from service.errors import RateLimited
-from service.middleware.exchange import Exchange
-from service.middleware.failures import Failures
-from service.middleware.server_timing import LIMIT, QUEUE, Mark, ServerTiming
-from service.middleware.step import Step
+from service.http.pipeline.exchange import Exchange
+from service.http.pipeline.failures import Failures
+from service.http.pipeline.server_timing import LIMIT, QUEUE, Mark, ServerTiming
+from service.http.pipeline.step import Step
+from service.kit.errors import RateLimited
+from service.runtime import waits
 from tests.middleware.apps import answering, get, raising, wrap
 
 NAMES = ["total", "queue", "limit", "db", "app"]

@@ -8,12 +8,12 @@ import pytest
 import structlog
 from litestar.types import Receive, Scope, Send
 
-from service import logs
-from service.middleware.exchange import Exchange
-from service.middleware.request_id import RequestId
-from service.middleware.tracing import Tracing
-from service.tracing import present
-from service.tracing.sending import Traces
+from service.http.pipeline.exchange import Exchange
+from service.http.pipeline.request_id import RequestId
+from service.http.pipeline.tracing import Tracing
+from service.runtime import logs
+from service.runtime.tracing import present
+from service.runtime.tracing.sending import Traces
 from tests.middleware.apps import answering, client_of, get, wrap
 from tests.test_logs import _restored
 

@@ -18,10 +18,10 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
-from service import mongod
-from service.errors import StartupFailure
-from service.mongod import PrivateServer, Server, leash
-from service.mongod.search import PROGRAMS
+from service.dev import mongod
+from service.dev.mongod import PrivateServer, Server, leash
+from service.dev.mongod.search import PROGRAMS
+from service.kit.errors import StartupFailure
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 
@@ -29,7 +29,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from service import mongod
+from service.dev import mongod
 private = mongod.start(Path(sys.argv[1]))
 if os.fork() == 0:
     time.sleep(8)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from service import mongod
-from service.errors import StartupFailure
-from service.mongod import Server
-from service.mongod.search import NOTHING_FOUND, PROGRAMS
+from service.dev import mongod
+from service.dev.mongod import Server
+from service.dev.mongod.search import NOTHING_FOUND, PROGRAMS
+from service.kit.errors import StartupFailure
 
 NOBODY = 65534
 ANOTHER = "choose another with --data or SHEAF_DATA."

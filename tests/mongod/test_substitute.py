@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from service import mongod
-from service.mongod.search import PROGRAMS, Server
+from service.dev import mongod
+from service.dev.mongod.search import PROGRAMS, Server
 from tests.conftest import Service, served
 
 SIGN_IN = {"email": "ann@example.com", "password": "correct horse battery staple"}

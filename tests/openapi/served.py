@@ -10,7 +10,7 @@ import httpx
 import pymongo
 from bson import ObjectId
 
-from service.access.tokens import Tokens
+from service.identity.core.tokens import Tokens
 from tests.conftest import SECRET, bearer
 from tests.live.processes import running
 from tests.openapi.definitions import DEFINITIONS, KINDS_DOCUMENT

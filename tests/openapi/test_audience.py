@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from service.access.principals import ANONYMOUS, Principal
-from service.openapi.cache import Contracts, Recent
-from service.registry import Collection
+from service.collections.registry import Collection
+from service.http.contract.cache import Contracts, Recent
 from tests.conftest import Asker
 from tests.openapi.conftest import Fair
 

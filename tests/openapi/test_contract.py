@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from service.errors import catalogue
+from service.kit.errors import catalogue
 from tests.openapi.conftest import Fair
 
 METHODS = ("get", "post", "put", "patch", "delete")

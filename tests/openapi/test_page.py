@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.middleware.security_headers import CONTENT_SECURITY_POLICY
-from service.openapi import page
-from service.openapi.page import ASSETS
+from service.http.contract import page
+from service.http.contract.page import ASSETS
+from service.http.pipeline.security_headers import CONTENT_SECURITY_POLICY
 
 TYPES = {
     "page.css": "text/css; charset=utf-8",

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from service import schema as schemas
+from service.collections.registry import Collection
 from service.documents import encoding, patches
-from service.openapi import views, wire
-from service.openapi.rewriting import Rewriter
-from service.openapi.views import View
+from service.http.contract import views, wire
+from service.http.contract.rewriting import Rewriter
+from service.http.contract.views import View
 from service.query.kinds import Kind
-from service.registry import Collection
 from service.schema import Schema
 from service.schema.subschemas import collect
 from tests.openapi.definitions import KINDS, KINDS_DOCUMENT, LOOSE, SHAPES, TREE

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.errors import ParameterInvalid
+from service.kit.errors import ParameterInvalid
 from service.query import parse_list
 from service.query.fields import Field
 from service.query.kinds import Kind

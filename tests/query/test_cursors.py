@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from bson import Decimal128, Int64, ObjectId
 
-from service.errors import ParameterInvalid
+from service.kit.errors import ParameterInvalid
 from service.query import Compare, ListQuery, SortKey
 from service.query.cursors import Cursors, list_id
 from service.query.keyset import Place

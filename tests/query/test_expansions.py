@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import Forbidden, ParameterInvalid
+from service.kit.errors import Forbidden, ParameterInvalid
 from service.query import parse_list, parse_query, parse_view
 from service.query.expansions import Expansion, plan, target_of
 from service.query.fields import Field

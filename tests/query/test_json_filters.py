@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from bson import Decimal128
 
-from service.errors import ParameterInvalid
+from service.kit.errors import ParameterInvalid
 from service.query import EVERYTHING, parse_filter, to_mongo
 from service.query.kinds import Kind
 from tests.query.shop import SHOP, an_array, an_object, of

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import ParameterInvalid
+from service.kit.errors import ParameterInvalid
 from service.query import parse_list, parse_query
 from service.query.fields import Field
 from service.query.kinds import Kind

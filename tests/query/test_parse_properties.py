@@ -9,7 +9,7 @@ from bson.binary import UuidRepresentation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.errors import ParameterInvalid
+from service.kit.errors import ParameterInvalid
 from service.query import (
     EVERYTHING,
     matches,

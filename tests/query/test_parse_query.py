@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import ParameterInvalid
+from service.kit.errors import ParameterInvalid
 from service.query import ListQuery, Selection, SortKey, parse_list, parse_query
 from service.query.limits import MAXIMUM_QUERY_BYTES
 from tests.query.shop import SHOP

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import ParameterInvalid
+from service.kit.errors import ParameterInvalid
 from service.query import And, Compare, Elem, parse_filter, parse_list, to_mongo
 from service.query.geometry import EARTH_RADIUS_M, Box, Circle, Polygon, lies_in
 from service.query.kinds import Kind

@@ -8,7 +8,7 @@ from litestar import Litestar
 from structlog.testing import capture_logs
 
 from service.app import create_app
-from service.settings import Settings
+from service.runtime.settings import Settings
 from tests.conftest import connect, opened
 from tests.registry.test_workers import FILMS, within_bound
 

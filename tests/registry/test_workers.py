@@ -11,7 +11,7 @@ from litestar import Litestar
 
 from models import CollectionDefinition
 from service.app import create_app
-from service.settings import Settings
+from service.runtime.settings import Settings
 from tests.conftest import connect, opened
 
 BOUND_S = 1.0

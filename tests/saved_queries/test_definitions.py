@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from service.errors import DefinitionInvalid
+from service.kit.errors import DefinitionInvalid
 from service.query.fields import Field
 from service.saved_queries import limits
 from service.saved_queries.definition import parse

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service import schema as schemas
-from service.errors import DefinitionInvalid, ParameterInvalid, Violation
+from service.kit.errors import DefinitionInvalid, ParameterInvalid, Violation
 from service.saved_queries.accumulators import ACCUMULATORS
 from service.saved_queries.definition import parse
 from service.saved_queries.functions import FUNCTIONS

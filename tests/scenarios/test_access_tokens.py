@@ -6,8 +6,8 @@ import httpx
 import pytest
 from jose import jwt
 
-from service.access.signing import key_id
-from service.settings import Settings
+from service.identity.core.signing import key_id
+from service.runtime.settings import Settings
 from tests.scenarios.identity import CHALLENGE, INVALID_TOKEN, PROFILE, problem
 
 SHARES_SERVICE = True

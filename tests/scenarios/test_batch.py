@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.batch import running
+from service.documents.batch import running
 
 BATCH = "/api/batch"
 PRODUCTS = "products"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.access.sealing import digest
+from service.kit.sealing import digest
 from tests.conftest import Service, served
 from tests.people import LOGIN, LOGOUT, PROFILE, REFRESH, SESSIONS, Person, person
 from tests.scenarios.identity import problem

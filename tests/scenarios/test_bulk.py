@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from service.errors import MAXIMUM_VIOLATIONS
+from service.kit.errors import MAXIMUM_VIOLATIONS
 
 PRODUCTS = "/api/products"
 MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen", "tags": ["blue"]}

@@ -10,12 +10,12 @@ from models import CollectionDefinition, Counter, Product
 from models.base import Stored
 from service import schema as schemas
 from service.access.principals import OPERATOR
-from service.database import Database
+from service.collections.registry import Registry
 from service.documents import preconditions, writing
 from service.documents.patches import MERGE_PATCH, read
 from service.documents.preconditions import Expected
-from service.errors import PreconditionRequired
-from service.registry import Registry
+from service.kit.errors import PreconditionRequired
+from service.storage.database import Database
 from tests.conftest import GOODS_RULES
 
 MUG: dict[str, Any] = {"name": "Mug", "price": 9.5}

@@ -2,7 +2,7 @@
 
 from litestar import Litestar
 
-from service.controllers.routing import route
+from service.http.routing import route
 
 SHARES_SERVICE = True
 

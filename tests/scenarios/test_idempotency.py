@@ -10,9 +10,9 @@ import pytest
 from litestar import Litestar
 
 from service.app import create_app
-from service.errors import IdempotencyMismatch, IdempotencyRunning
-from service.idempotency import answers
-from service.settings import Settings
+from service.documents.idempotency import answers
+from service.kit.errors import IdempotencyMismatch, IdempotencyRunning
+from service.runtime.settings import Settings
 from tests.conftest import Asker, connect, opened
 from tests.scenarios.repeats import MUG, is_replayed, listed, shown
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from service.documents import counting
 from service.query.limits import MAXIMUM_ESTIMATED, MAXIMUM_SKIP
+from service.storage import counting
 from tests.conftest import Asker
 
 SHARES_SERVICE = True

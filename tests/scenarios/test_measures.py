@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 
 from service.app import create_app
-from service.metrics import Exposition, Meter, Worker
-from service.metrics.families import FAMILIES
-from service.middleware.measuring import Measuring
-from service.middleware.server_timing import ServerTiming
-from service.settings import Settings
+from service.http.pipeline.measuring import Measuring
+from service.http.pipeline.server_timing import ServerTiming
+from service.runtime.metrics import Exposition, Meter, Worker
+from service.runtime.metrics.families import FAMILIES
+from service.runtime.settings import Settings
 from tests.conftest import Service, served
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]

@@ -9,8 +9,8 @@ import pytest
 from litestar import Litestar
 
 from service.app import create_app
-from service.middleware.security_headers import HELMET_DEFAULTS
-from service.settings import Settings
+from service.http.pipeline.security_headers import HELMET_DEFAULTS
+from service.runtime.settings import Settings
 from tests.conftest import bearer, connect, opened
 
 ANSWERS: list[tuple[str, str, dict[str, str], int, str | None]] = [

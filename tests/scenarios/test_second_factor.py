@@ -14,9 +14,9 @@ from argon2 import PasswordHasher
 from bson import ObjectId
 
 from models.user import User
-from service.access.passwords import Cost, Passwords
 from service.audit import OPERATOR, Trail
 from service.identity import second_factor
+from service.identity.core.passwords import Cost, Passwords
 from service.identity.second_factor import SecondFactors
 from service.identity.sessions import Client
 from tests.conftest import Service, served

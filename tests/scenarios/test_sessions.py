@@ -11,10 +11,10 @@ import pytest_asyncio
 from jose import jwt
 
 from models.user import User
-from service.access.refresh_tokens import RefreshTokens
-from service.access.sealing import Sealer, digest
-from service.errors import SessionEnded
+from service.identity.core.refresh_tokens import RefreshTokens
 from service.identity.sessions import Client, Opened
+from service.kit.errors import SessionEnded
+from service.kit.sealing import Sealer, digest
 from tests.conftest import SECRET, Service, connect, served
 from tests.people import LOGIN, LOGOUT, PROFILE, REFRESH, SESSIONS, Device, Person, person, sign_in
 from tests.scenarios.identity import invalid, not_text, problem, unexpected

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import DefinitionInvalid
+from service.kit.errors import DefinitionInvalid
 from service.schema import check
 from service.schema.check import (
     MAXIMUM_BYTES,

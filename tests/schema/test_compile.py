@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from models.product import Product
-from service.errors import DefinitionInvalid
+from service.kit.errors import DefinitionInvalid
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.schema import compile as compile_schema

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
 
-from service.errors import DocumentInvalid, Violation
+from service.kit.errors import DocumentInvalid, Violation
 from service.schema import Schema
 from service.schema import compile as compile_schema
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import MAXIMUM_VIOLATIONS, Violation
+from service.kit.errors import MAXIMUM_VIOLATIONS, Violation
 from service.schema import Schema
 from service.schema import compile as compile_schema
 from service.schema.effort import MAXIMUM_VALUES

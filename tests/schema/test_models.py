@@ -12,7 +12,7 @@ from models import DOCUMENTS
 from models.base import Stored
 from models.counter import Counter
 from models.product import Product
-from service.errors import Violation
+from service.kit.errors import Violation
 from service.schema import check, model_violations, models, of_model
 from service.schema import compile as compile_schema
 

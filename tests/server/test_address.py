@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
-from service.errors import StartupFailure
-from service.server import find
+from service.kit.errors import StartupFailure
+from service.runtime.server import find
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.server.address import find
-from service.server.listening import Listening
+from service.runtime.server.address import find
+from service.runtime.server.listening import Listening
 
 CONNECTIONS = 48
 

@@ -11,9 +11,9 @@ from prometheus_client import Metric
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from service.errors import StartupFailure
-from service.server import Scraping, find, scraping
-from service.server.scraping import MAXIMUM_CONNECTIONS, scraped
+from service.kit.errors import StartupFailure
+from service.runtime.server import Scraping, find, scraping
+from service.runtime.server.scraping import MAXIMUM_CONNECTIONS, scraped
 
 HTTP = httpx.Client(verify=False, headers={"connection": "close"})  # noqa: S501 - there is no TLS
 TOKEN = "a-token-of-the-tests-é"

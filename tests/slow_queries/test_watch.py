@@ -11,12 +11,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service import logs
 from service.app import parts
-from service.calls import Slow
-from service.settings import Settings
+from service.runtime import logs
+from service.runtime.settings import Settings
 from service.slow_queries import watch
 from service.slow_queries.watch import SlowQueries
+from service.storage.calls import Slow
 from tests.conftest import GOODS_RULES, Service, served
 from tests.test_logs import _restored
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from service import logs
-from service.errors import StartupFailure
-from service.tracing.sending import FLUSH_S, Traces
+from service.kit.errors import StartupFailure
+from service.runtime import logs
+from service.runtime.tracing.sending import FLUSH_S, Traces
 from tests.conftest import SECRET, Service, served
 from tests.mailbox import Mailbox
 from tests.test_logs import _restored
@@ -266,8 +266,8 @@ def test_what_cannot_be_sent_is_said_at_the_start(changes: dict[str, str], sente
 ALONE = """
 import sys
 from service.app import create_app
-from service.settings import load
-from service.tracing.sending import FLUSH_S, Traces
+from service.runtime.settings import load
+from service.runtime.tracing.sending import FLUSH_S, Traces
 create_app(load(_env_file=None, environment="development", mongodb_uri="mongodb://127.0.0.1:9"))
 # Litestar imports the names of attributes where they are installed, and nothing that does anything.
 assert not [name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))]

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 from service.transfer.sources import open_source
 
 

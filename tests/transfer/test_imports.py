@@ -12,11 +12,11 @@ from litestar import Litestar
 from models.base import utc_now
 from models.file_import import FileImport
 from service.access.principals import OPERATOR
-from service.definitions import change
+from service.collections import change
+from service.collections.registry import Registry
 from service.documents import writing
 from service.documents.loading import Loaded, Refusal
-from service.errors import CollectionExists, StartupFailure
-from service.registry import Registry
+from service.kit.errors import CollectionExists, StartupFailure
 from service.transfer import imports
 from service.transfer.imports import Outcome
 from service.transfer.sources import open_source

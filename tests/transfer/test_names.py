@@ -1,6 +1,6 @@
 import pytest
 
-from service.definitions import names as definition_names
+from service.collections import names as definition_names
 from service.schema.check import name_fault
 from service.transfer.names import MemberNames, collection_name, is_plain, plain
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import StartupFailure
+from service.kit.errors import StartupFailure
 from service.transfer import cursor
 from service.transfer.sources import open_source
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.strict_json import parse
+from service.kit.strict_json import parse
 from service.transfer.sources import open_source
 from tests.transfer.vega import vega
 

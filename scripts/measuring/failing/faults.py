@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect
 
-from service.mongod import PrivateServer, ReplicaSet
+from service.dev.mongod import PrivateServer, ReplicaSet
 
 KILLED_FOR_S = 3.0
 STEPPED_DOWN_FOR_S = 10

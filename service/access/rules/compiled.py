@@ -11,7 +11,7 @@ from service.access.rules.faults import Faults, at
 from service.access.rules.plans import Plan
 from service.access.rules.reading import read_rules
 from service.access.rules.words import VERBS, Verb
-from service.errors import DefinitionInvalid
+from service.kit.errors import DefinitionInvalid
 from service.query.fields import Field
 
 
@@ -62,7 +62,7 @@ def compile(rules: Any, fields: Field | None) -> Rules:  # noqa: A001  # read wi
     ['Anyone may create documents without signing in.']
     >>> compile({"reed": "anyone"}, Field())
     Traceback (most recent call last):
-    service.errors.DefinitionInvalid: The rules have 1 fault
+    service.kit.errors.DefinitionInvalid: The rules have 1 fault
     """
     faults = Faults()
     alternatives = read_rules(faults, rules, fields)

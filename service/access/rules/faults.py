@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from service.errors import Violation, suggestion
+from service.kit.errors import Violation, suggestion
 from service.query.problems import escaped, shown
 
 MAXIMUM_SUGGESTIONS = 10

@@ -22,7 +22,7 @@ from service.access.rules.words import (
     Verb,
     verbs_of,
 )
-from service.errors import ParameterInvalid
+from service.kit.errors import ParameterInvalid
 from service.query.fields import Field
 from service.query.lists import Selection
 from service.query.problems import Problems, shown

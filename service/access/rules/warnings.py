@@ -7,7 +7,7 @@ from service.access.rules.alternatives import Alternative
 from service.access.rules.masks import read_only_paths
 from service.access.rules.plans import always_decides
 from service.access.rules.words import GROUPS, ROLE_PREFIX, WORDS, Verb
-from service.errors import suggestion
+from service.kit.errors import suggestion
 from service.query.fields import Field
 
 MAXIMUM_WARNINGS = 50

@@ -5,13 +5,13 @@ from typing import Any, cast, get_args
 
 import click
 
-from service.access import bodies
-from service.access.user_bodies import UserChange
 from service.cli.user import group
 from service.cli.user.creation import asked, generate_option, stdin_option, tell
 from service.cli.user.group import Administration, data_option, email_argument
 from service.identity import users
+from service.identity.forms.user_bodies import UserChange
 from service.identity.removal import Fate
+from service.kit import forms
 
 
 @click.command
@@ -135,5 +135,5 @@ def _switch(email: str, data: Path | None, *, is_disabled: bool) -> None:
 
 
 async def _change(administration: Administration, user: Any, body: dict[str, Any]) -> None:
-    form = bodies.read(UserChange, body)
+    form = forms.read(UserChange, body)
     await administration.users.change(administration.trail, str(user["_id"]), form, None)

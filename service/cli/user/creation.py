@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from models.user import ADMIN
-from service.access import bodies
-from service.access.user_bodies import NewUser
 from service.cli.user import group
 from service.cli.user.group import Administration, data_option, email_argument
+from service.identity.forms.user_bodies import NewUser
+from service.kit import forms
 
 generate_option = click.option("--generate", is_flag=True, help="Make a random password and print it, once.")
 stdin_option = click.option(
@@ -43,7 +43,7 @@ def create(
     password = asked(from_stdin=password_stdin, generated=generate)
     granted = sorted({*roles, ADMIN} if admin else set(roles))
     body = {"email": email, "password": password, "roles": granted, "is_email_verified": True}
-    form = bodies.read(NewUser, body if name is None else body | {"name": name})
+    form = forms.read(NewUser, body if name is None else body | {"name": name})
 
     async def work(administration: Administration) -> None:
         made = await administration.users.create(administration.trail, form)

@@ -11,19 +11,20 @@ import click
 from pymongo.errors import PyMongoError
 
 from models import DOCUMENTS
-from service import database, settings
-from service.access.passwords import Cost, Demands, Passwords
 from service.audit import OPERATOR, Trail
-from service.cli import mongodb
-from service.errors import DatabaseUnavailable, StartupFailure
+from service.collections.registry import Registry
+from service.dev import mongodb
+from service.dev.mongodb import UNREACHABLE
+from service.identity.core.passwords import Cost, Demands, Passwords
 from service.identity.ending import Ending
 from service.identity.removal import Fate, Removal, Removed
 from service.identity.revocations import Revocations
 from service.identity.users import Users
-from service.registry import Registry
-from service.settings import LONGEST_ACCESS_TOKEN_TTL_S, Development, Settings
+from service.kit.errors import DatabaseUnavailable, StartupFailure
+from service.runtime import settings
+from service.runtime.settings import LONGEST_ACCESS_TOKEN_TTL_S, Development, Settings
+from service.storage import database
 
-UNREACHABLE = "MongoDB cannot be reached; check that MONGODB_URI is right and that it runs."
 PASSWORD_THREADS = 1
 WAIT_S = 1.0
 

@@ -12,7 +12,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from service.access.decisions import Decision
 from service.access.principals import Principal
-from service.database import Database
+from service.collections.registry import Collection
 from service.documents import encoding, terms
 from service.documents.bulk.refusals import Refusals, cause, of_write
 from service.documents.computing import compute, is_altered
@@ -20,7 +20,7 @@ from service.documents.patches import Patch
 from service.documents.preconditions import Expected
 from service.documents.reading import narrowed, permit
 from service.documents.terms import Terms
-from service.errors import (
+from service.kit.errors import (
     BodyTooLarge,
     Contention,
     Failure,
@@ -32,9 +32,9 @@ from service.errors import (
 from service.query import Node, conjoin, to_mongo
 from service.query.changes import ChangeQuery
 from service.query.search import INDEX_NOT_FOUND, searched, unsearchable
-from service.registry import Collection
-from service.slow_queries.timing import timed
-from service.transactions import session
+from service.storage.database import Database
+from service.storage.timing import timed
+from service.storage.transactions import session
 
 MAXIMUM_BYTES = 64 * 1024 * 1024
 """How large the documents that one request changes may be together, as JSON: all are held in memory."""

@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from service.access.decisions import Decision
 from service.access.principals import Principal
-from service.database import Database
+from service.collections.registry import Collection
 from service.documents import composing, ids
 from service.documents.bulk.refusals import (
     BREATH,
@@ -21,10 +21,17 @@ from service.documents.bulk.refusals import (
     of_write,
 )
 from service.documents.reading import permit
-from service.errors import Contention, DocumentInvalid, Duplicate, Failure, IdInvalid, Violation
-from service.registry import Collection
+from service.kit.errors import (
+    Contention,
+    DocumentInvalid,
+    Duplicate,
+    Failure,
+    IdInvalid,
+    Violation,
+)
 from service.schema.pointers import escape
-from service.transactions import session
+from service.storage.database import Database
+from service.storage.transactions import session
 
 ATTEMPTS = 32
 """How often ids are made, before the client is told of the contention."""

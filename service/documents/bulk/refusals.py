@@ -2,9 +2,9 @@
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
+from service.collections.registry import Collection
 from service.documents import failures
-from service.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Failure
-from service.registry import Collection
+from service.kit.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Failure
 
 MAXIMUM_DOCUMENTS = 1000
 """Documents that one request creates, changes or deletes at the most."""

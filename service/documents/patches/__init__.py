@@ -14,7 +14,13 @@ from typing import Any, TypeAlias
 
 from service.documents.patches import json_patches, merge_patches, operations
 from service.documents.patches.merge_patches import merge
-from service.errors import Failure, PatchConflict, PatchInvalid, PatchTestFailed, Violation
+from service.kit.errors import (
+    Failure,
+    PatchConflict,
+    PatchInvalid,
+    PatchTestFailed,
+    Violation,
+)
 from service.schema import Schema
 
 __all__ = ["JSON_PATCH", "MEDIA_TYPES", "MERGE_PATCH", "OPERATIONS", "Patch", "merge", "of_operation", "read"]
@@ -47,7 +53,7 @@ def of_operation(members: Mapping[str, Any]) -> Patch:
 
     >>> of_operation({"op": "patch", "id": "1"})
     Traceback (most recent call last):
-    service.errors.http.PatchInvalid: A patch is in exactly one of `patch`, `json_patch`, `operations`
+    service.kit.errors.http.PatchInvalid: A patch is in exactly one of `patch`, `json_patch`, `operations`
     """
     named = [name for name in _MEMBERS if name in members]
     if len(named) != 1:

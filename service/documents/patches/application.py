@@ -15,11 +15,18 @@ from service.documents.patches.places import (
     index,
     is_hidden,
 )
-from service.errors import BodyTooLarge, Failure, PatchConflict, PatchInvalid, PatchTestFailed, Violation
+from service.kit.errors import (
+    BodyTooLarge,
+    Failure,
+    PatchConflict,
+    PatchInvalid,
+    PatchTestFailed,
+    Violation,
+)
+from service.kit.strict_json import MAXIMUM_DEPTH, depth
 from service.query.fields import Field
 from service.schema import Schema
 from service.schema.pointers import join
-from service.strict_json import MAXIMUM_DEPTH, depth
 
 MAXIMUM_HANDLED = 2
 """How many times the largest document a patch may copy, move and replace as a whole in all."""

@@ -9,7 +9,7 @@ from bson.decimal128 import create_decimal128_context
 
 from service.documents.patches.places import fresh
 from service.documents.patches.quantities import Unfit
-from service.errors import DocumentInvalid
+from service.kit.errors import DocumentInvalid
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.schema import Schema

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from service.documents.patches.application import Application, Operation, Steps
-from service.errors import PatchInvalid, Violation, suggestion
+from service.kit.errors import PatchInvalid, Violation, suggestion
+from service.kit.strict_json import MAXIMUM_DEPTH
 from service.schema import Schema
-from service.strict_json import MAXIMUM_DEPTH
 
 MAXIMUM_OPERATIONS = 1000
 MAXIMUM_POINTER_CHARACTERS = 2000

@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.documents.body import SYSTEM_NAMES
-from service.errors import PatchInvalid, Violation
+from service.kit.errors import PatchInvalid, Violation
 
 
 def read(body: Any) -> "MergePatch":

@@ -9,11 +9,18 @@ from service.documents import body as bodies
 from service.documents.patches import arrays, quantities
 from service.documents.patches.places import Missing, child, field_below, fresh, index, is_hidden
 from service.documents.patches.quantities import Unfit
-from service.errors import MAXIMUM_VIOLATIONS, Failure, PatchConflict, PatchInvalid, Violation, suggestion
+from service.kit.errors import (
+    MAXIMUM_VIOLATIONS,
+    Failure,
+    PatchConflict,
+    PatchInvalid,
+    Violation,
+    suggestion,
+)
+from service.kit.strict_json import MAXIMUM_DEPTH, depth
 from service.query.fields import Field
 from service.schema import Schema
 from service.schema.pointers import escape, join
-from service.strict_json import MAXIMUM_DEPTH, depth
 
 MAXIMUM_OPERATIONS = 1000
 MAXIMUM_PATH_CHARACTERS = 2000

@@ -9,7 +9,7 @@ from typing import Any
 from bson import Decimal128
 from bson.decimal128 import create_decimal128_context
 
-from service.errors import DocumentInvalid
+from service.kit.errors import DocumentInvalid
 from service.query.fields import Field
 from service.query.kinds import Kind, to_bson
 from service.schema.encoding import encode, is_told_as_text

@@ -6,8 +6,8 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
-from service.access.base64url import encoded
-from service.access.sealing import Sealer
+from service.kit.base64url import encoded
+from service.kit.sealing import Sealer
 
 PURPOSE = "oidc flow"
 SECRET_BYTES = 32

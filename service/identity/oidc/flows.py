@@ -5,12 +5,12 @@ import secrets
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from service.access.sealing import Sealer, digest
-from service.errors import FlowInvalid
 from service.identity import one_time
 from service.identity.oidc import flow_secrets
 from service.identity.oidc.flow_secrets import FlowSecrets
 from service.identity.oidc.identities import Identity
+from service.kit.errors import FlowInvalid
+from service.kit.sealing import Sealer, digest
 
 STATE_TTL_S = 600
 """How long somebody may take at the provider."""

@@ -9,8 +9,8 @@ from typing import Any
 from jose import jwt
 from jose.exceptions import JOSEError
 
-from service.errors import ProviderInvalid
 from service.identity.oidc.keys import KINDS, Keys
+from service.kit.errors import ProviderInvalid
 
 MAXIMUM_CHARACTERS = 16_384
 CLOCK_SKEW_S = 60

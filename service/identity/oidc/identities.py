@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.access import bodies
-from service.access.bodies import MAXIMUM_NAME_CHARACTERS
+from service.identity.forms.account_bodies import MAXIMUM_NAME_CHARACTERS, normalised_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def read(provider: str, issuer: str, claims: Mapping[str, Any]) -> Identity:
 
 def _email(told: object) -> str | None:
     try:
-        return bodies.normalised_email(told) if isinstance(told, str) else None
+        return normalised_email(told) if isinstance(told, str) else None
     except ValueError:
         return None
 

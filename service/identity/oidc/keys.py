@@ -8,7 +8,7 @@ from jose.backends.base import Key
 from jose.exceptions import JOSEError
 from jose.jwk import construct
 
-from service.errors import ProviderInvalid
+from service.kit.errors import ProviderInvalid
 
 TTL_S = 3600.0
 PAUSE_S = 10.0

@@ -11,8 +11,9 @@ from pymongo.errors import DuplicateKeyError
 from models.base import utc_now
 from models.user import LinkedIdentity, User
 from service.audit import Trail
-from service.database import Database
-from service.errors import (
+from service.identity.accounts import email_key
+from service.identity.oidc.identities import Identity
+from service.kit.errors import (
     AccountExists,
     Contention,
     Forbidden,
@@ -21,9 +22,8 @@ from service.errors import (
     ProviderRefused,
     RegistrationClosed,
 )
-from service.identity.accounts import email_key
-from service.identity.oidc.identities import Identity
-from service.transactions import session
+from service.storage.database import Database
+from service.storage.transactions import session
 
 ATTEMPTS = 4
 """How often an account is looked for again that somebody else has made meanwhile."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from service.errors import ProviderInvalid
-from service.provider_settings import is_issuer
+from service.kit.errors import ProviderInvalid
+from service.runtime.provider_settings import is_issuer
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 MAXIMUM_URL_CHARACTERS = 2000

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import structlog
 
-from service import deadline, strict_json
-from service.errors import JsonInvalid, ProviderInvalid, ProviderUnavailable
+from service.kit import strict_json
+from service.kit.errors import JsonInvalid, ProviderInvalid, ProviderUnavailable
+from service.runtime import deadline
 
 TIMEOUT_S = 5.0
 """How long one call may take, from the connection to the last byte."""

@@ -11,13 +11,13 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from service.errors import ProviderInvalid, ProviderNotFound, ProviderUnavailable
 from service.identity.oidc import id_tokens, identities, metadata, outbound
 from service.identity.oidc.flow_secrets import FlowSecrets
 from service.identity.oidc.identities import Identity
 from service.identity.oidc.keys import Keys
 from service.identity.oidc.metadata import Metadata
-from service.provider_settings import ProviderSettings
+from service.kit.errors import ProviderInvalid, ProviderNotFound, ProviderUnavailable
+from service.runtime.provider_settings import ProviderSettings
 
 METADATA_TTL_S = 3600.0
 FAILURE_PAUSE_S = 1.0

@@ -7,9 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service import schema as schemas
-from service import strict_json
 from service.documents.patches import json_patches
-from service.errors import BodyTooLarge, Failure, JsonInvalid, PatchConflict, PatchInvalid, PatchTestFailed
+from service.kit import strict_json
+from service.kit.errors import (
+    BodyTooLarge,
+    Failure,
+    JsonInvalid,
+    PatchConflict,
+    PatchInvalid,
+    PatchTestFailed,
+)
 
 FREE = schemas.compile({"type": "object"})
 LIMIT_BYTES = 10_000

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.documents.patches import merge, merge_patches, of_operation
-from service.errors import PatchInvalid
+from service.kit.errors import PatchInvalid
 
 RFC_7396_APPENDIX_A: list[tuple[Any, Any, Any]] = [
     ({"a": "b"}, {"a": "c"}, {"a": "c"}),

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from service import schema as schemas
 from service.documents.patches import operations
-from service.errors import DocumentInvalid, FieldNotWritable, PatchConflict, PatchInvalid
+from service.kit.errors import (
+    DocumentInvalid,
+    FieldNotWritable,
+    PatchConflict,
+    PatchInvalid,
+)
 
 SCHEMA = schemas.compile(
     {

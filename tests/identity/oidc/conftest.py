@@ -18,7 +18,7 @@ from litestar import Litestar
 from service.app import create_app
 from service.identity.oidc.flow_secrets import challenge_of
 from service.identity.oidc.providers import Providers
-from service.provider_settings import ProviderSettings
+from service.runtime.provider_settings import ProviderSettings
 from tests.conftest import opened, settings_of
 from tests.identity.oidc import own_provider
 from tests.identity.oidc.own_provider import OwnProvider

@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from service.controllers import oidc
-from service.errors import StartupFailure
+from service.http.controllers import oidc
 from service.identity.oidc import flows
 from service.identity.oidc.providers import Providers
 from service.identity.oidc.return_urls import ReturnUrls
+from service.kit.errors import StartupFailure
 from tests.identity.oidc.conftest import APP, CHALLENGE, HOME, VERIFIER, Browser, Place, returned_to
 from tests.identity.oidc.own_provider import OwnProvider
 

@@ -1,0 +1,1 @@
+"""Collections: their definitions, the registry, indexes, options and rule tests."""

@@ -1,0 +1,250 @@
+"""Creating, replacing and deleting runtime collections: checked wholly first, then all or nothing."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from pymongo.errors import DuplicateKeyError
+
+from models.base import utc_now
+from models.counter import Counter
+from models.definition import CollectionDefinition
+from service.audit import Trail
+from service.collections import building, names
+from service.collections import description as descriptions
+from service.collections.description import Description
+from service.collections.indexes import Index
+from service.collections.registry import Collection, Registry
+from service.kit.errors import (
+    CollectionChanged,
+    CollectionExists,
+    CollectionNotFound,
+    DefinitionInvalid,
+    Violation,
+)
+from service.runtime import deadline
+from service.storage.transactions import collection_of, session
+
+CUT_OFF_S = 60.0
+"""After how long a deletion that has not come to its end counts as cut off."""
+
+STRAY_S = 1.5
+"""How long after a deletion a write may still arrive, from a worker that has not heard of it yet."""
+
+MAXIMUM_NOTED = 4000
+"""How many characters of rules are noted in the audit log."""
+
+STRAY = timedelta(seconds=10)
+"""How far from a deletion such a write may be dated, by another worker's clock."""
+
+
+async def create(
+    registry: Registry, body: dict[str, Any], owner: str | None, trail: Trail | None = None
+) -> Collection:
+    """Create a collection from `{"name", "schema", "rules"?, "indexes"?, "options"?}`.
+
+    It is noted in the trail, if there is one, as the other changes are.
+
+    Raises DefinitionInvalid, CollectionExists (also when MongoDB holds documents under that name that are not
+    Sheaf's), Duplicate.
+    """
+    name = names.check(body.get("name"))
+    description = descriptions.parse({member: part for member, part in body.items() if member != "name"})
+    if any(collection.name == name for collection in registry.all()):
+        raise _exists(name)
+    deleted = await _deleted(registry, name)
+    documents = registry.database.motor[name]
+    if await documents.find_one({}, {"_id": 1}) is not None:
+        raise CollectionExists(
+            f"The database holds documents under `{name}` that no definition describes",
+            hint="Choose another name, or move those documents away first.",
+        )
+    definition = CollectionDefinition(
+        id=name, uid=uuid4().hex, owner=owner, **descriptions.texts(description)
+    )
+    try:
+        await registry.database.patiently(lambda: building.build(documents, description.indexes, []))
+        await registry.database.transaction(partial(_store, definition, deleted, trail))
+    except BaseException:  # a client that leaves cancels, and leaves no index behind either
+        await _settle(registry, name, description.indexes)
+        raise
+    return await registry.apply(definition)
+
+
+async def replace(
+    registry: Registry, collection: Collection, body: dict[str, Any], trail: Trail | None = None
+) -> Collection:
+    """Replace the description of a runtime collection, which must be the stored one still.
+
+    Raises DefinitionInvalid, Duplicate, CollectionChanged when somebody else was first; nothing changes then.
+    """
+    description = descriptions.parse(body)
+    _refuse_other_id_type(collection, description)
+    documents = registry.database.motor[collection.name]
+    present = collection.description.indexes
+    try:
+        await registry.database.patiently(lambda: building.build(documents, description.indexes, present))
+        await registry.database.transaction(partial(_restate, collection, description, trail))
+    except BaseException:  # a client that leaves cancels, and leaves no index behind either
+        await _settle(registry, collection.name, description.indexes)
+        raise
+    await _settle(registry, collection.name, present)
+    return await registry.apply(await stored(collection.name))
+
+
+async def delete(
+    registry: Registry, name: str, version: int | None = None, trail: Trail | None = None
+) -> int:
+    """Delete a runtime collection with all its documents; gives how many they were.
+
+    Raises CollectionNotFound, and CollectionChanged when it is not the one known here any more, or not at the
+    given version. The definition is marked first, so that a deletion cut off in the middle is finished by the
+    next creation of that name, and its documents are never served again.
+    """
+    collection = registry.get(name)
+    if not await registry.database.transaction(partial(_mark, collection, version, trail)):
+        await stored(name)
+        raise CollectionChanged
+    registry.remove(name)
+    count = int(await collection.documents.estimated_document_count())
+    await _empty(registry, name, collection.uid)
+    return count
+
+
+async def stored(name: str) -> CollectionDefinition:
+    """Read the stored definition of a collection; raises CollectionNotFound."""
+    definition = await CollectionDefinition.get(name)
+    if definition is None or definition.is_deleting:
+        raise CollectionNotFound
+    return definition
+
+
+async def count(collection: Collection) -> int:
+    """Estimate the number of documents of a collection from MongoDB's own books."""
+    return int(await collection.documents.estimated_document_count())
+
+
+def _text(rules: Any) -> str:
+    """Give rules as text for the trail: their names may be such as MongoDB gives a meaning."""
+    written = json.dumps(rules, ensure_ascii=False, separators=(",", ":"))
+    return written if len(written) <= MAXIMUM_NOTED else f"{written[:MAXIMUM_NOTED]}…"
+
+
+def _exists(name: str) -> CollectionExists:
+    return CollectionExists(f"There is a collection `{name}` already")
+
+
+def _unchanged(collection: Collection, version: int | None) -> dict[str, Any]:
+    """Give the filter of a stored definition that is still the one known here, at a given version if any."""
+    same = {"_id": collection.name, "uid": collection.uid, "is_deleting": False}
+    return same if version is None else same | {"_version": version}
+
+
+async def _deleted(registry: Registry, name: str) -> CollectionDefinition | None:
+    """Give the mark that a deleted collection left under a name, None for a new name.
+
+    What was being written while it was deleted is swept away before. Raises CollectionExists.
+    """
+    present = await CollectionDefinition.get(name)
+    if present is None:
+        return None
+    if not present.is_deleting:
+        raise _exists(name)
+    if present.deleted_at is None:
+        if (utc_now() - present.updated_at).total_seconds() < CUT_OFF_S:
+            raise CollectionExists(f"`{name}` is being deleted at this moment; try again when it is gone")
+        await _empty(registry, name, present.uid)
+    deleted_at = present.deleted_at or utc_now()
+    with deadline.lifted():
+        await asyncio.sleep(STRAY_S - (utc_now() - deleted_at).total_seconds())
+    around = {"$gte": deleted_at - STRAY, "$lte": deleted_at + STRAY}
+    await registry.database.motor[name].delete_many({"_created_at": around})
+    return present
+
+
+async def _empty(registry: Registry, name: str, uid: str) -> None:
+    """Drop the documents of a collection marked as being deleted, and mark it as deleted."""
+    await registry.database.patiently(registry.database.motor[name].drop)
+    await Counter.get_motor_collection().delete_one({"_id": name})
+    await CollectionDefinition.get_motor_collection().update_one(
+        {"_id": name, "uid": uid, "is_deleting": True}, {"$set": {"deleted_at": utc_now()}}
+    )
+
+
+async def _store(
+    definition: CollectionDefinition, deleted: CollectionDefinition | None, trail: Trail | None
+) -> None:
+    """Store a new definition, in place of a deleted one's mark if there is one; raises CollectionExists."""
+    definitions = collection_of(CollectionDefinition)
+    written = {"_id": definition.id, **definition.model_dump(by_alias=True, exclude={"id", "revision_id"})}
+    if deleted is None:
+        try:
+            await definitions.insert_one(written, session=session())
+        except DuplicateKeyError:
+            raise _exists(definition.id) from None
+    else:
+        mark = {"_id": deleted.id, "uid": deleted.uid, "is_deleting": True}
+        if not (await definitions.replace_one(mark, written, session=session())).matched_count:
+            raise _exists(definition.id)
+    if trail is not None:
+        await trail.note("collection.created", "collection", definition.id)
+
+
+async def _mark(collection: Collection, version: int | None, trail: Trail | None) -> bool:
+    """Mark a collection as being deleted; tells whether it was still the one known here."""
+    marked = await collection_of(CollectionDefinition).update_one(
+        _unchanged(collection, version),
+        {"$set": {"is_deleting": True, "_updated_at": utc_now()}},
+        session=session(),
+    )
+    if marked.matched_count and trail is not None:
+        await trail.note("collection.deleted", "collection", collection.name)
+    return bool(marked.matched_count)
+
+
+async def _restate(collection: Collection, description: Description, trail: Trail | None) -> None:
+    """Store another description of a collection; raises CollectionChanged when somebody else was first."""
+    changed = await collection_of(CollectionDefinition).update_one(
+        _unchanged(collection, collection.version),
+        {"$set": {**descriptions.texts(description), "_updated_at": utc_now()}, "$inc": {"_version": 1}},
+        session=session(),
+    )
+    if changed.modified_count == 0:
+        raise CollectionChanged
+    if trail is not None:
+        before, after = collection.description.source, description.source
+        parts = [name for name in after if before.get(name) != after[name]]
+        details: dict[str, Any] = {"version": collection.version + 1, "parts": parts}
+        if "rules" in parts:
+            details |= {"rules": {"before": _text(before["rules"]), "after": _text(after["rules"])}}
+        await trail.note("collection.changed", "collection", collection.name, details)
+
+
+async def _settle(registry: Registry, name: str, others: Sequence[Index]) -> None:
+    """Have all indexes that the stored definition wants, and drop those of the others that it does not.
+
+    Again when it changes meanwhile: somebody else's change may have taken an index of ours for its own.
+    """
+    settled: tuple[str, int] | None = None
+    while True:
+        definition = await CollectionDefinition.get(name)
+        is_there = definition is not None and not definition.is_deleting
+        state = (definition.uid, definition.version) if definition is not None and is_there else ("", 0)
+        if state == settled:
+            return
+        wanted = descriptions.stored(definition).indexes if definition is not None and is_there else ()
+        await registry.database.patiently(
+            partial(building.settle, registry.database.motor[name], wanted, others)
+        )
+        settled = state
+
+
+def _refuse_other_id_type(collection: Collection, description: Description) -> None:
+    if description.options.id_kind != collection.description.options.id_kind:
+        detail = "the id_type of a collection cannot change"
+        violation = Violation(detail, "immutable", pointer="/options/id_type")
+        raise DefinitionInvalid(detail, errors=[violation])

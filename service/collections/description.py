@@ -1,0 +1,147 @@
+"""A collection's description: schema, rules and their tests, indexes, options, queries, read as one."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from models.definition import CollectionDefinition
+from service import schema as schemas
+from service.access import rules as access_rules
+from service.access.rules import Rules
+from service.collections import indexes as index_parts
+from service.collections import names, rule_tests
+from service.collections import options as option_parts
+from service.collections.indexes import Index
+from service.collections.options import Options
+from service.kit.errors import DefinitionInvalid, Violation, suggestion
+from service.query.problems import escaped
+from service.saved_queries import definition as saved_queries
+from service.saved_queries.definition import SavedQuery
+from service.schema import Schema
+
+MEMBERS: dict[str, Any] = {
+    "schema": None,
+    "rules": {},
+    "rule_tests": [],
+    "indexes": [],
+    "options": {},
+    "queries": {},
+}
+"""The members of a description, with what they are when left out; the schema cannot be."""
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Description:
+    """All that was said of a collection, compiled; `source` is the JSON that said it."""
+
+    source: Mapping[str, Any]
+    schema: Schema
+    rules: Rules
+    indexes: tuple[Index, ...]
+    options: Options
+    queries: Mapping[str, SavedQuery]
+
+
+def parse(body: Mapping[str, Any]) -> Description:
+    """Read and compile a description; raises DefinitionInvalid with every violation of every part.
+
+    When all parts are right, the tests of its rules are run, which raise it too.
+    """
+    description = _compiled(body)
+    rule_tests.run(description.source["rule_tests"], description.schema, description.rules)
+    return description
+
+
+def _compiled(body: Mapping[str, Any]) -> Description:
+    violations = [
+        Violation(
+            f"`{name}` is not a part of a definition", "unknown", f"/{name}", hint=suggestion(name, MEMBERS)
+        )
+        for name in body
+        if name not in MEMBERS
+    ]
+    source = {name: body.get(name, default) for name, default in MEMBERS.items()}
+    options = _gather(lambda: option_parts.parse(source["options"]), violations) or Options()
+    schema = _gather(lambda: _compile_schema(source["schema"], options), violations)
+    root = None if schema is None else schema.root
+    rules = _gather(lambda: _compile_rules(source["rules"], schema), violations)
+    if root is not None:
+        indexes = _gather(partial(index_parts.parse, source["indexes"], root), violations)
+        queries = _gather(partial(saved_queries.parse, source["queries"], root), violations)
+    if violations or schema is None or rules is None or indexes is None or queries is None:
+        count = len(violations)
+        detail = violations[0].detail if count == 1 else f"{count} things are wrong"
+        raise DefinitionInvalid(detail, errors=violations)
+    return Description(source, schema, rules, indexes, options, queries)
+
+
+def _gather(read: Callable[[], Part], violations: list[Violation]) -> Part | None:
+    try:
+        return read()
+    except DefinitionInvalid as error:
+        violations.extend(error.errors)
+        return None
+
+
+def _compile_schema(schema: Any, options: Options) -> Schema:
+    if schema is None:
+        missing = Violation("a definition has a schema", "required", pointer="/schema")
+        raise DefinitionInvalid(missing.detail, errors=[missing])
+    try:
+        schemas.check(schema)
+    except DefinitionInvalid as error:
+        below = [replace(each, pointer=f"/schema{each.pointer or ''}") for each in error.errors]
+        raise DefinitionInvalid(error.detail, errors=below) from None
+    compiled = schemas.compile(schema, options.id_kind)
+    if faults := list(_illegal_targets(compiled)):
+        raise DefinitionInvalid(faults[0].detail, errors=faults)
+    return compiled
+
+
+def _compile_rules(rules: Any, schema: Schema | None) -> Rules:
+    """Compile rules, and check by the schema what they set to the same for everybody."""
+    compiled = access_rules.compile(rules, None if schema is None else schema.root)
+    faults = [
+        replace(each, pointer=pointer + (each.pointer or "").removeprefix(f"/{escaped(name)}"))
+        for pointer, name, value in compiled.constants()
+        for each in ([] if schema is None else schema.violations({name: value}))
+        if f"{each.pointer}/".startswith(f"/{escaped(name)}/") and each.code != "required"
+    ]
+    if faults:
+        raise DefinitionInvalid(faults[0].detail, errors=faults)
+    return compiled
+
+
+def _illegal_targets(schema: Schema) -> Iterator[Violation]:
+    """Give each `x-collection` whose value no collection can have as its name; there need not be one yet."""
+    for pointer, name in schema.targets():
+        try:
+            names.check(name)
+        except DefinitionInvalid as error:
+            yield from (replace(each, pointer=f"/schema{pointer}") for each in error.errors)
+
+
+def stored(definition: CollectionDefinition) -> Description:
+    """Read the description that a stored definition holds; the tests of its rules were passed back then."""
+    return _compiled(
+        {
+            "schema": json.loads(definition.schema_text),
+            "rules": json.loads(definition.rules_text),
+            "rule_tests": json.loads(definition.rule_tests_text),
+            "indexes": json.loads(definition.indexes_text),
+            "options": json.loads(definition.options_text),
+            "queries": json.loads(definition.queries_text),
+        }
+    )
+
+
+def texts(description: Description) -> dict[str, str]:
+    """Give the members of a stored definition that hold a description."""
+    return {
+        f"{name}_text": json.dumps(description.source[name], ensure_ascii=False, separators=(",", ":"))
+        for name in MEMBERS
+    }

@@ -1,0 +1,286 @@
+"""Every collection that can be reached, and how definition changes come into force on every worker."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+import structlog
+from beanie import Document, PydanticObjectId
+from bson import CodecOptions
+from bson.binary import UuidRepresentation
+from pymongo.errors import PyMongoError
+
+from models.definition import CollectionDefinition
+from service import schema as schemas
+from service.collections import building
+from service.collections import description as descriptions
+from service.collections.description import Description
+from service.kit.errors import (
+    CollectionNotFound,
+    DatabaseUnavailable,
+    DefinitionInvalid,
+    Failure,
+    StartupFailure,
+)
+from service.query.kinds import Kind
+from service.storage.database import Database
+from service.storage.joining import JoinedCreates, JoinedReads
+from service.storage.turns import Turns
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.2, 1.0
+"""Between tries to follow; one that finds no database takes the timeout of an operation anyway."""
+
+FAST_CODEC: "CodecOptions[dict[str, Any]]" = CodecOptions(
+    tz_aware=False, uuid_representation=UuidRepresentation.STANDARD
+)
+"""How the engine reads: datetimes without a zone, which are UTC and cheaper to build."""
+
+ID_CLASSES: dict[Kind, type] = {
+    Kind.OBJECT_ID: PydanticObjectId,
+    Kind.UUID: UUID,
+    Kind.STRING: str,
+    Kind.INTEGER: int,
+}
+
+log = structlog.get_logger("sheaf.registry")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collection:
+    """A named set of documents, the same whether a class or a runtime definition describes it.
+
+    `uid` and `version` tell one state of its definition from all others. `documents` is the driver's
+    collection, which reads plain dicts; `joined_reads` reads them by id and `joined_creates` inserts them,
+    many at once; in `turns` those who change one document on this worker wait, and are served together.
+    """
+
+    name: str
+    uid: str
+    version: int
+    source: Literal["code", "runtime"]
+    model: type[Document]
+    description: Description
+    documents: Any
+    joined_reads: JoinedReads
+    joined_creates: JoinedCreates
+    document_limit_bytes: int
+    turns: Turns[Any] = field(default_factory=Turns)
+
+
+class Registry:
+    """The collections by name; each change replaces the whole table at once, so readers need no lock.
+
+    `is_following` tells whether changes are heard of, `heard_at_s` of the last one, in seconds since 1970.
+
+    Raises StartupFailure for a class that does not describe a collection, or whose rules fail their tests.
+    """
+
+    def __init__(
+        self, database: Database, models: Sequence[type[Document]], *, document_limit_bytes: int
+    ) -> None:
+        self.database = database
+        self._document_limit_bytes = document_limit_bytes
+        self._models = tuple(models)
+        self._descriptions = {model: _description_of(model) for model in models if _is_public(model)}
+        self._collections: Mapping[str, Collection] = {}
+        self._is_loaded = asyncio.Event()
+        self.is_following = False
+        self.heard_at_s = 0.0
+
+    def get(self, name: str) -> Collection:
+        """Find a collection; raises CollectionNotFound, or DatabaseUnavailable before the first load."""
+        collection = self._collections.get(name)
+        if collection is not None:
+            return collection
+        if not self._is_loaded.is_set():
+            raise DatabaseUnavailable
+        raise CollectionNotFound
+
+    def all(self) -> list[Collection]:
+        """Give every collection by name; raises DatabaseUnavailable before the first load."""
+        if not self._is_loaded.is_set():
+            raise DatabaseUnavailable
+        return [collection for _, collection in sorted(self._collections.items())]
+
+    async def wait_until_loaded(self, timeout_s: float) -> bool:
+        """Wait for the first load; tells whether it came in time."""
+        try:
+            await asyncio.wait_for(self._is_loaded.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def apply(self, definition: CollectionDefinition) -> Collection:
+        """Put a definition into force here, unless it or a newer one already is; gives what is in force."""
+        collection = self._in_force(definition)
+        if collection is None:
+            compiled = await self._compile(definition)
+            collection = self._in_force(definition) or compiled  # another change may have been quicker
+            self._collections = {**self._collections, definition.id: collection}
+        return collection
+
+    def _in_force(self, definition: CollectionDefinition) -> Collection | None:
+        """Give what is in force of a definition, if it is this version or a newer one."""
+        present = self._collections.get(definition.id)
+        if present is None or present.uid != definition.uid or present.version < definition.version:
+            return None
+        return present
+
+    def remove(self, name: str) -> None:
+        """Forget a runtime collection here."""
+        self._collections = {each: kept for each, kept in self._collections.items() if each != name}
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Keep the registry in step with the stored definitions until the context ends."""
+        task = asyncio.create_task(self._follow(), name="registry")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        """Load everything and follow changes; after any gap load everything again."""
+        retry_s = FIRST_RETRY_S
+        while True:
+            try:
+                started_at = await self.database.operation_time()
+                await self.database.initialise(self._models)
+                await self._load()
+                retry_s = FIRST_RETRY_S
+                # From before the load on, so that nothing between load and follow is missed.
+                async with _stored_definitions().watch(start_at_operation_time=started_at) as changes:
+                    self.is_following, self.heard_at_s = True, time.time()
+                    async for change in changes:
+                        self.heard_at_s = time.time()
+                        await self._refresh(change["documentKey"]["_id"])
+            except (PyMongoError, DatabaseUnavailable, KeyError) as error:
+                log.warning("registry.reconnecting", reason=type(error).__name__, retry_s=retry_s)
+            except Exception:
+                log.exception("registry.failed", retry_s=retry_s)
+            self.is_following = False
+            await asyncio.sleep(retry_s)
+            retry_s = min(retry_s * 2, LAST_RETRY_S)
+
+    async def _load(self) -> None:
+        loaded = {collection.name: collection for collection in map(self._of_class, self._descriptions)}
+        for collection in loaded.values():
+            if collection.description.indexes:
+                await self.database.patiently(partial(self._build_indexes, collection))
+        self._collections = {**self._collections, **loaded}
+        stored = await _stored_definitions().find({"is_deleting": {"$ne": True}}).to_list(None)
+        for definition in stored:
+            await self._apply_stored(definition)
+        names = loaded.keys() | {str(definition["_id"]) for definition in stored}
+        self._collections = {name: kept for name, kept in self._collections.items() if name in names}
+        self._is_loaded.set()
+
+    async def _build_indexes(self, collection: Collection) -> None:
+        documents = self.database.motor[collection.name]
+        await building.ensure(documents, collection.description.indexes)
+
+    async def _refresh(self, name: Any) -> None:
+        """Bring one collection in step with what is stored now, whatever the change was."""
+        stored = await _stored_definitions().find_one({"_id": name, "is_deleting": {"$ne": True}})
+        if stored is None:
+            self.remove(str(name))
+        else:
+            await self._apply_stored(stored)
+
+    async def _apply_stored(self, stored: Mapping[str, Any]) -> None:
+        """Put a stored definition into force; one that cannot be read closes its own collection alone.
+
+        Somebody else may have written it, so it can be anything, and fail in any way.
+        """
+        name = str(stored["_id"])
+        present = self._collections.get(name)
+        if present is not None and present.source == "code":
+            log.warning("registry.hidden_by_class", collection=name)
+            return
+        try:
+            await self.apply(CollectionDefinition.model_validate(stored))
+        except (PyMongoError, DatabaseUnavailable):
+            raise
+        except (Failure, ValueError) as error:
+            log.error("registry.unreadable", collection=name, reason=str(error))  # noqa: TRY400
+            self.remove(name)
+        except Exception:
+            log.exception("registry.unreadable", collection=name)
+            self.remove(name)
+
+    async def _compile(self, definition: CollectionDefinition) -> Collection:
+        description = descriptions.stored(definition)
+        model = schemas.document_class(
+            definition.id,
+            f"{definition.uid}_{definition.version}",
+            description.schema,
+            ID_CLASSES[description.options.id_kind],
+        )
+        await self.database.initialise([model])
+        identity = (definition.id, definition.uid, definition.version)
+        return self._collection("runtime", identity, model, description)
+
+    def _of_class(self, model: type[Document]) -> Collection:
+        """Make the collection of a code-first class; its version is fixed: code changes with a restart."""
+        identity = (model.get_collection_name(), "code", 1)
+        return self._collection("code", identity, model, self._descriptions[model])
+
+    def _collection(
+        self,
+        source: Literal["code", "runtime"],
+        identity: tuple[str, str, int],
+        model: type[Document],
+        description: Description,
+    ) -> Collection:
+        """Make a collection of what describes it; `identity` is its name, uid and version."""
+        name, uid, version = identity
+        documents = model.get_motor_collection().with_options(codec_options=FAST_CODEC)
+        return Collection(
+            name=name,
+            uid=uid,
+            version=version,
+            source=source,
+            model=model,
+            description=description,
+            documents=documents,
+            joined_reads=JoinedReads(documents),
+            joined_creates=JoinedCreates(documents),
+            document_limit_bytes=self._document_limit_bytes,
+        )
+
+
+def _stored_definitions() -> Any:
+    return CollectionDefinition.get_motor_collection()
+
+
+def _is_public(model: type[Document]) -> bool:
+    settings = getattr(model, "Settings", None)
+    return not str(getattr(settings, "name", model.__name__)).startswith("_")
+
+
+def _description_of(model: type[Document]) -> Description:
+    """Read and check how a code-first class describes itself; raises StartupFailure."""
+    annotation = model.model_fields["id"].annotation
+    classes = {annotation, *get_args(annotation)}
+    id_kind = next(kind for kind, id_class in ID_CLASSES.items() if id_class in classes)
+    id_type = {} if id_kind is Kind.OBJECT_ID else {"id_type": id_kind.value}
+    parts = {
+        "rules": getattr(model, "rules", {}),
+        "rule_tests": getattr(model, "rule_tests", []),
+        "indexes": getattr(model, "indexes", []),
+        "options": id_type | getattr(model, "options", {}),
+        "queries": getattr(model, "queries", {}),
+    }
+    try:
+        return descriptions.parse({"schema": schemas.of_model(model), **parts})
+    except DefinitionInvalid as failure:
+        fault = failure.errors[0]
+        raise StartupFailure(
+            f"The class {model.__name__} cannot be served: {fault.pointer}: {fault.detail}"
+        ) from None

@@ -1,0 +1,1 @@
+"""For development: the private MongoDB, and what `sheaf dev` prepares and says."""

@@ -1,0 +1,243 @@
+"""A private MongoDB that runs: started on a free loopback port, primary of its replica set, and stopped."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from service.dev.mongod import diagnosis, leash, replica
+from service.dev.mongod.directory import (
+    Home,
+    claim,
+    is_claimed,
+    open_log,
+    prepare,
+    remember_port,
+    remembered_port,
+)
+from service.dev.mongod.search import HOST, Server, find
+from service.kit.errors import StartupFailure
+
+ATTEMPTS = 5
+POLL_INTERVAL_S = 0.01
+CLIENT_TIMEOUT_MS = 2000
+
+
+def running(directory: Path) -> str | None:
+    """Give the URI of the private server that another process runs on a directory, None if none does."""
+    home = Home(directory.absolute())
+    port = remembered_port(home)
+    return f"mongodb://{HOST}:{port}/?directConnection=true&w=majority" if port and is_claimed(home) else None
+
+
+class PrivateServer:
+    """A running server, which ends with this process at the latest; a context manager that stops it."""
+
+    def __init__(self, server: Server, port: int, pid: int, process: "subprocess.Popen[bytes]") -> None:
+        self.pid = pid
+        self.address = f"{HOST}:{port}"
+        self._server = server
+        self._group = pid
+        self._leash = process
+
+    @property
+    def uri(self) -> str:
+        """The connection string: waits for the primary, and a write is acknowledged once it is on disk."""
+        return f"mongodb://{self.address}/?replicaSet={self._server.replica_set}&w=majority"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server runs; False after `stop`, and when it ended by itself or was killed."""
+        return self._leash.poll() is None
+
+    def stop(self) -> None:
+        """End the server and wait until it has: cleanly within 20 s, else by force; again is harmless."""
+        if self._leash.stdin is None or self._leash.stdin.closed:
+            return
+        with suppress(BrokenPipeError):
+            # Closing alone would not be noticed while a fork of this process holds the pipe too.
+            self._leash.stdin.write(b".")
+        self._leash.stdin.close()
+        try:
+            self._leash.wait(leash.GRACE_S + 5)
+        except subprocess.TimeoutExpired:
+            self._leash.kill()
+            self._leash.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def is_primary(self, client: MongoClient[dict[str, Any]]) -> bool:
+        """Tell whether it takes writes, and bring it nearer to that if it does not: call it again.
+
+        Raises PortTakenError when the server that the client reaches is not the one that was started.
+        """
+        try:
+            return self.is_up(client) and replica.is_primary(client, self._server.replica_set, self.address)
+        except PyMongoError:  # expected of a server that is still starting
+            return False
+
+    def is_up(self, client: MongoClient[dict[str, Any]]) -> bool:
+        """Tell whether it answers, whatever its part in a replica set; raises PortTakenError."""
+        try:
+            self.pid = self._own(client.admin.command("serverStatus")["pid"])
+        except PyMongoError:  # expected of a server that is still starting
+            return False
+        return True
+
+    def _own(self, pid: int) -> int:
+        """Give the process id that the server told, if that process is of the group that we started."""
+        with suppress(ProcessLookupError):
+            if os.getpgid(pid) == self._group:
+                return pid
+        raise PortTakenError
+
+
+class PortTakenError(Exception):
+    """Another process took the port between our finding it free and the server's listening."""
+
+
+IsReady = Callable[[PrivateServer, MongoClient[dict[str, Any]]], bool]
+"""Tells whether a server, which the client reaches, has come as far as it is waited for."""
+
+
+def start(directory: Path, *, server: Server | None = None, timeout_s: float = 60.0) -> PrivateServer:
+    """Start a server on the data directory, made if need be, and wait until it takes writes.
+
+    Without `server` it is the one that `find` gives. Raises StartupFailure, one sentence, when there is none,
+    it cannot run here, the directory is not usable or in use, or it is not ready within `timeout_s` seconds.
+    """
+    return start_until(PrivateServer.is_primary, directory, server=server, timeout_s=timeout_s)
+
+
+def start_until(
+    is_ready: IsReady, directory: Path, *, server: Server | None = None, timeout_s: float = 60.0
+) -> PrivateServer:
+    """Start a server as `start` does, and wait until it is as ready as is asked; raises StartupFailure."""
+    if sys.platform == "win32":
+        raise StartupFailure(
+            "A private MongoDB needs Linux or macOS; set MONGODB_URI to a MongoDB that runs."
+        )
+    server = server or find()
+    home = prepare(directory, server)
+    lock = claim(home)
+    deadline = time.monotonic() + timeout_s
+    preferred = remembered_port(home)
+    try:
+        for _ in range(ATTEMPTS):
+            with suppress(PortTakenError):
+                return _launch(server, home, lock, _free_port(preferred), deadline, is_ready=is_ready)
+            preferred = 0
+    finally:
+        os.close(lock)
+    raise StartupFailure(
+        f"Other programs took each of {ATTEMPTS} free ports before MongoDB could; start again."
+    )
+
+
+def _launch(
+    server: Server, home: Home, lock: int, port: int, deadline: float, *, is_ready: IsReady
+) -> PrivateServer:
+    process = _hold(server.command(home.data, port), home, lock)
+    private = PrivateServer(server, port, _pid(process, server, home), process)
+
+    def pause() -> None:
+        if not private.is_running:
+            if diagnosis.PORT_TAKEN in diagnosis.log_end(home.log):
+                raise PortTakenError
+            raise StartupFailure(diagnosis.of_end(server, process.wait(), home.log, home.data))
+        if time.monotonic() > deadline:
+            raise StartupFailure(f"MongoDB was not ready in time; its log {home.log} says why.")
+        time.sleep(POLL_INTERVAL_S)
+
+    try:
+        _await(is_ready, private, port, pause)
+    except BaseException:
+        private.stop()
+        raise
+    remember_port(home, port)
+    return private
+
+
+def _free_port(preferred: int) -> int:
+    """Give the preferred port if nobody has it, else any free one."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, preferred))
+        except OSError:
+            listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
+
+
+def _hold(command: list[str], home: Home, lock: int) -> "subprocess.Popen[bytes]":
+    """Start the command on a leash that this process holds."""
+    log = open_log(home)
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own program, and the server that was found
+            [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(lock), *command],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+
+
+def _pid(process: "subprocess.Popen[bytes]", server: Server, home: Home) -> int:
+    """Read from the leash which process it started; StartupFailure if it could not start any."""
+    said: list[str] = []
+    if process.stdout is not None:
+        with process.stdout as output:
+            said = output.read().decode().split()
+    if len(said) == 1:
+        return int(said[0])
+    if process.stdin is not None:
+        process.stdin.close()
+    status = process.wait()
+    if said:
+        raise StartupFailure(diagnosis.of_execution(server, int(said[1])))
+    raise StartupFailure(diagnosis.of_end(server, status, home.log, home.data))
+
+
+def _await(is_ready: IsReady, private: PrivateServer, port: int, pause: Callable[[], None]) -> None:
+    while not _is_listening(port):
+        pause()
+    # Not before it listens: the driver would look again only every half second.
+    with MongoClient[dict[str, Any]](
+        HOST,
+        port,
+        directConnection=True,
+        serverSelectionTimeoutMS=CLIENT_TIMEOUT_MS,
+        socketTimeoutMS=CLIENT_TIMEOUT_MS,
+    ) as client:
+        while not is_ready(private, client):
+            pause()
+
+
+def _is_listening(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,199 @@
+"""A batch as a client sends it, read and checked: its form, and the references between its operations."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Literal, TypeAlias, get_args
+
+from service.documents.batch.references import MAXIMUM_REFERENCES, NAME, find, is_reference
+from service.kit.errors import MAXIMUM_VIOLATIONS, BatchInvalid, Violation, suggestion
+
+MAXIMUM_OPERATIONS = 100
+
+Op: TypeAlias = Literal["create", "replace", "patch", "delete", "get"]
+
+OPS: tuple[Op, ...] = get_args(Op)
+MEMBERS = ("atomic", "operations")
+PATCHES = ("patch", "json_patch", "operations")
+"""The members of which a patch has exactly one, as the media types of a single request."""
+
+REFERRING = ("id", "document", *PATCHES)
+"""The members in which references may stand."""
+
+_REQUIRED: Mapping[Op, tuple[str, ...]] = {
+    "create": ("document",),
+    "replace": ("id", "document"),
+    "patch": ("id",),
+    "delete": ("id",),
+    "get": ("id",),
+}
+_OPTIONAL: Mapping[Op, tuple[str, ...]] = {
+    "create": ("id", "as"),
+    "replace": ("if_match", "upsert", "as"),
+    "patch": ("if_match", "as", *PATCHES),
+    "delete": ("if_match",),
+    "get": ("as",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: its place in the batch, what it does, and its members as they were sent.
+
+    `name` is what later operations call its document by.
+    """
+
+    index: int
+    op: Op
+    collection: str
+    members: Mapping[str, Any]
+    name: str | None
+
+    @property
+    def pointer(self) -> str:
+        """Give the place of the operation in the request's body."""
+        return f"/operations/{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Operations in order, and whether they come to pass only all together.
+
+    `is_minimal` has answers to writes hold the id instead of the document.
+    """
+
+    is_atomic: bool
+    operations: tuple[Operation, ...]
+    is_minimal: bool = False
+
+
+def parse(body: Any, *, is_minimal: bool = False) -> Batch:
+    """Read a request's body; raises BatchInvalid with every violation of its form.
+
+    What the operations write is not looked at here: the engine does, as for single requests.
+
+    >>> parse({"operations": [{"op": "get", "collection": "films", "id": "1"}]}).operations[0].pointer
+    '/operations/0'
+    """
+    violations = list(islice(_shape_faults(body), MAXIMUM_VIOLATIONS))
+    if not violations:
+        faults = (_operation_faults(part, f"/operations/{at}") for at, part in enumerate(body["operations"]))
+        violations = list(islice(chain.from_iterable(faults), MAXIMUM_VIOLATIONS))
+    violations = violations or list(islice(_name_faults(body["operations"]), MAXIMUM_VIOLATIONS))
+    if violations:
+        more = len(violations) > 1
+        detail = f"{len(violations)} things are wrong" if more else violations[0].detail
+        raise BatchInvalid(detail, hint=None if more else violations[0].hint, errors=violations)
+    operations = tuple(
+        Operation(index, operation["op"], operation["collection"], operation, operation.get("as"))
+        for index, operation in enumerate(body["operations"])
+    )
+    return Batch(body.get("atomic", True), operations, is_minimal)
+
+
+def _shape_faults(body: Any) -> Iterator[Violation]:
+    if not isinstance(body, dict):
+        yield Violation('a batch is an object such as {"operations": […]}', "type", pointer="")
+        return
+    yield from _unknown(body, MEMBERS, "", "a member of a batch")
+    if not isinstance(body.get("atomic", True), bool):
+        yield Violation("`atomic` is true or false", "type", pointer="/atomic")
+    operations = body.get("operations")
+    if not isinstance(operations, list):
+        yield Violation("`operations` is an array of operations", "type", pointer="/operations")
+    elif not 1 <= len(operations) <= MAXIMUM_OPERATIONS:
+        detail = f"a batch has 1 to {MAXIMUM_OPERATIONS} operations, and this one has {len(operations)}"
+        yield Violation(detail, "length", pointer="/operations")
+
+
+def _operation_faults(operation: Any, at: str) -> Iterator[Violation]:
+    if not isinstance(operation, dict):
+        yield Violation("an operation is an object", "type", pointer=at)
+        return
+    op = operation.get("op")
+    if op not in OPS:
+        hint = suggestion(op[:20], OPS) if isinstance(op, str) else None
+        yield Violation(f"`op` is one of {', '.join(OPS)}", "enum", pointer=f"{at}/op", hint=hint)
+        return
+    known = ("op", "collection", *_REQUIRED[op], *_OPTIONAL[op])
+    yield from _unknown(operation, known, at, f"a member of `{op}`")
+    for name in ("collection", *_REQUIRED[op]):
+        if name not in operation:
+            yield Violation(f"`{op}` needs `{name}`", "required", pointer=f"{at}/{name}")
+    patches = [name for name in PATCHES if name in operation]
+    if op == "patch" and len(patches) != 1:
+        detail = f"`patch` has exactly one of {', '.join(f'`{name}`' for name in PATCHES)}"
+        yield Violation(detail, "form" if patches else "required", pointer=f"{at}/{PATCHES[0]}")
+    yield from _member_faults(operation, at)
+
+
+def _member_faults(operation: dict[str, Any], at: str) -> Iterator[Violation]:
+    """Check the members that the batch itself reads."""
+    if not isinstance(operation.get("collection", ""), str):
+        yield Violation("`collection` is a name", "type", pointer=f"{at}/collection")
+    if not isinstance(operation.get("upsert", False), bool):
+        yield Violation("`upsert` is true or false", "type", pointer=f"{at}/upsert")
+    if "id" in operation:
+        yield from _id_faults(operation, at)
+    if "if_match" in operation and not _is_version(operation["if_match"]):
+        detail = "`if_match` is a version such as 3, or `*`"
+        yield Violation(detail, "type", pointer=f"{at}/if_match")
+    name = operation.get("as", "name")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        detail = "`as` is a letter followed by at most 62 letters, digits, `_` and `-`"
+        yield Violation(detail, "pattern", pointer=f"{at}/as")
+
+
+def _id_faults(operation: dict[str, Any], at: str) -> Iterator[Violation]:
+    value, document = operation["id"], operation.get("document")
+    is_plain = isinstance(value, str | int) and not isinstance(value, bool)
+    if not is_plain and not is_reference(value):
+        yield Violation("`id` is a text, an integer or a reference", "type", pointer=f"{at}/id")
+    elif operation["op"] == "create" and isinstance(document, dict) and "id" in document:
+        yield Violation("the document brings an id already", "form", pointer=f"{at}/id")
+
+
+def _is_version(value: Any) -> bool:
+    return value == "*" or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
+
+
+def _unknown(members: dict[str, Any], known: tuple[str, ...], at: str, said: str) -> Iterator[Violation]:
+    for name in members:
+        if name not in known:
+            shown = name[:80]
+            pointer = f"{at}/{shown.replace('~', '~0').replace('/', '~1')}"
+            hint = suggestion(shown, known)
+            yield Violation(f"`{shown}` is not {said}", "unknown", pointer=pointer, hint=hint)
+
+
+def _name_faults(operations: list[dict[str, Any]]) -> Iterator[Violation]:
+    """Give the names that are there twice, and the references that lead to no earlier operation."""
+    all_names = {operation["as"] for operation in operations if "as" in operation}
+    earlier: set[str] = set()
+    count = 0
+    for index, operation in enumerate(operations):
+        for member in REFERRING:
+            for pointer, name in find(operation.get(member), f"/operations/{index}/{member}"):
+                count += 1
+                if count > MAXIMUM_REFERENCES:
+                    detail = f"a batch has {MAXIMUM_REFERENCES} references at the most"
+                    yield Violation(detail, "length", pointer=pointer)
+                    return
+                if name is None or name not in earlier:
+                    yield _bad_reference(name, all_names, earlier, pointer)
+        if "as" in operation:
+            if operation["as"] in earlier:
+                detail = f"`{operation['as']}` names an earlier operation already"
+                yield Violation(detail, "repeated", pointer=f"/operations/{index}/as")
+            earlier.add(operation["as"])
+
+
+def _bad_reference(name: str | None, all_names: set[str], earlier: set[str], pointer: str) -> Violation:
+    if name is None:
+        detail = 'a reference is an object with one member, such as {"_ref": "author"}'
+        return Violation(detail, "reference", pointer=pointer)
+    if name in all_names:
+        detail = f"`{name[:80]}` is no earlier operation; a reference leads back"
+        return Violation(detail, "reference", pointer=pointer)
+    detail = f"no earlier operation has `as` `{name[:80]}`"
+    return Violation(detail, "reference", pointer=pointer, hint=suggestion(name[:80], earlier))

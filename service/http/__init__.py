@@ -1,0 +1,1 @@
+"""HTTP: all that knows Litestar: controllers, the pipeline, guards, the contract, problems."""

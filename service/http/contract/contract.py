@@ -1,0 +1,178 @@
+"""The contract: one OpenAPI 3.1 document of all that a caller may do."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from service.access.principals import Principal
+from service.access.rules import VERBS, Verb
+from service.collections.registry import Collection
+from service.documents.reading import decide
+from service.http.contract import (
+    batches,
+    definitions,
+    identity,
+    keys,
+    oidc,
+    parameters,
+    passwords,
+    patching,
+    problems,
+    rules,
+    second_factor,
+    sessions,
+    sights,
+    users,
+)
+from service.http.contract.collections import describe
+from service.http.contract.filters import SHARED_PREFIX
+from service.http.contract.operations import BEARER, Operation
+from service.http.contract.sights import Sight
+
+Schema = dict[str, Any]
+
+VERSION = "1.0.0"
+"""The version of the API's contract, which says nothing of the program that keeps it."""
+
+_INTRODUCTION = """\
+Documents in collections. This page has what the caller may use: sign in to see more.
+
+Every `GET` is there as `HEAD` too. A parameter that an operation does not have is refused, with a \
+suggestion. Every failure is `application/problem+json` with a stable `code`."""
+
+_TAGS = {
+    "API keys": "For programs that act for a user.",
+    "Accounts": "Making an account, signing in, one's own account.",
+    "Administration": "Users and the audit log: for administrators.",
+    "Batch": "Many operations in one request.",
+    "Definitions": "What each collection is: for administrators.",
+    "Health": "Whether the service works.",
+    "Sessions": "Staying signed in, and signing out.",
+    "Contract": "This contract.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """A collection, the verbs that a caller may use there on some documents at least, and what it sees."""
+
+    collection: Collection
+    verbs: frozenset[Verb]
+    sight: Sight
+
+    @property
+    def key(self) -> tuple[str, str, int, frozenset[Verb], Sight]:
+        """Give what tells it from every other: two of the same key are described alike."""
+        return self.collection.name, self.collection.uid, self.collection.version, self.verbs, self.sight
+
+
+FIXED = (identity, sessions, second_factor, oidc, passwords, users, keys, definitions, rules, batches)
+"""The modules that tell of what is always there, each by its `operations` and `schemas`."""
+
+
+def visible(collections: Iterable[Collection], principal: Principal) -> tuple[Visible, ...]:
+    """Give the collections in which a caller may do something, with what it may do."""
+    found = (_visible(collection, principal) for collection in collections)
+    return tuple(each for each in found if each.verbs - {"watch"})
+
+
+def _visible(collection: Collection, principal: Principal) -> Visible:
+    decisions = {verb: decide(collection, principal, verb) for verb in VERBS}
+    verbs = frozenset(verb for verb, decision in decisions.items() if decision.allowed)
+    return Visible(collection, verbs, sights.of_decisions(decisions))
+
+
+def fixed_operations() -> list[Operation]:
+    """Give the operations that are there whatever collections there are."""
+    return [operation for part in FIXED for operation in part.operations()]
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What the contract says of one collection, written: the members of its `paths` and its schemas.
+
+    `shared` are schemas that several collections may bring, alike.
+    """
+
+    tag: Schema
+    paths: bytes
+    schemas: bytes
+    shared: dict[str, Schema]
+
+    @property
+    def size_bytes(self) -> int:
+        """Tell how much memory it takes, roughly."""
+        return len(self.paths) + len(self.schemas)
+
+
+def fragment(seen: Visible) -> Fragment:
+    """Write what the contract says of one collection."""
+    name = seen.collection.name
+    described = describe(seen.collection, seen.verbs, seen.sight)
+    shared = {each: schema for each, schema in described.schemas.items() if each.startswith(SHARED_PREFIX)}
+    own = {each: schema for each, schema in described.schemas.items() if each not in shared}
+    return Fragment(
+        tag={"name": name, "description": f"Documents of the collection `{name}`."},
+        paths=_members(_paths(described.operations)),
+        schemas=_members(own),
+        shared=shared,
+    )
+
+
+def assemble(fragments: Sequence[Fragment]) -> bytes:
+    """Put the contract together, as JSON: an OpenAPI 3.1 document."""
+    shared: dict[str, Schema] = {
+        **problems.schemas(),
+        **patching.schemas(),
+    }
+    for part in FIXED:
+        shared |= part.schemas()
+    for each in fragments:
+        shared |= each.shared
+    tags = [{"name": name, "description": description} for name, description in _TAGS.items()]
+    beginning = {
+        "openapi": "3.1.0",
+        "info": {"title": "Sheaf", "version": VERSION, "description": _INTRODUCTION},
+        "servers": [{"url": "/"}],
+        "tags": [*tags, *(each.tag for each in fragments)],
+    }
+    others = {
+        "parameters": parameters.parameters(),
+        "headers": parameters.headers(),
+        "responses": problems.responses(),
+        "securitySchemes": {BEARER: _SCHEME},
+    }
+    paths = _joined([_members(_paths(fixed_operations())), *(each.paths for each in fragments)])
+    schemas = _joined([_members(shared), *(each.schemas for each in fragments)])
+    return b'{%b,"paths":{%b},"components":{"schemas":{%b},%b}}' % (
+        _members(beginning),
+        paths,
+        schemas,
+        _members(others),
+    )
+
+
+_SCHEME: Schema = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The `access_token` that `POST /api/auth/login` gives, or an API key.",
+}
+
+
+def _paths(operations: Iterable[Operation]) -> dict[str, Schema]:
+    paths: dict[str, Schema] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method] = operation.written()
+    return paths
+
+
+def _members(value: dict[str, Any]) -> bytes:
+    """Write an object without its braces, so that its members can stand beside others."""
+    return orjson.dumps(value)[1:-1]
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    return b",".join(part for part in parts if part)

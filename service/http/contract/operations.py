@@ -1,0 +1,156 @@
+"""What the contract says of one operation, and how that is written in OpenAPI."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from service.kit.errors import (
+    BodyTooLarge,
+    Busy,
+    CrossSite,
+    DatabaseTooSlow,
+    DatabaseUnavailable,
+    Draining,
+    Failure,
+    Internal,
+    JsonInvalid,
+    MediaTypeUnsupported,
+    RateLimited,
+    RequestInvalid,
+    TokenInvalid,
+)
+
+Schema = dict[str, Any]
+Access = Literal["anyone", "perhaps", "signed in"]
+
+JSON = "application/json"
+
+ALWAYS: tuple[type[Failure], ...] = (
+    RequestInvalid,
+    Internal,
+    DatabaseUnavailable,
+    DatabaseTooSlow,
+    Busy,
+    Draining,
+)
+OF_TOKENS: tuple[type[Failure], ...] = (TokenInvalid,)
+OF_COOKIES: tuple[type[Failure], ...] = (CrossSite,)
+OF_BODIES: tuple[type[Failure], ...] = (JsonInvalid, BodyTooLarge, MediaTypeUnsupported)
+
+BEARER = "accessToken"
+_SECURITY: dict[Access, list[dict[str, list[str]]]] = {
+    "anyone": [],
+    "perhaps": [{}, {BEARER: []}],
+    "signed in": [{BEARER: []}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One successful answer: its status, what it says, its body's schema, its headers by their names."""
+
+    status: int
+    description: str
+    schema: Schema | None = None
+    headers: tuple[str, ...] = ()
+    optional_headers: tuple[str, ...] = ()
+    example: Any = None
+    media_type: str = JSON
+
+    def written(self, *, is_limited: bool) -> Schema:
+        """Give the Response Object."""
+        names = ("X-Request-ID", *self.headers, *self.optional_headers)
+        limits = ("RateLimit", "RateLimit-Policy") if is_limited else ()
+        answer: Schema = {
+            "description": self.description,
+            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, *limits)},
+        }
+        for name in self.optional_headers:
+            answer["headers"][name] = {"$ref": f"#/components/headers/{name}.optional"}
+        if self.schema is not None:
+            content: Schema = {"schema": self.schema}
+            if self.example is not None:
+                content["example"] = self.example
+            answer["content"] = {self.media_type: content}
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request's body in one media type."""
+
+    schema: Schema
+    example: Any = None
+
+    def written(self) -> Schema:
+        """Give the Media Type Object."""
+        return {"schema": self.schema} | ({} if self.example is None else {"example": self.example})
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method at one path.
+
+    `parameters` are names of the contract's shared ones, or Parameter Objects. `failures` are those of the
+    operation itself; what every request can meet is added. `access`: whether it takes a token, or needs one.
+    """
+
+    method: str
+    path: str
+    id: str
+    tag: str
+    summary: str
+    answers: tuple[Answer, ...]
+    failures: tuple[type[Failure], ...] = ()
+    parameters: tuple[str | Schema, ...] = ()
+    bodies: Mapping[str, Body] | None = None
+    access: Access = "signed in"
+    description: str = ""
+    is_limited: bool = True
+    needs_body: bool = True
+
+    @property
+    def statuses(self) -> list[int]:
+        """Give the statuses of the problems that it can be answered with."""
+        kinds = {*ALWAYS, *self.failures}
+        kinds |= {RateLimited} if self.is_limited else set()
+        kinds |= set(OF_TOKENS) if self.access != "anyone" else set()
+        kinds |= set(OF_COOKIES) if self.access != "anyone" and self.method != "get" else set()
+        kinds |= set(OF_BODIES) if self.bodies is not None else set()
+        return sorted({kind.status for kind in kinds})
+
+    def written(self) -> Schema:
+        """Give the Operation Object."""
+        answers = {str(answer.status): answer.written(is_limited=self.is_limited) for answer in self.answers}
+        problems = {
+            str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in self.statuses
+        }
+        if any(isinstance(each, dict) and "content" in each for each in self.parameters):
+            problems["414"] = {"$ref": "#/components/responses/UrlTooLong"}
+        operation: Schema = {"operationId": self.id, "tags": [self.tag], "summary": self.summary}
+        if self.description:
+            operation["description"] = self.description
+        if self.parameters:
+            operation["parameters"] = [_parameter(each) for each in self.parameters]
+        if self.bodies is not None:
+            content = {media_type: body.written() for media_type, body in self.bodies.items()}
+            operation["requestBody"] = {"required": self.needs_body, "content": content}
+        operation["responses"] = {**answers, **problems}
+        operation["security"] = _SECURITY[self.access]
+        return operation
+
+
+def _parameter(parameter: str | Schema) -> Schema:
+    if isinstance(parameter, str):
+        return {"$ref": f"#/components/parameters/{parameter}"}
+    return parameter
+
+
+def data(schema: Schema, **others: Schema) -> Schema:
+    """Give the schema of an answer whose `data` is of a schema."""
+    return {
+        "type": "object",
+        "required": ["data", *others],
+        "properties": {"data": schema, **others},
+        "additionalProperties": False,
+    }

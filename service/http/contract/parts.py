@@ -1,0 +1,116 @@
+"""One collection for the contract: the schemas that its operations refer to, its examples, its parameters."""
+
+from typing import Any
+
+from service.collections.registry import Collection
+from service.http.contract import examples, filters, names, views
+from service.http.contract.names import reference
+from service.http.contract.operations import data
+from service.http.contract.rewriting import Rewriter
+from service.http.contract.sights import MANY, Sight
+from service.http.contract.wire import IDS
+from service.query import masks
+from service.schema.places import reachable
+from service.schema.subschemas import collect
+
+Schema = dict[str, Any]
+
+_SYSTEM: dict[str, Schema] = {
+    "_version": {"type": "integer", "readOnly": True, "description": "One more with each write."},
+    "_created_at": {"type": "string", "format": "date-time", "readOnly": True},
+    "_updated_at": {"type": "string", "format": "date-time", "readOnly": True},
+    "_owner": {"type": ["string", "null"], "readOnly": True, "description": "The id of who created it."},
+}
+
+
+class Part:
+    """A collection, and the schemas of it that have been referred to."""
+
+    def __init__(self, collection: Collection, sight: Sight) -> None:
+        self.collection = collection
+        self._sight = sight
+        self.base = names.base(collection.name)
+        self.path = f"/api/{collection.name}"
+        self._subschemas = sight.subschemas(collection.description.schema.source)
+        self._rewriter = Rewriter(self.base, self._subschemas)
+        self._others: dict[str, Schema | bool] = {}
+        self.example = examples.to_create(collection, self._subschemas)
+        self.read_example = None
+        if self.example is not None:
+            self.read_example = masks.shown(examples.to_read(collection, self.example), sight.mask)
+        self.fields = sight.fields(collection.description.schema.root)
+        self.has_references = any(field.collection is not None for field in reachable(self.fields))
+
+    @property
+    def schemas(self) -> dict[str, Schema | bool]:
+        """Give the schemas that were referred to."""
+        return {**self._rewriter.schemas, **self._others}
+
+    def refer(self, view: views.View) -> Schema:
+        """Refer to a view of the documents."""
+        name = self.base + view.name
+        if name not in self._rewriter.schemas:
+            self._rewriter.write(view, *self._system(view))
+        return reference(name)
+
+    def _system(self, view: views.View) -> tuple[dict[str, Schema], tuple[str, ...]]:
+        identity = IDS[self.collection.description.options.id_kind]
+        if view is views.CREATE:
+            return ({"id": identity} if self.collection.description.options.may_supply_ids else {}), ()
+        members = masks.shown({"id": {**identity, "readOnly": True}, **_SYSTEM}, self._sight.mask)
+        if view is views.PART:
+            return ({**members, **views.EXPANDED} if self.has_references else members), ("id",)
+        return members, tuple(members) if view is views.DOCUMENT else ()
+
+    def shown(self) -> Schema:
+        """Refer to a document as it is read: whole, or what `fields` and `expand` make of it."""
+        return {"anyOf": [self.refer(views.DOCUMENT), self.refer(views.PART)]}
+
+    def written(self) -> Schema:
+        """Refer to a document as the answer to a write shows it: as far as the caller sees it."""
+        return self.refer(views.DOCUMENT) if self._sight.gets_whole else self.shown()
+
+    def whole(self) -> Schema:
+        """Give the schema of an answer to a write of one document."""
+        return data(self.written())
+
+    def answer_example(self) -> Any:
+        """Give the example of an answer with a document."""
+        return None if self.read_example is None else {"data": self.read_example}
+
+    def filter(self) -> Schema:
+        """Refer to the filters of the collection."""
+        name = f"{self.base}Filter"
+        if name not in self._others:
+            self._others |= filters.filter_schemas(self.base, self.fields)
+        return reference(name)
+
+    def add(self, name: str, schema: Schema) -> Schema:
+        """Add a schema of the collection and refer to it."""
+        self._others[self.base + name] = schema
+        return reference(self.base + name)
+
+    def rewritten(self, name: str, schema: Schema, view: views.View) -> Schema | bool:
+        """Give a schema that stands by itself, such as a parameter's, as a view has it."""
+        subschemas = collect(schema, maximum=MANY)
+        if subschemas.unresolved:  # it refers to what stands beside it in the definition
+            return {"type": schema["type"]}
+        rewriter = Rewriter(f"{self.base}.{name}.", subschemas)
+        written = rewriter.write_alone(view)
+        self._others |= rewriter.schemas
+        return written
+
+    @property
+    def path_of_one(self) -> str:
+        """Give the path of one document."""
+        return f"{self.path}/{{id}}"
+
+    @property
+    def id_parameter(self) -> str:
+        """Give the name of the parameter that the id in a path is."""
+        return f"id.{self.collection.description.options.id_kind.value}"
+
+    @property
+    def read_parameters(self) -> tuple[str, ...]:
+        """Give the names of the parameters that choose what to show of a document."""
+        return ("fields", "expand") if self.has_references else ("fields",)

@@ -1,0 +1,56 @@
+"""Making an account and signing in."""
+
+from litestar import Controller, Response
+
+from service.documents.encoding import dump
+from service.http.audit_context import place_of, trail_of
+from service.http.controllers import signing_in
+from service.http.controllers.signing_in import NOT_STORED
+from service.http.guards import IGNORES_TOKEN
+from service.http.requests import AnyRequest, json_of, json_response, only_parameters
+from service.http.routing import post
+from service.identity import accounts
+from service.identity.forms.account_bodies import Credentials, Registration
+from service.identity.forms.second_factor_bodies import SecondStep
+from service.kit import forms
+from service.kit.errors import RegistrationClosed
+
+ON_ITS_WAY = {"data": {"message": "A mail with the next step is on its way to the address."}}
+
+
+class AuthController(Controller):
+    """`/api/auth`: how callers get an account and an access token."""
+
+    path = "/api/auth"
+    opt = {IGNORES_TOKEN: True}
+
+    @post("/register")
+    async def register(self, request: AnyRequest) -> Response[bytes]:
+        """Make an account without roles, for whoever asks."""
+        only_parameters(request)
+        form = forms.read(Registration, await json_of(request))
+        state = request.app.state
+        if not state.registration_open:
+            raise RegistrationClosed("Registration is closed; ask an administrator for an account")
+        if state.needs_verified_email:
+            await state.registrations.request(trail_of(request), form, place_of(request))
+            return json_response(dump(ON_ITS_WAY), status_code=202, headers=NOT_STORED)
+        user = await state.registrations.register(trail_of(request), form, place_of(request))
+        headers = {"Location": "/api/profile", **NOT_STORED}
+        return json_response(dump({"data": accounts.view(user)}), status_code=201, headers=headers)
+
+    @post("/login", status_code=200)
+    async def login(self, request: AnyRequest) -> Response[bytes]:
+        """Give tokens for an e-mail address and a password, or a challenge if a second factor is needed."""
+        only_parameters(request)
+        form = forms.read(Credentials, await json_of(request))
+        signing_in.check_page(request, form.mode)
+        user = await signing_in.prover_of(request).sign_in(form.email, form.password)
+        return await signing_in.begin(request, user, form.mode)
+
+    @post("/login/second-factor", status_code=200)
+    async def complete_login(self, request: AnyRequest) -> Response[bytes]:
+        """Give tokens for the token of a challenge and a code."""
+        only_parameters(request)
+        form = forms.read(SecondStep, await json_of(request))
+        return await signing_in.resume(request, form.token, form.code)

@@ -1,0 +1,63 @@
+"""Verifying one's e-mail address, and changing it."""
+
+from litestar import Controller, Response
+
+from service.documents.encoding import dump
+from service.http.audit_context import place_of, trail_of
+from service.http.controllers.passwords import closed, session_of
+from service.http.controllers.signing_in import NOT_STORED
+from service.http.guards import IGNORES_TOKEN, SignedIn, principal
+from service.http.requests import AnyRequest, json_of, json_response, only_parameters
+from service.http.routing import post
+from service.identity.forms.password_bodies import EmailChange, Verification
+from service.identity.verification import Addresses
+from service.kit import forms
+from service.kit.errors import DocumentNotFound
+
+ON_ITS_WAY = {"data": {"message": "A mail with a link is on its way to the address."}}
+
+
+class EmailController(Controller):
+    """`/api/auth/email`."""
+
+    path = "/api/auth/email"
+
+    @post("/", status_code=202, guards=[SignedIn()])
+    async def change_email(self, request: AnyRequest) -> Response[bytes]:
+        """Mail a link to the address that the caller wants to have; it changes when the link is used."""
+        only_parameters(request)
+        form = forms.read(EmailChange, await json_of(request))
+        user_id, _ = session_of(request)
+        try:
+            await _addresses(request).ask_change(trail_of(request), user_id, form, place_of(request))
+        except DocumentNotFound:
+            raise closed() from None
+        return _accepted()
+
+    @post("/verify", status_code=204, opt={IGNORES_TOKEN: True})
+    async def verify_email(self, request: AnyRequest) -> Response[None]:
+        """Verify or change an address by the token of a mailed link, and the password or the session."""
+        only_parameters(request)
+        form = forms.read(Verification, await json_of(request))
+        await _addresses(request).verify(trail_of(request), form, principal(request).id, place_of(request))
+        return Response(None, status_code=204, headers=NOT_STORED)
+
+    @post("/verify/resend", status_code=202, guards=[SignedIn()])
+    async def resend_verification(self, request: AnyRequest) -> Response[bytes]:
+        """Mail the link that verifies the caller's address once more."""
+        only_parameters(request)
+        user_id, _ = session_of(request)
+        try:
+            await _addresses(request).resend(user_id, place_of(request))
+        except DocumentNotFound:
+            raise closed() from None
+        return _accepted()
+
+
+def _accepted() -> Response[bytes]:
+    return json_response(dump(ON_ITS_WAY), status_code=202, headers=NOT_STORED)
+
+
+def _addresses(request: AnyRequest) -> Addresses:
+    addresses: Addresses = request.app.state.addresses
+    return addresses

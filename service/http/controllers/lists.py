@@ -1,0 +1,72 @@
+"""The documents of a collection together: listed, added to, changed by filter; code-first and runtime."""
+
+from hashlib import sha256
+
+from litestar import Controller, Response
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+
+from service.documents import expanding, reading, writing
+from service.documents.targets import Targets
+from service.http import links
+from service.http.answers import written_response
+from service.http.controllers import bulk
+from service.http.guards import FOR_API_KEYS, MayAct, principal
+from service.http.idempotent import once
+from service.http.requests import (
+    AnyRequest,
+    collection_of,
+    json_of,
+    only_parameters,
+    tagged_response,
+)
+from service.http.routing import delete, patch, post, route
+
+TAG_DIGITS = 24
+"""Of the digest that is a list's entity tag: processors have instructions for this one."""
+
+
+class ListsController(Controller):
+    """`/api/{collection}`."""
+
+    path = "/api/{collection:str}"
+    opt = {FOR_API_KEYS: True}
+
+    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("list")])
+    async def list_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+        """Give one page of documents, as `filter`, `q`, `sort`, `page` or `cursor` and the others say."""
+        found = collection_of(request, collection)
+        state = request.app.state
+        targets = Targets(state.registry, principal(request))
+        decision = reading.permit(found, principal(request), "list")
+        asked = state.known_lists.read(targets, found, decision, request.scope["query_string"])
+        page = await reading.find_under(found, decision, asked.to_read, state.cursors, asked.plan)
+        content = await expanding.page(
+            targets, found, decision, page, asked.query, renderings=state.renderings
+        )
+        entity_tag = f'W/"{sha256(content).hexdigest()[:TAG_DIGITS]}"'
+        headers = links.around(request, asked.repeated, page)
+        return tagged_response(request, content, entity_tag, **headers)
+
+    @post("/", guards=[MayAct("create")])
+    @once
+    async def create_document(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+        """Create one document, or those of an array, all or none."""
+        found = collection_of(request, collection)
+        only_parameters(request)
+        body = await json_of(request)
+        if isinstance(body, list):
+            return await bulk.create(request, found, body)
+        document = await writing.create(found, principal(request), body)
+        return written_response(request, found, document, is_new=True)
+
+    @patch("/", guards=[MayAct("update")])
+    @once
+    async def change_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+        """Change all documents that fulfil `filter`, `max_affected` at most."""
+        return await bulk.update(request, collection_of(request, collection))
+
+    @delete("/", guards=[MayAct("delete")], status_code=200)
+    async def delete_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+        """Delete all documents that fulfil `filter`, `max_affected` at most."""
+        return await bulk.delete(request, collection_of(request, collection))

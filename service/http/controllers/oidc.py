@@ -1,0 +1,240 @@
+"""Signing in at OpenID Connect providers, and linking accounts with them."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import structlog
+from litestar import Controller, Response
+from litestar.datastructures import Cookie
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+
+from models.user import User
+from service.documents.encoding import dump
+from service.http.audit_context import trail_of
+from service.http.controllers import signing_in
+from service.http.controllers.passwords import closed, session_of
+from service.http.controllers.signing_in import NOT_STORED
+from service.http.guards import IGNORES_TOKEN, SignedIn, principal
+from service.http.requests import (
+    AnyRequest,
+    json_of,
+    json_response,
+    only_parameters,
+    parameters_of,
+)
+from service.http.responses import Ready
+from service.http.routing import delete, post, route
+from service.identity import accounts, challenges, second_factor
+from service.identity.forms.oidc_bodies import CodeExchange, Linking
+from service.identity.oidc import flows, linked_accounts
+from service.identity.oidc.flow_secrets import CHALLENGE
+from service.identity.oidc.flows import Intent, Mode
+from service.identity.oidc.identities import Identity
+from service.identity.oidc.providers import Provider, Providers
+from service.identity.oidc.return_urls import extended
+from service.kit import forms
+from service.kit.errors import (
+    DocumentNotFound,
+    EmailUnverified,
+    Failure,
+    FlowInvalid,
+    IdentityNotFound,
+    ParameterInvalid,
+    ProviderInvalid,
+    ProviderRefused,
+    ProviderUnavailable,
+    RequestInvalid,
+    Violation,
+)
+
+READING = [HttpMethod.GET, HttpMethod.HEAD]
+PASSING = {"server_error", "temporarily_unavailable"}
+"""Errors of a provider that time may mend (RFC 6749, 4.1.2.1)."""
+
+MAXIMUM_CODE_CHARACTERS = 4096
+MAXIMUM_SHOWN_CHARACTERS = 60
+
+log = structlog.get_logger("sheaf.oidc")
+
+
+class OidcController(Controller):
+    """`/api/auth/oidc`: which providers there are, and the ways to and from them."""
+
+    path = "/api/auth/oidc"
+
+    @route("/", http_method=READING)
+    async def list_providers(self, request: AnyRequest) -> Response[bytes]:
+        """Give the providers, for buttons, and to signed-in callers since when each is linked."""
+        only_parameters(request)
+        caller = principal(request)
+        linked = await linked_accounts.linked(caller.id) if caller.id is not None else {}
+        listed = [
+            {
+                "name": each.name,
+                "label": each.label,
+                "start_url": each.redirect_uri.removesuffix("callback") + "start",
+                "linked_at": linked.get(each.issuer),
+            }
+            for each in providers_of(request)
+        ]
+        return json_response(dump({"data": listed}))
+
+    @route("/{provider:str}/start", http_method=READING, opt={IGNORES_TOKEN: True})
+    async def start(self, request: AnyRequest, provider: FromPath[str]) -> Response[bytes]:
+        """Send a browser to a provider, with the promise of where it will return to."""
+        intent = _intent(request)
+        chosen = providers_of(request).get(provider)
+        browser = flows.browser_secret(request.cookies.get(providers_of(request).cookie_name))
+        state, secrets = await flows.begin(request.app.state.sealer, provider, intent, browser)
+        answer = _redirect(await chosen.address(state, secrets))
+        answer.set_cookie(_cookie(providers_of(request), browser))
+        return answer
+
+    @route("/{provider:str}/callback", http_method=READING, opt={IGNORES_TOKEN: True})
+    async def call_back(self, request: AnyRequest, provider: FromPath[str]) -> Response[bytes]:
+        """Take a provider's answer from the browser that was sent there, and send it where it wants to be.
+
+        Whatever fails once the browser is known is told there by `error`, the code of the failure.
+        """
+        told = _told(request)
+        chosen = providers_of(request).get(provider)
+        browser = request.cookies.get(providers_of(request).cookie_name)
+        sealer = request.app.state.sealer
+        intent, secrets = await flows.end(sealer, provider, told.get("state", ""), browser)
+        try:
+            identity = await chosen.identify(_code(told, chosen), told.get("iss"), secrets)
+            return await _returned(request, intent, identity)
+        except Failure as failure:
+            log.info("oidc.not_completed", provider=provider, code=failure.code, reason=failure.detail)
+            return _redirect(extended(intent.return_to, error=failure.code))
+
+    @post("/exchange", status_code=200, opt={IGNORES_TOKEN: True})
+    async def exchange(self, request: AnyRequest) -> Response[bytes]:
+        """Give an app, for the code that it was returned to with, what signing in by password gives."""
+        only_parameters(request)
+        form = forms.read(CodeExchange, await json_of(request))
+        identity = await flows.take_code("bearer", form.code, form.code_verifier)
+        return await signing_in.begin(request, await _account(request, identity), "bearer")
+
+    @post("/{provider:str}/link", status_code=204, guards=[SignedIn()])
+    async def link(self, request: AnyRequest, provider: FromPath[str]) -> None:
+        """Link the caller's account with whom the code speaks for."""
+        only_parameters(request)
+        providers_of(request).get(provider)
+        form = forms.read(Linking, await json_of(request))
+        user_id, _ = session_of(request)
+        try:
+            user = await accounts.get(user_id)
+        except DocumentNotFound:
+            raise closed() from None
+        await signing_in.prover_of(request).confirm_password(user, form.password)
+        identity = await flows.take_code("link", form.code, form.code_verifier)
+        if identity.provider != provider:
+            raise FlowInvalid
+        await linked_accounts.link(request.app.state.database, user_id, identity, trail_of(request))
+
+    @delete("/{provider:str}", status_code=204, guards=[SignedIn()])
+    async def unlink(self, request: AnyRequest, provider: FromPath[str]) -> None:
+        """Undo the link of the caller's account with a provider, unless it is the last way to sign in."""
+        only_parameters(request)
+        issuer = providers_of(request).get(provider).registration.issuer
+        others = [each.issuer for each in providers_of(request)]
+        (user_id, _), trail = session_of(request), trail_of(request)
+        if not await linked_accounts.unlink(request.app.state.database, user_id, issuer, others, trail):
+            raise IdentityNotFound
+
+
+def providers_of(request: AnyRequest) -> Providers:
+    """Give the providers that are set."""
+    providers: Providers = request.app.state.providers
+    return providers
+
+
+def _intent(request: AnyRequest) -> Intent:
+    """Read what is asked for at the beginning; raises ParameterInvalid."""
+    given = only_parameters(request, ("return_to", "mode", "code_challenge"))
+    mode, challenge = given.get("mode", "cookie"), given.get("code_challenge")
+    if mode not in ("cookie", "bearer", "link"):
+        raise _wrong("mode", "enum", "`mode` is `cookie`, `bearer` or `link`")
+    if "return_to" not in given:
+        raise _wrong("return_to", "required", "`return_to` is required: the address to return to")
+    if mode == "cookie" and challenge is not None:
+        raise _wrong("code_challenge", "form", "`code_challenge` goes with `mode=bearer` and `mode=link`")
+    if mode != "cookie" and not CHALLENGE.fullmatch(challenge or ""):
+        detail = "`code_challenge` is required here: the SHA-256 of a secret of the app's, in base64url"
+        raise _wrong("code_challenge", "form", detail)
+    return Intent(cast("Mode", mode), request.app.state.return_urls.check(given["return_to"]), challenge)
+
+
+def _told(request: AnyRequest) -> Mapping[str, str]:
+    """Read what the provider says; what it says besides is not ours to refuse. Raises RequestInvalid."""
+    pairs = [each for each in parameters_of(request) if each[0] in {"code", "state", "iss", "error"}]
+    told = dict(pairs)
+    if len(told) != len(pairs):
+        raise RequestInvalid("The provider's answer says something twice")
+    return told
+
+
+def _code(told: Mapping[str, str], provider: Provider) -> str:
+    """Give the code of the provider's answer; raises the failure that it tells instead."""
+    if "error" in told:
+        reason = told["error"][:MAXIMUM_SHOWN_CHARACTERS]
+        log.info("oidc.not_signed_in", provider=provider.registration.name, reason=reason)
+        raise ProviderUnavailable if reason in PASSING else ProviderRefused
+    code = told.get("code", "")
+    if not 0 < len(code) <= MAXIMUM_CODE_CHARACTERS:
+        raise ProviderInvalid("The provider's answer has no code")
+    return code
+
+
+async def _returned(request: AnyRequest, intent: Intent, identity: Identity) -> Response[bytes]:
+    """Send the browser back: with a code for its app, signed in, or with the token of the second step.
+
+    That token stands behind a `#`: it reaches the page, and no server's log. So does the CSRF token of a
+    session, for a page on another origin cannot read it from the cookie.
+    """
+    if intent.mode != "cookie":
+        return _redirect(extended(intent.return_to, code=await flows.give_code(intent, identity)))
+    user = await _account(request, identity)
+    if await second_factor.is_in_force(str(user.id)):
+        challenge = await challenges.give(user, "cookie")
+        return _redirect(f"{intent.return_to}#second_factor={challenge['token']}")
+    opened = await signing_in.open_session(request, user, "cookie")
+    return signing_in.keep(request, _redirect(f"{intent.return_to}#csrf_token={opened.csrf_token}"), opened)
+
+
+async def _account(request: AnyRequest, identity: Identity) -> User:
+    """Give the account of an identity; raises as `linked_accounts.sign_in`, and EmailUnverified."""
+    state = request.app.state
+    user = await linked_accounts.sign_in(
+        state.database,
+        identity,
+        trail_of(request),
+        registration_open=state.registration_open,
+        needs_verified_email=state.needs_verified_email,
+    )
+    if state.needs_verified_email and not user.is_email_verified:
+        raise EmailUnverified
+    return user
+
+
+def _redirect(url: str) -> Response[Any]:
+    return Ready(b"", status_code=302, headers={"Location": url, **NOT_STORED}, media_type="text/plain")
+
+
+def _cookie(providers: Providers, browser: str) -> Cookie:
+    """Keep the browser's secret; sent along when the provider sends the browser back, hence `lax`."""
+    return Cookie(
+        key=providers.cookie_name,
+        value=browser,
+        path="/",
+        max_age=flows.STATE_TTL_S,
+        secure=providers.is_secure,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _wrong(parameter: str, code: str, detail: str) -> ParameterInvalid:
+    return ParameterInvalid(detail, errors=[Violation(detail, code, parameter=parameter)])

@@ -1,0 +1,66 @@
+"""The live contract, and the page that shows it."""
+
+from litestar import Controller, Response
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+
+from service.documents import preconditions
+from service.http.contract import Contracts
+from service.http.contract.page import ASSETS, Asset, index
+from service.http.guards import FOR_API_KEYS, IGNORES_TOKEN, principal
+from service.http.requests import AnyRequest, only_parameters, tagged_response
+from service.http.responses import Ready
+from service.http.routing import route
+from service.kit.errors import RouteNotFound
+
+READING = [HttpMethod.GET, HttpMethod.HEAD]
+FOREVER = "public, max-age=31536000, immutable"
+REVALIDATED = "public, no-cache"
+
+
+class ContractController(Controller):
+    """`/api/openapi.json`."""
+
+    path = "/api/openapi.json"
+    opt = {FOR_API_KEYS: True}
+
+    @route("/", http_method=READING)
+    async def get_contract(self, request: AnyRequest) -> Response[bytes]:
+        """Give the contract of what the caller may do, as OpenAPI 3.1."""
+        only_parameters(request)
+        contracts: Contracts = request.app.state.contracts
+        contract = await contracts.get(request.app.state.registry.all(), principal(request))
+        return tagged_response(request, contract.content, contract.entity_tag)
+
+
+class DocsController(Controller):
+    """`/docs`: the contract for people, from files of our own."""
+
+    path = "/docs"
+    opt = {IGNORES_TOKEN: True}
+
+    @route("/", http_method=READING)
+    async def show_page(self, request: AnyRequest) -> Response[bytes]:
+        """Give the page."""
+        only_parameters(request)
+        return file_response(request, index(), REVALIDATED)
+
+    @route("/{name:str}", http_method=READING)
+    async def get_asset(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+        """Give a file that the page needs; under the address that the page has for it, for ever."""
+        version = only_parameters(request, ("v",)).get("v")
+        if name not in ASSETS:
+            raise RouteNotFound
+        asset = ASSETS[name].read()
+        return file_response(request, asset, FOREVER if version == asset.version else REVALIDATED)
+
+
+def file_response(request: AnyRequest, asset: Asset, caching: str) -> Response[bytes]:
+    """Give a file of ours, or 304 when the client has it."""
+    headers = {"ETag": f'"{asset.version}"', "Cache-Control": caching}
+    if preconditions.is_known(request.headers.get("if-none-match"), headers["ETag"]):
+        return Ready(b"", status_code=304, headers=headers)
+    if request.scope["method"] == HttpMethod.HEAD:
+        headers["Content-Length"] = str(len(asset.content))
+        return Ready(b"", headers=headers, media_type=asset.media_type)
+    return Ready(asset.content, headers=headers, media_type=asset.media_type)

@@ -1,0 +1,68 @@
+"""Changing one's password, and choosing a new one when it is forgotten."""
+
+from litestar import Controller, Response
+
+from service.documents.encoding import dump
+from service.http.audit_context import place_of, trail_of
+from service.http.controllers.signing_in import NOT_STORED
+from service.http.guards import IGNORES_TOKEN, SignedIn, signed_in
+from service.http.requests import AnyRequest, json_of, json_response, only_parameters
+from service.http.routing import post
+from service.identity.forms.password_bodies import Forgotten, PasswordChange, PasswordReset
+from service.identity.passwords import PasswordChanges
+from service.kit import forms
+from service.kit.errors import DocumentNotFound, Forbidden, TokenInvalid
+
+ON_ITS_WAY = {"data": {"message": "If there is an account with this address, a mail is on its way."}}
+
+
+class PasswordController(Controller):
+    """`/api/auth/password`."""
+
+    path = "/api/auth/password"
+
+    @post("/", status_code=204, guards=[SignedIn()])
+    async def change_password(self, request: AnyRequest) -> Response[None]:
+        """Change the caller's password and end all other sessions."""
+        only_parameters(request)
+        form = forms.read(PasswordChange, await json_of(request))
+        user_id, session_id = session_of(request)
+        try:
+            await _changes(request).change(trail_of(request), user_id, session_id, form, place_of(request))
+        except DocumentNotFound:
+            raise closed() from None
+        return Response(None, status_code=204, headers=NOT_STORED)
+
+    @post("/forgot", status_code=202, opt={IGNORES_TOKEN: True})
+    async def forgot_password(self, request: AnyRequest) -> Response[bytes]:
+        """Mail a link to the owner of an address; answers alike whether there is one."""
+        only_parameters(request)
+        form = forms.read(Forgotten, await json_of(request))
+        await _changes(request).ask_reset(form.email, place_of(request))
+        return json_response(dump(ON_ITS_WAY), status_code=202, headers=NOT_STORED)
+
+    @post("/reset", status_code=204, opt={IGNORES_TOKEN: True})
+    async def reset_password(self, request: AnyRequest) -> Response[None]:
+        """Choose a new password by the token of a mailed link."""
+        only_parameters(request)
+        form = forms.read(PasswordReset, await json_of(request))
+        await _changes(request).reset(trail_of(request), form.token, form.password, place_of(request))
+        return Response(None, status_code=204, headers=NOT_STORED)
+
+
+def session_of(request: AnyRequest) -> tuple[str, str]:
+    """Give the ids of the caller and of the session; raises Forbidden for an API key, which has none."""
+    caller = signed_in(request)
+    if caller.id is None or caller.session_id is None:
+        raise Forbidden("An API key cannot do this", hint="Sign in, and use the access token.")
+    return caller.id, caller.session_id
+
+
+def closed() -> TokenInvalid:
+    """Give the failure of a token whose account is gone or disabled."""
+    return TokenInvalid("The account of this access token is closed")
+
+
+def _changes(request: AnyRequest) -> PasswordChanges:
+    changes: PasswordChanges = request.app.state.password_changes
+    return changes

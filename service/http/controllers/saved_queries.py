@@ -1,0 +1,53 @@
+"""The saved queries of any collection: which there are, and running one."""
+
+from hashlib import blake2b
+
+from litestar import Controller, Response
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+
+from service.documents import saved_queries
+from service.documents.encoding import dump
+from service.http.guards import FOR_API_KEYS, MayAct, principal
+from service.http.requests import (
+    AnyRequest,
+    collection_of,
+    only_parameters,
+    parameters_of,
+    tagged_response,
+)
+from service.http.routing import route
+
+
+class SavedQueriesController(Controller):
+    """`/api/{collection}/queries`."""
+
+    path = "/api/{collection:str}/queries"
+    opt = {FOR_API_KEYS: True}
+    guards = [MayAct("list")]
+
+    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    async def list_queries(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+        """Give the name, description and parameters of every query."""
+        only_parameters(request)
+        found = collection_of(request, collection)
+        listed = [
+            {"name": each.name, "description": each.description, "parameters": each.parameters.schemas}
+            for each in found.description.queries.values()
+        ]
+        return _tagged(request, dump({"data": listed}))
+
+    @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    async def run_query(
+        self, request: AnyRequest, collection: FromPath[str], name: FromPath[str]
+    ) -> Response[bytes]:
+        """Run one query with its parameters."""
+        found = collection_of(request, collection)
+        query = saved_queries.find(found, name)
+        registry = request.app.state.registry
+        content = await saved_queries.run(registry, found, principal(request), query, parameters_of(request))
+        return _tagged(request, content)
+
+
+def _tagged(request: AnyRequest, content: bytes) -> Response[bytes]:
+    return tagged_response(request, content, f'W/"{blake2b(content, digest_size=12).hexdigest()}"')

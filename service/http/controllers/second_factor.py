@@ -1,0 +1,125 @@
+"""The second factor of the signed-in user: begin one, put it in force, change it, switch it off."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from litestar import Controller, Response
+from litestar.enums import HttpMethod
+
+from models.user import User
+from service.audit import Trail
+from service.documents.encoding import dump
+from service.http.audit_context import trail_of
+from service.http.controllers.passwords import closed, session_of
+from service.http.controllers.signing_in import NOT_STORED, prover_of
+from service.http.guards import SignedIn, signed_in
+from service.http.requests import AnyRequest, json_of, json_response, only_parameters
+from service.http.routing import post, route
+from service.identity import accounts, second_factor
+from service.identity.forms.second_factor_bodies import Code, Confirmation, Enrolment
+from service.kit import forms
+from service.kit.errors import DocumentNotFound
+
+Result = TypeVar("Result")
+
+
+class SecondFactorController(Controller):
+    """`/api/auth/second-factor`; what it changes, it asks the password for."""
+
+    path = "/api/auth/second-factor"
+    guards = [SignedIn()]
+
+    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    async def get_second_factor(self, request: AnyRequest) -> Response[bytes]:
+        """Tell whether a second factor is in force, since when, and how many recovery codes are left."""
+        only_parameters(request)
+        user_id, _ = session_of(request)
+        return _answer(await second_factor.view(user_id))
+
+    @post("/", status_code=201)
+    async def begin_second_factor(self, request: AnyRequest) -> Response[bytes]:
+        """Give the seed for an authenticator app; nothing is in force yet."""
+        only_parameters(request)
+        form = forms.read(Enrolment, await json_of(request))
+        user = await _user(request)
+        await prover_of(request).confirm_password(user, form.password)
+        begun = await request.app.state.second_factors.begin(user)
+        return _answer({"secret": begun.secret, "uri": begun.uri}, 201)
+
+    @post("/confirm", status_code=200)
+    async def confirm_second_factor(self, request: AnyRequest) -> Response[bytes]:
+        """Put the second factor in force by its first code, end all other sessions, give recovery codes."""
+        only_parameters(request)
+        form = forms.read(Code, await json_of(request))
+        user = await _user(request)
+        user_id, session_id = session_of(request)
+        state = request.app.state
+
+        async def confirm(trail: Trail) -> list[str]:
+            codes: list[str] = await state.second_factors.confirm(user_id, form.code)
+            ended = await state.sessions.end_all(user_id, except_id=session_id)
+            await state.revocations.check(signed_in(request))  # a thief who was signed out locks nobody out
+            await trail.note("second_factor.enabled", "user", user_id, {"ended_sessions": ended})
+            return codes
+
+        async with prover_of(request).code(user):
+            codes = await _change(request, confirm)
+        await state.revocations.catch_up()
+        return _answer({"recovery_codes": codes})
+
+    @post("/recovery-codes", status_code=200)
+    async def renew_recovery_codes(self, request: AnyRequest) -> Response[bytes]:
+        """Give new recovery codes; the earlier ones are void."""
+        only_parameters(request)
+
+        async def renew(user_id: str, trail: Trail) -> list[str]:
+            codes = await second_factor.renew_recovery_codes(user_id)
+            await trail.note("second_factor.recovery_codes_renewed", "user", user_id)
+            return codes
+
+        return _answer({"recovery_codes": await _confirmed(request, renew)})
+
+    @post("/disable", status_code=204)
+    async def disable_second_factor(self, request: AnyRequest) -> Response[None]:
+        """Switch the second factor off."""
+        only_parameters(request)
+
+        async def disable(user_id: str, trail: Trail) -> None:
+            await second_factor.remove(user_id, trail, "second_factor.disabled")
+
+        await _confirmed(request, disable)
+        return Response(None, status_code=204, headers=NOT_STORED)
+
+
+async def _confirmed(request: AnyRequest, change: Callable[[str, Trail], Awaitable[Result]]) -> Result:
+    """Make a change of a second factor in force for whoever gives the password and a code."""
+    form = forms.read(Confirmation, await json_of(request))
+    user = await _user(request)
+    prover = prover_of(request)
+    await prover.confirm_password(user, form.password)
+
+    async def use_and_change(trail: Trail) -> Result:
+        await request.app.state.second_factors.use(str(user.id), form.code)
+        return await change(str(user.id), trail)
+
+    async with prover.code(user):
+        return await _change(request, use_and_change)
+
+
+async def _change(request: AnyRequest, change: Callable[[Trail], Awaitable[Result]]) -> Result:
+    """Make a change and note it, both or neither."""
+    trail = trail_of(request)
+    made: Result = await request.app.state.database.transaction(lambda: change(trail))
+    return made
+
+
+async def _user(request: AnyRequest) -> User:
+    user_id, _ = session_of(request)
+    try:
+        return await accounts.get(user_id)
+    except DocumentNotFound:
+        raise closed() from None
+
+
+def _answer(content: dict[str, Any], status_code: int = 200) -> Response[bytes]:
+    return json_response(dump({"data": content}), status_code=status_code, headers=NOT_STORED)

@@ -1,0 +1,211 @@
+"""Keeping a session alive, ending it, and seeing where one is signed in."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from litestar import Controller, Response
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+
+from service.access.principals import Principal
+from service.audit import Trail
+from service.documents.encoding import dump
+from service.http import problems
+from service.http.audit_context import client_of, trail_of
+from service.http.controllers import signing_in
+from service.http.guards import IGNORES_TOKEN, SignedIn, principal, signed_in
+from service.http.requests import (
+    AnyRequest,
+    body_of,
+    json_of,
+    json_response,
+    only_parameters,
+)
+from service.http.routing import delete, post, route
+from service.identity.core.browsers import csrf_header
+from service.identity.forms.session_bodies import RefreshForm
+from service.identity.refreshing import Refreshing
+from service.kit import forms
+from service.kit.errors import (
+    Failure,
+    Forbidden,
+    ParameterInvalid,
+    SessionEnded,
+    SessionNotFound,
+    TokenOutdated,
+)
+
+KEEP = "keep"
+PRESENT = "present"
+
+
+class RefreshController(Controller):
+    """`/api/auth/refresh`: new tokens for a refresh token."""
+
+    path = "/api/auth/refresh"
+    opt = {IGNORES_TOKEN: True}
+
+    @post("/", status_code=200)
+    async def refresh(self, request: AnyRequest) -> Response[bytes]:
+        """Exchange the refresh token of the body, or without a body that of the browser's cookie."""
+        only_parameters(request)
+        state = request.app.state
+        trail = trail_of(request)
+        presented = await _presented(request)
+        if presented is not None:
+            user, opened = await state.refreshing.refresh(presented, client_of(request), trail)
+            return signing_in.granted(request, user, opened, "bearer")
+        headers = request.scope["headers"]
+        browsers = signing_in.browsers_of(request)
+        browsers.check_origin(headers, request.scope["scheme"])
+        try:
+            kept = browsers.refresh_token(headers) or ""
+            client = client_of(request, "cookie")
+            user, opened = await state.refreshing.refresh(kept, client, trail, csrf_header(headers))
+        except SessionEnded as failure:
+            return signing_in.forget(request, problems.response(request, failure))
+        return signing_in.granted(request, user, opened, "cookie")
+
+
+class LogoutController(Controller):
+    """`/api/auth/logout`: the end of a session."""
+
+    path = "/api/auth/logout"
+    opt = {IGNORES_TOKEN: True}
+
+    @post("/", status_code=204)
+    async def logout(self, request: AnyRequest) -> Response[None]:
+        """End the session of the refresh token, the access token or the cookies; again, nothing happens."""
+        only_parameters(request)
+        session_id = await _session_to_end(request)
+        if session_id is not None:
+            await _end(request, session_id)
+        return signing_in.forget(request, Response(None, status_code=204))
+
+
+class SessionsController(Controller):
+    """`/api/auth/sessions`: where the caller is signed in."""
+
+    path = "/api/auth/sessions"
+    guards = [SignedIn()]
+
+    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    async def list_sessions(self, request: AnyRequest) -> Response[bytes]:
+        """Give the caller's sessions, that which was used last first."""
+        only_parameters(request)
+        caller = _with_session(request)
+        found = await request.app.state.sessions.of_user(caller.id)
+        content = dump({"data": [_view(each, caller) for each in found]})
+        return json_response(content, headers=signing_in.NOT_STORED)
+
+    @delete("/", status_code=204)
+    async def end_sessions(self, request: AnyRequest) -> Response[None]:
+        """End all sessions of the caller; `keep=present` spares the one that asks."""
+        kept = only_parameters(request, (KEEP,)).get(KEEP)
+        if kept not in {None, PRESENT}:
+            raise ParameterInvalid(f"`{KEEP}` can only be `{PRESENT}`")
+        caller = _with_session(request)
+        state = request.app.state
+        trail = trail_of(request)
+
+        async def end_all() -> None:
+            if kept is None:  # also when it is not among those that are stored, for it has expired
+                await state.sessions.end(caller.session_id)
+            ended = await state.sessions.end_all(str(caller.id), caller.session_id if kept else None)
+            details = {"sessions": ended + (kept is None), "keeps_present": kept is not None}
+            await trail.note("session.all_ended", "user", caller.id, details)
+
+        await state.database.transaction(end_all)
+        await state.revocations.catch_up()
+        answer: Response[None] = Response(None, status_code=204)
+        return answer if kept else signing_in.forget(request, answer)
+
+
+class SessionController(Controller):
+    """`/api/auth/sessions/{id}`: one of the caller's sessions."""
+
+    path = "/api/auth/sessions/{session_id:str}"
+    guards = [SignedIn()]
+
+    @delete("/", status_code=204)
+    async def end_session(self, request: AnyRequest, session_id: FromPath[str]) -> Response[None]:
+        """End one of the caller's sessions; somebody else's is one that is not there."""
+        only_parameters(request)
+        caller = _with_session(request)
+        if not await _end(request, session_id, str(caller.id)):
+            raise SessionNotFound
+        answer: Response[None] = Response(None, status_code=204)
+        return signing_in.forget(request, answer) if session_id == caller.session_id else answer
+
+
+async def _presented(request: AnyRequest) -> str | None:
+    """Give the refresh token of the body; None without a body. Raises DocumentInvalid and its kin."""
+    if not await body_of(request):
+        return None
+    return forms.read(RefreshForm, await json_of(request)).refresh_token
+
+
+async def _session_to_end(request: AnyRequest) -> str | None:
+    """Find the session that a request is to end, by whatever shows that it is the caller's.
+
+    A refresh token that is not valid shows nothing (RFC 7009, 2.2), an access token that was revoked does.
+    Raises TokenInvalid for one that has expired, since the client has to know that nothing ended; CrossSite.
+    """
+    refreshing: Refreshing = request.app.state.refreshing
+    presented = await _presented(request)
+    if presented is not None:
+        return await refreshing.session_of(presented)
+    headers, scheme = request.scope["headers"], request.scope["scheme"]
+    browsers = signing_in.browsers_of(request)
+    if "authorization" not in request.headers and browsers.are_with(headers):
+        browsers.check_origin(headers, scheme)
+        kept = browsers.refresh_token(headers)
+        shown = None if kept is None else await refreshing.session_of(kept)
+        if shown is not None:
+            browsers.check(headers, scheme, shown)
+            return shown
+    failure: Failure | None = request.scope["state"].get("token_failure")
+    if isinstance(failure, TokenOutdated):
+        return failure.session_id
+    caller = _with_session(request) if "authorization" in request.headers else principal(request)
+    return caller.session_id
+
+
+async def _end(request: AnyRequest, session_id: str, user_id: str | None = None) -> bool:
+    """End a session and note it; who holds its tokens is its user. Tells whether there was one."""
+    state = request.app.state
+    trail = trail_of(request)
+
+    async def end() -> bool:
+        whose: str | None = await state.sessions.end(session_id, user_id)
+        if whose is not None:
+            own = Trail(replace(trail.actor, kind="user", id=whose), trail.ttl_s)
+            await own.note("session.ended", "session", session_id, {"user": whose})
+        return whose is not None
+
+    was_there: bool = await state.database.transaction(end)
+    await state.revocations.catch_up()
+    return was_there
+
+
+def _with_session(request: AnyRequest) -> Principal:
+    """Give the caller, who must be in a session; raises SignInRequired, TokenInvalid, Forbidden."""
+    caller = signed_in(request)
+    if caller.session_id is None:
+        raise Forbidden("This is for those who signed in; an API key has no session")
+    return caller
+
+
+def _view(stored: Mapping[str, Any], caller: Principal) -> dict[str, Any]:
+    """Give what its user sees of a session; its id is in its own access tokens, and no secret."""
+    return {
+        "id": stored["_id"],
+        "is_present": stored["_id"] == caller.session_id,
+        "mode": stored["mode"],
+        "device": stored["device"],
+        "address": stored["address"],
+        "created_at": stored["_created_at"],
+        "last_used_at": stored["last_used_at"],
+        "expires_at": stored["expires_at"],
+    }

@@ -1,0 +1,146 @@
+"""The answer to whoever has proved to be somebody: a session and its tokens."""
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from litestar import Response
+from litestar.datastructures import Cookie
+
+from models.user import User
+from service.audit import Trail
+from service.documents.encoding import dump
+from service.http.audit_context import client_of, place_of, trail_of
+from service.http.requests import AnyRequest, json_response
+from service.identity import accounts, challenges, second_factor
+from service.identity.core.browsers import SAFE_METHODS, Browsers, Mode, SetCookie
+from service.identity.proving import SIGN_IN, Prover
+from service.identity.sessions import Opened
+from service.kit.errors import EmailUnverified
+
+NOT_STORED = {"Cache-Control": "no-store"}
+
+AnyContent = TypeVar("AnyContent")
+
+
+async def begin(request: AnyRequest, user: User, mode: Mode = "bearer") -> Response[bytes]:
+    """Answer somebody who has passed the first step: complete the sign-in, or demand the second factor."""
+    check_page(request, mode)
+    if await second_factor.is_in_force(str(user.id)):
+        challenge = await challenges.give(user, mode)
+        return json_response(dump({"data": {"second_factor": challenge}}), headers=NOT_STORED)
+    return await complete(request, user, mode)
+
+
+async def complete(request: AnyRequest, user: User, mode: Mode = "bearer") -> Response[bytes]:
+    """Open a session for a user, whose sign-in is complete, and answer with its tokens.
+
+    In cookie mode they are in cookies alone. Raises CrossSite, SessionEnded.
+    """
+    check_page(request, mode)
+    return granted(request, user, await open_session(request, user, mode), mode)
+
+
+async def resume(request: AnyRequest, token: str, code: str) -> Response[bytes]:
+    """Complete the sign-in of a challenge with a code, as above; raises SignInExpired, CodeWrong, Locked."""
+    state = request.app.state
+    begun = await challenges.resume(token)
+    check_page(request, begun.mode)
+    prover = prover_of(request)
+
+    async def use_up() -> None:
+        method = await state.second_factors.use(str(begun.user.id), code)
+        await challenges.complete(token)
+        if method == "recovery_code":
+            await prover.trail.note("second_factor.recovery_code_used", "user", str(begun.user.id))
+
+    async with prover.code(begun.user, SIGN_IN):
+        await state.database.transaction(use_up)
+    return await complete(request, begun.user, begun.mode)
+
+
+def check_page(request: AnyRequest, mode: Mode) -> None:
+    """Raise CrossSite when a page of another site would sign a browser in; asked before anything is done.
+
+    The visitor would go on in the account of somebody else (login CSRF). A GET, as a provider's redirect,
+    is told by the state that began it.
+    """
+    if mode == "cookie" and request.method not in SAFE_METHODS:
+        browsers_of(request).check_origin(request.scope["headers"], request.scope["scheme"])
+
+
+async def open_session(request: AnyRequest, user: User, mode: Mode) -> Opened:
+    """Open a session and note it, for answers that are not like `complete`'s.
+
+    Raises SessionEnded, EmailUnverified.
+    """
+    state = request.app.state
+    if state.needs_verified_email and not user.is_email_verified:
+        raise EmailUnverified(
+            "Follow the link in the mail that was sent to this address",
+            hint="If it is lost, ask for a new password: that verifies the address too.",
+        )
+    trail = trail_of(request)
+    own = Trail(replace(trail.actor, kind="user", id=str(user.id), key_id=None), trail.ttl_s)
+
+    async def open_and_note() -> Opened:
+        opened: Opened = await state.sessions.open(user, client_of(request, mode))
+        await own.note("session.opened", "session", opened.session_id, {"user": str(user.id), "mode": mode})
+        for each in opened.displaced:
+            details = {"user": str(user.id), "reason": "too many sessions"}
+            await own.note("session.ended", "session", each, details)
+        return opened
+
+    opened: Opened = await state.database.transaction(open_and_note)
+    await state.revocations.catch_up()
+    await state.lockouts.remember(user.email_key, place_of(request))
+    return opened
+
+
+def prover_of(request: AnyRequest) -> Prover:
+    """Give what verifies the passwords and codes that a client sends."""
+    state = request.app.state
+    return Prover(state.passwords, state.lockouts, trail_of(request), place_of(request))
+
+
+def granted(request: AnyRequest, user: User, opened: Opened, mode: Mode) -> Response[bytes]:
+    """Answer with a session's tokens, in the body or in cookies."""
+    body: dict[str, Any] = {"expires_in": request.app.state.tokens.ttl_s, "user": accounts.view(user)}
+    if mode == "bearer":
+        tokens = {"access_token": opened.access_token, "token_type": "Bearer"}
+        body = {**tokens, "refresh_token": opened.refresh_token, **body}
+        return json_response(dump({"data": body}), headers=NOT_STORED)
+    answer = json_response(dump({"data": {"csrf_token": opened.csrf_token, **body}}), headers=NOT_STORED)
+    return keep(request, answer, opened)
+
+
+def keep(request: AnyRequest, answer: Response[AnyContent], opened: Opened) -> Response[AnyContent]:
+    """Have the browser that gets an answer keep a session's tokens."""
+    tokens = (opened.access_token, opened.refresh_token, opened.csrf_token)
+    return _with(answer, browsers_of(request).kept(*tokens, opened.lifetime_s))
+
+
+def forget(request: AnyRequest, answer: Response[AnyContent]) -> Response[AnyContent]:
+    """Have the browser that gets an answer forget its session; says nothing to other clients."""
+    browsers = browsers_of(request)
+    return _with(answer, browsers.forgotten()) if browsers.are_with(request.scope["headers"]) else answer
+
+
+def browsers_of(request: AnyRequest) -> Browsers:
+    """Give what tells a browser's session."""
+    browsers: Browsers = request.app.state.browsers
+    return browsers
+
+
+def _with(answer: Response[AnyContent], cookies: list[SetCookie]) -> Response[AnyContent]:
+    for each in cookies:
+        cookie = Cookie(
+            key=each.name,
+            value=each.value,
+            path=each.path,
+            max_age=each.lifetime_s,
+            secure=each.is_secure,
+            httponly=not each.is_readable,
+            samesite=each.same_site,
+        )
+        answer.set_cookie(cookie)
+    return answer

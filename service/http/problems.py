@@ -1,0 +1,195 @@
+"""Turning failures into problem responses (RFC 9457), and other errors into failures."""
+
+import json
+import re
+from typing import Any
+
+import orjson
+import structlog
+from beanie.exceptions import CollectionWasNotInitialized
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import Scope
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+)
+
+from service.http.responses import Ready
+from service.kit.errors import (
+    PROBLEM_MEDIA_TYPE,
+    BodyTooLarge,
+    Busy,
+    DatabaseTooSlow,
+    DatabaseUnavailable,
+    Failure,
+    Forbidden,
+    Internal,
+    MediaTypeUnsupported,
+    MethodNotAllowed,
+    ParameterInvalid,
+    RateLimited,
+    RequestInvalid,
+    RouteNotFound,
+    SignInRequired,
+    Unavailable,
+    Violation,
+)
+
+Headers = list[tuple[bytes, bytes]]
+
+_MISSING = re.compile(r"Missing required (query|header|cookie|path) parameter '([^']{1,200})'")
+_CLIENT_FAULTS = range(400, 500)
+_KINDS: dict[int, type[Failure]] = {
+    kind.status: kind
+    for kind in (
+        SignInRequired,
+        Forbidden,
+        RouteNotFound,
+        BodyTooLarge,
+        MediaTypeUnsupported,
+        RateLimited,
+        Busy,
+    )
+}
+_LOSSES = ConnectionFailure, ExecutionTimeout, ConfigurationError
+"""What the driver raises when MongoDB is away; the last of a connection that was made while its server was
+between two states, and so cannot carry sessions."""
+
+_LOSS_CODES = {6, 7, 43, 89, 91, 134, 189, 246, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+"""MongoDB's codes of what a change of its primary interrupts, and of what a new primary cannot do yet."""
+
+OUT_OF_TIME = "MaxTimeMSExpired"
+"""MongoDB's own word, which the driver's own timeouts, met before anything is sent, lack."""
+
+_OPTIONS = orjson.OPT_NON_STR_KEYS
+
+error_log = structlog.get_logger("sheaf.errors")
+
+
+def render(failure: Failure, *, instance: str, request_id: str) -> tuple[int, Headers, bytes]:
+    """Give the status, headers and body that tell a client of a failure at the path `instance`."""
+    body = _encoded(failure.problem(instance=instance, request_id=request_id))
+    headers: Headers = [
+        (b"content-type", PROBLEM_MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in failure.headers.items()]
+    return failure.status, headers, body
+
+
+def translate(error: Exception) -> Failure:
+    """Give the failure that stands for any error: itself, or ours for MongoDB's and Litestar's, or Internal.
+
+    >>> translate(RuntimeError("a secret")).problem(instance="/", request_id="1")["detail"]
+    'Something went wrong on our side'
+    """
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, PyMongoError):
+        return _from_mongodb(error)
+    if isinstance(error, HTTPException):
+        return _from_litestar(error)
+    if isinstance(error, CollectionWasNotInitialized):  # the database was away at the start, and is still
+        return DatabaseUnavailable()
+    return Internal()
+
+
+def report(error: Exception, scope: Scope) -> None:
+    """Log an error that is not the client's: in full when it is a fault of ours, else in one line."""
+    failure = translate(error)
+    seen = {"request_id": _request_id(scope), "method": scope.get("method"), "path": scope["path"]}
+    if isinstance(failure, Internal):
+        error_log.error("request failed", exc_info=error, **seen)
+    elif isinstance(failure, Unavailable):
+        error_log.warning("request refused", code=failure.code, reason=repr(error)[:500], **seen)
+
+
+def answer(error: Exception, scope: Scope) -> tuple[int, Headers, bytes]:
+    """Report an error and give the problem response to the request that met it."""
+    report(error, scope)
+    return render(translate(error), instance=scope["path"], request_id=_request_id(scope))
+
+
+def response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Report an error and give the response to the request that met it, for who adds to it."""
+    status, headers, body = answer(error, request.scope)
+    own = {name.decode(): value.decode("latin-1") for name, value in headers}
+    del own["content-length"], own["content-type"]  # the response sets both
+    return Ready(body, status_code=status, headers=own, media_type=PROBLEM_MEDIA_TYPE)
+
+
+def _request_id(scope: Scope) -> str:
+    return str(scope.setdefault("state", {}).get("request_id", ""))
+
+
+def _encoded(problem: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(problem, default=str, option=_OPTIONS)
+    except TypeError:  # a lone surrogate from the request, which orjson refuses and ASCII can carry
+        return json.dumps(problem, default=str).encode("ascii")
+
+
+def _from_mongodb(error: PyMongoError) -> Failure:
+    if isinstance(error, ExecutionTimeout) and (error.details or {}).get("codeName") == OUT_OF_TIME:
+        return DatabaseTooSlow()
+    if error.timeout or isinstance(error, _LOSSES) or not _LOSS_CODES.isdisjoint(_codes(error)):
+        return DatabaseUnavailable()
+    return Internal()
+
+
+def _codes(error: PyMongoError) -> set[int]:
+    """Give MongoDB's codes of what failed; of writes in bulk, those of waiting for the majority."""
+    if isinstance(error, BulkWriteError):
+        return {each.get("code", 0) for each in error.details.get("writeConcernErrors", ())}
+    return {error.code or 0} if isinstance(error, OperationFailure) else set()
+
+
+def _method_not_allowed(error: HTTPException) -> Failure:
+    given = {name.lower(): value for name, value in (error.headers or {}).items()}
+    allowed = ", ".join(sorted({method.strip() for method in given.get("allow", "").split(",")} - {""}))
+    hint = f"This address takes {allowed}." if allowed else None
+    return MethodNotAllowed(hint=hint, headers={"Allow": allowed})
+
+
+def _malformed(error: HTTPException) -> Failure:
+    """Give the failure for Litestar's own 400, whose detail repeats the URL and is therefore left out."""
+    if missing := _MISSING.match(error.detail):
+        place, name = missing.groups()
+        violation = Violation(f"The {place} parameter `{name}` is missing.", "required", parameter=name)
+        kind = ParameterInvalid if place == "query" else RequestInvalid
+        return kind(violation.detail, errors=[violation])
+    found = [fault for fault in error.extra or () if isinstance(fault, dict)]
+    if not found:
+        return RequestInvalid()
+    violations = [_violation(fault) for fault in found]
+    if any(fault.get("source") == "body" for fault in found):
+        return RequestInvalid("The body does not have the form that this address takes.", errors=violations)
+    if all(fault.get("source") == "query" for fault in found):
+        return ParameterInvalid(_counted("query parameter", len(found)), errors=violations)
+    return RequestInvalid(_counted("parameter", len(found)), errors=violations)
+
+
+def _violation(fault: dict[str, Any]) -> Violation:
+    detail = str(fault.get("message", "invalid"))[:300]
+    key = str(fault.get("key", ""))
+    if fault.get("source") == "body":
+        return Violation(detail, "invalid", pointer="".join(f"/{part}" for part in key.split(".") if key))
+    return Violation(detail, "invalid", parameter=key or None)
+
+
+def _counted(noun: str, count: int) -> str:
+    return f"1 {noun} is invalid" if count == 1 else f"{count} {noun}s are invalid"
+
+
+def _from_litestar(error: HTTPException) -> Failure:
+    if error.status_code == MethodNotAllowed.status:
+        return _method_not_allowed(error)
+    if kind := _KINDS.get(error.status_code):
+        return kind()
+    return _malformed(error) if error.status_code in _CLIENT_FAULTS else Internal()

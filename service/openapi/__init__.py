@@ -1,6 +1,0 @@
-"""The live contract: OpenAPI 3.1 of all that a caller may do, from the collections as they are now."""
-
-from service.openapi.cache import Contract, Contracts
-from service.openapi.contract import VERSION, assemble, fixed_operations, fragment, visible
-
-__all__ = ["VERSION", "Contract", "Contracts", "assemble", "fixed_operations", "fragment", "visible"]

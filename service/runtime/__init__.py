@@ -1,0 +1,1 @@
+"""The process: settings, worker processes, deadlines, limits, drain, logs, metrics, traces."""

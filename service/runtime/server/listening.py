@@ -1,0 +1,119 @@
+"""The sockets that workers accept from: held by the main process, so that they outlive a worker."""
+
+import ctypes
+import socket
+import struct
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+import structlog
+from granian._granian import SocketHolder
+
+from service.runtime.server.address import Address, bind
+from service.runtime.server.connections import end_stalled
+
+BACKLOG = 2048
+"""Connections that may wait for a worker to accept them."""
+
+SO_ATTACH_REUSEPORT_CBPF = 51
+LOAD_RANDOM = 0x20, 0, 0, 0xFFFFF000 + 56
+REMAINDER, EQUALS, RETURN = 0x94, 0x15, 0x06
+"""Linux's socket option and the instructions of its classic packet filter (linux/filter.h)."""
+
+log = structlog.get_logger("sheaf.server")
+
+
+class Listening:
+    """One listening socket for each slot, of one address; the kernel is told which get new connections.
+
+    Granian's workers would make sockets of their own: what waits for a worker that dies is reset. These
+    outlive their workers: new connections go to the others at once, and the few that were on their way wait
+    for the next worker in the slot. Sharing one socket instead leaves almost all connections to whichever
+    worker wakes first; that is the fallback, where the kernel cannot be told.
+    """
+
+    def __init__(self, address: Address, slots: int, *, stall_s: float) -> None:
+        can_steer = sys.platform == "linux"
+        self._steered: tuple[int, ...] = ()
+        self._sockets = [bind(address, is_one_of_many=can_steer)]
+        if can_steer and self._attach([0]):
+            self._sockets += [bind(address, is_one_of_many=True) for _ in range(1, slots)]
+        elif can_steer:
+            log.warning("workers share one socket", hint="Connections will be spread unevenly over them.")
+        for one in self._sockets:
+            end_stalled(one, stall_s)
+
+    def open(self) -> None:
+        """Begin to listen; until then connections are refused."""
+        for one in self._sockets:  # in this order, by which the kernel numbers them
+            one.listen(BACKLOG)
+
+    def close(self) -> None:
+        """Let the sockets go; workers keep theirs until they end."""
+        for one in self._sockets:
+            one.close()
+
+    def of(self, slot: int) -> "Inherited":
+        """Give the socket that the worker in a slot is to accept from."""
+        return Inherited(self._sockets[slot if len(self._sockets) > 1 else 0])
+
+    def steer(self, slots: Sequence[int]) -> None:
+        """Have new connections go to these slots only, each of them as likely as the others."""
+        if len(self._sockets) > 1 and slots and tuple(slots) != self._steered and self._attach(slots):
+            self._steered = tuple(slots)
+
+    def _attach(self, slots: Sequence[int]) -> bool:
+        filters = b"".join(struct.pack("HBBI", *instruction) for instruction in program(slots))
+        array = ctypes.create_string_buffer(filters, len(filters))
+        described = struct.pack("HP", len(filters) // 8, ctypes.addressof(array))
+        try:
+            self._sockets[0].setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, described)
+        except OSError:
+            return False
+        return True
+
+
+def program(slots: Sequence[int]) -> list[tuple[int, int, int, int]]:
+    """Give the filter that chooses one of the slots by chance: a remainder, and what each one stands for.
+
+    >>> [hex(code) for code, *_ in program([0, 2])]
+    ['0x20', '0x94', '0x15', '0x6', '0x15', '0x6', '0x6']
+    """
+    chosen = [(REMAINDER, 0, 0, len(slots))]
+    for remainder, slot in enumerate(slots):
+        chosen += [(EQUALS, 0, 1, remainder), (RETURN, 0, 0, slot)]
+    return [LOAD_RANDOM, *chosen, (RETURN, 0, 0, slots[0])]
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """A socket that arrives in a process being spawned as Granian's own kind."""
+
+    bound: socket.socket
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (DupFd(self.bound.fileno()),)
+
+
+def _received(descriptor: Any) -> SocketHolder:
+    number = descriptor.detach()
+    _OF_PROCESS.append(number)
+    return SocketHolder(number, False, BACKLOG)  # type: ignore[call-arg]  # its stub lacks the constructor
+
+
+_OF_PROCESS: list[int] = []
+"""The socket of this process, if it is a worker."""
+
+
+def is_open() -> bool:
+    """Tell whether this worker's socket listens."""
+    for number in _OF_PROCESS:
+        with socket.socket(fileno=number) as ours:
+            try:
+                return bool(ours.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+            finally:
+                ours.detach()
+    return True

@@ -1,0 +1,291 @@
+"""The main process: starts the workers, replaces the dead, drains and stops on a signal."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
+
+import structlog
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer, WorkerProcess
+
+from service.kit.errors import StartupFailure
+from service.runtime.metrics import SIZE_BYTES, Cells, Exposition, Worker
+from service.runtime.server.address import Address, find
+from service.runtime.server.announcement import announce
+from service.runtime.server.connections import USUAL, Connections
+from service.runtime.server.crew import Crew, Member
+from service.runtime.server.listening import BACKLOG, Listening
+from service.runtime.server.renewal import Renewal
+from service.runtime.server.scraping import Scraping, scraped
+from service.runtime.server.worker import Loader
+
+TICK_S = 0.05
+"""How often the main process looks after its workers."""
+
+
+LARGE_BYTES = 1_048_576
+"""From this size on, memory of workers is the system's again once it is free: Argon2 takes 19 MiB each time.
+
+By glibc, which would raise the bound to that size and then keep it; others do not know it.
+"""
+
+FAILED_STARTS = 5
+"""How many replacements in a row may fail to start before the service gives up, if no worker is left."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
+"""How long the start of a worker waits after one that failed; doubled with each."""
+
+THROUGH_OUR_LOGS = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {"_granian": {"handlers": [], "propagate": True}},
+}
+"""Granian's logging without its own handlers."""
+
+log = structlog.get_logger("sheaf.server")
+
+
+def run(
+    target: str,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    drain_delay_s: float,
+    drain_timeout_s: int,
+    patience_s: float,
+    on_ready: Callable[[str], None],
+    scraping: Scraping | None = None,
+    connections: Connections = USUAL,
+) -> None:
+    """Serve the ASGI factory `target` ("module:function") until SIGTERM or SIGINT, then drain.
+
+    SIGHUP, but a terminal's, puts new workers into the place of those that run. `port` 0 takes a free one.
+    `on_ready` is called once, with the URL, when all workers run and readiness is 200; what takes longer than
+    `patience_s` is logged. With `scraping` metrics are answered meanwhile. A second signal cuts off what is
+    in flight and raises SystemExit. Raises StartupFailure when the service cannot start or cannot go on.
+    """
+    address = find(host, port)
+    server = Server(
+        target,
+        address,
+        workers,
+        drain_delay_s,
+        drain_timeout_s,
+        connections=connections,
+        is_measured=scraping is not None,
+    )
+    threading.Thread(
+        target=announce,
+        args=(address,),
+        kwargs={
+            "is_up": server.is_up,
+            "is_over": server.over.is_set,
+            "patience_s": patience_s,
+            "on_ready": on_ready,
+        },
+        daemon=True,
+    ).start()
+    try:
+        with (
+            server.scraped(scraping),
+            suppress(SystemExit),  # Granian counts a worker that the same signal reached as a failure
+        ):
+            server.serve(target_loader=server.loader, wrap_loader=False)
+    finally:
+        server.over.set()
+    if server.failure is not None:
+        raise StartupFailure(server.failure)
+    if len(server.signals) > 1:
+        raise SystemExit(128 + server.signals[-1])
+
+
+class Server(MPServer):
+    """Granian's server under our own watch, because its own neither drains nor tells why a worker failed."""
+
+    def __init__(
+        self,
+        target: str,
+        address: Address,
+        workers: int,
+        drain_delay_s: float,
+        drain_timeout_s: int,
+        *,
+        connections: Connections,
+        is_measured: bool = False,
+    ) -> None:
+        os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(LARGE_BYTES))
+        multiprocessing.set_start_method(
+            "spawn", force=True
+        )  # forking a process that has threads can deadlock
+        super().__init__(
+            target,
+            address=address.ip,
+            port=address.port,
+            interface=Interfaces.ASGI,
+            workers=workers,
+            loop=Loops.auto,
+            backlog=BACKLOG,
+            backpressure=connections.within_file_limit(),
+            http=HTTPModes.http1,  # telling HTTP/2 from it would wait for a silent client without end
+            http1_settings=HTTP1Settings(header_read_timeout=round(connections.idle_s * 1000)),
+            log_level=LogLevels.warning,
+            log_dictconfig=THROUGH_OUR_LOGS,
+            workers_kill_timeout=drain_timeout_s,
+        )
+        logging.getLogger("_granian").setLevel(logging.CRITICAL)  # in this process we say it ourselves
+        self.listening = Listening(address, workers + 1, stall_s=connections.stall_s)
+        self.crew = Crew(workers, drain_timeout_s)
+        self.drain_delay_s = drain_delay_s
+        self.drain_timeout_s = drain_timeout_s
+        self.sentences: SimpleQueue[str] = multiprocessing.SimpleQueue()
+        self.measures = tuple(
+            RawArray("d", SIZE_BYTES // 8) for _ in range(len(self.crew.starts) if is_measured else 0)
+        )
+        self.replacements = 0
+        self.loader = Loader(
+            target, self.crew.cells, self.crew.starts, self.sentences, drain_timeout_s, self.measures
+        )
+        self.renewal = Renewal(self.crew)
+        self.is_of_terminal = os.isatty(0)
+        self.signals: list[int] = []
+        self.failure: str | None = None
+        self.failed_starts = 0
+        self.next_start_s = 0.0
+        self.has_been_up = False
+        self.is_listening = False
+        self.over = threading.Event()
+
+    def is_up(self) -> bool:
+        """Tell whether every worker of now has started."""
+        serving = self.crew.serving
+        return len(serving) >= self.workers and all(map(self.crew.is_up, serving))
+
+    def scraped(self, scraping: Scraping | None) -> AbstractContextManager[object]:
+        """Answer scrapes of what the workers measure, until the context ends."""
+        if scraping is None:
+            return nullcontext()
+        cells = [*map(Cells, self.measures)]
+        exposition = Exposition(cells, self._seen, self.workers, lambda: self.replacements)
+        return scraped(scraping, exposition)
+
+    def _seen(self) -> list[Worker]:
+        """Give how the workers are, by their slots."""
+        seen = {one.slot: Worker(self.crew.is_up(one), one.drain.in_flight) for one in self.crew.members}
+        return [seen.get(slot, Worker(False, 0)) for slot in range(len(self.crew.starts))]
+
+    def signal_handler_interrupt(self, number: int = signal.SIGTERM, *_: Any, **__: Any) -> None:
+        """Drain at the first signal; at the second cut off what is still in flight."""
+        self.signals.append(number)
+        if len(self.signals) > 1:
+            for member in self.crew.members:
+                member.kill()
+        self.interrupt_signal = True
+        self.main_loop_interrupt.set()
+
+    def signal_handler_reload(self, number: int = signal.SIGHUP, *_: Any, **__: Any) -> None:
+        """Put a new worker into the place of every one; but a terminal's hangup ends what it has started."""
+        if self.is_of_terminal:
+            self.signal_handler_interrupt(number)
+            return
+        self.renewal.ask()
+        self.main_loop_interrupt.set()
+
+    def _init_shared_socket(self) -> None:
+        self._ssp, self._sso = None, None
+        self._shd: Any = None
+
+    def _drop_shared_socket(self) -> None:
+        self.listening.close()
+
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+        def spawn(slot: int) -> WorkerProcess:
+            self._shd = self.listening.of(slot)
+            return self._spawn_worker(slot, spawn_target, partial(target_loader, slot))
+
+        self.spawn = spawn
+        for _ in range(self.workers):
+            self.crew.add(spawn, self.renewal.generation)
+
+    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ARG002 - Granian's interface
+        while not self.interrupt_signal and self.failure is None:
+            self.main_loop_interrupt.wait(TICK_S)
+            self.main_loop_interrupt.clear()
+            if self.is_up():
+                self.has_been_up, self.failed_starts = True, 0
+            dead = self.crew.bury()
+            self._direct()  # before anything that takes time: until then connections go to the dead, too
+            if dead and not self._is_stopping(dead):
+                self._mourn(dead)
+            self._fill_up()
+            self.crew.see_off()
+            self.renewal.go_on(self.spawn)
+            self.interrupt_children.clear()
+        self.over.set()
+        if self.failure is None:
+            self._drain()
+        self.wrks = [member.process for member in self.crew.members]  # whom Granian stops
+
+    def _is_stopping(self, dead: list[Member]) -> bool:
+        """Tell whether what ended workers was meant for all of us: our own signal may come a moment later."""
+        if any(member.process.inner.exitcode == 0 for member in dead):
+            time.sleep(TICK_S)
+        return self.interrupt_signal
+
+    def _mourn(self, dead: list[Member]) -> None:
+        failed = [member for member in dead if not self.crew.is_up(member)]
+        sentence = None if self.sentences.empty() else self.sentences.get()
+        if self.renewal.is_given_up(failed, sentence):
+            return
+        self.failed_starts += len(failed)
+        if not self.has_been_up:
+            self.failure = sentence or "A worker could not start; the log above says why."
+        elif self.failed_starts >= FAILED_STARTS and not any(map(self.crew.is_up, self.crew.serving)):
+            said = f"Workers failed to start {FAILED_STARTS} times in a row; the log above says why."
+            self.failure = sentence or said
+        else:
+            log.error("workers died", replaced=len(dead), reason=sentence)
+            self.replacements += len(dead)
+        pause_s = min(FIRST_PAUSE_S * 2**self.failed_starts, LONGEST_PAUSE_S) if failed else 0.0
+        self.next_start_s = time.monotonic() + pause_s
+
+    def _fill_up(self) -> None:
+        if self.failure is None and time.monotonic() >= self.next_start_s:
+            for _ in range(self.crew.missing):
+                self.crew.add(self.spawn, self.renewal.generation)
+
+    def _direct(self) -> None:
+        """Have new connections go to the workers that are up; until one of them is, they are refused."""
+        self.listening.steer(self.crew.accepting)
+        if not self.is_listening and any(map(self.crew.is_up, self.crew.serving)):
+            self.listening.open()
+            self.is_listening = True
+
+    def _drain(self) -> None:
+        log.info("draining", requests_in_flight=self.crew.in_flight)
+        for drain in self.crew.drains:
+            drain.leave()
+        left_at = time.monotonic()
+        self._wait(lambda: time.monotonic() - left_at >= self.drain_delay_s)
+        for drain in self.crew.drains:
+            drain.close()
+        deadline = time.monotonic() + self.drain_timeout_s
+        self._wait(lambda: not self.crew.in_flight or time.monotonic() >= deadline)
+        if requests := self.crew.in_flight:
+            log.warning("requests cut off", requests=requests, after_s=self.drain_timeout_s)
+        self.workers_kill_timeout = max(1, round(deadline - time.monotonic()))
+
+    def _wait(self, is_done: Callable[[], bool]) -> None:
+        while not is_done() and len(self.signals) == 1:
+            time.sleep(TICK_S)

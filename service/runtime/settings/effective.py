@@ -1,0 +1,270 @@
+"""The settings that are in force, from all their parts."""
+
+import os
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from limits import parse as parse_rate
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from service.kit.errors import StartupFailure
+from service.runtime.provider_settings import fault_of
+from service.runtime.settings.identity import MINIMUM_SECRET_BYTES, IdentitySettings
+from service.runtime.settings.kinds import DELIMITER, Words, masked, split
+from service.runtime.settings.mail import MailSettings
+
+PREFIX = "SHEAF_"
+
+MINIMUM_TOKEN_CHARACTERS = 16
+
+
+class Settings(IdentitySettings, MailSettings):
+    """The effective settings, from the environment first and then from `.env`.
+
+    A field `name` is the variable `SHEAF_NAME`; `mongodb_uri` is `MONGODB_URI`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_nested_delimiter=DELIMITER,
+        env_ignore_empty=True,  # a line `NAME=` of .env.example that was not filled in
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    environment: Literal["development", "production"] = Field(
+        "production", description="`production` refuses unsafe settings; `sheaf dev` sets `development`."
+    )
+
+    # --- where
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(0, ge=0, le=256, description="Worker processes; 0 means one per core.")
+    public_url: str | None = Field(
+        None, pattern=r"^https?://[^\s?#]+$", description="The URL that clients use, for links in mails."
+    )
+
+    # --- database
+    mongodb_uri: SecretStr | None = Field(
+        None,
+        validation_alias="MONGODB_URI",
+        description="MongoDB to use, a replica set or Atlas; without it `sheaf dev` starts a private one.",
+    )
+    database: str = Field(
+        "sheaf", pattern=r"^[A-Za-z0-9_-]{1,38}$", description="Name of the database that holds everything."
+    )
+    data: Path = Field(
+        Path(".sheaf"), description="Directory of the private MongoDB's data and of the development secret."
+    )
+    pool_size: int = Field(50, ge=1, le=1000, description="MongoDB connections per worker at the most.")
+    database_timeout_s: float = Field(
+        3.0,
+        gt=0,
+        le=60,
+        description="Seconds that a start waits for MongoDB; then it goes on and answers 503.",
+    )
+    operation_timeout_s: float = Field(
+        3.0, gt=0, le=300, description="Seconds that one MongoDB operation may take, retries included."
+    )
+
+    # --- protection
+    cors_origins: Words = Field(
+        (), description="Origins that browsers may call from, comma-separated; `*` for any."
+    )
+    cors_credentials: bool = Field(False, description="Whether browsers may send cookies cross-origin.")
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(split)] = (
+        Field((), description="Networks of the proxies whose `X-Forwarded-For` is believed, comma-separated.")
+    )
+    body_limit_bytes: int = Field(
+        1_048_576, ge=1024, le=16_777_216, description="Largest request body; beyond it 413."
+    )
+    body_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="Seconds that a client may take in all to send its body."
+    )
+    idle_timeout_s: float = Field(
+        30.0,
+        ge=0.1,
+        le=3600,
+        description="Seconds that a connection may be idle, or take to send the head of a request.",
+    )
+    stall_timeout_s: float = Field(
+        20.0, ge=0.1, le=3600, description="Seconds that a client may take nothing of its answer."
+    )
+    connections: int = Field(
+        8192, ge=1, le=1_000_000, description="Connections that one worker holds; more wait to be accepted."
+    )
+    concurrency: int = Field(
+        256,
+        ge=1,
+        le=10_000,
+        description="Requests that one worker does at once, and half as many lists; more wait in line.",
+    )
+    queue_length: int = Field(
+        4096, ge=0, le=100_000, description="Requests that wait in line in one worker; more are 503 at once."
+    )
+    queue_timeout_s: float = Field(
+        0.8, ge=0, le=60, description="Seconds that a request waits in line before it is 503."
+    )
+    rate_limit: Literal["on", "off"] = Field("on", description="Whether requests are limited.")
+    rate_limit_anonymous: str = Field("100/15minutes", description="Limit per client address.")
+    rate_limit_user: str = Field("1000/15minutes", description="Limit per signed-in user.")
+    rate_limit_auth: str = Field("10/minute", description="Limit per client address on `/api/auth/…`.")
+    rate_limit_refresh: str = Field(
+        "1000/15minutes",
+        description="Limit per client address on refresh and logout, in place of the others.",
+    )
+
+    # --- operation
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto` is `json` in production and `console` in development."
+    )
+    slow_query_ms: int = Field(
+        200,
+        ge=0,
+        le=60_000,
+        description="Milliseconds from which a query is logged, with its plan and missing index; 0: none.",
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port for Prometheus, at `/metrics`; 0 takes a free one, none measures nothing.",
+    )
+    metrics_host: str = Field("127.0.0.1", min_length=1, description="Address of the port for Prometheus.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token that Prometheus must send, at least 16 characters."
+    )
+    server_timing: Literal["auto", "on", "off"] = Field(
+        "auto", description="`Server-Timing` in answers, for browsers' tools; `auto` is `on` in development."
+    )
+    drain_delay_s: float = Field(
+        0.0, ge=0, le=300, description="Seconds between SIGTERM and refusing new work, for load balancers."
+    )
+    drain_timeout_s: int = Field(
+        20, ge=1, le=300, description="Seconds that requests in flight have to finish after SIGTERM."
+    )
+
+    @field_validator(
+        "rate_limit_anonymous",
+        "rate_limit_user",
+        "rate_limit_auth",
+        "rate_limit_refresh",
+        "mail_limit",
+        "mail_limit_address",
+    )
+    @classmethod
+    def _is_a_rate(cls, value: str) -> str:
+        try:
+            parse_rate(value)
+        except ValueError:
+            raise ValueError('must be a rate such as "100/15minutes"') from None
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MINIMUM_TOKEN_CHARACTERS:
+            raise ValueError(f"must have at least {MINIMUM_TOKEN_CHARACTERS} characters")
+        return value
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if self.environment == "production" and self.jwt_secret is None:
+            raise ValueError(
+                f"{PREFIX}JWT_SECRET must be set in production, to at least {MINIMUM_SECRET_BYTES} bytes"
+                " (make one with `openssl rand -base64 48`)"
+            )
+        if "*" in self.cors_origins and self.cors_credentials:
+            raise ValueError(
+                f"{PREFIX}CORS_ORIGINS may not be `*` while {PREFIX}CORS_CREDENTIALS is on; list the origins"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_send(self) -> Self:
+        if self.smtp_url is not None and self.mail_from is None:
+            raise ValueError(f"{PREFIX}MAIL_FROM must be set with {PREFIX}SMTP_URL, to who mails are from")
+        is_production = self.environment == "production"
+        if (
+            self.email_verification == "required"
+            and is_production
+            and None in {self.smtp_url, self.public_url}
+        ):
+            raise ValueError(
+                f"{PREFIX}EMAIL_VERIFICATION=required needs {PREFIX}SMTP_URL and {PREFIX}PUBLIC_URL"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_right_providers(self) -> Self:
+        is_production, has_url = self.environment == "production", self.public_url is not None
+        fault = fault_of(self.oidc_providers, is_production=is_production, has_public_url=has_url)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
+
+    @property
+    def link_url(self) -> str | None:
+        """Give what links in mails begin with; in development the service's own address will do."""
+        if self.public_url is not None or self.environment == "production":
+            return self.public_url
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """Give the arguments of `database.connect`; raises StartupFailure without a MONGODB_URI."""
+        if self.mongodb_uri is None:
+            raise StartupFailure("MONGODB_URI is not set; name a MongoDB replica set, or run `sheaf dev`.")
+        return {
+            "uri": self.mongodb_uri.get_secret_value(),
+            "name": self.database,
+            "pool_size": self.pool_size,
+            "selection_timeout_s": self.database_timeout_s,
+            "operation_timeout_s": self.operation_timeout_s,
+        }
+
+    @property
+    def worker_count(self) -> int:
+        """Give the number of worker processes."""
+        return self.workers or os.cpu_count() or 1
+
+    @property
+    def effective_log_format(self) -> Literal["json", "console"]:
+        """Give the format of the logs, `auto` resolved."""
+        if self.log_format != "auto":
+            return self.log_format
+        return "json" if self.environment == "production" else "console"
+
+    @property
+    def has_server_timing(self) -> bool:
+        """Tell whether answers say where their time went, `auto` resolved."""
+        if self.server_timing == "auto":
+            return self.environment == "development"
+        return self.server_timing == "on"
+
+    def shown(self) -> dict[str, str]:
+        """Give every variable with its effective value, secrets masked, for people to read."""
+        return {variable(name): masked(getattr(self, name)) for name in type(self).model_fields}
+
+
+class Development(Settings):
+    """The settings with the defaults of `sheaf dev`."""
+
+    environment: Literal["development", "production"] = "development"
+    rate_limit: Literal["on", "off"] = "off"
+    metrics_port: int | None = 0
+
+
+def variable(name: str) -> str:
+    """Give the environment variable that sets a field.
+
+    >>> variable("port"), variable("mongodb_uri")
+    ('SHEAF_PORT', 'MONGODB_URI')
+    """
+    return "MONGODB_URI" if name == "mongodb_uri" else PREFIX + name.upper()

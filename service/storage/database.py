@@ -1,0 +1,226 @@
+"""The one connection to MongoDB: open, ping, initialise the document classes, run transactions, close."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import pymongo
+from beanie import Document, init_beanie
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from service.kit.errors import Contention, DatabaseUnavailable, StartupFailure
+from service.runtime import deadline
+from service.storage import transactions
+from service.storage.calls import Calls
+
+BUILD_TIMEOUT_S = 3600.0
+"""How long building indexes or dropping may take, which on large collections is far longer than a request."""
+
+WATCH_INTERVAL_S = 1.0
+"""How often a long operation is asked whether MongoDB is still there."""
+
+PING_TTL_S = 1.0
+"""How long one ping's answer serves all who ask."""
+
+PING_TIMEOUT_S = 2.0
+"""How long a ping may take: probes do not wait long, and only a server in trouble is slower."""
+
+CLOSE_TIMEOUT_S = 1.0
+
+HEARTBEAT_S = 0.5
+"""How often each server tells how it is. One silent for the time of connecting beyond it counts as gone:
+what waits for its answer is broken off, and tried on its successor."""
+
+PATIENT_PARTS = 2
+"""As what part of the time for finding a server connecting to one may take, so that another can be tried."""
+
+MAXIMUM_PAUSE_S = 0.1
+"""How long a transaction waits, at the most, before it is tried again; the first waits are shorter."""
+
+TRANSIENT, UNKNOWN_COMMIT = "TransientTransactionError", "UnknownTransactionCommitResult"
+"""MongoDB's labels of errors after which a transaction, or its commit alone, is to be tried again."""
+
+TRANSACTION_ATTEMPTS = 32
+
+Result = TypeVar("Result")
+
+
+class Client(AsyncIOMotorClient[dict[str, Any]]):
+    """Motor's client, with threads that run calls of its synchronous delegate."""
+
+    calls: Calls
+
+
+def calls_of(documents: Any) -> Calls:
+    """Give the threads for calls of a driver's collection."""
+    calls: Calls = documents.database.client.calls
+    return calls
+
+
+class Database:
+    """A Motor client bound to one database; safe to share by everything on one event loop."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.client = client
+        self.calls = client.calls
+        self.motor: AsyncIOMotorDatabase[dict[str, Any]] = client[name]
+        self._ping = asyncio.Lock()
+        self._pinged_at = float("-inf")
+        self._is_reachable = False
+        self._endings: set[asyncio.Future[None]] = set()
+
+    async def is_reachable(self) -> bool:
+        """Tell whether MongoDB answered a ping within the last second; a flood of callers costs one ping."""
+        async with self._ping:
+            if time.monotonic() - self._pinged_at >= PING_TTL_S:
+                self._is_reachable = await self._answers()
+                self._pinged_at = time.monotonic()
+            return self._is_reachable
+
+    async def _answers(self) -> bool:
+        try:
+            with pymongo.timeout(PING_TIMEOUT_S):
+                async with asyncio.timeout(PING_TIMEOUT_S):
+                    await self.motor.command("ping")
+        except (PyMongoError, TimeoutError):
+            return False
+        return True
+
+    async def patiently(self, operation: Callable[[], Awaitable[Result]]) -> Result:
+        """Run an operation that may take BUILD_TIMEOUT_S, as long as MongoDB answers pings meanwhile.
+
+        Raises DatabaseUnavailable when it does not; what the operation has done is not known then.
+        """
+        with deadline.lifted(), pymongo.timeout(BUILD_TIMEOUT_S):
+            task = asyncio.ensure_future(operation())
+            try:
+                while not (await asyncio.wait({task}, timeout=WATCH_INTERVAL_S))[0]:
+                    if not await self.is_reachable():
+                        raise DatabaseUnavailable
+                return task.result()
+            finally:
+                task.cancel()
+
+    async def operation_time(self) -> Any:
+        """Give the database's logical time, from which a change stream can start."""
+        return (await self.motor.command("ping"))["operationTime"]
+
+    async def initialise(self, documents: Sequence[type[Document]]) -> None:
+        """Bind document classes to this database and create their indexes; raises DatabaseUnavailable."""
+        await self.patiently(lambda: init_beanie(database=self.motor, document_models=list(documents)))
+
+    async def transaction(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Run work of which everything comes to pass or nothing; joins the transaction that runs already.
+
+        After a transient error (another writer, another primary) all of it is done again, so `work` has no
+        effect but on the database. Raises what `work` raises, Contention when every try met another writer.
+        """
+        if transactions.session() is not None:
+            return await work()
+        for attempt in range(TRANSACTION_ATTEMPTS):
+            try:
+                return await self._try_transaction(work)
+            except PyMongoError as error:
+                if not error.has_error_label(TRANSIENT):
+                    raise
+                last = error
+            longest_s = min(MAXIMUM_PAUSE_S, 0.002 * 2**attempt)
+            await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311  # no secret
+        if isinstance(last, OperationFailure):
+            raise Contention from None
+        raise DatabaseUnavailable from None
+
+    async def _try_transaction(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        session = await self.client.start_session()
+        try:
+            session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority"))
+            with transactions.within(session):
+                result = await work()
+            await self._commit(session)
+        except Exception:
+            await asyncio.shield(self._end(session))  # what it has locked is free before the next try
+            raise
+        except BaseException:  # nobody waits any more
+            self._end(session)
+            raise
+        self._end(session)
+        return result
+
+    def _end(self, session: Any) -> "asyncio.Future[None]":
+        """Begin to give a session back, which aborts its transaction unless that was committed."""
+        ending: asyncio.Future[None] = asyncio.ensure_future(session.end_session())
+        self._endings.add(ending)
+        ending.add_done_callback(self._ended)
+        return ending
+
+    def _ended(self, ending: "asyncio.Future[None]") -> None:
+        self._endings.discard(ending)
+        if not ending.cancelled():
+            ending.exception()  # MongoDB aborts by itself what it was not told to
+
+    @staticmethod
+    async def _commit(session: Any) -> None:
+        """Commit; while it is not known whether that came to pass, again, which MongoDB does only once."""
+        attempt = 0
+        while True:
+            try:
+                await session.commit_transaction()
+            except PyMongoError as error:
+                attempt += 1
+                if attempt == TRANSACTION_ATTEMPTS or not error.has_error_label(UNKNOWN_COMMIT):
+                    raise
+                await asyncio.sleep(MAXIMUM_PAUSE_S)
+            else:
+                return
+
+    def close(self) -> None:
+        """Close every connection; tells a server that answers, and does not wait for one that does not.
+
+        Calls that wait are refused.
+        """
+        self.calls.close()
+        with pymongo.timeout(CLOSE_TIMEOUT_S):
+            self.client.close()
+
+
+def connect(
+    uri: str,
+    name: str,
+    *,
+    pool_size: int,
+    selection_timeout_s: float,
+    operation_timeout_s: float,
+    listeners: Sequence[Any] = (),
+) -> Database:
+    """Prepare the connection pool; nothing is sent before it is first used. `listeners` hear of each command.
+
+    Writes are acknowledged by the majority, and reads give what the majority has: what was read is never
+    undone, so that no version of a document stands for two. Both are tried again until the timeout when a
+    server fails. Raises StartupFailure when the URI is malformed.
+    """
+    try:
+        client = Client(
+            uri,
+            appname="sheaf",
+            tz_aware=True,
+            uuidRepresentation="standard",
+            w="majority",
+            readConcernLevel="majority",
+            retryWrites=True,
+            heartbeatFrequencyMS=int(HEARTBEAT_S * 1000),
+            maxPoolSize=pool_size,
+            waitQueueTimeoutMS=int(selection_timeout_s * 1000),
+            serverSelectionTimeoutMS=int(selection_timeout_s * 1000),
+            connectTimeoutMS=int(selection_timeout_s * 1000 / PATIENT_PARTS),
+            timeoutMS=int(operation_timeout_s * 1000),
+            event_listeners=list(listeners),
+        )
+    except (ConfigurationError, InvalidURI, ValueError) as error:
+        raise StartupFailure(f"MONGODB_URI is wrong: {error}.") from None
+    client.calls = Calls(operation_timeout_s, pool_size)
+    return Database(client, name)

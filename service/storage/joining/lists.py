@@ -1,0 +1,122 @@
+"""Lists that share a query, as long as none of them takes MongoDB long."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any, Final
+
+import pymongo
+from pymongo.errors import NetworkTimeout, OperationFailure, ServerSelectionTimeoutError
+
+from service.storage import finds
+from service.storage.calls import Calls
+from service.storage.finds import Find
+from service.storage.joining.joined import Joined, Told
+
+MAXIMUM_TOGETHER = 16
+"""Lists that share a query: each waits for all of them."""
+
+TOGETHER_S = 0.15
+"""How long they may take together before each is read alone."""
+
+SLOWISH_S = 0.005
+"""A list that takes so long is counted as slow; so often as STRIKES, it is read alone from then on.
+
+MongoDB reads one after the other of those that share a query, and might do several of these at once.
+"""
+
+SLOW_S = 0.05
+"""A list that takes so long is read alone at once, until MAXIMUM_STRIKES - STRIKES reads of it were quick."""
+
+STRIKES, MAXIMUM_STRIKES = 3, 12
+
+LARGE_BYTES = 512 * 1024
+"""A list of so much shares no query either: together they must fit into one answer of MongoDB's."""
+
+MAXIMUM_KNOWN = 1024
+"""Slow lists that are remembered, by their shapes."""
+
+ALONE: Final = None
+"""The outcome of a list that is to be read alone."""
+
+
+class JoinedLists(Joined[Find, list[bytes] | None]):
+    """Lists of all collections on one connection, never stale.
+
+    Those that come while all threads are at work are read together. One that turns out to be slow holds the
+    others up, for a bounded time; then lists of its shape are read alone, until most of them are quick.
+    """
+
+    maximum_batch = MAXIMUM_TOGETHER
+
+    def __init__(self, calls: Calls) -> None:
+        super().__init__(calls.lists, calls.timeout_s)
+        self._strikes: OrderedDict[str, int] = OrderedDict()
+
+    async def read(self, find: Find, told: Told) -> list[bytes]:
+        """Read documents as MongoDB has them, in BSON; raises Busy, and what the driver raises."""
+        if self._strikes.get(find.shape, 0) < STRIKES:
+            found = await self.ask(find, told)
+            if found is not ALONE:
+                return found
+        return await self._lane.share(find.key(), partial(self.alone, find))
+
+    def command(self, asked: Sequence[Find]) -> Mapping[str, Any] | None:
+        """Give the command of one list; several that are slow together are read again, each alone."""
+        return asked[0].command() if len(_different(asked)) == 1 else None
+
+    def serve(self, asked: Sequence[Find]) -> list[list[bytes] | Exception | None]:
+        """Read lists; those who ask for the same share what they get."""
+        different = _different(asked)
+        if len(different) == 1:
+            return [self.alone(asked[0])] * len(asked)
+        began_s = perf_counter()
+        try:
+            with pymongo.timeout(TOGETHER_S):
+                found = dict(zip(different, finds.together(list(different.values())), strict=True))
+        except ServerSelectionTimeoutError:
+            _ping(asked[0].documents)  # one waits for a server, for all of them
+            return [ALONE] * len(asked)
+        except Exception:  # noqa: BLE001  # whatever it is: it may be the matter of one of them
+            return [ALONE] * len(asked)
+        is_slow = perf_counter() - began_s >= SLOWISH_S * len(different)
+        for shape in {find.shape for find in different.values()}:
+            self._tally(shape, 1 if is_slow else -1)
+        return [found[find.key()] for find in asked]
+
+    def alone(self, find: Find) -> list[bytes]:
+        """Read one list, in a thread, and note whether it may share a query."""
+        began_s = perf_counter()
+        try:
+            found = finds.alone(find)
+        except (OperationFailure, NetworkTimeout):
+            self._tally(find.shape, MAXIMUM_STRIKES)
+            raise
+        took_s = perf_counter() - began_s
+        if took_s >= SLOW_S or sum(map(len, found)) >= LARGE_BYTES:
+            self._tally(find.shape, MAXIMUM_STRIKES)
+        else:
+            self._tally(find.shape, 1 if took_s >= SLOWISH_S else -1)
+        return found
+
+    def _tally(self, shape: str, strikes: int) -> None:
+        """Count that lists of a shape were slow, or quick."""
+        if strikes < 0 and not self._strikes:
+            return
+        known = min(self._strikes.pop(shape, 0) + strikes, MAXIMUM_STRIKES)
+        if known > 0:
+            self._strikes[shape] = known  # the last one
+            if len(self._strikes) > MAXIMUM_KNOWN:
+                self._strikes.popitem(last=False)
+
+
+def _different(asked: Sequence[Find]) -> dict[Hashable, Find]:
+    """Give the different ones among lists, by their keys; those of known lists are the very same."""
+    if all(find is asked[0] for find in asked):
+        return {asked[0]: asked[0]}
+    return {find.key(): find for find in asked}
+
+
+def _ping(documents: Any) -> None:
+    documents.database.command("ping", read_preference=documents.read_preference)

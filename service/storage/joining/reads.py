@@ -1,0 +1,123 @@
+"""Reads by id that share a query, whatever collections they are of."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import bson
+from bson import CodecOptions, Decimal128, ObjectId
+from bson.binary import UuidRepresentation
+from pymongo.errors import PyMongoError
+
+from service.storage import finds, frames
+from service.storage.calls import Calls
+from service.storage.database import calls_of
+from service.storage.finds import Find
+from service.storage.joining.joined import Joined, Told
+
+MAXIMUM_COLLECTIONS = 32
+"""Of how many collections one query reads."""
+
+OBJECT_ID_FIRST = b"\x07_id\0"
+"""How the members of a document begin whose id is an ObjectId."""
+
+BY_ID: "CodecOptions[dict[str, Any]]" = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+
+Outcome = bytes | Exception | None
+
+
+class _Asked(NamedTuple):
+    documents: Any
+    """The driver's synchronous collection."""
+
+    document_id: Any
+
+
+class JoinedReads:
+    """Reads of one collection by id, never stale, which join those of all others on the same connection.
+
+    A document that cannot be decoded fails no read but its own.
+    """
+
+    def __init__(self, documents: Any) -> None:
+        self._documents = documents.delegate
+        self._all = calls_of(documents).once(_AllReads)
+        self._told = Told.of("find", documents)
+
+    async def get(self, document_id: Any) -> dict[str, Any] | None:
+        """Read the document of an id, None when there is none; raises Busy, and what the driver raises."""
+        raw = await self.get_raw(document_id)
+        return None if raw is None else finds.decode(self._documents, raw)
+
+    async def get_raw(self, document_id: Any) -> bytes | None:
+        """Read the document of an id as MongoDB has it, in BSON; raises Busy, and what the driver raises."""
+        return await self._all.ask(_Asked(self._documents, document_id), self._told)
+
+
+class _AllReads(Joined[_Asked, bytes | None]):
+    def __init__(self, calls: Calls) -> None:
+        super().__init__(calls.quick, calls.timeout_s)
+
+    def command(self, asked: Sequence[_Asked]) -> Mapping[str, Any] | None:
+        """Give the command for reads of one collection."""
+        names = {each.documents.name for each in asked}
+        return {"find": names.pop(), "filter": {"_id": {"$in": []}}} if len(names) == 1 else None
+
+    def serve(self, asked: Sequence[_Asked]) -> Iterable[Outcome]:
+        """Find documents by their ids, of which some may be asked for several times."""
+        wanted: dict[str, list[_Asked]] = {}
+        for each in asked:
+            wanted.setdefault(each.documents.name, []).append(each)
+        names = list(wanted)
+        found: dict[str, _Found] = {}
+        for begin in range(0, len(names), MAXIMUM_COLLECTIONS):
+            some = names[begin : begin + MAXIMUM_COLLECTIONS]
+            parts = _read([_query(wanted[name]) for name in some])
+            found.update(zip(some, parts, strict=True))
+        return [_outcome(found[each.documents.name], each.document_id) for each in asked]
+
+
+_Found = dict[Any, bytes] | Exception
+"""What was read of one collection: BSON by its id, or what is wrong with all of it."""
+
+
+def _query(asked: Sequence[_Asked]) -> Find:
+    ids = list(dict.fromkeys(each.document_id for each in asked))
+    return Find(asked[0].documents, {"_id": {"$in": ids}})
+
+
+def _read(queries: Sequence[Find]) -> list[_Found]:
+    """Read ids of collections, by one query if that can be; raises what is wrong with all of them."""
+    if len(queries) > 1:
+        try:
+            return [_by_id(part) for part in finds.together(queries)]
+        except Exception as error:  # it may be the matter of one of them
+            if isinstance(error, PyMongoError) and error.timeout:
+                raise
+    return [_read_alone(query) for query in queries]
+
+
+def _read_alone(query: Find) -> _Found:
+    try:
+        return _by_id(finds.alone(query))
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is for those of this collection
+        return error
+
+
+def _by_id(documents: Iterable[bytes]) -> dict[Any, bytes]:
+    return {_id_of(document): document for document in documents}
+
+
+def _id_of(document: bytes) -> Any:
+    """Give an id, which MongoDB puts first in each document: of an ObjectId its bytes, which is quicker."""
+    if document.startswith(OBJECT_ID_FIRST, 4):
+        return document[9:21]
+    _, _, _, end = next(frames.elements(document))
+    alone = (end + 1).to_bytes(4, "little") + document[4:end] + b"\0"
+    found = bson.decode(alone, codec_options=BY_ID)["_id"]
+    return found.to_decimal() if isinstance(found, Decimal128) else found  # which is equal to its number
+
+
+def _outcome(found: _Found, document_id: Any) -> Outcome:
+    if isinstance(found, Exception):
+        return found
+    return found.get(document_id.binary if isinstance(document_id, ObjectId) else document_id)
