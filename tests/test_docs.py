@@ -20,6 +20,11 @@ DECISIONS = sorted(ROOT.glob("docs/decisions/[0-9]*.md"))
 ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+FILE = re.compile(
+    r"`((?:service|models|tests|scripts|examples|requirements)/[\w./-]*|[\w-]+(?:/[\w-]+)*/\w+\.py)"
+)
+WHOLE = re.compile(r"`[^`]+`|\[[^\]]+\]\([^)]+\)")
+LONGEST_LINE = 100
 STATUS = re.compile(r"^\*\*Status\.\*\* ((?:.|\n)+?)\.\n\n", re.MULTILINE)
 PATH = re.compile(r"`(?:[A-Z/]+ )?(/api[^`\s?]*)")
 
@@ -94,6 +99,31 @@ def test_commands_exist(page: Path) -> None:
     assert {name for name in re.findall(r"`sheaf ([a-z]+)", text) if name not in COMMANDS} == set()
     scripts = set(re.findall(r"scripts/([a-z]+)", text))
     assert {name for name in scripts if not (ROOT / "scripts" / name).exists()} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    names = FILE.findall(page.read_text())
+    assert [
+        name for name in names if not (ROOT / name).exists() and not (ROOT / "service" / name).exists()
+    ] == []
+
+
+def prose_of(page: Path) -> Iterator[str]:
+    """Yield the lines that are no code, table, heading or picture."""
+    is_code = False
+    for line in page.read_text().splitlines():
+        if line.lstrip().startswith("```"):
+            is_code = not is_code
+        elif not is_code and not line.lstrip().startswith(("|", "#", "![")):
+            yield line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_prose_is_wrapped(page: Path) -> None:
+    """A line may be longer where it is one link or one piece of code, which are not broken."""
+    long = [line for line in prose_of(page) if len(line) > LONGEST_LINE]
+    assert [line for line in long if " " in WHOLE.sub("x", line).strip(" -*")] == []
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=named)

@@ -1,6 +1,7 @@
 """What was measured, as pages: tables, charts, and both put into the documentation."""
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from scripts.measuring.workloads import STATIC as STATIC_WORKLOAD
 
 PAGE = Path("docs/explanation/performance.md")
 CHARTS = Path("docs/explanation/performance")
+COLUMNS = 100
 
 
 def standard(rows: Sequence[Row], where: str, plan: Plan) -> tuple[str, dict[str, str]]:
@@ -97,10 +99,21 @@ def write(output: Path, part: str, rows: Sequence[Row], text: str, drawings: dic
 def publish(root: Path, part: str, text: str, drawings: dict[str, str]) -> None:
     """Put tables and charts into the documentation, between the marks of the part."""
     page = root / PAGE
-    page.write_text(between(page.read_text(), part, text))
+    page.write_text(between(page.read_text(), part, wrapped(text)))
     (root / CHARTS).mkdir(exist_ok=True)
     for name, drawing in drawings.items():
         (root / CHARTS / name).write_text(drawing)
+
+
+def wrapped(text: str) -> str:
+    """Wrap the paragraphs of a text as the documentation has them; tables and pictures stay."""
+    parts = text.split("\n\n")
+    return "\n\n".join(
+        part
+        if part.startswith(("|", "!["))
+        else textwrap.fill(part, COLUMNS, break_long_words=False, break_on_hyphens=False)
+        for part in parts
+    )
 
 
 def between(page: str, part: str, text: str) -> str:

@@ -39,6 +39,14 @@ def test_publishing_twice_changes_nothing(tmp_path: Path) -> None:
     assert "some machine" in page.read_text()
 
 
+def test_paragraphs_are_wrapped_and_tables_are_not() -> None:
+    row = f"| {'cell ' * 40}|"
+    text = report.wrapped(f"{'word ' * 40}\n\n{row}\n{row}\n\n![a picture of {'much ' * 30}](a.svg)")
+    paragraph, *others = text.split("\n\n")
+    assert [len(line) for line in paragraph.splitlines()] == [99, 99]
+    assert others == [f"{row}\n{row}", f"![a picture of {'much ' * 30}](a.svg)"]
+
+
 def test_figures_are_kept_as_json(tmp_path: Path) -> None:
     report.write(tmp_path, "standard", ROWS, "text", {"a.svg": "<svg/>"})
     kept = json.loads((tmp_path / "standard.json").read_text())
