@@ -109,6 +109,12 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     ] == []
 
 
+def test_map_for_contributors_has_every_room() -> None:
+    rooms = {f"service/{path.parent.name}/" for path in ROOT.glob("service/*/__init__.py")}
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert set(re.findall(r"`(service/\w+/)`", text)) == rooms
+
+
 def prose_of(page: Path) -> Iterator[str]:
     """Yield the lines that are no code, table, heading or picture."""
     is_code = False
