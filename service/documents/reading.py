@@ -9,17 +9,15 @@ from typing import Any
 import bson
 from pymongo.errors import OperationFailure
 
-from service.access import scopes
-from service.access.decisions import REFUSED, Decision
+from service.access.decisions import Decision
 from service.access.principals import Principal
 from service.access.rules import Verb
 from service.collections.registry import FAST_CODEC, Collection
 from service.documents import narrowing
+from service.documents.access import Access
 from service.kit.errors import (
     DocumentNotFound,
-    Forbidden,
     ParameterInvalid,
-    SignInRequired,
     Violation,
 )
 from service.query import ListQuery, Node, conjoin, projection, to_mongo
@@ -81,26 +79,13 @@ class Plan:
 
 
 def decide(collection: Collection, principal: Principal, verb: Verb) -> Decision:
-    """Decide what a caller may do by a verb; the one place that asks the rules, without the database."""
-    if not scopes.cover(principal, collection.name, verb):
-        return REFUSED
-    return collection.description.rules.decide(verb, principal)
+    """Decide what a caller may do by a verb."""
+    return Access(collection, principal).decide(verb)
 
 
 def permit(collection: Collection, principal: Principal, verb: Verb) -> Decision:
-    """Give what the rule for a verb grants this caller.
-
-    Raises SignInRequired or Forbidden when the caller may not do it to any document. Every path to a document
-    asks here.
-    """
-    decision = decide(collection, principal, verb)
-    if decision.allowed:
-        return decision
-    if principal.id is None:
-        raise SignInRequired
-    if not scopes.cover(principal, collection.name, verb):
-        raise scopes.lacking(f"{collection.name}:{verb}")
-    raise Forbidden(f"The rules of `{collection.name}` do not let you {verb} its documents")
+    """Return the decision on a verb that a caller may use; raises SignInRequired or Forbidden."""
+    return Access(collection, principal).permit(verb)
 
 
 def selector(document_id: Any, where: Node | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from service.access.principals import Principal
 from service.collections.registry import Collection, Registry
 from service.documents import encoding
-from service.documents.reading import permit
+from service.documents.access import Access
 from service.kit.errors import (
     DefinitionInvalid,
     QueryNotFound,
@@ -53,26 +53,22 @@ def find(collection: Collection, name: str) -> SavedQuery:
 
 
 async def run(
-    registry: Registry,
-    collection: Collection,
-    principal: Principal,
-    query: SavedQuery,
-    parameters: list[tuple[str, str]],
+    registry: Registry, access: Access, query: SavedQuery, parameters: list[tuple[str, str]]
 ) -> bytes:
     """Run a query for a caller with a request's parameters; gives `{"data": […]}`.
 
     Raises ParameterInvalid; SignInRequired or Forbidden when the caller may not list this collection, or read
     one that the query looks up; QueryTooExpensive; QueryUnfit.
     """
-    decision = permit(collection, principal, "list")
+    decision = access.permit("list")
     given, encoded = query.parameters.read(parameters)
-    narrowed = {name: _narrowing(registry, principal, name) for name in sorted(query.collections)}
+    narrowed = {name: _narrowing(registry, access.principal, name) for name in sorted(query.collections)}
     present = _over_present(query, registry)
     values = Values(given, encoded, narrowed)
     pipeline = [*narrowing.stages(decision), *fill(present.stages, values), {"$limit": query.limit}]
     try:
         with pymongo.timeout(deadline.at_most_s(TIME_LIMIT_S)):
-            return await _answer(collection, present, pipeline)
+            return await _answer(access.collection, present, pipeline)
     except InvalidBSON:  # a time beyond the year 9999
         raise _unfit() from None
     except PyMongoError as error:
@@ -106,7 +102,7 @@ def _view(query: SavedQuery, document: dict[str, Any]) -> dict[str, Any]:
 def _narrowing(registry: Registry, principal: Principal, name: str) -> list[dict[str, Any]]:
     """Give the stages that leave of another collection what the caller may read there."""
     other = _other(registry, name)
-    decision = permit(other, principal, "get")
+    decision = Access(other, principal).permit("get")
     return [*narrowing.stages(decision), *without_hidden(other.description.schema.root)[1]]
 
 

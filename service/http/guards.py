@@ -10,7 +10,7 @@ from service.access import scopes
 from service.access.principals import ANONYMOUS, Principal
 from service.access.rules import Verb
 from service.collections.registry import Registry
-from service.documents.reading import permit
+from service.documents.access import Access
 from service.http.pipeline.headers import text_of
 from service.kit.errors import Failure, Forbidden, RequestInvalid, SignInRequired
 
@@ -26,6 +26,9 @@ FOR_API_KEYS = "for_api_keys"
 True where all that they do asks the rules, and with them the key's scopes; else the name of the area that the
 key's scopes must name (`scopes.AREAS`).
 """
+
+ACCESS = "access"
+"""The name in a request's state of the caller's `Access` to the path's collection, which `MayAct` makes."""
 
 READING = frozenset({"GET", "HEAD"})
 
@@ -136,8 +139,16 @@ class MayAct(Guard):
     def check(self, connection: Connection, _: BaseRouteHandler) -> None:
         """Raise CollectionNotFound, Forbidden, or SignInRequired when signing in might help."""
         registry = cast("Registry", connection.app.state.registry)
-        collection = registry.get(connection.path_params["collection"])
-        permit(collection, principal(connection), self._verb)
+        scope = connection.scope
+        access = Access(registry.get(scope["path_params"]["collection"]), principal(connection))
+        access.permit(self._verb)
+        scope["state"][ACCESS] = access
+
+
+def access_of(connection: Connection) -> Access:
+    """Return the caller's access to the path's collection, on endpoints that `MayAct` guards."""
+    access: Access = connection.scope["state"][ACCESS]
+    return access
 
 
 def principal(connection: Connection) -> Principal:

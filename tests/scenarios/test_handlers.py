@@ -7,7 +7,7 @@ from service.http.routing import route
 SHARES_SERVICE = True
 
 
-def test_a_handler_that_is_called_at_once_takes_all_that_its_path_holds(app: Litestar) -> None:
+def test_handler_that_is_called_at_once_takes_only_what_its_path_holds(app: Litestar) -> None:
     handlers = [
         (found, handler)
         for found in app.routes
@@ -18,4 +18,4 @@ def test_a_handler_that_is_called_at_once_takes_all_that_its_path_holds(app: Lit
     assert len(direct) > len(handlers) / 2
     for found, handler in direct:
         taken = set(handler.parsed_fn_signature.parameters) - {"request"}
-        assert taken == set(getattr(found, "path_parameters", {})), handler
+        assert taken <= set(getattr(found, "path_parameters", {})), handler

@@ -9,7 +9,7 @@ import orjson
 from service.access.principals import Principal
 from service.access.rules import VERBS, Verb
 from service.collections.registry import Collection
-from service.documents.reading import decide
+from service.documents.access import Access
 from service.http.contract import (
     batches,
     definitions,
@@ -79,7 +79,8 @@ def visible(collections: Iterable[Collection], principal: Principal) -> tuple[Vi
 
 
 def _visible(collection: Collection, principal: Principal) -> Visible:
-    decisions = {verb: decide(collection, principal, verb) for verb in VERBS}
+    access = Access(collection, principal)
+    decisions = {verb: access.decide(verb) for verb in VERBS}
     verbs = frozenset(verb for verb, decision in decisions.items() if decision.allowed)
     return Visible(collection, verbs, sights.of_decisions(decisions))
 

@@ -18,11 +18,10 @@ from service.documents import (
 from service.documents.preconditions import Expected
 from service.documents.targets import Targets
 from service.http.answers import written_response
-from service.http.guards import FOR_API_KEYS, MayAct, principal
+from service.http.guards import FOR_API_KEYS, MayAct, access_of
 from service.http.idempotent import once
 from service.http.requests import (
     AnyRequest,
-    collection_of,
     expected_by,
     json_of,
     only_parameters,
@@ -43,17 +42,15 @@ class DocumentsController(Controller):
     opt = {FOR_API_KEYS: True}
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("get")])
-    async def get_document(
-        self, request: AnyRequest, collection: FromPath[str], document_id: FromPath[str]
-    ) -> Response[bytes]:
+    async def get_document(self, request: AnyRequest, document_id: FromPath[str]) -> Response[bytes]:
         """Give one document: `fields`, `expand`."""
-        found = collection_of(request, collection)
-        decision = reading.permit(found, principal(request), "get")
+        access = access_of(request)
+        found, decision = access.collection, access.permit("get")
         if not request.scope["query_string"] and decision.shows_all:
             stored = await reading.get_under(found, decision, ids.parse(found, document_id))
             rendered = request.app.state.renderings.of(found, stored)
             return tagged_response(request, b'{"data":%b}' % rendered.text, rendered.tag)
-        targets = Targets(request.app.state.registry, principal(request))
+        targets = Targets(request.app.state.registry, access.principal)
         query = parse_view(parameters_of(request), narrowing.root(found, decision), targets.fields_of)
         stored = await reading.get_under(found, decision, ids.parse(found, document_id))
         document = reading.decoded(stored)
@@ -65,15 +62,14 @@ class DocumentsController(Controller):
         return tagged_response(request, content, preconditions.view_tag(document, content))
 
     @put("/", guards=[MayAct("update")])
-    async def replace_document(
-        self, request: AnyRequest, collection: FromPath[str], document_id: FromPath[str]
-    ) -> Response[bytes]:
+    async def replace_document(self, request: AnyRequest, document_id: FromPath[str]) -> Response[bytes]:
         """Replace one document; with `upsert=true` or `If-None-Match: *`, create it when there is none."""
-        found = collection_of(request, collection)
+        access = access_of(request)
+        found = access.collection
         expected = expected_by(request)
         document, is_new = await writing.put(
             found,
-            principal(request),
+            access.principal,
             ids.parse(found, document_id),
             await json_of(request),
             expected,
@@ -83,15 +79,14 @@ class DocumentsController(Controller):
 
     @patch("/", guards=[MayAct("update")])
     @once
-    async def patch_document(
-        self, request: AnyRequest, collection: FromPath[str], document_id: FromPath[str]
-    ) -> Response[bytes]:
+    async def patch_document(self, request: AnyRequest, document_id: FromPath[str]) -> Response[bytes]:
         """Apply a patch to one document: a merge patch, a JSON Patch or operations, by the media type."""
-        found = collection_of(request, collection)
+        access = access_of(request)
+        found = access.collection
         only_parameters(request)
         document = await writing.patch(
             found,
-            principal(request),
+            access.principal,
             ids.parse(found, document_id),
             await patch_of(request),
             expected_by(request),
@@ -99,15 +94,14 @@ class DocumentsController(Controller):
         return written_response(request, found, document)
 
     @delete("/", guards=[MayAct("delete")])
-    async def delete_document(
-        self, request: AnyRequest, collection: FromPath[str], document_id: FromPath[str]
-    ) -> None:
+    async def delete_document(self, request: AnyRequest, document_id: FromPath[str]) -> None:
         """Delete one document."""
-        found = collection_of(request, collection)
+        access = access_of(request)
+        found = access.collection
         only_parameters(request)
         await writing.delete(
             found,
-            principal(request),
+            access.principal,
             ids.parse(found, document_id),
             expected_by(request),
         )

@@ -4,18 +4,16 @@ from hashlib import sha256
 
 from litestar import Controller, Response
 from litestar.enums import HttpMethod
-from litestar.params import FromPath
 
 from service.documents import expanding, reading, writing
 from service.documents.targets import Targets
 from service.http import links
 from service.http.answers import written_response
 from service.http.controllers import bulk
-from service.http.guards import FOR_API_KEYS, MayAct, principal
+from service.http.guards import FOR_API_KEYS, MayAct, access_of
 from service.http.idempotent import once
 from service.http.requests import (
     AnyRequest,
-    collection_of,
     json_of,
     only_parameters,
     tagged_response,
@@ -33,12 +31,12 @@ class ListsController(Controller):
     opt = {FOR_API_KEYS: True}
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("list")])
-    async def list_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+    async def list_documents(self, request: AnyRequest) -> Response[bytes]:
         """Give one page of documents, as `filter`, `q`, `sort`, `page` or `cursor` and the others say."""
-        found = collection_of(request, collection)
+        access = access_of(request)
+        found, decision = access.collection, access.permit("list")
         state = request.app.state
-        targets = Targets(state.registry, principal(request))
-        decision = reading.permit(found, principal(request), "list")
+        targets = Targets(state.registry, access.principal)
         asked = state.known_lists.read(targets, found, decision, request.scope["query_string"])
         page = await reading.find_under(found, decision, asked.to_read, state.cursors, asked.plan)
         content = await expanding.page(
@@ -50,23 +48,24 @@ class ListsController(Controller):
 
     @post("/", guards=[MayAct("create")])
     @once
-    async def create_document(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+    async def create_document(self, request: AnyRequest) -> Response[bytes]:
         """Create one document, or those of an array, all or none."""
-        found = collection_of(request, collection)
+        access = access_of(request)
+        found = access.collection
         only_parameters(request)
         body = await json_of(request)
         if isinstance(body, list):
             return await bulk.create(request, found, body)
-        document = await writing.create(found, principal(request), body)
+        document = await writing.create(found, access.principal, body)
         return written_response(request, found, document, is_new=True)
 
     @patch("/", guards=[MayAct("update")])
     @once
-    async def change_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+    async def change_documents(self, request: AnyRequest) -> Response[bytes]:
         """Change all documents that fulfil `filter`, `max_affected` at most."""
-        return await bulk.update(request, collection_of(request, collection))
+        return await bulk.update(request, access_of(request).collection)
 
     @delete("/", guards=[MayAct("delete")], status_code=200)
-    async def delete_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+    async def delete_documents(self, request: AnyRequest) -> Response[bytes]:
         """Delete all documents that fulfil `filter`, `max_affected` at most."""
-        return await bulk.delete(request, collection_of(request, collection))
+        return await bulk.delete(request, access_of(request).collection)

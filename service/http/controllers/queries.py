@@ -5,15 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from litestar import Controller, Response
-from litestar.params import FromPath
 
 from service.documents import expanding, narrowing, reading
 from service.documents.targets import Targets
 from service.http import idempotent
-from service.http.guards import FOR_API_KEYS, MayAct, principal
+from service.http.guards import FOR_API_KEYS, MayAct, access_of
 from service.http.requests import (
     AnyRequest,
-    collection_of,
     json_of,
     json_response,
     only_parameters,
@@ -31,17 +29,17 @@ class QueriesController(Controller):
 
     @post("/", guards=[MayAct("list")], status_code=200)
     @idempotent.takes_key
-    async def query_documents(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+    async def query_documents(self, request: AnyRequest) -> Response[bytes]:
         """Give one page of documents, as the list does; its neighbours are told by cursors, without links.
 
         It has no ETag, and is stored nowhere: what a POST answers is not what its address stands for, and
         without a Content-Location no cache may give it again (RFC 9110, 9.3.3).
         """
-        found = collection_of(request, collection)
+        access = access_of(request)
+        found, decision = access.collection, access.permit("list")
         only_parameters(request)
         state = request.app.state
-        targets = Targets(state.registry, principal(request))
-        decision = reading.permit(found, principal(request), "list")
+        targets = Targets(state.registry, access.principal)
         query = parse_query(await json_of(request), narrowing.root(found, decision), targets.fields_of)
         with _by_pointers():
             to_read = expanding.to_read(targets, found, decision, query)

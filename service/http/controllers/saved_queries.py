@@ -8,10 +8,9 @@ from litestar.params import FromPath
 
 from service.documents import saved_queries
 from service.documents.encoding import dump
-from service.http.guards import FOR_API_KEYS, MayAct, principal
+from service.http.guards import FOR_API_KEYS, MayAct, access_of
 from service.http.requests import (
     AnyRequest,
-    collection_of,
     only_parameters,
     parameters_of,
     tagged_response,
@@ -27,25 +26,22 @@ class SavedQueriesController(Controller):
     guards = [MayAct("list")]
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-    async def list_queries(self, request: AnyRequest, collection: FromPath[str]) -> Response[bytes]:
+    async def list_queries(self, request: AnyRequest) -> Response[bytes]:
         """Give the name, description and parameters of every query."""
         only_parameters(request)
-        found = collection_of(request, collection)
+        collection = access_of(request).collection
         listed = [
             {"name": each.name, "description": each.description, "parameters": each.parameters.schemas}
-            for each in found.description.queries.values()
+            for each in collection.description.queries.values()
         ]
         return _tagged(request, dump({"data": listed}))
 
     @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-    async def run_query(
-        self, request: AnyRequest, collection: FromPath[str], name: FromPath[str]
-    ) -> Response[bytes]:
+    async def run_query(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
         """Run one query with its parameters."""
-        found = collection_of(request, collection)
-        query = saved_queries.find(found, name)
-        registry = request.app.state.registry
-        content = await saved_queries.run(registry, found, principal(request), query, parameters_of(request))
+        access = access_of(request)
+        query = saved_queries.find(access.collection, name)
+        content = await saved_queries.run(request.app.state.registry, access, query, parameters_of(request))
         return _tagged(request, content)
 
 
