@@ -1,5 +1,6 @@
 """The parts of the service, made of the settings."""
 
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
@@ -16,6 +17,7 @@ from service.identity.refreshing import Refreshing
 from service.identity.revocations import Revocations
 from service.identity.sessions import Limits, Sessions
 from service.kit.errors import StartupFailure
+from service.kit.origins import Origins
 from service.kit.sealing import Sealer
 from service.mail.links import Links
 from service.mail.opening import open_post
@@ -29,7 +31,7 @@ from service.storage.rates import SharedCounts
 
 def browsers(settings: Settings, sealer: Sealer) -> Browsers:
     """Give browser mode; pages on another origin are ours only if they may send cookies."""
-    origins = [*(settings.cors_origins if settings.cors_credentials else ()), settings.public_url or ""]
+    origins = _own_pages(settings, settings.cors_origins if settings.cors_credentials else ())
     is_secure = settings.environment == "production"  # browsers keep no `Secure` cookie over plain HTTP
     return Browsers(sealer, origins, is_secure=is_secure, same_site=settings.cookie_same_site)
 
@@ -42,7 +44,11 @@ def providers(settings: Settings) -> Providers:
 
 def return_urls(settings: Settings) -> ReturnUrls:
     """Give where sign-ins at providers may return to: our own pages, those of listed origins, listed apps."""
-    return ReturnUrls([*settings.cors_origins, settings.public_url or ""], settings.oidc_return_urls)
+    return ReturnUrls(_own_pages(settings, settings.cors_origins), settings.oidc_return_urls)
+
+
+def _own_pages(settings: Settings, listed: Iterable[str]) -> Origins:
+    return Origins([*listed, settings.public_url or ""], local=settings.allows_local_pages)
 
 
 def sessions(

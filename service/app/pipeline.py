@@ -48,7 +48,11 @@ def pipeline(
     settings: Settings, drain: Drain, principals: PrincipalMiddleware, counts: SharedCounts, traces: Traces
 ) -> list[Step]:
     """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
-    cors = Cors(origins=settings.cors_origins, credentials=settings.cors_credentials)
+    cors = Cors(
+        origins=settings.cors_origins,
+        credentials=settings.cors_credentials,
+        local=settings.allows_local_pages,
+    )
     line: dict[str, Any] = {"waiting": settings.queue_length, "patience_s": settings.queue_timeout_s}
     places = Places(settings.concurrency, **line)
     searches = Places(max(1, settings.concurrency // 2), **line)

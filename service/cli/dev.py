@@ -8,7 +8,7 @@ from types import FrameType
 
 import click
 
-from service.cli.serve import configure_logs, listen, scraping
+from service.cli.serve import add_origins, configure_logs, cors_option, listen, scraping
 from service.dev import mongodb, preparation, secret
 from service.dev.banner import banner
 from service.runtime import server, settings
@@ -29,6 +29,7 @@ ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
     type=click.Path(path_type=Path),
     help="Directory that MongoDB and the secret live in (SHEAF_DATA).",
 )
+@cors_option
 @click.option("--no-seed", is_flag=True, envvar="SHEAF_NO_SEED", help="Make no products (SHEAF_NO_SEED).")
 @click.option(
     "--reset",
@@ -38,11 +39,12 @@ ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 )
 def command(
     files: tuple[Path, ...],
+    *,
     host: str | None,
     port: int | None,
     workers: int | None,
     data: Path | None,
-    *,
+    origins: tuple[str, ...],
     no_seed: bool,
     reset: bool,
 ) -> None:
@@ -55,6 +57,7 @@ def command(
     """
     mongodb.export(host=host, port=port, workers=workers, data=data)
     with _ended_by_signals():
+        add_origins(origins, Development)
         chosen = settings.load(Development)
         mongodb.export(
             environment=chosen.environment, rate_limit=chosen.rate_limit, metrics_port=chosen.metrics_port

@@ -1,6 +1,6 @@
 """`sheaf serve`: the service in production, or in development without data of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -13,22 +13,39 @@ PATIENCE_S = 2.0
 """What starting takes beside the search for MongoDB."""
 
 
+cors_option = click.option(
+    "--cors",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Let pages on an origin call too (SHEAF_CORS_ORIGINS); may be repeated.",
+)
+
+
 @click.command
 @click.option("--host", help="Address to listen on (SHEAF_HOST).")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one (SHEAF_PORT).")
 @click.option("--workers", type=int, help="Worker processes; 0 means one per core (SHEAF_WORKERS).")
-def command(host: str | None, port: int | None, workers: int | None) -> None:
+@cors_option
+def command(host: str | None, port: int | None, workers: int | None, origins: tuple[str, ...]) -> None:
     """Serve the API until SIGTERM or Ctrl-C, then let requests in flight finish.
 
     Prints `Listening on http://HOST:PORT` when it is ready.
     """
     mongodb.export(host=host, port=port, workers=workers)
+    add_origins(origins)
     chosen = settings.load()
     server.find(chosen.host, chosen.port)
     scraping(chosen)
     configure_logs(chosen)
     with mongodb.available(chosen) as ready:
         listen(ready)
+
+
+def add_origins(origins: Sequence[str], kind: type[Settings] = Settings) -> None:
+    """Put origins into the environment, beside those that are set."""
+    if origins:
+        mongodb.export(cors_origins=",".join((*settings.load(kind).cors_origins, *origins)))
 
 
 def configure_logs(chosen: Settings) -> None:

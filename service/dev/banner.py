@@ -41,6 +41,9 @@ def _circumstances(url: str, chosen: Settings, prepared: Prepared, *, has_own_mo
     is_open = [shelf.name for shelf in prepared.shelves if shelf.is_open]
     if is_open:
         yield f"Anyone may read and write these collections: {', '.join(is_open)}."
+    local = ["any port of localhost, 127.0.0.1 and [::1]"] if chosen.allows_local_pages else []
+    callers = " and ".join([*local, *chosen.cors_origins]) or "no other origin"
+    yield f"Pages on {callers} may call it; --cors ORIGIN lets others."
     if chosen.rate_limit == "on":
         yield (
             f"Rate limits are on: {chosen.rate_limit_anonymous} for each address,"

@@ -97,6 +97,24 @@ def test_wrong_usage_is_one_sentence(arguments: list[str], code: int, sentence: 
             {"jwt_secret": SECRET, "mongodb_uri": OF_NOBODY, "database_timeout_s": "0.1"},
             "MongoDB cannot be reached; check that MONGODB_URI is right and that it runs.",
         ),
+        (
+            ["serve", "--cors", "https://a.example", "--cors", "b.example/"],
+            {"jwt_secret": SECRET, "port": "0"},
+            (
+                "SHEAF_CORS_ORIGINS is wrong: `b.example/` is not an origin as browsers spell it;"
+                " write `https://b.example`."
+            ),
+        ),
+        (
+            ["serve", "--cors", "*"],
+            {"jwt_secret": SECRET, "port": "0", "cors_credentials": "true"},
+            "SHEAF_CORS_ORIGINS may not be `*` while SHEAF_CORS_CREDENTIALS is on; list the origins.",
+        ),
+        (
+            ["settings"],
+            {"cors_origins": "https://*.example"},
+            "SHEAF_CORS_ORIGINS is wrong: `https://*.example` ",
+        ),
         (["settings"], {"workers": "many"}, "SHEAF_WORKERS is wrong: input should be a valid integer, "),
     ],
 )

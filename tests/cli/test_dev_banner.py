@@ -16,6 +16,7 @@ from service.runtime.settings import Development, Settings
 URL = "http://127.0.0.1:8000"
 PRIVATE = "mongodb://127.0.0.1:27017/?replicaSet=sheaf&w=majority"
 PASSWORD = "0123456789"
+LOCAL_PAGES = "Pages on any port of localhost, 127.0.0.1 and [::1]"
 PRODUCTS = Shelf("products", 0, is_open=False, example=None)
 FILM = b"""{"title":"It's Alien","year":1979}"""
 
@@ -42,6 +43,7 @@ Collections:
 
 Every operation, to read and to try: {URL}/docs
 Anyone may read and write these collections: films.
+{LOCAL_PAGES} may call it; --cors ORIGIN lets others.
 Rate limits are off; SHEAF_RATE_LIMIT=on turns them on.
 Data is kept in {ready.data}.
 
@@ -57,7 +59,8 @@ Sign in as admin@example.com with password {PASSWORD} (shown only now):
 
 
 def test_a_later_start_with_limits_and_nothing_to_try(ready: Settings) -> None:
-    limited = ready.model_copy(update={"rate_limit": "on"})
+    origins = ("https://a.example", "https://b.example")
+    limited = ready.model_copy(update={"rate_limit": "on", "cors_origins": origins})
     assert (
         shown(limited, PRODUCTS, has_own_mongodb=False)
         == f"""
@@ -65,6 +68,7 @@ Collections:
   products  0 documents  {URL}/api/products
 
 Every operation, to read and to try: {URL}/docs
+{LOCAL_PAGES} and https://a.example and https://b.example may call it; --cors ORIGIN lets others.
 Rate limits are on: 100/15minutes for each address, 1000/15minutes for each user.
 Data is kept in mongodb://127.0.0.1:27017/, database `sheaf`.
 
@@ -75,6 +79,17 @@ The accounts of earlier starts are there still. To make another administrator:
   sheaf user create EMAIL --admin --generate
 """
     )
+
+
+@pytest.mark.parametrize(
+    ("origins", "callers"),
+    [((), "no other origin"), (("https://a.example",), "https://a.example"), (("*",), "*")],
+)
+def test_in_production_only_listed_pages_may_call(
+    ready: Settings, origins: tuple[str, ...], callers: str
+) -> None:
+    told = shown(ready.model_copy(update={"environment": "production", "cors_origins": origins}), PRODUCTS)
+    assert f"\nPages on {callers} may call it; --cors ORIGIN lets others.\n" in told
 
 
 def test_another_administrator_is_made_in_the_private_mongodb_while_it_runs(ready: Settings) -> None:

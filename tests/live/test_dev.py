@@ -19,6 +19,7 @@ from tests.live.processes import DEADLINE_S, Service, running, started
 from tests.transfer.vega import vega
 
 DEV = ("-c", "from service.cli import main; main()", "dev", "--port", "0", "--workers", "1")
+PAGE, LOCAL_PAGE = "https://app.example", "http://localhost:5173"
 REAL = {
     "airports.csv": 3376,
     "burtin.json": 16,
@@ -84,7 +85,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def first(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """Give one start with all files, which the tests share."""
-    with dev(*files, data=tmp_path_factory.mktemp("first") / "data") as opened:
+    with dev(*files, "--cors", PAGE, data=tmp_path_factory.mktemp("first") / "data") as opened:
         yield opened
 
 
@@ -163,6 +164,25 @@ def test_the_administrator_of_the_banner_may_sign_in(first: Dev) -> None:
     token = {"Authorization": f"Bearer {answer.json()['data']['access_token']}"}
     assert first.client.get("/api/collections/cars", headers=token).status_code == 200
     assert first.client.get("/api/collections/cars").status_code == 401
+
+
+@pytest.mark.parametrize(("origin", "credentials"), [(PAGE, None), (LOCAL_PAGE, "true")])
+def test_pages_of_this_machine_and_of_the_option_may_call(
+    first: Dev, origin: str, credentials: str | None
+) -> None:
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    for answer in (
+        first.client.options("/api/cars", headers=headers),
+        first.client.get("/api/cars", headers=headers),
+    ):
+        assert answer.headers["access-control-allow-origin"] == origin
+        assert answer.headers.get("access-control-allow-credentials") == credentials
+    assert f"\nPages on any port of localhost, 127.0.0.1 and [::1] and {PAGE} may call it; " in first.banner
+
+
+def test_a_page_elsewhere_may_not_call(first: Dev) -> None:
+    answer = first.client.get("/api/cars", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in answer.headers
 
 
 def test_starting_again_serves_the_same_and_imports_nothing_twice(tmp_path: Path) -> None:

@@ -1,15 +1,27 @@
+import re
+from pathlib import Path
+
 import pytest
 
-from service.http.pipeline.cors import Cors
+from service.http.pipeline.cors import REQUEST_HEADERS, Cors
 from service.kit.errors import StartupFailure
 from tests.middleware.apps import answering, ask, get, raising, wrap
 
 ORIGIN = "https://app.example"
+PAGE = (Path(__file__).parents[2] / "docs/reference/protection.md").read_text()
+LOCAL = "http://localhost:5173"
 EXPOSED = (
-    "ETag, Idempotency-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, "
-    "Retry-After, X-Request-ID"
+    "Accept-Patch, Allow, ETag, Idempotency-Replayed, Link, Location, Preference-Applied, RateLimit, "
+    "RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
 )
 PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+
+
+def test_the_page_names_what_pages_may_send_and_read() -> None:
+    (told,) = re.findall(r"- Who may call may (.*?)\.\s", PAGE, re.DOTALL)
+    sent, read = (set(re.findall(r"`([^`]+)`", part)) for part in told.split("and read"))
+    assert sent == set(REQUEST_HEADERS.decode().split(", "))
+    assert read == set(EXPOSED.split(", "))
 
 
 async def test_a_listed_origin_may_read_the_answer() -> None:
@@ -75,7 +87,7 @@ async def test_a_preflight_of_a_listed_origin_is_answered_without_the_applicatio
         "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
         "access-control-allow-headers": (
             "Accept, Authorization, Content-Type, Idempotency-Key, "
-            "If-Match, If-None-Match, Prefer, X-CSRF-Token, X-Request-ID"
+            "If-Match, If-None-Match, Prefer, traceparent, tracestate, X-CSRF-Token, X-Request-ID"
         ),
         "access-control-max-age": "60",
         "cache-control": "no-store",
@@ -95,6 +107,57 @@ async def test_a_preflight_of_another_origin_allows_nothing(origins: list[str]) 
 async def test_a_plain_options_request_reaches_the_application(headers: dict[str, str]) -> None:
     answer = await ask(wrap(answering(b"mine"), Cors(origins=[ORIGIN])), "OPTIONS", **headers)
     assert answer.content == b"mine"
+
+
+@pytest.mark.parametrize("origin", [LOCAL, "https://127.0.0.1", "http://[::1]:3000"])
+@pytest.mark.parametrize("origins", [[], [ORIGIN], ["*"]])
+async def test_pages_of_this_machine_may_call_with_credentials_in_development(
+    origin: str, origins: list[str]
+) -> None:
+    answer = await get(wrap(answering(), Cors(origins=origins, local=True)), origin=origin)
+    assert dict(answer.headers) == {
+        "access-control-allow-origin": origin,
+        "access-control-allow-credentials": "true",
+        "access-control-expose-headers": EXPOSED,
+        "vary": "Origin",
+    }
+
+
+@pytest.mark.parametrize(
+    ("origins", "allowed"), [([], None), ([LOCAL], None), (["*"], "*"), ([ORIGIN], ORIGIN)], ids=str
+)
+async def test_other_pages_may_in_development_what_they_may_anywhere(
+    origins: list[str], allowed: str | None
+) -> None:
+    answer = await get(wrap(answering(), Cors(origins=origins, local=True)), origin=ORIGIN)
+    assert answer.headers.get("access-control-allow-origin") == allowed
+    assert "access-control-allow-credentials" not in answer.headers
+    assert answer.headers["vary"] == "Origin"
+
+
+async def test_pages_of_this_machine_are_strangers_to_production() -> None:
+    answer = await get(wrap(answering(), Cors(origins=[ORIGIN], credentials=True)), origin=LOCAL)
+    assert dict(answer.headers) == {"vary": "Origin"}
+
+
+@pytest.mark.parametrize(
+    ("local", "origin", "allowed"),
+    [
+        (True, LOCAL, "true"),
+        (True, ORIGIN, "true"),
+        (True, "https://evil.example", None),
+        (False, ORIGIN, None),
+    ],
+)
+async def test_a_page_that_is_further_away_may_call_in_development_if_it_may_at_all(
+    local: bool, origin: str, allowed: str | None
+) -> None:
+    app = wrap(raising(AssertionError("reached")), Cors(origins=[ORIGIN], local=local))
+    wanted = {"access_control_request_method": "GET", "access_control_request_private_network": "true"}
+    answer = await ask(app, "OPTIONS", origin=origin, **wanted)
+    assert answer.headers.get("access-control-allow-private-network") == allowed
+    plain = await ask(app, "OPTIONS", origin=origin, access_control_request_method="GET")
+    assert "access-control-allow-private-network" not in plain.headers
 
 
 async def test_without_origins_nothing_is_added() -> None:

@@ -15,6 +15,7 @@ from service.identity.core.tokens import Tokens
 from service.identity.key_bearers import KeyBearers
 from service.identity.revocations import Revocations
 from service.kit.errors import CrossSite, DatabaseUnavailable, TokenInvalid, TokenOutdated
+from service.kit.origins import Origins
 from service.kit.sealing import Sealer
 from service.storage import database as databases
 
@@ -22,7 +23,7 @@ AWAY = databases.connect(
     "mongodb://127.0.0.1:1", "nothing", pool_size=1, selection_timeout_s=0.05, operation_timeout_s=0.05
 )
 TOKENS = Tokens("a secret for tests that is long enough", (), issuer="sheaf", audience="sheaf", ttl_s=3600)
-BROWSERS = Browsers(Sealer(["a secret"]), ["https://app.test"], is_secure=True)
+BROWSERS = Browsers(Sealer(["a secret"]), Origins(["https://app.test"]), is_secure=True)
 ANN = Principal("user", "ann", frozenset({"editor"}), session_id="s1")
 TOKEN = TOKENS.issue(ANN)
 

@@ -104,6 +104,25 @@ async def test_a46_no_page_of_another_site_signs_a_visitor_in(
     assert ("set-cookie" in answer.headers) is (expected[0] == 200)
 
 
+@pytest.mark.parametrize("origin", ["http://localhost:5173", "https://localhost", "http://[::1]:3000"])
+async def test_pages_of_ones_own_machine_are_strangers_to_production(
+    service: Service, browser: httpx.AsyncClient, ann: Person, origin: str
+) -> None:
+    headers = {"Origin": origin, "Access-Control-Request-Private-Network": "true"}
+    answer = await browser.post(LOGIN, json=ann.credentials | {"mode": "cookie"}, headers=headers)
+    assert told(answer) == CROSS_SITE
+    asked = headers | {"Access-Control-Request-Method": "GET"}
+    for refused in (answer, await browser.options("/api/products", headers=asked)):
+        assert not [name for name in refused.headers if name.startswith("access-control-")]
+
+
+async def test_a_listed_page_may_read_with_cookies_when_they_are_allowed(browser: httpx.AsyncClient) -> None:
+    answer = await browser.get("/api/products", headers={"Origin": SISTER})
+    assert answer.headers["access-control-allow-origin"] == SISTER
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert "Origin" in answer.headers["vary"].split(", ")
+
+
 # --- using the cookies
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
-from urllib.parse import urlsplit
 
 from service.kit.base64url import decoded, encoded
 from service.kit.errors import CrossSite
+from service.kit.origins import Origins, origin_of
 from service.kit.sealing import Sealer
 
 Mode = Literal["bearer", "cookie"]
@@ -23,7 +22,6 @@ AUTH_PATH = "/api/auth"
 CSRF_HEADER = b"x-csrf-token"
 
 _PURPOSE = "csrf"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _HINT = "Send it from a page of this service, or of an origin that SHEAF_CORS_ORIGINS lists."
 _TOKEN_HINT = "Send the `csrf_token` of the last sign-in or refresh in the header X-CSRF-Token."  # noqa: S105
 
@@ -44,15 +42,16 @@ class SetCookie:
 class Browsers:
     """What tells a browser's session: its cookies, the origins of our own pages, and its CSRF token.
 
-    `origins` are further ones, beside that which a request is sent to. Over TLS (`is_secure`) the names have
-    prefixes, so that no other host, and nobody on the wire, can set such cookies (RFC 6265bis, 4.1.3).
+    `origins` are those of further pages, beside that which a request is sent to. Over TLS (`is_secure`)
+    the names have prefixes, so that no other host, and nobody on the wire, can set such cookies
+    (RFC 6265bis, 4.1.3).
     """
 
     def __init__(
-        self, sealer: Sealer, origins: Iterable[str], *, is_secure: bool, same_site: SameSite = "strict"
+        self, sealer: Sealer, origins: Origins, *, is_secure: bool, same_site: SameSite = "strict"
     ) -> None:
         self._sealer = sealer
-        self._origins = frozenset(found for each in origins if (found := origin_of(each)) is not None)
+        self._origins = origins
         self._is_secure = is_secure
         self._same_site: SameSite = same_site
         host, secure = ("__Host-", "__Secure-") if is_secure else ("", "")
@@ -121,7 +120,6 @@ class Browsers:
         """
         found = {name.lower(): value.decode("latin-1") for name, value in headers}
         host = found.get(b"host", "")
-        own = self._origins | {each for s in {scheme, "https"} if (each := origin_of(f"{s}://{host}"))}
         stated = found.get(b"origin")
         if stated is None and b"sec-fetch-site" in found:
             if found[b"sec-fetch-site"] == "same-origin":
@@ -131,7 +129,9 @@ class Browsers:
             stated = found.get(b"referer")
         if stated is None:
             raise CrossSite("The request does not say from which site it comes", hint="Send an Origin.")
-        if origin_of(stated) not in own:
+        origin = origin_of(stated)
+        own = {origin_of(f"{each}://{host}") for each in (scheme, "https")} - {None}
+        if origin not in own and origin not in self._origins:
             raise CrossSite("The request comes from another site", hint=_HINT)
 
 
@@ -144,25 +144,6 @@ def csrf_header(headers: Headers) -> str | None:
     """Give the CSRF token that a request brings."""
     found = _values(headers, CSRF_HEADER)
     return found[0].decode("latin-1") if len(found) == 1 else None
-
-
-@lru_cache(maxsize=1024)
-def origin_of(url: str) -> str | None:
-    """Give the origin of a URL as browsers write it (RFC 6454, 6.2); None for what has none.
-
-    >>> origin_of("https://App.example.com:443/x"), origin_of("http://[::1]:8000"), origin_of("null")
-    ('https://app.example.com', 'http://[::1]:8000', None)
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        return None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    shown = "" if port is None or port == _DEFAULT_PORTS[parts.scheme] else f":{port}"
-    return f"{parts.scheme}://{host}{shown}"
 
 
 def _cookie(headers: Headers, name: str) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from urllib.parse import urlencode, urlsplit
 
 from service.kit.errors import ParameterInvalid, StartupFailure, Violation
+from service.kit.origins import Origins
 
 MAXIMUM_CHARACTERS = 2000
 
@@ -19,8 +20,8 @@ class ReturnUrls:
     Raises StartupFailure for what is no URL.
     """
 
-    def __init__(self, origins: Iterable[str], urls: Iterable[str]) -> None:
-        self._origins = frozenset(found for each in origins if (found := _origin(each)) is not None)
+    def __init__(self, origins: Origins, urls: Iterable[str]) -> None:
+        self._origins = origins
         self._urls = frozenset(urls)
         for each in self._urls:
             if not _APP_URL.fullmatch(each):
@@ -30,7 +31,7 @@ class ReturnUrls:
     def check(self, url: str) -> str:
         """Give the URL back when it is allowed; raises ParameterInvalid.
 
-        >>> urls = ReturnUrls(["https://app.example"], ["com.example.app:/signed-in"])
+        >>> urls = ReturnUrls(Origins(["https://app.example"]), ["com.example.app:/signed-in"])
         >>> urls.check("https://app.example/home?tab=1"), urls.check("com.example.app:/signed-in")
         ('https://app.example/home?tab=1', 'com.example.app:/signed-in')
         >>> urls.check("https://app.example@evil.example/")

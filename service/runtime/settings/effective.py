@@ -10,9 +10,10 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from service.kit.errors import StartupFailure
+from service.kit.origins import ANY
 from service.runtime.provider_settings import fault_of
 from service.runtime.settings.identity import MINIMUM_SECRET_BYTES, IdentitySettings
-from service.runtime.settings.kinds import DELIMITER, Words, masked, split
+from service.runtime.settings.kinds import DELIMITER, PageOrigins, masked, split
 from service.runtime.settings.mail import MailSettings
 
 PREFIX = "SHEAF_"
@@ -72,8 +73,9 @@ class Settings(IdentitySettings, MailSettings):
     )
 
     # --- protection
-    cors_origins: Words = Field(
-        (), description="Origins that browsers may call from, comma-separated; `*` for any."
+    cors_origins: PageOrigins = Field(
+        (),
+        description="Origins that pages may call from, as browsers spell them, comma-separated; `*` for any.",
     )
     cors_credentials: bool = Field(False, description="Whether browsers may send cookies cross-origin.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(split)] = (
@@ -179,7 +181,7 @@ class Settings(IdentitySettings, MailSettings):
                 f"{PREFIX}JWT_SECRET must be set in production, to at least {MINIMUM_SECRET_BYTES} bytes"
                 " (make one with `openssl rand -base64 48`)"
             )
-        if "*" in self.cors_origins and self.cors_credentials:
+        if ANY in self.cors_origins and self.cors_credentials:
             raise ValueError(
                 f"{PREFIX}CORS_ORIGINS may not be `*` while {PREFIX}CORS_CREDENTIALS is on; list the origins"
             )
@@ -215,6 +217,11 @@ class Settings(IdentitySettings, MailSettings):
             return self.public_url
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+    @property
+    def allows_local_pages(self) -> bool:
+        """Tell whether pages on any port of this machine are taken for our own."""
+        return self.environment == "development"
 
     @property
     def connection(self) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
+
+from service.kit.origins import spelled
 
 MASK = "********"
 
@@ -19,6 +21,7 @@ def split(value: object) -> object:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)]
+PageOrigins = Annotated[tuple[Annotated[str, AfterValidator(spelled)], ...], NoDecode, BeforeValidator(split)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(split)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split)]
 

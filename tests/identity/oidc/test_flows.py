@@ -11,6 +11,7 @@ from service.identity.oidc import flows
 from service.identity.oidc.providers import Providers
 from service.identity.oidc.return_urls import ReturnUrls
 from service.kit.errors import StartupFailure
+from service.kit.origins import Origins
 from tests.identity.oidc.conftest import APP, CHALLENGE, HOME, VERIFIER, Browser, Place, returned_to
 from tests.identity.oidc.own_provider import OwnProvider
 
@@ -182,12 +183,12 @@ async def test_a_page_that_cannot_read_the_cookies_is_told_the_token_that_change
 @pytest.mark.parametrize("url", ["", "/signed-in", "com.example.app:/a#b", "com.example.app:/a b", "App:/x"])
 def test_a_url_of_an_app_that_is_none_stops_the_start(url: str) -> None:
     with pytest.raises(StartupFailure, match="SHEAF_OIDC_RETURN_URLS"):
-        ReturnUrls([], [url])
+        ReturnUrls(Origins([]), [url])
 
 
 def test_any_origin_is_no_origin_to_return_to() -> None:
     with pytest.raises(Exception, match="return_to"):
-        ReturnUrls(["*", ""], []).check("https://evil.example")
+        ReturnUrls(Origins(["*", ""]), []).check("https://evil.example")
 
 
 @pytest.mark.parametrize(
