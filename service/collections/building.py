@@ -8,8 +8,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from service.collections.indexes import Index, has_text
 from service.kit.errors import DefinitionInvalid, Duplicate, Failure, Violation
-
-OPTIONS_CONFLICT, KEYS_CONFLICT = 85, 86
+from service.storage.codes import INDEX_CONFLICTS
 
 log = structlog.get_logger("sheaf.indexes")
 
@@ -58,7 +57,7 @@ async def _build_one(documents: Any, index: Index, position: int, present: Seque
         try:
             await _create(documents, index)
         except OperationFailure as error:
-            if error.code not in {OPTIONS_CONFLICT, KEYS_CONFLICT}:
+            if error.code not in INDEX_CONFLICTS:
                 raise
             await _drop(documents, [each for each in present if _are_rivals(each, index)])
             await _create(documents, index)

@@ -7,12 +7,7 @@ from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure
 from service.collections.registry import Collection
 from service.kit.errors import BodyTooLarge, DocumentInvalid, Duplicate, Violation
 from service.schema.pointers import join
-
-UNINDEXABLE = {16755, 16756, 171, 17280}
-"""Codes of "cannot extract geo keys", "cannot index parallel arrays" and their kin."""
-
-TOO_LARGE = {10334, 17419, 17420}
-"""Codes of a document beyond the 16 MB, as it is or as an update would make it."""
+from service.storage.codes import DOCUMENT_TOO_LARGE, UNINDEXABLE
 
 
 def translate(collection: Collection, error: Exception) -> NoReturn:
@@ -20,7 +15,7 @@ def translate(collection: Collection, error: Exception) -> NoReturn:
     if isinstance(error, DuplicateKeyError):
         raise _duplicate(error) from None
     code = error.code if isinstance(error, OperationFailure) else None
-    if isinstance(error, DocumentTooLarge) or code in TOO_LARGE:
+    if isinstance(error, DocumentTooLarge) or code in DOCUMENT_TOO_LARGE:
         raise BodyTooLarge("The document would be larger than MongoDB's 16 MB") from None
     if code in UNINDEXABLE:
         raise DocumentInvalid(f"A value does not fit an index of `{collection.name}`") from None

@@ -18,6 +18,7 @@ from service.documents import composing, failures
 from service.documents.reading import permit
 from service.kit.errors import BodyTooLarge, DocumentInvalid, Failure, IdInvalid
 from service.query.kinds import Kind
+from service.storage.codes import DUPLICATE_KEY
 
 MAXIMUM_BATCH_DOCUMENTS = 1000
 MAXIMUM_BATCH_BYTES = 8 * 1024 * 1024
@@ -26,7 +27,6 @@ MAXIMUM_REFUSALS_TOLD = 5
 INSERT_TIMEOUT_S = 15.0
 ORDINAL_BYTES = 4
 PREFIX_BYTES = 12 - ORDINAL_BYTES
-DUPLICATE_KEY = 11000
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,9 @@ from service.query.changes import ChangeQuery
 from service.query.cursors import Cursors, list_id
 from service.query.fields import Field
 from service.query.keyset import Order, Place, order_of
-from service.query.search import INDEX_NOT_FOUND, best_first, unsearchable
+from service.query.search import best_first, unsearchable
 from service.storage import counting
+from service.storage.codes import AMBIGUOUS_SORT, BAD_VALUE, INDEX_NOT_FOUND
 from service.storage.counting import Total
 from service.storage.database import calls_of
 from service.storage.finds import Find
@@ -37,9 +38,6 @@ from service.storage.transactions import delegate_session, session
 
 Stored = bytes | dict[str, Any]
 """A stored document, in BSON as MongoDB has it, or decoded."""
-
-BAD_VALUE = 2
-AMBIGUOUS_NAME = 16746
 
 
 @dataclass(slots=True)  # not frozen, which takes four times as long to make
@@ -263,7 +261,7 @@ def _refusal(fields: Field, query: ListQuery, error: OperationFailure) -> Except
     if error.code == BAD_VALUE and len(query.sort) > 1:
         detail = "two of the fields to sort by hold arrays in one document"
         return ParameterInvalid(detail, errors=[Violation(detail, "parallel_arrays", parameter="sort")])
-    if error.code == AMBIGUOUS_NAME and query.sort:
+    if error.code == AMBIGUOUS_SORT and query.sort:
         detail = "a number in a path to sort by is both an array's position and a name in one of its elements"
         return ParameterInvalid(detail, errors=[Violation(detail, "ambiguous", parameter="sort")])
     is_without_search = error.code == BAD_VALUE and query.search is not None  # the substitute's answer

@@ -25,20 +25,15 @@ from service.saved_queries.limits import MAXIMUM_ANSWER_BYTES, TIME_LIMIT_S
 from service.saved_queries.shapes import without_hidden
 from service.saved_queries.values import Values, fill
 from service.schema.encoding import with_text_forms
+from service.storage.codes import (
+    FIRST_ASSERTION,
+    MEMORY_EXCEEDED,
+    RESULT_TOO_LARGE,
+    RETRYABLE,
+    UNFIT_VALUES,
+)
 from service.storage.timing import timed
 from service.storage.transactions import session
-
-TOO_LARGE = frozenset({4568, 10334, 13548, 16493, 17419, 17420})
-"""Codes of a document, a text or what `lookup` finds beyond the 16 MB."""
-
-TOO_MUCH_MEMORY = frozenset({146, 292, 16819, 16945})
-"""Codes of a stage beyond its 100 MB, which may not go to disk."""
-
-UNFIT = frozenset({2, 14, 15, 159, 241})
-"""Codes of bad values, other types, overflows and failed conversions: the named ones."""
-
-FIRST_ASSERTION = 14_000
-"""From here on codes have no names: they are of single functions that were given what they do not take."""
 
 BATCH = 100
 
@@ -127,13 +122,13 @@ def _other(registry: Registry, name: str) -> Collection:
 
 def _translate(error: PyMongoError) -> NoReturn:
     code = error.code if isinstance(error, OperationFailure) else None
-    if code is None or error.timeout or error.has_error_label("RetryableError"):
+    if code is None or error.timeout or error.has_error_label(RETRYABLE):
         raise error
-    if code in TOO_LARGE:
+    if code in RESULT_TOO_LARGE:
         raise _too_expensive("makes a document of more than MongoDB's 16 MB") from None
-    if code in TOO_MUCH_MEMORY:
+    if code in MEMORY_EXCEEDED:
         raise _too_expensive("needs more memory than a stage may have") from None
-    if code in UNFIT or code >= FIRST_ASSERTION:
+    if code in UNFIT_VALUES or code >= FIRST_ASSERTION:
         raise _unfit() from None
     raise error
 

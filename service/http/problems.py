@@ -6,26 +6,15 @@ from typing import Any
 
 import orjson
 import structlog
-from beanie.exceptions import CollectionWasNotInitialized
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import Scope
-from pymongo.errors import (
-    BulkWriteError,
-    ConfigurationError,
-    ConnectionFailure,
-    ExecutionTimeout,
-    OperationFailure,
-    PyMongoError,
-)
 
 from service.http.responses import Ready
 from service.kit.errors import (
     PROBLEM_MEDIA_TYPE,
     BodyTooLarge,
     Busy,
-    DatabaseTooSlow,
-    DatabaseUnavailable,
     Failure,
     Forbidden,
     Internal,
@@ -39,6 +28,7 @@ from service.kit.errors import (
     Unavailable,
     Violation,
 )
+from service.storage.errors import failure_of
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -56,16 +46,6 @@ _KINDS: dict[int, type[Failure]] = {
         Busy,
     )
 }
-_LOSSES = ConnectionFailure, ExecutionTimeout, ConfigurationError
-"""What the driver raises when MongoDB is away; the last of a connection that was made while its server was
-between two states, and so cannot carry sessions."""
-
-_LOSS_CODES = {6, 7, 43, 89, 91, 134, 189, 246, 262, 9001, 10107, 11600, 11602, 13435, 13436}
-"""MongoDB's codes of what a change of its primary interrupts, and of what a new primary cannot do yet."""
-
-OUT_OF_TIME = "MaxTimeMSExpired"
-"""MongoDB's own word, which the driver's own timeouts, met before anything is sent, lack."""
-
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 error_log = structlog.get_logger("sheaf.errors")
@@ -91,13 +71,7 @@ def translate(error: Exception) -> Failure:
     """
     if isinstance(error, Failure):
         return error
-    if isinstance(error, PyMongoError):
-        return _from_mongodb(error)
-    if isinstance(error, HTTPException):
-        return _from_litestar(error)
-    if isinstance(error, CollectionWasNotInitialized):  # the database was away at the start, and is still
-        return DatabaseUnavailable()
-    return Internal()
+    return _from_litestar(error) if isinstance(error, HTTPException) else failure_of(error)
 
 
 def report(error: Exception, scope: Scope) -> None:
@@ -133,21 +107,6 @@ def _encoded(problem: dict[str, Any]) -> bytes:
         return orjson.dumps(problem, default=str, option=_OPTIONS)
     except TypeError:  # a lone surrogate from the request, which orjson refuses and ASCII can carry
         return json.dumps(problem, default=str).encode("ascii")
-
-
-def _from_mongodb(error: PyMongoError) -> Failure:
-    if isinstance(error, ExecutionTimeout) and (error.details or {}).get("codeName") == OUT_OF_TIME:
-        return DatabaseTooSlow()
-    if error.timeout or isinstance(error, _LOSSES) or not _LOSS_CODES.isdisjoint(_codes(error)):
-        return DatabaseUnavailable()
-    return Internal()
-
-
-def _codes(error: PyMongoError) -> set[int]:
-    """Give MongoDB's codes of what failed; of writes in bulk, those of waiting for the majority."""
-    if isinstance(error, BulkWriteError):
-        return {each.get("code", 0) for each in error.details.get("writeConcernErrors", ())}
-    return {error.code or 0} if isinstance(error, OperationFailure) else set()
 
 
 def _method_not_allowed(error: HTTPException) -> Failure:

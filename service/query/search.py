@@ -8,9 +8,6 @@ from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.mongo import Filter
 
-INDEX_NOT_FOUND = 27
-"""MongoDB's error when there is no text index after all, because it is being built or was dropped."""
-
 _SUGGESTED_FIELDS = 3
 
 

@@ -17,6 +17,7 @@ from service.kit.errors import Contention, DatabaseUnavailable, StartupFailure
 from service.runtime import deadline
 from service.storage import transactions
 from service.storage.calls import Calls
+from service.storage.codes import TRANSIENT_TRANSACTION, UNKNOWN_COMMIT
 
 BUILD_TIMEOUT_S = 3600.0
 """How long building indexes or dropping may take, which on large collections is far longer than a request."""
@@ -41,9 +42,6 @@ PATIENT_PARTS = 2
 
 MAXIMUM_PAUSE_S = 0.1
 """How long a transaction waits, at the most, before it is tried again; the first waits are shorter."""
-
-TRANSIENT, UNKNOWN_COMMIT = "TransientTransactionError", "UnknownTransactionCommitResult"
-"""MongoDB's labels of errors after which a transaction, or its commit alone, is to be tried again."""
 
 TRANSACTION_ATTEMPTS = 32
 
@@ -126,7 +124,7 @@ class Database:
             try:
                 return await self._try_transaction(work)
             except PyMongoError as error:
-                if not error.has_error_label(TRANSIENT):
+                if not error.has_error_label(TRANSIENT_TRANSACTION):
                     raise
                 last = error
             longest_s = min(MAXIMUM_PAUSE_S, 0.002 * 2**attempt)

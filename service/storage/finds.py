@@ -19,13 +19,10 @@ from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, Server
 
 from service.runtime import deadline
 from service.storage import frames
+from service.storage.codes import UNREACHABLE
 
 Document = dict[str, Any]
 Stage = dict[str, Any]
-
-PASSING = frozenset({6, 7, 89, 134, 262, 9001})
-"""Codes of what a server may say while it is cut off, or not ready; what it says as one that is not, or no
-longer, the primary is an AutoReconnect anyway."""
 
 _RAW: "CodecOptions[RawBSONDocument]" = CodecOptions(
     document_class=RawBSONDocument, uuid_representation=UuidRepresentation.STANDARD
@@ -124,7 +121,7 @@ def alone(find: Find) -> list[bytes]:
         if error.timeout:
             raise
     except OperationFailure as error:
-        if error.code not in PASSING:
+        if error.code not in UNREACHABLE:  # of NOT_PRIMARY the driver makes an AutoReconnect
             raise
     with pymongo.timeout(max(deadline.SHORTEST_S, ends_at_s - monotonic())):
         return _by_cursor(find)

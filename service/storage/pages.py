@@ -18,6 +18,7 @@ from service.query.mongo import Filter
 from service.query.search import searched
 from service.query.shapes import where as shape_of
 from service.storage import finds
+from service.storage.codes import NO_SORT_KEY
 from service.storage.finds import Find
 from service.storage.transactions import delegate_session
 
@@ -39,12 +40,6 @@ MAXIMUM_KNOWN_BYTES = 1024
 
 SHAPE_CHARACTERS = 500
 """Of what is remembered of slow lists: a filter of a hundred conditions is told by its beginning."""
-
-NO_SORT_KEY = {168, 31325}
-"""Codes of a server that cannot tell the values to sort by, such as the substitute for development.
-
-There are no places to go on from then: its lists are paged by number.
-"""
 
 _ALL: Filter = {}
 _VALUES: Stage = {
@@ -236,7 +231,7 @@ class Reader:
         try:
             return self._aggregate(stages)
         except OperationFailure as error:
-            if error.code not in NO_SORT_KEY:
+            if error.code not in NO_SORT_KEY:  # its lists are paged by number
                 raise
             return self._find(part, keys, skip)
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from service.documents.idempotency.answers import ANSWER_LIMIT_BYTES, Answer, passes
+from service.documents.idempotency.answers import ANSWER_LIMIT_BYTES, Answer, is_transient
 from service.kit import errors
 from service.kit.errors import Failure, catalogue
 
-PASSING = {
+TRANSIENT = {
     "auth.required",
     "auth.token_invalid",
     "auth.credentials_wrong",
@@ -36,17 +36,17 @@ LARGE = b"x" * (ANSWER_LIMIT_BYTES + 1)
 
 
 @pytest.mark.parametrize("failure", list(catalogue()), ids=lambda failure: failure.code)
-def test_a_failure_passes_or_is_one_that_a_repeat_would_meet_again(failure: type[Failure]) -> None:
-    assert passes(failure()) == (failure.code in PASSING)
-    assert (failure.code in PASSING) or failure.status in KEPT_STATUSES
+def test_failure_is_transient_or_has_a_kept_status(failure: type[Failure]) -> None:
+    assert is_transient(failure()) == (failure.code in TRANSIENT)
+    assert (failure.code in TRANSIENT) or failure.status in KEPT_STATUSES
 
 
-def test_a_status_that_nobody_has_thought_of_passes() -> None:
+def test_failure_of_unknown_status_is_transient() -> None:
     class Teapot(errors.Failure):
         status = 418
         title = "A teapot"
 
-    assert passes(Teapot())
+    assert is_transient(Teapot())
 
 
 def test_an_answer_is_read_back_as_it_was() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-NOT_YET_INITIALIZED = 94
+from service.storage.codes import NOT_YET_INITIALIZED
+
 # A single node has nobody to wait for before it elects itself.
 ELECTIONS = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 500}
 

@@ -31,7 +31,8 @@ from service.kit.errors import (
 )
 from service.query import Node, conjoin, to_mongo
 from service.query.changes import ChangeQuery
-from service.query.search import INDEX_NOT_FOUND, searched, unsearchable
+from service.query.search import searched, unsearchable
+from service.storage.codes import INDEX_NOT_FOUND
 from service.storage.database import Database
 from service.storage.timing import timed
 from service.storage.transactions import session

@@ -5,14 +5,13 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from service.collections.registry import Collection
 from service.documents import failures
 from service.kit.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Failure
+from service.storage.codes import DUPLICATE_KEY
 
 MAXIMUM_DOCUMENTS = 1000
 """Documents that one request creates, changes or deletes at the most."""
 
 BREATH = 50
 """Documents that are validated before other requests may go on."""
-
-DUPLICATE_KEY = 11000
 
 
 class Refusals:

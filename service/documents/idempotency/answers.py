@@ -11,12 +11,12 @@ ANSWER_LIMIT_BYTES = 4 * 1024 * 1024
 KEPT_STATUSES = frozenset({400, 404, 405, 409, 412, 413, 415, 422, 428})
 """Failures that a repeat of the request would meet again.
 
-All others pass: the client signs in (401), is given the right (403), waits (408, 429), or we recover (5xx).
-Then a repeat is done as if it were the first.
+All others are transient: the client signs in (401), is given the right (403), waits (408, 429), or we
+recover (5xx). Then a repeat is done as if it were the first.
 """
 
-PASSING = (CollectionChanged, Contention, IdempotencyRunning)
-"""Failures that pass in spite of their status."""
+TRANSIENT_CONFLICTS = (CollectionChanged, Contention, IdempotencyRunning)
+"""Failures that are transient in spite of their status."""
 
 OK, NO_CONTENT = 200, 204
 
@@ -62,10 +62,10 @@ class Answer:
         )
 
 
-def passes(failure: Failure) -> bool:
-    """Tell whether a repeat of the same request can succeed.
+def is_transient(failure: Failure) -> bool:
+    """Return whether a repeat of the same request can succeed.
 
-    >>> passes(Contention())
+    >>> is_transient(Contention())
     True
     """
-    return failure.status not in KEPT_STATUSES or isinstance(failure, PASSING)
+    return failure.status not in KEPT_STATUSES or isinstance(failure, TRANSIENT_CONFLICTS)

@@ -12,7 +12,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from models.remembered_answer import RememberedAnswer
-from service.documents.idempotency.answers import Answer, passes
+from service.documents.idempotency.answers import Answer, is_transient
 from service.documents.idempotency.keys import KeyedRequest
 from service.documents.idempotency.steps import Step, Steps
 from service.kit.errors import Failure, IdempotencyMismatch, IdempotencyRunning
@@ -86,7 +86,7 @@ class Claims:
         """Do work whose operations are remembered each by itself: it runs them by the Step that it is given.
 
         A repeat goes on where the work was broken off. It does so also when an operation failed in a way that
-        passes: then the answer is given, but not remembered. Raises what `once` raises.
+        is_transient: then the answer is given, but not remembered. Raises what `once` raises.
         """
         claim = await self._claim(request)
         if isinstance(claim, Answer):
@@ -108,7 +108,7 @@ class Claims:
         try:
             return await work()
         except Failure as failure:
-            if passes(failure):
+            if is_transient(failure):
                 await asyncio.shield(self._release(claim))
                 raise
             answer = told(failure)

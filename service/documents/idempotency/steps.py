@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from service.documents import encoding
-from service.documents.idempotency.answers import passes
+from service.documents.idempotency.answers import is_transient
 from service.kit.errors import Failure, IdempotencyRunning
 from service.storage.database import Database
 from service.storage.transactions import session
@@ -38,7 +38,7 @@ class Steps:
     """The operations of one request under a key, on condition that its claim holds.
 
     Those that `done` has are not run again. `are_settled` tells whether all that ran are remembered: a
-    failure that passes is not, so that a repeat of the request runs that operation again.
+    failure that is_transient is not, so that a repeat of the request runs that operation again.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Steps:
             raise
         except Failure as failure:
             told = tell(failure)
-            if passes(failure):
+            if is_transient(failure):
                 self.are_settled = False
             else:
                 await self._note(place, told)

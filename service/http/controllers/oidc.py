@@ -49,7 +49,7 @@ from service.kit.errors import (
 )
 
 READING = [HttpMethod.GET, HttpMethod.HEAD]
-PASSING = {"server_error", "temporarily_unavailable"}
+TRANSIENT_ERRORS = {"server_error", "temporarily_unavailable"}
 """Errors of a provider that time may mend (RFC 6749, 4.1.2.1)."""
 
 MAXIMUM_CODE_CHARACTERS = 4096
@@ -181,7 +181,7 @@ def _code(told: Mapping[str, str], provider: Provider) -> str:
     if "error" in told:
         reason = told["error"][:MAXIMUM_SHOWN_CHARACTERS]
         log.info("oidc.not_signed_in", provider=provider.registration.name, reason=reason)
-        raise ProviderUnavailable if reason in PASSING else ProviderRefused
+        raise ProviderUnavailable if reason in TRANSIENT_ERRORS else ProviderRefused
     code = told.get("code", "")
     if not 0 < len(code) <= MAXIMUM_CODE_CHARACTERS:
         raise ProviderInvalid("The provider's answer has no code")

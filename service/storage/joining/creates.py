@@ -17,18 +17,11 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
+from service.storage.codes import DUPLICATE_KEY, NOT_PRIMARY, UNREADABLE_COMMANDS, WRITE_CONCERN_TIMEOUT
 from service.storage.database import calls_of
 from service.storage.joining.joined import Joined, Told
 
 MAXIMUM_DOCUMENT_BYTES = 16 * 1024 * 1024
-
-DUPLICATE_KEY = 11000
-WRITE_CONCERN_TIMEOUT = 64
-UNREADABLE = frozenset({15, 22, 10334})
-"""Codes of a command that MongoDB cannot read for what is in a document: nothing of it was done."""
-
-NOT_PRIMARY = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
-"""Codes of a member of a replica set that is no longer, or not yet, the one that takes writes."""
 
 
 class JoinedCreates(Joined[RawBSONDocument, None]):
@@ -65,7 +58,7 @@ class JoinedCreates(Joined[RawBSONDocument, None]):
         except BulkWriteError as error:
             return _outcomes(len(asked), error)
         except OperationFailure as error:
-            if error.code not in UNREADABLE or len(asked) == 1:
+            if error.code not in UNREADABLE_COMMANDS or len(asked) == 1:
                 raise
             return [self._alone(document) for document in asked]
         return [None] * len(asked)
