@@ -8,9 +8,8 @@ from typing import Any
 
 from service.kit.errors import DefinitionInvalid, ParameterInvalid, Violation, suggestion
 from service.query import parse_filter, to_mongo
-from service.query.fields import Field
+from service.query.fields import Field, find_field
 from service.query.kinds import Kind
-from service.query.paths import find
 
 MAXIMUM_INDEXES = 32
 MAXIMUM_FIELDS = 16
@@ -131,7 +130,7 @@ class _Reader:
             self._refuse("the name of a field is not a string", "type", member)
             return ""
         path = name.removeprefix("-") if member == "fields" else name
-        found = find(self._root, path)
+        found = find_field(self._root, path)
         items = None if found is None else found[1].items
         if found is None or (items is not None and items.write_only):
             self._refuse(

@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from service.access import callers
+from service.access import explaining
 from service.access.decisions import Decision
-from service.access.explaining import Explanation
-from service.access.judging import case_of, judge, own, stored
+from service.access.explaining import Explanation, case_of, judge, own_members, stored_form
 from service.access.principals import Principal
 from service.access.rules import GROUPS, VERBS, Rules, Verb
 from service.kit import forms
@@ -98,7 +97,7 @@ def _outcome(stated: Any, schema: Schema, rules: Rules, pointer: str, work: _Wor
     if not isinstance(stated, dict):
         raise DocumentInvalid('a test of rules is an object such as {"verb": "get", "expect": "deny"}')
     test = forms.read(RuleTest, stated)
-    principal = callers.read(test.caller, "/as")
+    principal = explaining.read_caller(test.caller, "/as")
     verb = _verb(test)
     _check_documents(test, verb, schema)
     decision = rules.decide(verb, principal)
@@ -112,13 +111,13 @@ def _outcome(stated: Any, schema: Schema, rules: Rules, pointer: str, work: _Wor
         yield Violation(detail, "rule_test", pointer)
         return
     if test.fields is not None:
-        seen = sorted(own(judged.seen or {}))
+        seen = sorted(own_members(judged.seen or {}))
         if seen != sorted(set(test.fields)):
             told = ", ".join(f"`{name}`" for name in seen) or "nothing"
             yield Violation(f"{_named(test, principal)}: it shows {told}", "rule_test", f"{pointer}/fields")
     if test.result is not None:
         result = dict(judged.verdict.result or {}) if judged.verdict is not None else {}
-        wanted = stored(schema, test.result)
+        wanted = stored_form(schema, test.result)
         for name in wanted:
             if name not in result or identity(_plain(result[name])) != identity(_plain(wanted[name])):
                 detail = f"{_named(test, principal)}: `{name}` is not that in the result"
@@ -147,7 +146,7 @@ def _check_documents(test: RuleTest, verb: Verb, schema: Schema) -> None:
     faults = [Violation(detail, "form", f"/{name}") for is_wrong, name, detail in misplaced if is_wrong]
     for name, document in (("before", test.before), ("document", test.document), ("result", test.result)):
         try:
-            stored(schema, document or {})
+            stored_form(schema, document or {})
         except DocumentInvalid as failure:
             faults += [replace(each, pointer=f"/{name}{each.pointer or ''}") for each in failure.errors]
     if faults:

@@ -22,8 +22,8 @@ from service.runtime import deadline
 from service.saved_queries import narrowing
 from service.saved_queries.definition import SavedQuery
 from service.saved_queries.limits import MAXIMUM_ANSWER_BYTES, TIME_LIMIT_S
+from service.saved_queries.parameters import Values, fill
 from service.saved_queries.shapes import without_hidden
-from service.saved_queries.values import Values, fill
 from service.schema.encoding import with_text_forms
 from service.storage.codes import (
     FIRST_ASSERTION,

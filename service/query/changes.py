@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.kit.errors import ParameterInvalid, Violation, suggestion
-from service.query.brackets import PREFIX
 from service.query.fields import Field
-from service.query.parse import parse_list
+from service.query.parse import BRACKET, parse_list
 from service.query.problems import shown
 from service.query.tree import Node
 
@@ -56,7 +55,7 @@ def parse_change(parameters: Sequence[tuple[str, str]], fields: Field, largest: 
 
 
 def _is_known(name: str) -> bool:
-    return name in CHANGE_PARAMETERS or name.startswith(PREFIX)
+    return name in CHANGE_PARAMETERS or name.startswith(BRACKET)
 
 
 def _unknown(name: str) -> Violation:

@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from service.query.fields import Field
-from service.query.geometry import Region
-from service.query.kinds import Kind
-from service.query.limits import MAXIMUM_LIST_LENGTH, MAXIMUM_TEXT_CHARACTERS
-from service.query.operators import SCALARS, Operator, Takes
-from service.query.places import (
+from service.query.geometry import (
     Misplaced,
+    Region,
     can_hold_place,
     circle_of_json,
     circle_of_text,
     region_of_json,
     region_of_text,
 )
+from service.query.kinds import Kind
+from service.query.limits import MAXIMUM_LIST_LENGTH, MAXIMUM_TEXT_CHARACTERS
+from service.query.operators import SCALARS, Operator, Takes
 from service.query.problems import shown
 from service.query.tree import And, Compare, Node, Or, Path
 from service.query.values import Unreadable, arrays_from_json, comparable_kinds, from_json, from_text

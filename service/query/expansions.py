@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from service.query.fields import Field
+from service.query.fields import Field, find_field
 from service.query.limits import MAXIMUM_DEPTH, MAXIMUM_EXPANDED_DEPTH, MAXIMUM_EXPANDED_PATHS
-from service.query.paths import find
 from service.query.problems import Problems, shown
 from service.query.tree import Path
 
@@ -133,7 +132,7 @@ def _first_reference(fields: Field, path: Path) -> "_Reference | Field | None":
     """Find the first reference on a path; the field at its end when there is none, None without a field."""
     here = fields
     for length, name in enumerate(path, start=1):
-        found = find(fields, ".".join(path[:length]))
+        found = find_field(fields, ".".join(path[:length]))
         is_position = name.isdecimal() and here.items is not None  # each element is expanded, not one alone
         if found is None or is_position:
             return None

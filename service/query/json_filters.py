@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from service.query.comparisons import Unfit, compare_json
-from service.query.fields import Field
+from service.query.fields import Field, find_field, report_unknown_field
+from service.query.geometry import cost
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_DEPTH, VALUES_OF_A_CONDITION
 from service.query.operators import OPERATORS, PLACES, Operator, Takes
-from service.query.paths import find, report_unknown
-from service.query.places import cost
 from service.query.problems import Problems, escaped, shown
 from service.query.tree import EVERYTHING, And, Compare, Elem, Node, Not, Or, Path, all_of
 
@@ -101,10 +100,12 @@ class FilterReader:
         return And(parts) if word == "and" else Or(parts)
 
     def _field(self, name: str, value: Any, fields: Field, place: Place) -> list[Node]:
-        found = find(fields, name)
+        found = find_field(fields, name)
         if found is None:
             self.count()
-            report_unknown(self._problems, fields, name, parameter=self._parameter, pointer=place.pointer)
+            report_unknown_field(
+                self._problems, fields, name, parameter=self._parameter, pointer=place.pointer
+            )
             return []
         path, field = found
         if isinstance(value, Mapping):
@@ -178,7 +179,9 @@ def report_operator(
         "unknown_operator",
         parameter=parameter,
         pointer=pointer,
-        hint=f"Did you mean `{shown(dotted)}`?" if find(field, name) else problems.suggest(name, OPERATORS),
+        hint=f"Did you mean `{shown(dotted)}`?"
+        if find_field(field, name)
+        else problems.suggest(name, OPERATORS),
     )
 
 

@@ -1,13 +1,87 @@
 """A filter applied to a document in memory, as MongoDB would apply it."""
 
 import operator as python
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
 
-from service.query import patterns
-from service.query.bson_order import MISSING, key
+from bson import SON, Binary, Decimal128, Int64, ObjectId
+
+from service.query import operators
 from service.query.geometry import lies_in
 from service.query.tree import And, Compare, Elem, Node, Not, Or, Path, on_element
+
+
+class Missing:
+    """The type of MISSING."""
+
+    __slots__ = ()
+
+
+MISSING: Final = Missing()
+"""What is found at a path where a document has nothing; it equals null."""
+
+ComparisonKey = tuple[str, Any]
+
+
+def comparison_key(value: Any) -> ComparisonKey:
+    """Give the type's name and what to compare within it; equal keys are equal values, and all have hashes.
+
+    >>> key(1) == key(1.0), key(1) == key(True), key(None) == key(MISSING)
+    (True, False, True)
+    """
+    kind = type(value)
+    name, comparable = _KEYS_BY_TYPE.get(kind, (f"other {kind.__name__}", repr))
+    return name, value if comparable is None else comparable(value)
+
+
+def _nothing_key(_: object) -> int:
+    return 0
+
+
+def _decimal_key(value: Decimal128) -> Decimal | float:
+    number = value.to_decimal()
+    return float("nan") if number.is_nan() else number
+
+
+def _date_key(value: datetime) -> datetime:
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _binary_key(value: UUID | bytes) -> tuple[int, int, bytes]:
+    stored = Binary.from_uuid(value) if isinstance(value, UUID) else value
+    return len(stored), stored.subtype if isinstance(stored, Binary) else 0, bytes(stored)
+
+
+def _array_key(value: Iterable[Any]) -> tuple[ComparisonKey, ...]:
+    return tuple(map(comparison_key, value))
+
+
+def _object_key(value: Mapping[str, Any]) -> tuple[tuple[str, ComparisonKey], ...]:
+    return tuple((name, comparison_key(member)) for name, member in value.items())
+
+
+_KEYS_BY_TYPE: Mapping[type, tuple[str, Callable[[Any], Any] | None]] = {
+    type(None): ("null", _nothing_key),
+    Missing: ("null", _nothing_key),
+    bool: ("boolean", None),
+    int: ("number", None),
+    float: ("number", None),
+    Int64: ("number", None),
+    Decimal128: ("number", _decimal_key),
+    str: ("string", None),
+    datetime: ("date", _date_key),
+    ObjectId: ("objectid", None),
+    UUID: ("binary", _binary_key),
+    bytes: ("binary", _binary_key),
+    Binary: ("binary", _binary_key),
+    list: ("array", _array_key),
+    tuple: ("array", _array_key),
+    dict: ("object", _object_key),
+    SON: ("object", _object_key),
+}
 
 
 def matches(node: Node, document: Mapping[str, Any]) -> bool:
@@ -107,31 +181,33 @@ Test = Callable[[list[Any], Any], bool]
 
 
 def _equals(values: list[Any], operand: Any) -> bool:
-    wanted = key(operand)
-    return any(key(value) == wanted for value in values)
+    wanted = comparison_key(operand)
+    return any(comparison_key(value) == wanted for value in values)
 
 
 def _is_in(values: list[Any], operands: Any) -> bool:
-    wanted = {key(operand) for operand in operands}
-    return any(key(value) in wanted for value in values)
+    wanted = {comparison_key(operand) for operand in operands}
+    return any(comparison_key(value) in wanted for value in values)
 
 
 def _has_all(values: list[Any], operands: Any) -> bool:
-    found = {key(value) for value in values}
-    return bool(operands) and all(key(operand) in found for operand in operands)
+    found = {comparison_key(value) for value in values}
+    return bool(operands) and all(comparison_key(operand) in found for operand in operands)
 
 
 def _ordered(is_in_order: Callable[[Any, Any], bool]) -> Test:
     def test(values: list[Any], operand: Any) -> bool:
-        kind, bound = key(operand)
-        return any(found == kind and is_in_order(value, bound) for found, value in map(key, values))
+        kind, bound = comparison_key(operand)
+        return any(
+            found == kind and is_in_order(value, bound) for found, value in map(comparison_key, values)
+        )
 
     return test
 
 
 def _text(name: str) -> Test:
     def test(values: list[Any], operand: Any) -> bool:
-        search = patterns.compiled(name, operand).search
+        search = operators.compiled_pattern(name, operand).search
         return any(isinstance(value, str) and search(value) is not None for value in values)
 
     return test
@@ -155,4 +231,4 @@ _TESTS: Mapping[str, Test] = {
     "size": lambda values, operand: any(isinstance(each, list) and len(each) == operand for each in values),
     "near": _lies_in,
     "within": _lies_in,
-} | {name: _text(name) for name in patterns.PATTERNS}
+} | {name: _text(name) for name in operators.PATTERNS}

@@ -1,5 +1,6 @@
 """From the syntax tree to what MongoDB's driver takes: filters, sort keys, projections."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from service.query.lists import Selection, SortKey
@@ -136,3 +137,37 @@ def _name(path: Path, *, is_top: bool) -> str:
     if not name or "\0" in name or ("$" in name and any(part.startswith("$") for part in path)):
         raise ValueError("not the path of a field")
     return name
+
+
+VALUE = "?"
+
+
+def shape_of(condition: Any) -> str:
+    """Give a filter without its values; alternatives that are alike are there once.
+
+    >>> where({"$or": [{"a": {"$in": [1, 2]}}, {"a": {"$in": [3]}}], "b": [1]})
+    '{$or: [{a: {$in: ?}}], b: ?}'
+    """
+    if isinstance(condition, Mapping):
+        if set(condition) == {"$eq"}:
+            return VALUE
+        return "{" + ", ".join(sorted(_shape_members(condition))) + "}"
+    return VALUE
+
+
+def _shape_members(condition: Mapping[str, Any]) -> Iterable[str]:
+    for name, value in condition.items():
+        if name in {"$and", "$or", "$nor"} and isinstance(value, list):
+            yield f"{name}: [{', '.join(dict.fromkeys(map(shape_of, value)))}]"
+        elif isinstance(value, Mapping) and (name == "$elemMatch" or _is_condition(value)):
+            yield f"{name}: {shape_of(value)}"
+        else:
+            yield f"{name}: {VALUE}"
+
+
+def _is_condition(value: Mapping[str, Any]) -> bool:
+    """Tell conditions from a value that is an object, and from what regions and texts are made of."""
+    return bool(value) and all(name.startswith("$") for name in value) and not value.keys() & _OPAQUE
+
+
+_OPAQUE = frozenset({"$geometry", "$search", "$centerSphere", "$box", "$polygon", "$center", "$expr"})

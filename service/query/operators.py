@@ -1,13 +1,57 @@
 """The operator table: parser, MongoDB filter, in-memory match and documentation all read it."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
-from service.query import patterns
 from service.query.geometry import Region
 from service.query.kinds import Kind
+
+
+def contains(text: str) -> str:
+    r"""Give the pattern of values that hold the text.
+
+    >>> contains("a.b*")
+    'a\\.b\\*'
+    """
+    return re.escape(text).replace("\0", r"\x00")  # MongoDB refuses a NUL in a pattern, not its escape
+
+
+def startswith(text: str) -> str:
+    """Give the pattern of values that begin with the text, in the form that lets MongoDB use an index."""
+    return "^" + contains(text)
+
+
+def icontains(text: str) -> str:
+    """Give the pattern of values that hold the text in any letter case.
+
+    >>> icontains("Ab1")
+    '[Aa][Bb]1'
+    """
+    return "".join(map(_any_case, text))
+
+
+PATTERNS: Mapping[str, Callable[[str], str]] = {
+    "contains": contains,
+    "icontains": icontains,
+    "startswith": startswith,
+}
+
+
+@lru_cache(maxsize=256)
+def compiled_pattern(operator: str, text: str) -> re.Pattern[str]:
+    """Give the compiled pattern of a text operator, one of PATTERNS."""
+    return re.compile(PATTERNS[operator](text))
+
+
+def _any_case(letter: str) -> str:
+    folded = letter.casefold()
+    variants = {letter, letter.lower(), letter.upper(), letter.title(), folded, folded.upper()}
+    single = sorted(variant for variant in variants if len(variant) == 1)
+    return contains(letter) if len(single) == 1 else f"[{''.join(single)}]"
 
 
 class Takes(StrEnum):
@@ -120,7 +164,7 @@ _ROWS = (
         _TEXT,
         "holds the text, literally",
         "filter[name][contains]=a*b",
-        operand=patterns.contains,
+        operand=contains,
     ),
     Operator(
         "icontains",
@@ -129,7 +173,7 @@ _ROWS = (
         _TEXT,
         "holds the text, whatever the letter case",
         "filter[name][icontains]=desk",
-        operand=patterns.icontains,
+        operand=icontains,
     ),
     Operator(
         "startswith",
@@ -138,7 +182,7 @@ _ROWS = (
         _TEXT,
         "begins with the text; can use an index",
         "filter[name][startswith]=De",
-        operand=patterns.startswith,
+        operand=startswith,
     ),
     Operator(
         "all",

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from service.query.fields import Field, hides
+from service.query.fields import Field, find_field, hides, report_unknown_field
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_SELECTED_FIELDS, MAXIMUM_SORT_KEYS
 from service.query.lists import Selection, SortKey
 from service.query.operators import SCALARS
-from service.query.paths import find, report_unknown
 from service.query.problems import Problems, shown
 from service.query.tree import Path
 from service.query.values import comparable_kinds
@@ -29,9 +28,9 @@ def read_sort(problems: Problems, fields: Field, names: Any) -> tuple[SortKey, .
     """
     keys: dict[Path, SortKey] = {}
     for name in _names(problems, names, "sort", MAXIMUM_SORT_KEYS):
-        found = find(fields, name.text)
+        found = find_field(fields, name.text)
         if found is None:
-            report_unknown(problems, fields, name.text, parameter="sort", pointer=name.pointer)
+            report_unknown_field(problems, fields, name.text, parameter="sort", pointer=name.pointer)
             continue
         path, field = found
         if not _is_sortable(field):
@@ -50,9 +49,9 @@ def read_selection(problems: Problems, fields: Field, names: Any) -> Selection |
     paths: set[Path] = set()
     minuses: set[bool] = set()
     for name in _names(problems, names, "fields", MAXIMUM_SELECTED_FIELDS):
-        found = find(fields, name.text)
+        found = find_field(fields, name.text)
         if found is None:
-            report_unknown(problems, fields, name.text, parameter="fields", pointer=name.pointer)
+            report_unknown_field(problems, fields, name.text, parameter="fields", pointer=name.pointer)
             continue
         if name.has_minus and name.text == "id":
             problems.add("`id` is always given", "form", parameter="fields", pointer=name.pointer)

@@ -6,11 +6,11 @@ from typing import Any, get_args
 
 from service.kit.errors import JsonInvalid
 from service.kit.strict_json import parse as parse_json
-from service.query.brackets import PREFIX, read_bracket
-from service.query.comparisons import described
+from service.query.comparisons import Unfit, compare_text, described
 from service.query.expansions import FieldsOf, no_fields, read_expand
-from service.query.fields import Field
-from service.query.json_filters import FilterReader
+from service.query.fields import Field, find_field, report_unknown_field
+from service.query.json_filters import FilterReader, report_operator
+from service.query.kinds import Kind
 from service.query.limits import (
     DEFAULT_LIMIT,
     MAXIMUM_CURSOR_CHARACTERS,
@@ -22,10 +22,55 @@ from service.query.limits import (
     MAXIMUM_SKIP,
 )
 from service.query.lists import Count, ListQuery
+from service.query.operators import OPERATORS, Takes
 from service.query.ordering import read_selection, read_sort
-from service.query.paths import find
 from service.query.problems import Problems, shown
 from service.query.tree import EVERYTHING, Node, Path, all_of
+from service.query.values import comparable_kinds
+
+BRACKET = "filter["
+_FIELD_AND_OPERATOR = 2
+_BRACKET_FORM = (
+    "a filter is `filter[field]=value` or `filter[field][operator]=value`, with dots in nested fields"
+)
+_LONGEST_HINT = 200
+
+
+def read_bracket(problems: Problems, filters: FilterReader, fields: Field, name: str, text: str) -> Node:
+    """Read one parameter whose name begins with `filter[`; what is wrong goes to `problems`.
+
+    What it costs is counted by `filters`.
+    """
+    filters.count()
+    names = name.removeprefix(BRACKET).removesuffix("]").split("][")
+    if not name.endswith("]") or any("[" in part or "]" in part for part in names):
+        return _malformed_bracket(problems, name, None)
+    if len(names) > _FIELD_AND_OPERATOR:
+        return _malformed_bracket(problems, name, f"Write `filter[{'.'.join(names[:-1])}][{names[-1]}]`.")
+    found = find_field(fields, names[0])
+    if found is None:
+        report_unknown_field(problems, fields, names[0], parameter=name)
+        return EVERYTHING
+    path, field = found
+    operator = OPERATORS.get(names[1] if len(names) == _FIELD_AND_OPERATOR else "eq")
+    if operator is None:
+        report_operator(problems, path, field, names[1], parameter=name)
+        return EVERYTHING
+    if operator.takes is Takes.LIST:
+        filters.count_values(text.count(",") + 1)
+    try:
+        return compare_text(path, field, operator, text)
+    except Unfit as problem:
+        is_plus_lost = " " in text and Kind.DATE_TIME in comparable_kinds(field)
+        hint = "In a URL, write `+` as `%2B`." if is_plus_lost else None
+        problems.add(str(problem), problem.code, parameter=name, hint=hint)
+        return EVERYTHING
+
+
+def _malformed_bracket(problems: Problems, name: str, hint: str | None) -> Node:
+    problems.add(_BRACKET_FORM, "form", parameter=name, hint=hint and shown(hint, _LONGEST_HINT))
+    return EVERYTHING
+
 
 PARAMETERS = ("filter", "q", "sort", "fields", "expand", "page", "limit", "cursor", "count")
 """The parameters of a list request, which are the members of a query's body too."""
@@ -53,10 +98,10 @@ def parse_list(
     conditions: list[Node] = []
     given: dict[str, Any] = {}
     for name, text in parameters:
-        if name.startswith(PREFIX):
+        if name.startswith(BRACKET):
             conditions.append(read_bracket(problems, filters, fields, name, text))
         elif name not in PARAMETERS:
-            hint = f"Did you mean `filter[{name}]`?" if find(fields, name) else None
+            hint = f"Did you mean `filter[{name}]`?" if find_field(fields, name) else None
             _report_unknown(problems, name, hint)
         elif name in given:
             problems.add(f"`{name}` is given twice", "repeated", parameter=name)
@@ -84,7 +129,7 @@ def parse_query(body: Any, fields: Field, fields_of: FieldsOf = no_fields) -> Li
         problems.stop(detail, "too_complex", parameter="")
     for name in body:
         if name not in PARAMETERS:
-            is_field = find(fields, name) is not None
+            is_field = find_field(fields, name) is not None
             hint = (
                 f"Conditions on fields stand within `filter`: `filter.{shown(name)}`." if is_field else None
             )

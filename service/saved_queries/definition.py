@@ -20,7 +20,7 @@ from service.saved_queries.parameters import Parameters, compile_parameters
 from service.saved_queries.shapes import Shape, without_hidden
 from service.saved_queries.stages import FieldsOf, PipelineReader, Stages
 from service.schema.encoding import is_told
-from service.schema.places import leading_to, reachable
+from service.schema.field_tree import leading_to, reachable
 from service.schema.pointers import escape
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)

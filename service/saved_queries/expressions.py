@@ -19,9 +19,8 @@ from service.saved_queries.limits import (
     MAXIMUM_EXPRESSIONS,
     MAXIMUM_MEMBERS,
 )
-from service.saved_queries.parameters import Parameters
+from service.saved_queries.parameters import Later, Parameters
 from service.saved_queries.shapes import ANYTHING, Shape
-from service.saved_queries.values import Later
 from service.schema.check import name_fault
 from service.schema.pointers import escape
 

@@ -12,8 +12,8 @@ from service.query.kinds import Kind
 from service.query.problems import shown
 from service.saved_queries.faults import Faults
 from service.saved_queries.limits import MAXIMUM_JOINED, MAXIMUM_MEMBERS
+from service.saved_queries.parameters import Later
 from service.saved_queries.shapes import ANYTHING, Shape, stored
-from service.saved_queries.values import Later
 from service.schema.check import name_fault
 
 MEMBERS = ("field", "as", "fields")

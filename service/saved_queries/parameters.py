@@ -1,7 +1,7 @@
 """The parameters of a saved query: typed by JSON Schema, read from a URL, always data."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,38 @@ from service.saved_queries.faults import Faults
 from service.saved_queries.limits import MAXIMUM_PARAMETERS_OF_A_QUERY
 from service.schema import Schema
 from service.schema.pointers import escape
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """One run's values: of parameters as JSON and as BSON, of collections the stages that narrow them."""
+
+    json: Mapping[str, Any]
+    bson: Mapping[str, Any]
+    narrowing: Mapping[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Later:
+    """A part of a compiled pipeline that depends on one run's values."""
+
+    make: Callable[[Values], Any]
+
+
+def fill(part: Any, values: Values) -> Any:
+    """Give a compiled part with everything that is Later made for one run.
+
+    >>> fill({"$limit": Later(lambda values: values.json["top"])}, Values({"top": 3}, {}, {}))
+    {'$limit': 3}
+    """
+    if isinstance(part, Later):
+        return part.make(values)
+    if isinstance(part, dict):
+        return {name: fill(member, values) for name, member in part.items()}
+    if isinstance(part, list):
+        return [fill(element, values) for element in part]
+    return part
+
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 TYPES = {

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from service.query.fields import Field
+from service.query.fields import Field, find_field
 from service.query.kinds import Kind
-from service.query.paths import find
 from service.query.tree import Path
-from service.schema.places import leading_to, reachable
+from service.schema.field_tree import leading_to, reachable
 
 MAXIMUM_HIDDEN_PATHS = 500
 MAXIMUM_HIDDEN_DEPTH = 20
@@ -33,7 +32,7 @@ class Shape:
 
         A path through an array gives an array. None for what is absent, hidden, or an array's position.
         """
-        found = find(self.root, text)
+        found = find_field(self.root, text)
         if found is None:
             return None
         path, field = found

@@ -1,10 +1,12 @@
 """Compile a checked schema, once per definition version, into all that the engine asks of it."""
 
+import copy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator
@@ -13,14 +15,175 @@ from service.kit.errors import MAXIMUM_VIOLATIONS, Violation
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.masks import Mask
-from service.schema import encoding, masks, targets
-from service.schema.defaults import Defaults, complete, find_defaults
+from service.schema import encoding, field_tree, masks
 from service.schema.explain import beyond_int64, explain
-from service.schema.places import build_tree, leading_to, reachable
-from service.schema.restrictions import unseen, unwritable
+from service.schema.field_tree import build_tree, leading_to, reachable
 from service.schema.shapes import FORMAT_KINDS
-from service.schema.subschemas import Subschemas, collect
+from service.schema.subschemas import Step, Subschemas, collect
 from service.schema.validators import STORABLE, build
+
+_CERTAIN = ("$ref", "$dynamicRef", "allOf")
+"""Keywords in place whose subschemas hold whatever the value is; defaults of alternatives are not applied."""
+
+
+_UNCHANGING = (str, int, float, bool, type(None))
+"""Types of values that need no copy."""
+
+
+class Defaults:
+    """The defaults at one place: of members, below members, in an array; a recursive schema gives a cycle."""
+
+    __slots__ = ("below", "items", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.below: dict[str, Defaults] = {}
+        self.items: Defaults | None = None
+
+
+def find_defaults(subschemas: Subschemas) -> Defaults | None:
+    """Find the defaults of a schema; None when it has none.
+
+    A member's own `default` goes before one that it refers to.
+    """
+    if not any(isinstance(schema, dict) and "default" in schema for schema in subschemas.schemas.values()):
+        return None
+    known: dict[tuple[str, ...], Defaults] = {}
+    waiting: list[tuple[str, ...]] = []
+
+    def at(pointers: tuple[str, ...]) -> Defaults:
+        if pointers not in known:
+            known[pointers] = Defaults()
+            waiting.append(pointers)
+        return known[pointers]
+
+    root = at(("",))
+    while waiting:
+        pointers = waiting.pop()
+        members, items = _parts(subschemas, pointers)
+        here = known[pointers]
+        for name, judges in members.items():
+            for schema in (subschemas.schemas[pointer] for pointer in _certain(subschemas, judges)):
+                if isinstance(schema, dict) and "default" in schema:
+                    here.values.setdefault(name, schema["default"])
+            here.below[name] = at(judges)
+        here.items = at(items) if items else None
+    _prune(known.values())
+    return root
+
+
+def _prune(places: Iterable[Defaults]) -> None:
+    """Forget the ways that lead to no default: nothing has to be looked for there."""
+    fruitful = {id(place) for place in places if place.values}
+    count = -1
+    while count != len(fruitful):
+        count = len(fruitful)
+        fruitful |= {
+            id(place)
+            for place in places
+            if any(id(below) in fruitful for below in (*place.below.values(), place.items))
+        }
+    for place in places:
+        place.below = {name: below for name, below in place.below.items() if id(below) in fruitful}
+        if id(place.items) not in fruitful:
+            place.items = None
+
+
+def _certain(subschemas: Subschemas, pointers: tuple[str, ...]) -> Iterator[str]:
+    waiting = list(reversed(pointers))
+    while waiting:
+        pointer = waiting.pop()
+        yield pointer
+        waiting.extend(step.target for step in subschemas.steps[pointer] if step.keyword in _CERTAIN)
+
+
+def _parts(
+    subschemas: Subschemas, pointers: tuple[str, ...]
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    steps: list[Step] = [
+        step for pointer in _certain(subschemas, pointers) for step in subschemas.steps[pointer]
+    ]
+    members: dict[str, tuple[str, ...]] = {}
+    for step in steps:
+        if step.keyword == "properties":
+            before = members.get(str(step.name), ())
+            members[str(step.name)] = tuple(dict.fromkeys((*before, step.target)))
+    items = tuple(dict.fromkeys(step.target for step in steps if step.keyword == "items"))
+    return members, items
+
+
+def complete_members(value: Any, defaults: Defaults) -> Any:
+    """Give a value with the defaults of what is missing in it; the same value when nothing is.
+
+    A default is taken as it is written, so one that contains its own place again comes to an end.
+    """
+    if isinstance(value, dict):
+        return _complete_parts(value, defaults)
+    if isinstance(value, list) and defaults.items is not None:
+        below = defaults.items
+        completed = [complete_members(part, below) for part in value]
+        return completed if any(new is not old for new, old in zip(completed, value, strict=True)) else value
+    return value
+
+
+def _complete_parts(value: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
+    added = {
+        name: default if type(default) in _UNCHANGING else copy.deepcopy(default)
+        for name, default in defaults.values.items()
+        if name not in value
+    }
+    for name, below in defaults.below.items():
+        member = value.get(name)
+        if isinstance(member, dict | list) and (completed := complete_members(member, below)) is not member:
+            added[name] = completed
+    return {**value, **added} if added else value
+
+
+Mark = Callable[[Field], Field]
+
+
+def unseen(root: Field, readable: Mask) -> Field:
+    """Give a document's Field with all write-only that a mask leaves out, also what no schema tells of."""
+    return _Marking(lambda field: replace(field, write_only=True)).of(root, readable)
+
+
+def unwritable(root: Field, writable: Mask) -> Field:
+    """Give a document's Field with all read-only that a mask leaves out, also what no schema tells of."""
+    return _Marking(lambda field: replace(field, read_only=True)).of(root, writable)
+
+
+class _Marking:
+    """Marks what masks leave out, and shares the rest; each Field once, for arrays may hold themselves."""
+
+    def __init__(self, mark: Mark) -> None:
+        self._mark = mark
+        self._made: dict[tuple[Field, int], Field] = {}
+
+    def of(self, original: Field, mask: Mask) -> Field:
+        """Give a Field with a mark on what is left out of its values."""
+        if mask.shows_all:
+            return original
+        if mask.hides_all:
+            return self._mark(original)
+        key = (original, id(mask))
+        if key not in self._made:
+            self._made[key] = marked = replace(original)
+            _mark(marked, "fields", MappingProxyType(self._members(original, mask)))
+            if not mask.rest:
+                _mark(marked, "others", self._mark(original.others or Field()))
+            if original.items is not None:
+                _mark(marked, "items", self.of(original.items, mask))
+        return self._made[key]
+
+    def _members(self, original: Field, mask: Mask) -> Mapping[str, Field]:
+        names = dict.fromkeys((*original.fields, *mask.members))
+        undeclared = original.others or Field()
+        return {name: self.of(original.fields.get(name, undeclared), mask.of(name)) for name in names}
+
+
+def _mark(field: Field, name: str, value: object) -> None:
+    object.__setattr__(field, name, value)  # frozen for all others; a cyclic one is closed after it exists
+
 
 _TEXT_OR_NULL = frozenset({Kind.STRING, Kind.NULL})
 _SYSTEM: dict[str, Field] = {
@@ -58,13 +221,13 @@ class Schema:
 
     def targets(self) -> Iterator[tuple[str, str]]:
         """Give the pointer and the value of each `x-collection`."""
-        return targets.names(self._subschemas)
+        return field_tree.reference_targets(self._subschemas)
 
     def with_defaults(self, document: dict[str, Any]) -> dict[str, Any]:
         """Give a new document with the schema's defaults for what it does not have."""
         if self._defaults is None:
             return document
-        completed: dict[str, Any] = complete(document, self._defaults)
+        completed: dict[str, Any] = complete_members(document, self._defaults)
         return completed
 
     def encode(self, document: dict[str, Any]) -> dict[str, Any]:

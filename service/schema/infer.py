@@ -2,14 +2,66 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jsonschema_rs
+
+from service.query import kinds
 from service.query.kinds import INT64_MAXIMUM, INT64_MINIMUM
 from service.schema.check import MAXIMUM_BYTES, MAXIMUM_SUBSCHEMAS
 from service.schema.subschemas import collect
-from service.schema.text_formats import FORMATS, matching
 from service.schema.validators import DIALECT
+
+MAXIMUM_CHARACTERS = 2048
+
+_SHAPES: dict[str, re.Pattern[str]] = {
+    "date-time": re.compile(
+        r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
+    ),
+    "date": re.compile(r"\d{4}-\d\d-\d\d", re.ASCII),
+    "uuid": re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII),
+    "objectid": re.compile(r"[0-9a-f]{24}", re.ASCII),
+    "email": re.compile(r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}", re.ASCII),
+    "ipv4": re.compile(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII),
+    "uri": re.compile(r"(?:https?|ftp|wss?)://[^\s/?#]+\.?[^\s]*"),
+}
+TEXT_FORMATS = tuple(_SHAPES)
+
+
+def _check(name: str) -> Callable[[str], bool]:
+    validates = jsonschema_rs.Draft202012Validator({"format": name}, validate_formats=True).is_valid
+    kind = kinds.FORMATS.get(name)
+
+    def holds(text: str) -> bool:
+        return _SHAPES[name].fullmatch(text) is not None and validates(text) and _is_storable(kind, text)
+
+    return holds
+
+
+def _is_storable(kind: kinds.Kind | None, text: str) -> bool:
+    if kind is None:
+        return True
+    try:
+        kinds.to_bson(kind, text)
+    except ValueError:
+        return False
+    return True
+
+
+_CHECKS: dict[str, Callable[[str], Any]] = {name: _check(name) for name in TEXT_FORMATS}
+
+
+def matching_format(text: str, formats: tuple[str, ...]) -> tuple[str, ...]:
+    """Give those of the formats that the text has.
+
+    >>> matching("2026-11-22", FORMATS), matching("Jun 12 1998", FORMATS)
+    (('date',), ())
+    """
+    if len(text) > MAXIMUM_CHARACTERS:
+        return ()
+    return tuple(name for name in formats if _CHECKS[name](text))
+
 
 TYPES = ("boolean", "integer", "number", "string", "array", "object", "null")
 """The types in the order in which a schema lists them."""
@@ -65,7 +117,7 @@ class _Place:
         self.count = 0
         self.types: set[str] = set()
         self.texts = 0
-        self.formats: tuple[str, ...] = FORMATS
+        self.formats: tuple[str, ...] = TEXT_FORMATS
         self.candidates: set[str] | None = set()
         self.objects = 0
         self.members: dict[str, _Place] = {}
@@ -116,7 +168,7 @@ class _Place:
     def _add_text(self, text: str) -> None:
         self.texts += 1
         if self.formats:
-            self.formats = matching(text, self.formats)
+            self.formats = matching_format(text, self.formats)
         if self.candidates is not None:
             self.candidates.add(text)
             if len(self.candidates) > MAXIMUM_ENUM_CANDIDATES or len(text) > MAXIMUM_CANDIDATE_CHARACTERS:

@@ -5,8 +5,7 @@ from functools import reduce
 from typing import Any
 
 from service.query.kinds import FORMATS, Kind
-from service.schema.combinations import FREE, UNSAID, Place, both, either, too_complex
-from service.schema.subschemas import Step, Subschemas
+from service.schema.subschemas import FREE, UNSAID, Combination, Step, Subschemas, both, either, too_complex
 from service.schema.validators import build
 
 MAXIMUM_MERGES = 20_000
@@ -35,9 +34,9 @@ class Shape:
     """
 
     kinds: frozenset[Kind] = JSON_KINDS
-    members: dict[str, Place] = field(default_factory=dict)
-    rest: Place | None = None
-    items: Place | None = None
+    members: dict[str, Combination] = field(default_factory=dict)
+    rest: Combination | None = None
+    items: Combination | None = None
     is_closed: bool = False
     is_loose: bool = False
     read_only: bool = False
@@ -55,10 +54,10 @@ class Shapes:
 
     def __init__(self, subschemas: Subschemas) -> None:
         self._subschemas = subschemas
-        self._known: dict[Place, Shape] = {FREE: Shape(), UNSAID: Shape(frozenset(), is_loose=True)}
+        self._known: dict[Combination, Shape] = {FREE: Shape(), UNSAID: Shape(frozenset(), is_loose=True)}
         self._merges = 0
 
-    def of(self, place: Place) -> Shape:
+    def of(self, place: Combination) -> Shape:
         """Give the shape of values at a place; references must not run in circles there."""
         if (known := self._known.get(place)) is not None:
             return known
@@ -76,9 +75,9 @@ class Shapes:
         if isinstance(schema, bool):
             return Shape() if schema else Shape(frozenset(), is_closed=True)
         steps = self._subschemas.steps[pointer]
-        groups: dict[str, list[Place]] = {}
+        groups: dict[str, list[Combination]] = {}
         for step in steps:
-            groups.setdefault(step.keyword, []).append(Place(step.target))
+            groups.setdefault(step.keyword, []).append(Combination(step.target))
         members = _members(steps)
         shape = Shape(
             kinds=_kinds(schema),
@@ -163,14 +162,14 @@ def _kinds(schema: dict[str, Any]) -> frozenset[Kind]:
     return kinds
 
 
-def _members(steps: tuple[Step, ...]) -> dict[str, Place]:
+def _members(steps: tuple[Step, ...]) -> dict[str, Combination]:
     """Give the declared members, each with the patterns of names that judge it too."""
-    members = {str(step.name): Place(step.target) for step in steps if step.keyword == "properties"}
+    members = {str(step.name): Combination(step.target) for step in steps if step.keyword == "properties"}
     for step in steps if members else ():
         if step.keyword == "patternProperties":
             nothing = build({"patternProperties": {str(step.name): False}})
             members |= {
-                name: both(place, Place(step.target))
+                name: both(place, Combination(step.target))
                 for name, place in members.items()
                 if not nothing.is_valid({name: None})
             }
@@ -217,7 +216,7 @@ def _refuses_members(shape: Shape) -> bool:
     return shape.is_closed or not (shape.takes(Kind.OBJECT) or shape.is_loose)
 
 
-def _joined(name: str, one: Shape, other: Shape) -> Place:
+def _joined(name: str, one: Shape, other: Shape) -> Combination:
     parts = []
     for shape in (one, other):
         if (part := shape.members.get(name, shape.rest)) is not None:
@@ -227,14 +226,14 @@ def _joined(name: str, one: Shape, other: Shape) -> Place:
     return either(*parts)
 
 
-def _joined_rest(one: Shape, other: Shape) -> Place | None:
+def _joined_rest(one: Shape, other: Shape) -> Combination | None:
     if one.rest is None and other.rest is None:
         return None
     shapes = [shape for shape in (one, other) if shape.rest is not None or not _refuses_members(shape)]
     return either(*(shape.rest or UNSAID for shape in shapes))
 
 
-def _joined_items(one: Shape, other: Shape) -> Place | None:
+def _joined_items(one: Shape, other: Shape) -> Combination | None:
     if one.items is None and other.items is None:
         return None
     parts = [
@@ -245,7 +244,7 @@ def _joined_items(one: Shape, other: Shape) -> Place | None:
     return either(*parts)
 
 
-def _rest(schema: dict[str, Any], groups: dict[str, list[Place]]) -> Place | None:
+def _rest(schema: dict[str, Any], groups: dict[str, list[Combination]]) -> Combination | None:
     patterns = groups.get("patternProperties", [])
     additional = schema.get("additionalProperties")
     if additional is None:
@@ -259,7 +258,7 @@ def _is_closed(schema: dict[str, Any]) -> bool:
     return schema.get("additionalProperties") is False and not schema.get("patternProperties")
 
 
-def _with_unevaluated(shape: Shape, schema: dict[str, Any], groups: dict[str, list[Place]]) -> Shape:
+def _with_unevaluated(shape: Shape, schema: dict[str, Any], groups: dict[str, list[Combination]]) -> Shape:
     """Add what is said of the members and elements that no other keyword in place has judged."""
     if "unevaluatedProperties" in groups and not shape.is_closed:
         said = groups["unevaluatedProperties"]
@@ -273,7 +272,7 @@ def _with_unevaluated(shape: Shape, schema: dict[str, Any], groups: dict[str, li
     return shape
 
 
-def _items(schema: dict[str, Any], groups: dict[str, list[Place]]) -> Place | None:
+def _items(schema: dict[str, Any], groups: dict[str, list[Combination]]) -> Combination | None:
     parts = groups.get("prefixItems", [])
     if "items" in schema:
         said = schema["items"]
@@ -286,7 +285,7 @@ def _items(schema: dict[str, Any], groups: dict[str, list[Place]]) -> Place | No
     return items
 
 
-def _in_place(groups: dict[str, list[Place]]) -> list[Place]:
+def _in_place(groups: dict[str, list[Combination]]) -> list[Combination]:
     """Give the places that judge the same value: each of them must hold."""
     places = [place for keyword in ("$ref", "$dynamicRef", "allOf") for place in groups.get(keyword, [])]
     places += [either(*groups[keyword]) for keyword in ("anyOf", "oneOf") if groups.get(keyword)]

@@ -1,11 +1,12 @@
 """Every subschema of a JSON Schema by its pointer, and which of them judge the same value or its parts."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
+from service.kit.errors import DefinitionInvalid, Violation
 from service.schema.pointers import escape
 
 IN_PLACE = frozenset(
@@ -108,3 +109,55 @@ def _join_references(
                 yield pointer, keyword
             else:
                 steps[pointer].append(Step(keyword, None, target))
+
+
+MAXIMUM_PLACE_SIZE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """Where values are judged: by one subschema (`pointer`), or by all or any of other places together."""
+
+    pointer: str | None = None
+    all_of: tuple["Combination", ...] = ()
+    any_of: tuple["Combination", ...] = ()
+    size: int = field(default=1, compare=False)
+
+
+FREE = Combination()
+"""A place that no subschema judges."""
+
+UNSAID = Combination(pointer="?")
+"""What an alternative leaves open: never narrower than its neighbours say, and without formats."""
+
+
+def both(*places: Combination) -> Combination:
+    """Give the place that all of these judge."""
+    parts = (part for place in places for part in (place.all_of or (place,)) if part != FREE)
+    known = dict.fromkeys(parts)
+    # Alternatives that include what is said anyway cannot narrow it: so recursion comes to an end.
+    flat = tuple(part for part in known if not any(_is_said(each, known) for each in part.any_of))
+    return Combination(all_of=flat, size=_size(flat)) if len(flat) > 1 else next(iter(flat), FREE)
+
+
+def _is_said(place: Combination, known: Collection[Combination]) -> bool:
+    return place in known or (bool(place.all_of) and all(part in known for part in place.all_of))
+
+
+def either(*places: Combination) -> Combination:
+    """Give the place that one of these judges, not known which."""
+    flat = tuple(dict.fromkeys(part for place in places for part in (place.any_of or (place,))))
+    return Combination(any_of=flat, size=_size(flat)) if len(flat) > 1 else flat[0]
+
+
+def _size(places: tuple[Combination, ...]) -> int:
+    size = 1 + sum(place.size for place in places)
+    if size > MAXIMUM_PLACE_SIZE:
+        raise too_complex()
+    return size
+
+
+def too_complex() -> DefinitionInvalid:
+    """Make the failure of a schema whose places multiply."""
+    detail = "the schema's alternatives multiply to more places than Sheaf follows: simplify"
+    return DefinitionInvalid(detail, errors=[Violation(detail, "too_complex", "")])

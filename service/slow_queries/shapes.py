@@ -1,6 +1,6 @@
 """The shape of a query: its filter and order without a value, so that it may be logged, and counted by."""
 
-from service.query.shapes import where
+from service.query.mongo import shape_of
 from service.slow_queries.commands import Query, Sort
 
 LIMIT = 1000
@@ -14,7 +14,7 @@ def of(query: Query) -> str:
     'find films {a: ?, year: {$gte: ?, $lt: ?}} sort -title'
     """
     order = "" if query.sort == () else f" sort {sort(query.sort)}"
-    return f"{query.operation} {query.collection} {where(query.where)}{order}"[:LIMIT]
+    return f"{query.operation} {query.collection} {shape_of(query.where)}{order}"[:LIMIT]
 
 
 def sort(keys: Sort | None) -> str:

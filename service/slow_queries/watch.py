@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 
 from service.collections.registry import Registry
 from service.kit.errors import Failure
-from service.query.shapes import where as filter_shape
+from service.query.mongo import shape_of as filter_shape
 from service.slow_queries import commands, indexes, shapes
 from service.slow_queries.commands import Query
 from service.slow_queries.explaining import explain

@@ -14,9 +14,8 @@ from pymongo.errors import OperationFailure
 
 from service.query import keyset
 from service.query.keyset import Keys, Order, Place
-from service.query.mongo import Filter
+from service.query.mongo import Filter, shape_of
 from service.query.search import searched
-from service.query.shapes import where as shape_of
 from service.storage import finds
 from service.storage.codes import NO_SORT_KEY
 from service.storage.finds import Find

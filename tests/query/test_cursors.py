@@ -10,9 +10,8 @@ from bson import Decimal128, Int64, ObjectId
 from service.kit.errors import ParameterInvalid
 from service.query import Compare, ListQuery, SortKey
 from service.query.cursors import Cursors, list_id
-from service.query.keyset import Place
+from service.query.keyset import EMPTY, Place
 from service.query.limits import MAXIMUM_CURSOR_CHARACTERS, MAXIMUM_CURSOR_VALUES_BYTES
-from service.query.spans import EMPTY
 
 QUERY = ListQuery(Compare(("price",), "gt", Decimal128("1.5")), (SortKey(("price",), is_descending=True),))
 LIST = list_id("goods 1", QUERY)

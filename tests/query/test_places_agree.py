@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from service.query.geometry import EARTH_RADIUS_M, Box, Circle, Polygon, Region, fault, lies_in
-from service.query.rings import Position
+from service.query.geometry import EARTH_RADIUS_M, Box, Circle, Polygon, Position, Region, fault, lies_in
 
 Places = Collection[dict[str, Any]]
 

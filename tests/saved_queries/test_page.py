@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.saved_queries import accumulators, functions, limits
+from service.saved_queries import functions, grouping, limits
 from service.saved_queries.parameters import TYPES
 from service.saved_queries.stages import NAMES
 from tests.conftest import served
@@ -18,7 +18,7 @@ from tests.query.examples import Example, agrees, load_dataset, read_page
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "saved-queries.md"
 TEXT = PATH.read_text()
 PAGE = read_page(PATH)
-TABLES = [accumulators.as_markdown(), functions.as_markdown(), limits.as_markdown()]
+TABLES = [grouping.accumulators_as_markdown(), functions.as_markdown(), limits.as_markdown()]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

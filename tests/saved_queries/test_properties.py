@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from service import schema as schemas
 from service.kit.errors import DefinitionInvalid, ParameterInvalid, Violation
-from service.saved_queries.accumulators import ACCUMULATORS
 from service.saved_queries.definition import parse
 from service.saved_queries.functions import FUNCTIONS
+from service.saved_queries.grouping import ACCUMULATORS
+from service.saved_queries.parameters import Values, fill
 from service.saved_queries.stages import NAMES
-from service.saved_queries.values import Values, fill
 
 HIDDEN: dict[str, Any] = {"type": "string", "writeOnly": True}
 ROOT = schemas.compile(

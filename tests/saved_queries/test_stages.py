@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from service.saved_queries.accumulators import ACCUMULATORS
 from service.saved_queries.functions import FUNCTIONS
+from service.saved_queries.grouping import ACCUMULATORS
 from service.saved_queries.stages import NAMES
 from tests.saved_queries.shop import Shop, open_shop
 

@@ -7,11 +7,11 @@ from service.schema import check
 from service.schema.check import (
     MAXIMUM_BYTES,
     MAXIMUM_DEPTH,
+    MAXIMUM_EVALUATIONS,
     MAXIMUM_NAME_BYTES,
     MAXIMUM_PATTERNS,
     MAXIMUM_SUBSCHEMAS,
 )
-from service.schema.references import MAXIMUM_EVALUATIONS
 
 
 def with_field(schema: Any, **more: Any) -> dict[str, Any]:

@@ -5,8 +5,8 @@ import pytest
 from beanie import Document, PydanticObjectId, init_beanie
 from mongomock_motor import AsyncMongoMockClient
 
+from service.schema import classes, document_class
 from service.schema import compile as compile_schema
-from service.schema import document_class, models
 
 FIRST = compile_schema({"type": "object", "properties": {"price": {"type": "number"}}})
 SECOND = compile_schema(
@@ -69,4 +69,4 @@ def test_names_that_cannot_be_attributes_are_left_to_the_extras() -> None:
         "owner",
     }
     assert model.model_config["extra"] == "allow"
-    assert models._judge(model) is None
+    assert classes._judge(model) is None

@@ -6,7 +6,7 @@ import pytest
 from service.kit.errors import MAXIMUM_VIOLATIONS, Violation
 from service.schema import Schema
 from service.schema import compile as compile_schema
-from service.schema.effort import MAXIMUM_VALUES
+from service.schema.explain import MAXIMUM_VALUES
 from service.schema.sentences import SENTENCES, snake_case
 from tests.schema.examples import EXAMPLES
 

@@ -13,7 +13,7 @@ from models.base import Stored
 from models.counter import Counter
 from models.product import Product
 from service.kit.errors import Violation
-from service.schema import check, model_violations, models, of_model
+from service.schema import check, classes, model_violations, of_model
 from service.schema import compile as compile_schema
 
 
@@ -212,5 +212,5 @@ async def test_the_validators_of_a_class_judge_once_it_is_initialised_too() -> N
 def test_only_classes_that_demand_more_than_their_schema_have_validators(
     model: type[Document], *, expected: bool
 ) -> None:
-    assert (models._judge(model) is not None) is expected
+    assert (classes._judge(model) is not None) is expected
     assert expected or model_violations(model, {}) == []

@@ -6,10 +6,9 @@ from typing import Any, Literal
 from models.base import SYSTEM_FIELDS
 from service.access.rules.faults import Faults
 from service.access.rules.words import MASKS, MAXIMUM_MASK_FIELDS
-from service.query.fields import Field
+from service.query.fields import Field, find_field
 from service.query.limits import MAXIMUM_PATH_NAMES
 from service.query.lists import Selection
-from service.query.paths import find
 from service.query.problems import shown
 from service.query.tree import Path
 
@@ -61,7 +60,7 @@ def _is_usable(
         faults.add(detail, "system_field", pointer)
     elif is_exclusion and name in ALWAYS_SHOWN:
         faults.add(f"`{name}` is always shown", "system_field", pointer)
-    elif find(root, name) is None and not ("write" in uses and _is_hidden(root, path)):
+    elif find_field(root, name) is None and not ("write" in uses and _is_hidden(root, path)):
         if _is_hidden(root, path):
             faults.add(f"`{shown(name)}` is writeOnly: nobody sees it anyway", "write_only", pointer)
         else:

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from service.access.principals import ROLE_PATTERN
-from service.access.rules.alternatives import Alternative, audience_of
+from service.access.rules.alternatives import Alternative, Forced, audience_of, read_forced
 from service.access.rules.conditions import Condition, ConditionReader
 from service.access.rules.faults import Faults, at
-from service.access.rules.forced import Forced, read_forced
 from service.access.rules.masks import Use, read_fields
 from service.access.rules.words import (
     GROUPS,

@@ -10,7 +10,7 @@ from service.http.contract.rewriting import Rewriter
 from service.http.contract.sights import MANY, Sight
 from service.http.contract.wire import IDS
 from service.query import masks
-from service.schema.places import reachable
+from service.schema.field_tree import reachable
 from service.schema.subschemas import collect
 
 Schema = dict[str, Any]

@@ -5,10 +5,9 @@ from typing import Any
 from litestar import Controller, Response
 
 from models.base import utc_now
-from service.access import callers, judging
+from service.access import explaining
 from service.access.decisions import ALLOWED
-from service.access.explaining import Explanation
-from service.access.judging import Case, Judgement
+from service.access.explaining import Case, Explanation, Judgement
 from service.access.principals import Principal
 from service.access.rules import Verb
 from service.collections.registry import Collection
@@ -49,7 +48,7 @@ class RulesController(Controller):
         case = await _case(collection, principal(request), caller, question, verb)
         schema = collection.description.schema
         decision = reading.decide(collection, caller, verb)
-        judged = judging.judge(schema, decision, caller, verb, case)
+        judged = explaining.judge(schema, decision, caller, verb, case)
         is_of_document = case != Case()
         explanation = Explanation(
             collection.description.rules, verb, caller, decision, judged, is_of_document
@@ -67,7 +66,7 @@ class RulesController(Controller):
 
 async def _caller(question: Question) -> Principal:
     if question.user_id is None:
-        return callers.read(question.caller, "/as")
+        return explaining.read_caller(question.caller, "/as")
     return principal_of(await accounts.get(question.user_id), "")
 
 
@@ -82,9 +81,9 @@ async def _case(
         return _changed(collection, caller, case, question.changes)
     schema = collection.description.schema
     try:
-        case = judging.case_of(schema, verb, question.document, question.document)
+        case = explaining.case_of(schema, verb, question.document, question.document)
         changed = _changed(collection, caller, case, question.changes)
-        judging.stored(schema, changed.restored(changed.asked or {}))
+        explaining.stored_form(schema, changed.restored(changed.asked or {}))
     except DocumentInvalid as failure:
         raise failure.below("/document") from None
     return changed

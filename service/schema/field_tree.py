@@ -2,12 +2,59 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from service.kit.errors import DefinitionInvalid, Violation
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.schema.combinations import FREE, Place
-from service.schema.shapes import FORMAT_KINDS, Shapes
-from service.schema.subschemas import Subschemas
-from service.schema.targets import only_one
+from service.schema.pointers import escape
+from service.schema.shapes import FORMAT_KINDS, REFERENCE, Shapes
+from service.schema.subschemas import FREE, Combination, Subschemas
+
+ID_KINDS = frozenset({Kind.STRING, Kind.INTEGER, Kind.INT64, Kind.OBJECT_ID, Kind.UUID})
+"""The kinds of value that can be an id."""
+
+
+def target_faults(subschemas: Subschemas) -> Iterator[Violation]:
+    """Give what is wrong with each `x-collection`: no name, or on a field that cannot hold an id.
+
+    The schema's references must not run in circles. Whether a collection may have the name is not asked here.
+    """
+    shapes = Shapes(subschemas)
+    for pointer, value in _stated_target(subschemas):
+        if not isinstance(value, str):
+            detail = "`x-collection` is the name of the collection that the ids are of"
+            yield Violation(detail, "type", pointer + escape(REFERENCE))
+        elif not (kinds := shapes.of(Combination(pointer)).kinds) & ID_KINDS:
+            detail = "`x-collection` stands on a field that can hold an id: a string or an integer"
+            hint = "Write it within `items`: each element is an id." if Kind.ARRAY in kinds else None
+            yield Violation(detail, "reference", pointer + escape(REFERENCE), hint=hint)
+
+
+def reference_targets(subschemas: Subschemas) -> Iterator[tuple[str, str]]:
+    """Give the pointer and the value of each `x-collection` of a checked schema."""
+    for pointer, value in _stated_target(subschemas):
+        yield pointer + escape(REFERENCE), str(value)
+
+
+def only_one(place: Combination, collections: frozenset[str]) -> str | None:
+    """Give the collection that the values at a place are ids of, if any; DefinitionInvalid for several."""
+    if len(collections) > 1:
+        one, other = sorted(collections)[:2]
+        detail = f"a field has ids of one collection, not of both `{one[:80]}` and `{other[:80]}`"
+        raise DefinitionInvalid(detail, errors=[Violation(detail, "reference", _first(place))])
+    return next(iter(collections), None)
+
+
+def _stated_target(subschemas: Subschemas) -> Iterator[tuple[str, object]]:
+    for pointer, schema in subschemas.schemas.items():
+        if isinstance(schema, dict) and REFERENCE in schema:
+            yield pointer, schema[REFERENCE]
+
+
+def _first(place: Combination) -> str:
+    """Give the pointer of the first subschema that judges at a place."""
+    while place.pointer is None and (parts := place.all_of or place.any_of):
+        place = parts[0]
+    return place.pointer or ""
 
 
 def build_tree(subschemas: Subschemas) -> Field:
@@ -16,7 +63,7 @@ def build_tree(subschemas: Subschemas) -> Field:
     Raises DefinitionInvalid when the schema's alternatives multiply beyond the limit.
     """
     builder = _Builder(subschemas)
-    root = builder.field(Place(""))
+    root = builder.field(Combination(""))
     builder.finish()
     return root
 
@@ -24,10 +71,10 @@ def build_tree(subschemas: Subschemas) -> Field:
 class _Builder:
     def __init__(self, subschemas: Subschemas) -> None:
         self._shapes = Shapes(subschemas)
-        self._fields: dict[Place, Field] = {}
-        self._waiting: list[Place] = []
+        self._fields: dict[Combination, Field] = {}
+        self._waiting: list[Combination] = []
 
-    def field(self, place: Place) -> Field:
+    def field(self, place: Combination) -> Field:
         """Give the Field of a place, which `finish` fills in."""
         if place not in self._fields:
             shape = self._shapes.of(place)
@@ -49,7 +96,7 @@ class _Builder:
         for field in leading_to(self._fields.values(), lambda field: bool(field.kinds & FORMAT_KINDS)):
             _set(field, "has_formats", value=True)
 
-    def _fill(self, place: Place) -> None:
+    def _fill(self, place: Combination) -> None:
         field, shape = self._fields[place], self._shapes.of(place)
         if shape.takes(Kind.OBJECT):
             for name, part in shape.members.items():
