@@ -9,7 +9,7 @@ SYSTEM_FIELDS = ("_version", "_created_at", "_updated_at", "_owner")
 
 
 def utc_now() -> datetime:
-    """Give the present time in UTC at BSON's precision, so that what is created is what is read back."""
+    """Return the present time in UTC at BSON's precision, so that what is created is what is read back."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 

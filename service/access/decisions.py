@@ -30,7 +30,7 @@ class Grant:
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether it does no more than to narrow the documents."""
+        """Return whether it does no more than to narrow the documents."""
         return self.check is None and not self.forced and self.fields is None
 
 
@@ -64,7 +64,7 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        """Tell whether the verb is possible at all, if only on some documents."""
+        """Return whether the verb is possible at all, if only on some documents."""
         return bool(self.grants)
 
     def _where(self) -> Node | None:
@@ -105,7 +105,7 @@ class Verdict:
 
 
 def grants_for(decision: Decision, document: Mapping[str, Any]) -> tuple[Grant, ...]:
-    """Give the grants whose `where` holds for a document as it is stored, in order.
+    """Return the grants whose `where` holds for a document as it is stored, in order.
 
     Whoever reads it sees what any of them shows.
 

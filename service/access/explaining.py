@@ -124,7 +124,7 @@ def judge(schema: Schema, decision: Decision, principal: Principal, verb: Verb, 
 
 
 def case_of(schema: Schema, verb: Verb, before: Document | None, document: Document | None) -> Case:
-    """Give the case of documents that are JSON; what `before` is not given for is `document` already.
+    """Return the case of documents that are JSON; what `before` is not given for is `document` already.
 
     Raises DocumentInvalid for a value that cannot be stored.
     """
@@ -135,7 +135,7 @@ def case_of(schema: Schema, verb: Verb, before: Document | None, document: Docum
 
 
 def stored_form(schema: Schema, document: Mapping[str, Any]) -> Document:
-    """Give a document that is JSON, its id and system fields included, as it is stored.
+    """Return a document that is JSON, its id and system fields included, as it is stored.
 
     Raises DocumentInvalid for a value that cannot be stored.
     """
@@ -144,7 +144,7 @@ def stored_form(schema: Schema, document: Mapping[str, Any]) -> Document:
 
 
 def own_members(document: Mapping[str, Any]) -> Document:
-    """Give the members of a document that are its own, not the service's."""
+    """Return the members of a document that are its own, not the service's."""
     return {name: part for name, part in document.items() if name != "id" and name not in SYSTEM_FIELDS}
 
 
@@ -199,7 +199,7 @@ class Explanation:
     is_of_document: bool
 
     def as_json(self, now: datetime) -> dict[str, Any]:
-        """Give `{allowed, reason, deciding, filter, alternatives}`; values are the caller's, at a time."""
+        """Return `{allowed, reason, deciding, filter, alternatives}`; values are the caller's, at a time."""
         alternatives = () if self.principal.is_admin else self.rules.alternatives(self.verb)
         return {
             "allowed": self.judged.allowed,
@@ -235,7 +235,7 @@ class Explanation:
         return any(grant.position == alternative.position for grant in self.decision.grants)
 
     def _filter(self, alternatives: tuple[Alternative, ...], now: datetime) -> dict[str, Any] | None:
-        """Give what narrows the documents, as a client would write it; None when nothing does."""
+        """Return what narrows the documents, as a client would write it; None when nothing does."""
         wheres = []
         for each in alternatives:
             if self._granted(each):
@@ -296,7 +296,7 @@ def _refused(refusal: Refusal) -> str:
 
 
 def mask_json(selection: Selection | None) -> dict[str, list[str]] | None:
-    """Give a mask as rules write it, None for everything.
+    """Return a mask as rules write it, None for everything.
 
     >>> mask_json(Selection((("place", "city"),), is_exclusion=True))
     {'except': ['place.city']}

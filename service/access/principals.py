@@ -38,12 +38,12 @@ class Principal:
 
     @property
     def is_signed_in(self) -> bool:
-        """Tell whether the caller proved who it is."""
+        """Return whether the caller proved who it is."""
         return self.kind != "anonymous"
 
     @property
     def is_admin(self) -> bool:
-        """Tell whether every rule lets this caller pass.
+        """Return whether every rule lets this caller pass.
 
         >>> ANONYMOUS.is_admin, Principal("user", "1", frozenset({"admin"})).is_admin
         (False, True)

@@ -32,7 +32,7 @@ _COVERING: Mapping[str, tuple[str, ...]] = {
 
 
 def cover(principal: Principal, collection: str, verb: Verb) -> bool:
-    """Tell whether a caller's scopes cover a verb in a collection; who has none is not narrowed.
+    """Return whether a caller's scopes cover a verb in a collection; who has none is not narrowed.
 
     >>> reader = Principal("key", "1", frozenset(), scopes=frozenset({"products:read", "*:create"}))
     >>> [cover(reader, "products", verb) for verb in ("list", "create", "delete")]
@@ -46,18 +46,18 @@ def cover(principal: Principal, collection: str, verb: Verb) -> bool:
 
 
 def cover_area(principal: Principal, area: str, use: Literal["read", "write"]) -> bool:
-    """Tell whether a caller's scopes cover the use of an area; who has none is not narrowed."""
+    """Return whether a caller's scopes cover the use of an area; who has none is not narrowed."""
     scopes = principal.scopes
     return scopes is None or f"{area}:{use}" in scopes or f"{area}:{ANY}" in scopes
 
 
 def lacking(scope: str) -> Forbidden:
-    """Give the failure for an API key that would need a scope."""
+    """Return the failure for an API key that would need a scope."""
     return Forbidden(f"The API key does not have the scope `{scope}`", hint="Make a key that has it.")
 
 
 def checked(scopes: Sequence[str]) -> list[str]:
-    """Give scopes in order, each once; raises DocumentInvalid with a violation for each that is none.
+    """Return scopes in order, each once; raises DocumentInvalid with a violation for each that is none.
 
     A collection need not exist: it may come later.
 

@@ -14,7 +14,7 @@ _ABSENT: Final = object()
 
 
 def beyond(grant: Grant, before: Mapping[str, Any], asked: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Give the places that a client changes and a grant does not let it write; the forced ones do not count.
+    """Return the places that a client changes against its grant; forced members do not count.
 
     `before` is the present document as JSON, empty for a new one; `asked` what the client makes of it, as
     JSON too, both without the system fields. Arrays are compared position by position: who may not write a

@@ -99,7 +99,7 @@ async def replace(
 async def delete(
     registry: Registry, name: str, version: int | None = None, trail: Trail | None = None
 ) -> int:
-    """Delete a runtime collection with all its documents; gives how many they were.
+    """Delete a runtime collection with all its documents; returns how many they were.
 
     Raises CollectionNotFound, and CollectionChanged when it is not the one known here any more, or not at the
     given version. The definition is marked first, so that a deletion cut off in the middle is finished by the
@@ -129,7 +129,7 @@ async def count(collection: Collection) -> int:
 
 
 def _text(rules: Any) -> str:
-    """Give rules as text for the trail: their names may be such as MongoDB gives a meaning."""
+    """Return rules as text for the trail: their names may be such as MongoDB gives a meaning."""
     written = json.dumps(rules, ensure_ascii=False, separators=(",", ":"))
     return written if len(written) <= MAXIMUM_NOTED else f"{written[:MAXIMUM_NOTED]}…"
 
@@ -139,13 +139,13 @@ def _exists(name: str) -> CollectionExists:
 
 
 def _unchanged(collection: Collection, version: int | None) -> dict[str, Any]:
-    """Give the filter of a stored definition that is still the one known here, at a given version if any."""
+    """Return the filter for a stored definition that has not changed since it was read here."""
     same = {"_id": collection.name, "uid": collection.uid, "is_deleting": False}
     return same if version is None else same | {"_version": version}
 
 
 async def _deleted(registry: Registry, name: str) -> CollectionDefinition | None:
-    """Give the mark that a deleted collection left under a name, None for a new name.
+    """Return the mark that a deleted collection left under a name, None for a new name.
 
     What was being written while it was deleted is swept away before. Raises CollectionExists.
     """
@@ -195,7 +195,7 @@ async def _store(
 
 
 async def _mark(collection: Collection, version: int | None, trail: Trail | None) -> bool:
-    """Mark a collection as being deleted; tells whether it was still the one known here."""
+    """Mark a collection as being deleted; returns whether it was still the one known here."""
     marked = await collection_of(CollectionDefinition).update_one(
         _unchanged(collection, version),
         {"$set": {"is_deleting": True, "_updated_at": utc_now()}},

@@ -117,7 +117,7 @@ def _compile_rules(rules: Any, schema: Schema | None) -> Rules:
 
 
 def _illegal_targets(schema: Schema) -> Iterator[Violation]:
-    """Give each `x-collection` whose value no collection can have as its name; there need not be one yet."""
+    """Yield each `x-collection` whose value no collection can have as its name; there need not be one yet."""
     for pointer, name in schema.targets():
         try:
             names.check(name)
@@ -140,7 +140,7 @@ def stored(definition: CollectionDefinition) -> Description:
 
 
 def texts(description: Description) -> dict[str, str]:
-    """Give the members of a stored definition that hold a description."""
+    """Return the members of a stored definition that hold a description."""
     return {
         f"{name}_text": json.dumps(description.source[name], ensure_ascii=False, separators=(",", ":"))
         for name in MEMBERS

@@ -62,7 +62,7 @@ def parse(indexes: Any, root: Field) -> tuple[Index, ...]:
 
 
 def has_text(indexes: Iterable[Index]) -> bool:
-    """Tell whether text can be searched for: whether one of the indexes is a text index."""
+    """Return whether text can be searched for: whether one of the indexes is a text index."""
     return any(kind == "text" for index in indexes for _, kind in index.keys)
 
 
@@ -87,7 +87,7 @@ class _Reader:
         self.violations: list[Violation] = []
 
     def read(self) -> Index | None:
-        """Give the index, or None when there are violations."""
+        """Return the index, or None when there are violations."""
         if not isinstance(self._described, dict):
             self._refuse("an index is an object", "type")
             return None
@@ -125,7 +125,7 @@ class _Reader:
         return [*keys]
 
     def _path(self, name: Any, member: str) -> str:
-        """Give the stored path of a named field, having checked that there is one."""
+        """Return the stored path of a named field, having checked that there is one."""
         if not isinstance(name, str):
             self._refuse("the name of a field is not a string", "type", member)
             return ""

@@ -12,7 +12,7 @@ RESERVED = frozenset(
 
 
 def check(name: object) -> str:
-    """Give the name back if a collection may have it; raises DefinitionInvalid at `/name`.
+    """Return the name back if a collection may have it; raises DefinitionInvalid at `/name`.
 
     >>> check("blog-posts")
     'blog-posts'

@@ -26,17 +26,17 @@ class Options:
 
     @property
     def id_kind(self) -> Kind:
-        """Give the kind of value that an id is."""
+        """Return the kind of value that an id is."""
         return ID_TYPES[self.id_type or "objectid"]
 
     @property
     def may_supply_ids(self) -> bool:
-        """Tell whether a client may choose a new document's id."""
+        """Return whether a client may choose a new document's id."""
         return self.id_type is not None
 
     @property
     def requires_if_match(self) -> bool:
-        """Tell whether a change without `If-Match` is refused."""
+        """Return whether a change without `If-Match` is refused."""
         return self.concurrency == "required"
 
 

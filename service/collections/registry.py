@@ -102,13 +102,13 @@ class Registry:
         raise CollectionNotFound
 
     def all(self) -> list[Collection]:
-        """Give every collection by name; raises DatabaseUnavailable before the first load."""
+        """Return every collection by name; raises DatabaseUnavailable before the first load."""
         if not self._is_loaded.is_set():
             raise DatabaseUnavailable
         return [collection for _, collection in sorted(self._collections.items())]
 
     async def wait_until_loaded(self, timeout_s: float) -> bool:
-        """Wait for the first load; tells whether it came in time."""
+        """Wait for the first load; returns whether it came in time."""
         try:
             await asyncio.wait_for(self._is_loaded.wait(), timeout_s)
         except TimeoutError:
@@ -116,7 +116,7 @@ class Registry:
         return True
 
     async def apply(self, definition: CollectionDefinition) -> Collection:
-        """Put a definition into force here, unless it or a newer one already is; gives what is in force."""
+        """Put a definition into force here, unless it or a newer one already is; returns what is in force."""
         collection = self._in_force(definition)
         if collection is None:
             compiled = await self._compile(definition)
@@ -125,7 +125,7 @@ class Registry:
         return collection
 
     def _in_force(self, definition: CollectionDefinition) -> Collection | None:
-        """Give what is in force of a definition, if it is this version or a newer one."""
+        """Return what is in force of a definition, if it is this version or a newer one."""
         present = self._collections.get(definition.id)
         if present is None or present.uid != definition.uid or present.version < definition.version:
             return None

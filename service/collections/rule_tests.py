@@ -159,7 +159,7 @@ def _named(test: RuleTest, principal: Principal) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Give BSON's unhashable values as text."""
+    """Return BSON's unhashable values as text."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if isinstance(value, dict):

@@ -65,7 +65,7 @@ def _unknown(name: str) -> Violation:
 
 
 def _maximum(texts: list[str], largest: int) -> tuple[int, list[Violation]]:
-    """Read `max_affected`; gives it, and what is wrong with it."""
+    """Read `max_affected`; returns it, and what is wrong with it."""
     detail, code = f"`max_affected` says how many documents may be affected, 1 to {largest}", "required"
     if len(texts) == 1:
         text = texts[0] if texts[0].isascii() and texts[0].isdecimal() else "0"

@@ -108,7 +108,7 @@ def _place(path: Path, field: Field, operator: Operator, read: Callable[[Any], R
 
 
 def _kinds(path: Path, field: Field, operator: Operator, *, is_null: bool = False) -> frozenset[Kind]:
-    """Give the kinds that the operator can compare there; Unfit when there are none."""
+    """Return the kinds that the operator can compare there; Unfit when there are none."""
     if field.items is not None and field.items.write_only and operator.takes is not Takes.FLAG:
         # It would hold for the hidden elements too.
         raise Unfit(f"`{operator.name}` does not apply to {_named(path)}", "operator")
@@ -128,7 +128,7 @@ def _kinds(path: Path, field: Field, operator: Operator, *, is_null: bool = Fals
 
 
 def _readings(field: Field, kinds: frozenset[Kind], operator: Operator, value: Any) -> list[Any]:
-    """Give everything that a JSON value can mean there, one reading at least."""
+    """Return everything that a JSON value can mean there, one reading at least."""
     if value is None and operator.takes_null:
         return [None]
     try:

@@ -34,7 +34,7 @@ class Cursors:
         self._keys = [hmac.digest(each.encode(), KEY_LABEL, "sha256") for each in (secret, *previous)]
 
     def write(self, list_id: bytes, place: Place) -> str | None:
-        """Give the cursor of a place in a list of `list_id`; None when its values are too long to carry."""
+        """Return the cursor of a place in a list of `list_id`; None when its values are too long to carry."""
         values = None if place.values is None else list(place.values)
         try:
             document = bson.encode({"values": values, "is_backward": place.is_backward}, codec_options=_CODEC)
@@ -46,7 +46,7 @@ class Cursors:
         return urlsafe_b64encode(signed + _signature(self._keys[0], signed)).rstrip(b"=").decode()
 
     def read(self, list_id: bytes, text: str) -> Place:
-        """Give the place of a cursor in a list of `list_id`; raises ParameterInvalid.
+        """Return the place of a cursor in a list of `list_id`; raises ParameterInvalid.
 
         Nothing of it is looked at before its signature was found to be right.
         """

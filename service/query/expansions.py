@@ -66,7 +66,7 @@ def plan(fields: Field, paths: Iterable[Path], fields_of: FieldsOf) -> tuple[Exp
 
 
 def target_of(field: Field | None) -> str | None:
-    """Give the collection that a field's values are ids of, alone or in arrays; None for no reference."""
+    """Return the collection that a field's values are ids of, alone or in arrays; None for no reference."""
     for _ in range(MAXIMUM_DEPTH):
         if field is None or field.write_only:
             return None
@@ -143,7 +143,7 @@ def _first_reference(fields: Field, path: Path) -> "_Reference | Field | None":
 
 
 def _references(fields: Field) -> Iterator[str]:
-    """Give the dotted paths of the declared references, through objects and arrays, each Field once."""
+    """Yield the dotted paths of the declared references, through objects and arrays, each Field once."""
     seen: set[int] = set()
     waiting: list[tuple[str, Field]] = [("", fields)]
     while waiting:

@@ -50,7 +50,7 @@ class Field:
         return places[0] if places else None
 
     def names(self) -> Iterator[str]:
-        """Give the names of the declared members that a query may use."""
+        """Yield the names of the declared members that a query may use."""
         for name, member in self.fields.items():
             if not member.write_only:
                 yield name
@@ -58,7 +58,7 @@ class Field:
 
 @lru_cache(maxsize=256)
 def hides(root: Field) -> bool:
-    """Tell whether a field, or anything below it, is write-only, or masked."""
+    """Return whether a field, or anything below it, is write-only, or masked."""
     seen: set[Field] = set()
     waiting: list[Field | None] = [root]
     while waiting:
@@ -72,7 +72,7 @@ def hides(root: Field) -> bool:
 
 
 def _step(here: Field, name: str) -> Iterator[Field]:
-    """Give every place where MongoDB would look for a name: the member of an object, or of array elements.
+    """Yield every place where MongoDB would look for a name: the member of an object, or of array elements.
 
     Of arrays one level, as MongoDB does it; a write-only element is a place too, whatever is asked for.
     """
@@ -118,7 +118,7 @@ def report_unknown_field(
 
 
 def _visible_beside(fields: Field, text: str) -> Iterator[str]:
-    """Give the dotted paths of the visible fields beside an unknown one, at the depth where it goes wrong."""
+    """Yield the dotted paths of the visible fields beside an unknown one, at its first unknown name."""
     before, here = "", fields
     for name in text.split(".")[:MAXIMUM_PATH_NAMES]:
         found = find_field(here, name)

@@ -33,7 +33,7 @@ _STEEP = 0.9
 
 
 def vector(position: Position) -> Vector:
-    """Give the direction of a position from the middle of the globe, of length 1."""
+    """Return the direction of a position from the middle of the globe, of length 1."""
     longitude, latitude = math.radians(position[0]), math.radians(position[1])
     shrunk = math.cos(latitude)
     return shrunk * math.cos(longitude), shrunk * math.sin(longitude), math.sin(latitude)
@@ -52,12 +52,12 @@ def _cross(one: Vector, other: Vector) -> Vector:
 
 
 def angle(one: Vector, other: Vector) -> float:
-    """Give the angle between two directions in radians, exact for small ones too."""
+    """Return the angle between two directions in radians, exact for small ones too."""
     return math.atan2(math.hypot(*_cross(one, other)), _dot(one, other))
 
 
 def center_of(ring: Ring) -> Vector:
-    """Give the middle direction of a ring's corners."""
+    """Return the middle direction of a ring's corners."""
     vectors = [vector(position) for position in ring[:-1]]
     x, y, z = (math.fsum(parts) for parts in zip(*vectors, strict=True))
     length = math.hypot(x, y, z)
@@ -77,7 +77,7 @@ def flat(center: Vector, position: Position) -> Flat | None:
 
 
 def surrounds(ring: list[Flat], point: Flat) -> bool:
-    """Tell whether a closed ring goes around a point, by the edges that a ray from it crosses."""
+    """Return whether a closed ring goes around a point, by the edges that a ray from it crosses."""
     is_inside = False
     for (x1, y1), (x2, y2) in pairwise(ring):
         if (y1 > point[1]) != (y2 > point[1]) and point[0] < x1 + (point[1] - y1) / (y2 - y1) * (x2 - x1):
@@ -86,7 +86,7 @@ def surrounds(ring: list[Flat], point: Flat) -> bool:
 
 
 def touch(rings: list[list[Flat]]) -> bool:
-    """Tell whether closed rings cross or touch themselves or each other, their corners apart."""
+    """Return whether closed rings cross or touch themselves or each other, their corners apart."""
     edges = [(ring, position, *edge) for ring in rings for position, edge in enumerate(pairwise(ring))]
     for number, (ring, position, start, end) in enumerate(edges):
         if math.dist(start, end) < _TOUCHING:
@@ -102,7 +102,7 @@ def touch(rings: list[list[Flat]]) -> bool:
 
 
 def _folds_back(start: Flat, end: Flat, other_start: Flat, other_end: Flat) -> bool:
-    """Tell whether two edges with a corner in common lie upon each other."""
+    """Return whether two edges with a corner in common lie upon each other."""
     corner, one, other = (start, end, other_start) if start == other_end else (end, start, other_end)
     return _distance(one, corner, other) < _TOUCHING or _distance(other, corner, one) < _TOUCHING
 
@@ -133,7 +133,7 @@ def _side(start: Flat, end: Flat, point: Flat) -> float:
 
 
 def _distance(point: Flat, start: Flat, end: Flat) -> float:
-    """Give the distance of a point from the edge between two others."""
+    """Return the distance of a point from the edge between two others."""
     length = math.dist(start, end)
     if length == 0:
         return math.dist(point, start)
@@ -161,11 +161,11 @@ class Circle:
     distance_m: float
 
     def has(self, position: Position) -> bool:
-        """Tell whether a position lies in it."""
+        """Return whether a position lies in it."""
         return angle(vector(self.center), vector(position)) <= self.distance_m / EARTH_RADIUS_M
 
     def as_mongo(self) -> dict[str, Any]:
-        """Give what `$geoWithin` takes."""
+        """Return what `$geoWithin` takes."""
         return {"$centerSphere": [list(self.center), self.distance_m / EARTH_RADIUS_M]}
 
 
@@ -180,17 +180,17 @@ class Box:
 
     @property
     def width(self) -> float:
-        """Give how many degrees of longitude it covers, up to 360."""
+        """Return how many degrees of longitude it covers, up to 360."""
         width = self.east - self.west
         return width if width > 0 else width + WHOLE_TURN
 
     def has(self, position: Position) -> bool:
-        """Tell whether a position lies in it."""
+        """Return whether a position lies in it."""
         longitude, latitude = position
         return (longitude - self.west) % WHOLE_TURN <= self.width and self.south <= latitude <= self.north
 
     def as_mongo(self) -> dict[str, Any]:
-        """Give what `$geoWithin` takes: polygons side by side, each well below half of the globe."""
+        """Return what `$geoWithin` takes: polygons side by side, each well below half of the globe."""
         count = math.ceil(self.width / _SLICE_DEGREES)
         bounds = [self.west + self.width * part / count for part in range(count + 1)]
         rings = [[self._slice(west, east)] for west, east in pairwise(bounds)]
@@ -214,13 +214,13 @@ class Polygon:
     rings: tuple[Ring, ...]
 
     def has(self, position: Position) -> bool:
-        """Tell whether a position lies in it: within an odd number of its rings."""
+        """Return whether a position lies in it: within an odd number of its rings."""
         center, rings = _flattened(self)
         point = flat(center, position)
         return point is not None and sum(surrounds(ring, point) for ring in rings) % 2 == 1
 
     def as_mongo(self) -> dict[str, Any]:
-        """Give what `$geoWithin` takes."""
+        """Return what `$geoWithin` takes."""
         coordinates = [[list(position) for position in ring] for ring in self.rings]
         return {"$geometry": {"type": "Polygon", "coordinates": coordinates}}
 
@@ -229,7 +229,7 @@ Region: TypeAlias = Circle | Box | Polygon
 
 
 def lies_in(value: Any, region: Region) -> bool:
-    """Tell whether a stored value is a place that lies wholly in a region, as MongoDB sees it.
+    """Return whether a stored value is a place that lies wholly in a region, as MongoDB sees it.
 
     A place is GeoJSON or, as MongoDB's own older form, an array or object that begins with two numbers. Lines
     and areas are judged by their corners.
@@ -292,7 +292,7 @@ _DEEPEST_COLLECTION = 1
 
 
 def _positions(value: Any, depth: int = 0) -> Iterator[Position | None]:
-    """Give the positions of a place, None for what is no position; nothing for what is no place."""
+    """Yield the positions of a place, None for what is no position; nothing for what is no place."""
     if isinstance(value, list | tuple):
         yield _pair(value)
     elif isinstance(value, Mapping) and value:
@@ -348,7 +348,7 @@ class Misplaced(ValueError):
 
 
 def can_hold_place(field: Field) -> bool:
-    """Tell whether a field can be a GeoJSON object, or an array of such.
+    """Return whether a field can be a GeoJSON object, or an array of such.
 
     Not when anything in it is write-only: MongoDB looks at the value as a whole.
     """
@@ -363,7 +363,7 @@ def can_hold_place(field: Field) -> bool:
 
 
 def cost(value: Any) -> int:
-    """Tell as how many conditions the right side of an operator on places counts, before it is read."""
+    """Return as how many conditions the right side of an operator on places counts, before it is read."""
     rings = value.get("polygon") if isinstance(value, Mapping) else None
     positions = sum(len(ring) for ring in rings if isinstance(ring, list)) if isinstance(rings, list) else 0
     return max(1, positions // POSITIONS_OF_A_CONDITION)

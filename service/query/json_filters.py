@@ -20,11 +20,11 @@ class Place(NamedTuple):
     depth: int = 1
 
     def at(self, name: str) -> "Place":
-        """Give the place of a member."""
+        """Return the place of a member."""
         return Place(f"{self.pointer}/{escaped(name)}", self.depth)
 
     def deeper(self) -> "Place":
-        """Give the same place as the top of a filter within the filter."""
+        """Return the same place as the top of a filter within the filter."""
         return Place(self.pointer, self.depth + 1)
 
 
@@ -186,7 +186,7 @@ def report_operator(
 
 
 def _is_on_elements(condition: Mapping[str, Any], items: Field) -> bool:
-    """Tell whether the condition of an `elem` is on the elements themselves, not on their members."""
+    """Return whether the condition of an `elem` is on the elements themselves, not on their members."""
     if Kind.OBJECT not in items.kinds:
         return True
     return bool(condition) and all(name in OPERATORS and name not in items.fields for name in condition)

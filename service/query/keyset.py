@@ -78,7 +78,7 @@ _RANKS: tuple[tuple[tuple[type, ...], Rank], ...] = (
 
 
 def rank(value: Any) -> Rank:
-    """Give the type of a value as the driver reads it; OTHER for those that nothing can be compared with.
+    """Return the type of a value as the driver reads it; OTHER for those that nothing can be compared with.
 
     >>> rank(True), rank(None), rank(EMPTY)
     (<Rank.BOOLEAN: 9>, <Rank.NULL: 2>, <Rank.EMPTY: 1>)
@@ -87,7 +87,7 @@ def rank(value: Any) -> Rank:
 
 
 def below_value(path: str, value: Any, *, or_equal: bool = False) -> list[Filter]:
-    """Give filters of which one holds when a value at the path is less, or equal.
+    """Return filters of which one holds when a value at the path is less, or equal.
 
     >>> below("a", "x")[-1], below("a", 7, or_equal=True)[-2:]
     ({'a': {'$lt': 'x'}}, [{'a': {'$lte': 7}}, {'a': {'$eq': nan}}])
@@ -98,14 +98,14 @@ def below_value(path: str, value: Any, *, or_equal: bool = False) -> list[Filter
 
 
 def above_value(path: str, value: Any, *, or_equal: bool = False) -> list[Filter]:
-    """Give filters of which one holds when a value at the path is greater, or equal."""
+    """Return filters of which one holds when a value at the path is greater, or equal."""
     own = rank(value)
     higher = [found for other in Rank if other > own for found in _whole(path, other)]
     return higher + _compared(path, value, "$gte" if or_equal else "$gt")
 
 
 def equal_value(path: str, value: Any) -> list[Filter]:
-    """Give filters of which one holds when a value at the path is equal.
+    """Return filters of which one holds when a value at the path is equal.
 
     >>> equal("a.b", None)[1:]
     [{'a': {'$size': 0}}, {'a': {'$elemMatch': {'$not': {'$type': 'object'}}}}]
@@ -114,12 +114,12 @@ def equal_value(path: str, value: Any) -> list[Filter]:
 
 
 def none_of(filters: Iterable[Filter]) -> list[Filter]:
-    """Give the negations of filters with one condition each, in the form that becomes bounds of an index."""
+    """Return the negations of one-condition filters in the form that MongoDB turns into index bounds."""
     return [{path: {"$not": condition}} for each in filters for path, condition in each.items()]
 
 
 def is_served(path: str, one: Filter) -> bool:
-    """Tell whether an index on the path finds quickly what fulfils a filter of this module."""
+    """Return whether an index on the path finds quickly what fulfils a filter of this module."""
     return path in one and not one[path].keys() & {"$size", "$elemMatch"}
 
 
@@ -192,16 +192,16 @@ class Order:
 
     @property
     def is_by_id(self) -> bool:
-        """Tell whether the id alone makes the order."""
+        """Return whether the id alone makes the order."""
         return len(self.keys) == 1 and self.keys[0][0] == "_id"
 
     def reversed(self) -> Keys:
-        """Give the opposite directions, which for arrays is not the opposite order."""
+        """Return the opposite directions, which for arrays is not the opposite order."""
         return [(path, -direction) for path, direction in self.keys]
 
 
 def order_of(sort: tuple[SortKey, ...], root: Field) -> Order:
-    """Give the order of a list of documents with these fields; it always ends in the id."""
+    """Return the order of a list of documents with these fields; it always ends in the id."""
     keys = sort_keys(sort)
     paths = [tuple(path.split(".")) for path, _ in keys]
     has_places = not any(name.isdecimal() for path in paths for name in path) and not any(
@@ -211,14 +211,14 @@ def order_of(sort: tuple[SortKey, ...], root: Field) -> Order:
 
 
 def place(values: list[Any], *, is_backward: bool) -> Place | None:
-    """Give the place of a document's values, None when one is of a type that nothing is compared with."""
+    """Return the place of a document's values, None when one is of a type that nothing is compared with."""
     if Rank.OTHER in map(rank, values):
         return None
     return Place(tuple(values), is_backward)
 
 
 def beyond(order: Order, values: tuple[Any, ...]) -> Filter:
-    """Give the filter for all that comes after the document with these values.
+    """Return the filter for all that comes after the document with these values.
 
     >>> from service.query.fields import Field
     >>> from bson import ObjectId
@@ -234,7 +234,7 @@ def beyond(order: Order, values: tuple[Any, ...]) -> Filter:
 
 
 def before(order: Order, values: tuple[Any, ...], *, is_exact: bool) -> Filter:
-    """Give the filter for all that comes before the document with these values.
+    """Return the filter for all that comes before the document with these values.
 
     What is not exact is found quickly by an index. It is right where there are no arrays, and still finds
     documents that hold some, unless what makes them come before is neither a simple value nor null.
@@ -259,7 +259,7 @@ def _before(key: tuple[str, int], value: Any, *, or_equal: bool = False) -> list
 
 
 def _tied(key: tuple[str, int], value: Any, *, may_hold_arrays: bool) -> Filter:
-    """Give the filter for documents of which this is the value to sort by."""
+    """Return the filter for documents of which this is the value to sort by."""
     path, direction = key
     same = equal_value(path, value)
     if value is None and direction > 0 and not may_hold_arrays:

@@ -65,11 +65,11 @@ MEANINGS = MappingProxyType(
 
 
 def as_markdown() -> str:
-    """Give the table of limits for docs/reference/queries.md."""
+    """Return the table of limits for docs/reference/queries.md."""
     return table(MEANINGS, globals())
 
 
 def table(meanings: Mapping[str, str], values: Mapping[str, Any]) -> str:
-    """Give the Markdown table of limits, by name what they bound and what they are."""
+    """Return the Markdown table of limits, by name what they bound and what they are."""
     rows = [f"| `{name}` | {values[name]} | {meaning} |" for name, meaning in meanings.items()]
     return "\n".join(["| limit | value | what it bounds |", "|---|---|---|", *rows])

@@ -29,17 +29,17 @@ class Mask:
     members: Mapping[str, "Mask"] = field(default_factory=lambda: _NO_MEMBERS, hash=False)
 
     def of(self, name: str) -> "Mask":
-        """Give the mask of a member."""
+        """Return the mask of a member."""
         return self.members.get(name) or _of_rest(rest=self.rest)
 
     @property
     def shows_all(self) -> bool:
-        """Tell whether nothing is left out."""
+        """Return whether nothing is left out."""
         return self.rest and not self.members
 
     @property
     def hides_all(self) -> bool:
-        """Tell whether nothing is shown, not even that there is a value."""
+        """Return whether nothing is shown, not even that there is a value."""
         return not self.rest and not self.members
 
 
@@ -54,7 +54,7 @@ MASKED = Field(write_only=True)
 
 @lru_cache(maxsize=1024)
 def of_selections(selections: frozenset[Selection | None]) -> Mask:
-    """Give the mask of documents that shows what any of the selections gives; None gives everything.
+    """Return the mask of documents that shows what any of the selections gives; None gives everything.
 
     >>> of_selections(frozenset({Selection((("a",),)), Selection((("b",),))})).of("b").shows_all
     True
@@ -80,12 +80,12 @@ def _of_paths(paths: Iterable[Path], end: Mask, *, rest: bool) -> Mask:
 
 
 def either(one: Mask, other: Mask) -> Mask:
-    """Give the mask that shows what at least one of two shows."""
+    """Return the mask that shows what at least one of two shows."""
     return _combined(one, other, or_)
 
 
 def both(one: Mask, other: Mask) -> Mask:
-    """Give the mask that shows only what two show, one like the other."""
+    """Return the mask that shows only what two show, one like the other."""
     return _combined(one, other, and_)
 
 
@@ -101,7 +101,7 @@ def _of_rest(*, rest: bool) -> Mask:
 
 
 def shown(document: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
-    """Give what a mask shows of a document, as a client has it; may share parts with it.
+    """Return what a mask shows of a document, as a client has it; may share parts with it.
 
     >>> mask = of_selections(frozenset({Selection((("a", "b"),), is_exclusion=True)}))
     >>> shown({"id": 1, "a": [{"b": 2, "c": 3}, 4]}, mask)
@@ -135,7 +135,7 @@ def _elements(values: list[Any], mask: Mask) -> list[Any]:
 
 @lru_cache(maxsize=256)
 def fields_of(root: Field, selections: frozenset[Selection | None]) -> Field:
-    """Give the fields of documents that any of the selections gives; the others are as if they did not exist.
+    """Return the fields that any of the selections gives; the others are as if they did not exist.
 
     Those of which a part is shown are `is_partial`.
     """
@@ -149,7 +149,7 @@ class _Copy:
         self._made: dict[tuple[Field, int], Field] = {}
 
     def of(self, original: Field, mask: Mask) -> Field:
-        """Give the Field of what a mask shows of the values at a Field."""
+        """Return the Field of what a mask shows of the values at a Field."""
         if mask.shows_all:
             return original
         if mask.hides_all:
@@ -175,7 +175,7 @@ def _set(copy: Field, name: str, value: Field) -> None:
 
 
 def beyond(root: Field, node: Node) -> Iterator[Path]:
-    """Give the paths of a filter that may not be asked about, of the Fields of `fields_of`."""
+    """Yield the paths of a filter that may not be asked about, of the Fields of `fields_of`."""
     match node:
         case Compare(path, _, _):
             if not _may_be_compared(root.resolve(path)):
@@ -194,7 +194,7 @@ def beyond(root: Field, node: Node) -> Iterator[Path]:
 
 
 def may_be_compared(root: Field, path: Path) -> bool:
-    """Tell whether all that is at a path may be asked about, of the Fields of `fields_of`."""
+    """Return whether all that is at a path may be asked about, of the Fields of `fields_of`."""
     return _may_be_compared(root.resolve(path))
 
 

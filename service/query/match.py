@@ -27,7 +27,7 @@ ComparisonKey = tuple[str, Any]
 
 
 def comparison_key(value: Any) -> ComparisonKey:
-    """Give the type's name and what to compare within it; equal keys are equal values, and all have hashes.
+    """Return the type's name and what to compare within it; equal keys are equal values, and all have hashes.
 
     >>> key(1) == key(1.0), key(1) == key(True), key(None) == key(MISSING)
     (True, False, True)
@@ -85,7 +85,7 @@ _KEYS_BY_TYPE: Mapping[type, tuple[str, Callable[[Any], Any] | None]] = {
 
 
 def matches(node: Node, document: Mapping[str, Any]) -> bool:
-    """Tell whether a document, in the form in which it is stored, fulfils a filter, exactly as MongoDB would.
+    """Return whether a document, as it is stored, fulfils a filter, exactly as MongoDB would.
 
     >>> matches(Compare(("tags",), "eq", "new"), {"tags": ["new", "sale"]})
     True
@@ -103,7 +103,7 @@ def matches(node: Node, document: Mapping[str, Any]) -> bool:
 
 
 def _holds(node: Node, document: Mapping[str, Any]) -> bool:
-    """Tell it without the id's special name, which only the document's own level has."""
+    """Return it without the id's special name, which only the document's own level has."""
     match node:
         case Compare(path, name, operand):
             return _compares(document, path, name, operand)
@@ -140,7 +140,7 @@ def _compares(document: Mapping[str, Any], path: Path, name: str, operand: Any) 
 
 
 def _values(document: Mapping[str, Any], path: Path, *, is_spread: bool) -> Iterator[Any]:
-    """Give what MongoDB finds at a path: through one array at a time, MISSING for an absent member.
+    """Yield what MongoDB finds at a path: through one array at a time, MISSING for an absent member.
 
     An array at the end of the path is given after its elements; alone, when it is not to be spread.
     """
@@ -173,7 +173,7 @@ def _through(array: list[Any], rest: Path, *, is_spread: bool) -> Iterator[Any]:
 
 
 def _as_object(array: list[Any]) -> dict[str, Any]:
-    """Give an array within an array as MongoDB sees it there: an object whose names are positions."""
+    """Return an array within an array as MongoDB sees it there: an object whose names are positions."""
     return {str(position): element for position, element in enumerate(array)}
 
 

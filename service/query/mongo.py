@@ -25,7 +25,7 @@ def to_mongo(node: Node) -> Filter:
 
 
 def sort_keys(sort: tuple[SortKey, ...]) -> list[tuple[str, int]]:
-    """Give the driver's sort, which always ends in `_id`, in the last key's direction: one index serves it.
+    """Return the driver's sort, which always ends in `_id`, in the last key's direction: one index serves it.
 
     >>> sort_keys((SortKey(("price",), is_descending=True),))
     [('price', -1), ('_id', -1)]
@@ -41,7 +41,7 @@ def sort_keys(sort: tuple[SortKey, ...]) -> list[tuple[str, int]]:
 
 
 def projection(selection: Selection | None) -> dict[str, int] | None:
-    """Give the driver's projection; the id always comes along. None selects everything.
+    """Return the driver's projection; the id always comes along. None selects everything.
 
     >>> projection(Selection((("name",), ("address", "city"))))
     {'_id': 1, 'name': 1, 'address.city': 1}
@@ -143,7 +143,7 @@ VALUE = "?"
 
 
 def shape_of(condition: Any) -> str:
-    """Give a filter without its values; alternatives that are alike are there once.
+    """Return a filter without its values; alternatives that are alike are there once.
 
     >>> where({"$or": [{"a": {"$in": [1, 2]}}, {"a": {"$in": [3]}}], "b": [1]})
     '{$or: [{a: {$in: ?}}], b: ?}'
@@ -166,7 +166,7 @@ def _shape_members(condition: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _is_condition(value: Mapping[str, Any]) -> bool:
-    """Tell conditions from a value that is an object, and from what regions and texts are made of."""
+    """Return conditions from a value that is an object, and from what regions and texts are made of."""
     return bool(value) and all(name.startswith("$") for name in value) and not value.keys() & _OPAQUE
 
 

@@ -12,7 +12,7 @@ from service.query.kinds import Kind
 
 
 def contains(text: str) -> str:
-    r"""Give the pattern of values that hold the text.
+    r"""Return the pattern of values that hold the text.
 
     >>> contains("a.b*")
     'a\\.b\\*'
@@ -21,12 +21,12 @@ def contains(text: str) -> str:
 
 
 def startswith(text: str) -> str:
-    """Give the pattern of values that begin with the text, in the form that lets MongoDB use an index."""
+    """Return the pattern of values that begin with the text, in the form that lets MongoDB use an index."""
     return "^" + contains(text)
 
 
 def icontains(text: str) -> str:
-    """Give the pattern of values that hold the text in any letter case.
+    """Return the pattern of values that hold the text in any letter case.
 
     >>> icontains("Ab1")
     '[Aa][Bb]1'
@@ -43,7 +43,7 @@ PATTERNS: Mapping[str, Callable[[str], str]] = {
 
 @lru_cache(maxsize=256)
 def compiled_pattern(operator: str, text: str) -> re.Pattern[str]:
-    """Give the compiled pattern of a text operator, one of PATTERNS."""
+    """Return the compiled pattern of a text operator, one of PATTERNS."""
     return re.compile(PATTERNS[operator](text))
 
 
@@ -78,7 +78,7 @@ def _plain(operand: Any) -> Any:
 
 
 def _region(region: Region) -> dict[str, Any]:
-    """Give what `$geoWithin` takes."""
+    """Return what `$geoWithin` takes."""
     return region.as_mongo()
 
 
@@ -101,12 +101,12 @@ class Operator:
 
     @property
     def takes_null(self) -> bool:
-        """Tell whether null is a value for it, whatever the field's kinds."""
+        """Return whether null is a value for it, whatever the field's kinds."""
         return Kind.NULL in self.kinds and self.takes in (Takes.VALUE, Takes.LIST)
 
     @property
     def takes_arrays(self) -> bool:
-        """Tell whether a whole array is a value for it."""
+        """Return whether a whole array is a value for it."""
         return Kind.ARRAY in self.kinds and self.takes in (Takes.VALUE, Takes.LIST)
 
 
@@ -229,6 +229,6 @@ PLACES = frozenset(row.name for row in _ROWS if row.takes in (Takes.CIRCLE, Take
 
 
 def as_markdown() -> str:
-    """Give the table of operators for docs/reference/queries.md."""
+    """Return the table of operators for docs/reference/queries.md."""
     rows = [f"| `{row.name}` | {row.help} | {row.takes} | `{row.example}` |" for row in _ROWS]
     return "\n".join(["| operator | holds when the field | takes | example |", "|---|---|---|---|", *rows])

@@ -87,7 +87,7 @@ def _without_nested(paths: set[Path]) -> tuple[Path, ...]:
 
 
 def _is_sortable(field: Field) -> bool:
-    """Tell whether the order tells nothing hidden: objects and arrays sort by all that they hold."""
+    """Return whether the order tells nothing hidden: objects and arrays sort by all that they hold."""
     kinds = comparable_kinds(field)
     if hides(field) or not kinds & SCALARS - {Kind.NULL}:
         return False
@@ -95,7 +95,7 @@ def _is_sortable(field: Field) -> bool:
 
 
 def _is_described(field: Field) -> bool:
-    """Tell whether members are declared at the field, of its elements, or of undeclared members."""
+    """Return whether members are declared at the field, of its elements, or of undeclared members."""
     seen: set[int] = set()
     waiting: list[Field | None] = [field]
     while waiting:

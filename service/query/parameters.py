@@ -13,7 +13,7 @@ PLACES = frozenset({"page", "cursor"})
 
 
 def read_parameters(query_string: bytes) -> Parameters:
-    """Give the parameters of a query as it was sent; raises RequestInvalid.
+    """Return the parameters of a query as it was sent; raises RequestInvalid.
 
     >>> read_parameters(b"filter%5Bname%5D=a+b&limit=3")
     [('filter[name]', 'a b'), ('limit', '3')]
@@ -30,7 +30,7 @@ def read_parameters(query_string: bytes) -> Parameters:
 
 
 def repeated(parameters: Iterable[tuple[str, str]]) -> str:
-    """Give, encoded again, what the URLs of all parts of a list have in common.
+    """Return, encoded again, what the URLs of all parts of a list have in common.
 
     >>> repeated([("filter[name]", "a b"), ("page", "3")])
     'filter%5Bname%5D=a+b'

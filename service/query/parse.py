@@ -234,7 +234,7 @@ def _page(problems: Problems, given: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _number(text: str) -> int | str:
-    """Give the number that a URL's text is, the text itself when it is none; one too long is too large."""
+    """Return the number that a URL's text is, the text itself when it is none; one too long is too large."""
     if not (text.isascii() and text.isdecimal()):
         return text
     return int(text) if len(text) <= _LONGEST_NUMBER else MAXIMUM_SKIP + 2

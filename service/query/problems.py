@@ -46,7 +46,7 @@ class Problems:
         raise self._failure()
 
     def suggest(self, word: str, known: Iterable[str]) -> str | None:
-        """Give "Did you mean …?" for the first few unknown words; finding a near word is not cheap."""
+        """Return "Did you mean …?" for the first few unknown words; finding a near word is not cheap."""
         if self._suggestions == MAXIMUM_SUGGESTIONS or len(word) > _LONGEST_WORD:
             return None
         self._suggestions += 1
@@ -80,7 +80,7 @@ def shown(text: str, longest: int = _LONGEST_WORD) -> str:
 
 
 def escaped(name: str) -> str:
-    """Give a name as it stands in a pointer (RFC 6901).
+    """Return a name as it stands in a pointer (RFC 6901).
 
     >>> escaped("a/b~c")
     'a~1b~0c'

@@ -25,12 +25,12 @@ def searched(where: Filter, text: str) -> Filter:
 
 
 def best_first() -> list[tuple[str, Any]]:
-    """Give the driver's sort for the best matches first; those that match alike are in the order of ids."""
+    """Return the driver's sort for the best matches first; those that match alike are in the order of ids."""
     return [("score", {"$meta": "textScore"}), ("_id", 1)]
 
 
 def unsearchable(fields: Field) -> ParameterInvalid:
-    """Give the refusal of `q` for a collection without a text index, which names the index to add."""
+    """Return the refusal of `q` for a collection without a text index, which names the index to add."""
     names = ", ".join(f'"{name}"' for name in list(_texts(fields))[:_SUGGESTED_FIELDS])
     detail = "`q` needs a text index, and this collection has none"
     hint = f'Add the index {{"text": [{names}]}} to the collection.' if names else None
@@ -39,7 +39,7 @@ def unsearchable(fields: Field) -> ParameterInvalid:
 
 
 def _texts(fields: Field) -> Iterator[str]:
-    """Give the names of the fields that clients may see and that hold text, alone or in an array."""
+    """Yield the names of the fields that clients may see and that hold text, alone or in an array."""
     for name, field in fields.fields.items():
         if name.startswith("_") or name == "id" or field.write_only:
             continue

@@ -11,7 +11,7 @@ Names: TypeAlias = dict[str, "Names | None"]
 
 
 def select(document: Mapping[str, Any], selection: Selection | None) -> dict[str, Any]:
-    """Give the fields of a document that a selection gives, as MongoDB's projection does; `id` always.
+    """Return the fields of a document that a selection gives, as MongoDB's projection does; `id` always.
 
     It agrees in each detail: arrays are looked through, however many are within each other, what is no object
     has no members and is left out where some are asked for, and no name is a position.

@@ -68,7 +68,7 @@ NOTHING = Or()
 
 
 def all_of(parts: list[Node]) -> Node:
-    """Give the parts and-ed, without a wrapper around a single one.
+    """Return the parts and-ed, without a wrapper around a single one.
 
     >>> all_of([Compare(("price",), "gt", 1)])
     Compare(path=('price',), operator='gt', value=1)
@@ -108,7 +108,7 @@ def comparisons(node: Node) -> int:
 
 
 def on_element(condition: Node) -> tuple[Compare | Elem, ...]:
-    """Give the parts of an Elem's condition that are on the element itself; none when it is on members."""
+    """Return the parts of an Elem's condition that are on the element itself; none when it is on members."""
     if isinstance(condition, And):
         parts = [on_element(part) for part in condition.parts]
         return tuple(each for part in parts for each in part) if all(parts) else ()

@@ -54,7 +54,7 @@ class Unreadable(ValueError):
 
 
 def comparable_kinds(field: Field) -> frozenset[Kind]:
-    """Give what a value is compared with at a field: its own kinds, and of an array those of its elements."""
+    """Return the kinds compared at a field: its own, and of an array those of its elements."""
     if Kind.ARRAY not in field.kinds:
         return field.kinds
     if field.items is None:

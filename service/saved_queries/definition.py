@@ -51,7 +51,7 @@ class SavedQuery:
     _schema_root: Field
 
     def over(self, fields_of: FieldsOf) -> "SavedQuery":
-        """Give the same query compiled over the present fields of the collections that it looks up.
+        """Return the same query compiled over the present fields of the collections that it looks up.
 
         Raises DefinitionInvalid when they do not have what it needs any more.
         """
@@ -138,6 +138,6 @@ def _query(faults: Faults, name: str, value: Any, root: Field) -> SavedQuery | N
 def _begin(
     faults: Faults, parameters: Parameters, root: Field, fields_of: FieldsOf
 ) -> tuple[PipelineReader, Stages]:
-    """Give the reader of a pipeline, and the stages before it that take away what nobody may see."""
+    """Return the reader of a pipeline, and the stages before it that take away what nobody may see."""
     visible, hiding = without_hidden(root)
     return PipelineReader(faults, parameters, Shape(visible, KEYS), fields_of), [*hiding]

@@ -51,7 +51,7 @@ UNKNOWN = Expression({"$literal": None}, ANYTHING)
 
 
 def literal(value: Any) -> dict[str, Any]:
-    """Give a value that is data whatever it looks like.
+    """Return a value that is data whatever it looks like.
 
     >>> literal("$secret")
     {'$literal': '$secret'}
@@ -114,7 +114,7 @@ class ExpressionReader:
         }
 
     def named(self, names: list[Any], shape: Shape, pointer: str) -> dict[str, Expression]:
-        """Read an array of fields' paths; gives each by the last name of its path."""
+        """Read an array of fields' paths; returns each by the last name of its path."""
         made: dict[str, Expression] = {}
         if len(names) > MAXIMUM_MEMBERS:
             self._refuse(f"there are more than {MAXIMUM_MEMBERS} members", "too_complex", pointer)
@@ -132,7 +132,7 @@ class ExpressionReader:
         return made
 
     def can_be_named(self, name: str, pointer: str) -> bool:
-        """Tell whether a new member can have a name; note why it cannot."""
+        """Return whether a new member can have a name; note why it cannot."""
         fault = name_fault(name)
         if fault is not None:
             self._refuse(fault, "name", pointer + escape(name[:80]))
@@ -213,7 +213,7 @@ class ExpressionReader:
         self._refuse(f"`{function.name}` takes {wanted}, and this is {had}", "type", pointer, hint)
 
     def _comparable(self, both: list[Expression], places: list[str]) -> list[Expression]:
-        """Give both sides of a comparison, a constant as a value of the other side's kind."""
+        """Return both sides of a comparison, a constant as a value of the other side's kind."""
         left, right = both
         if left.constant is not UNSAID:
             left = self._as_kind_of(right, left, places[0])
@@ -251,14 +251,14 @@ def _zones() -> frozenset[str]:
 
 
 def _is_zone(value: Any) -> bool:
-    """Tell whether this may be a time zone; MongoDB has the last word where the system knows none."""
+    """Return whether this may be a time zone; MongoDB has the last word where the system knows none."""
     return (
         isinstance(value, str) and _ZONE.fullmatch(value) is not None and (not _zones() or value in _zones())
     )
 
 
 def _one_number(kinds: frozenset[Kind]) -> frozenset[Kind]:
-    """Give kinds with all that are numbers as one, and days as times."""
+    """Return kinds with all that are numbers as one, and days as times."""
     found = kinds - {Kind.NULL}
     if found & NUMBERS:
         found |= NUMBERS

@@ -25,7 +25,7 @@ class Faults:
             self.violations.append(violation)
 
     def read(self, pointer: str, read: Callable[[], Read]) -> Read | None:
-        """Give what a reader of the query language reads; note what it refuses, None then."""
+        """Return what a reader of the query language reads; note what it refuses, None then."""
         try:
             return read()
         except ParameterInvalid as failure:
@@ -37,7 +37,7 @@ class Faults:
         return None
 
     def members(self, value: object, known: Iterable[str], pointer: str, what: str) -> bool:
-        """Tell whether a value is an object of known members; note each that is not."""
+        """Return whether a value is an object of known members; note each that is not."""
         known = tuple(known)
         if not isinstance(value, dict):
             self.add(f"{what} is not an object", "type", pointer)

@@ -50,7 +50,7 @@ def _single(operator: str) -> Build:
 
 
 def _when(value: Any, test: Any, then: Any) -> dict[str, Any]:
-    """Give what `then` makes of a value, IT, or null where the test fails; the value is computed once."""
+    """Return what `then` makes of a value, IT, or null where the test fails; the value is computed once."""
     return {"$let": {"vars": {"it": value}, "in": {"$cond": [test, then, None]}}}
 
 
@@ -81,7 +81,7 @@ def _is_text(argument: Any) -> dict[str, Any]:
 
 
 def number(fields: Sequence[Field]) -> Field:
-    """Give the Field of a number made of others: a decimal or a long integer may come of such.
+    """Return the Field of a number made of others: a decimal or a long integer may come of such.
 
     A long integer is then text where a double would round it, whatever the type of the others.
     """
@@ -91,7 +91,7 @@ def number(fields: Sequence[Field]) -> Field:
 
 
 def one_of(fields: Sequence[Field]) -> Field:
-    """Give the Field of a value that is one of several."""
+    """Return the Field of a value that is one of several."""
     first, *others = fields
     if all(field is first for field in others):
         return first
@@ -276,6 +276,6 @@ FUNCTIONS: Mapping[str, Function] = {row.name: row for row in _ROWS}
 
 
 def as_markdown() -> str:
-    """Give the table of functions for docs/reference/saved-queries.md."""
+    """Return the table of functions for docs/reference/saved-queries.md."""
     rows = [f"| `{row.name}` | {row.help} | `{row.example}` |" for row in _ROWS]
     return "\n".join(["| function | gives | example |", "|---|---|---|", *rows])

@@ -125,7 +125,7 @@ ACCUMULATORS: Mapping[str, Accumulator] = {row.name: row for row in _ROWS}
 
 
 def accumulators_as_markdown() -> str:
-    """Give the table of accumulators for docs/reference/saved-queries.md."""
+    """Return the table of accumulators for docs/reference/saved-queries.md."""
     rows = [f"| `{row.name}` | {row.help} | `{row.example}` |" for row in _ROWS]
     return "\n".join(["| accumulator | gives | example |", "|---|---|---|", *rows])
 
@@ -136,7 +136,7 @@ BY = "by"
 def read_group(
     faults: Faults, expressions: ExpressionReader, value: Any, shape: Shape, pointer: str
 ) -> tuple[list[dict[str, Any]], Shape]:
-    """Compile `{"by": …, name: {accumulator: expression}}`; gives the stages and the shape after them."""
+    """Compile `{"by": …, name: {accumulator: expression}}`; returns the stages and the shape after them."""
     if not isinstance(value, dict):
         faults.add("`group` is an object of `by` and accumulators", "type", pointer)
         return [], shape
@@ -202,7 +202,7 @@ def _accumulator(
 def _compiled(
     by: dict[str, Expression], outcomes: dict[str, tuple[Accumulator, Expression]]
 ) -> tuple[list[dict[str, Any]], Shape]:
-    """Give the two stages: MongoDB's own names while it groups, the definition's afterwards.
+    """Return the two stages: MongoDB's own names while it groups, the definition's afterwards.
 
     Missing is null, so that both make one group and every document of the answer has the same members.
     """

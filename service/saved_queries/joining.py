@@ -63,7 +63,7 @@ def read_lookup(
 
 
 def _target(field: Field) -> str | None:
-    """Give the collection of a reference, alone or in an array, also of one reached through an array."""
+    """Return the collection of a reference, alone or in an array, also of one reached through an array."""
     return target_of(field) if field.items is None else target_of(field.items) or target_of(field)
 
 
@@ -87,7 +87,7 @@ def _fields(faults: Faults, names: Any, known: Field | None, pointer: str) -> di
 
 
 def _reading(faults: Faults, path: str, reference: Field, known: Field | None, pointer: str) -> Any:
-    """Give an expression for the ids that a reference names: text is turned into the kind that ids have."""
+    """Return an expression for the ids that a reference names: text is turned into the kind that ids have."""
     is_list = Kind.ARRAY in reference.kinds
     element = reference.items or ANYTHING if is_list else reference
     kinds = element.kinds if element.items is None else element.kinds | element.items.kinds
@@ -112,7 +112,7 @@ def _converted(value: str, kind: Kind) -> dict[str, Any]:
 def _stages(
     read: Any, target: str, name: str, fields: dict[str, Field], *, is_list: bool
 ) -> list[dict[str, Any]]:
-    """Give the stages; the new member holds first the ids and then what they lead to."""
+    """Return the stages; the new member holds first the ids and then what they lead to."""
     chosen = {"$replaceWith": {each: f"${stored((each,))}" for each in fields}}
     lookup = {
         "from": target,

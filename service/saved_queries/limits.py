@@ -47,5 +47,5 @@ MEANINGS = MappingProxyType(
 
 
 def as_markdown() -> str:
-    """Give the table of limits for docs/reference/saved-queries.md."""
+    """Return the table of limits for docs/reference/saved-queries.md."""
     return table(MEANINGS, globals())

@@ -21,7 +21,7 @@ Cells = dict[Mask, list[Node]]
 
 
 def stages(decision: Decision) -> Stages:
-    """Give the stages that let pass the documents of a decision, each as far as its grants show it.
+    """Return the stages that let pass the documents of a decision, each as far as its grants show it.
 
     What is masked is gone before anything else looks at it. They can stand in a `$lookup` too.
     """
@@ -35,7 +35,7 @@ def stages(decision: Decision) -> Stages:
 
 
 def _cells(decision: Decision) -> Cells:
-    """Give the conditions under which documents are seen through each mask; of one mask alone, no matter."""
+    """Return for each mask the condition under which documents are seen through it."""
     groups: dict[Selection | None, list[Node | None]] = {}
     for grant in decision.grants:
         groups.setdefault(grant.fields, []).append(grant.where)
@@ -56,7 +56,7 @@ def _cells(decision: Decision) -> Cells:
 def _condition(
     groups: dict[Selection | None, list[Node | None]], holds: tuple[bool, ...]
 ) -> list[Node] | None:
-    """Give the conditions on which just these groups of grants hold; None when that cannot be."""
+    """Return the conditions on which just these groups of grants hold; None when that cannot be."""
     parts: list[Node] = []
     for wheres, does in zip(groups.values(), holds, strict=True):
         narrowed = [where for where in wheres if where is not None]
@@ -68,7 +68,7 @@ def _condition(
 
 
 def _told_apart(cells: Cells) -> Stages:
-    """Give the stages that put each document where the mask of its cell is, and bring all together again."""
+    """Return the stages that mask each document by its cell, and bring all together again."""
     conditions = [
         {"$and": [{CELL: number}, to_mongo(Or(tuple(wheres)))]}
         for number, wheres in enumerate(cells.values())
@@ -89,7 +89,7 @@ def _told_apart(cells: Cells) -> Stages:
 
 
 def _masked(places: list[tuple[str, Mask]]) -> Stages:
-    """Give the stages that leave of objects what masks show; each object's path ends in a dot.
+    """Return the stages that leave of objects what masks show; each object's path ends in a dot.
 
     Where a mask shows some members only of an object beside which it shows all, that object goes as a whole.
     """
@@ -108,7 +108,7 @@ def _masked(places: list[tuple[str, Mask]]) -> Stages:
 
 
 def _as_stored(mask: Mask) -> Mask:
-    """Give a document's mask with the names of its own members as MongoDB has them."""
+    """Return a document's mask with the names of its own members as MongoDB has them."""
     return Mask(mask.rest, {stored((name,)): below for name, below in mask.members.items()})
 
 
@@ -125,7 +125,7 @@ def _note_shown(path: str, mask: Mask, included: dict[str, int], excluded: list[
 
 
 def _left_out(path: str, mask: Mask) -> list[str]:
-    """Give the paths of what a mask leaves out that shows the rest."""
+    """Return the paths of what a mask leaves out that shows the rest."""
     found: list[str] = []
     for name, below in mask.members.items():
         if below.rest:

@@ -42,7 +42,7 @@ class Later:
 
 
 def fill(part: Any, values: Values) -> Any:
-    """Give a compiled part with everything that is Later made for one run.
+    """Return a compiled part with everything that is Later made for one run.
 
     >>> fill({"$limit": Later(lambda values: values.json["top"])}, Values({"top": 3}, {}, {}))
     {'$limit': 3}
@@ -90,11 +90,11 @@ class Parameters:
     _schema: Schema | None = None
 
     def field(self, name: str) -> Field | None:
-        """Give the Field of a parameter's values, None when there is no such parameter."""
+        """Return the Field of a parameter's values, None when there is no such parameter."""
         return None if self._schema is None else self._schema.root.resolve((_WRAPPER, name))
 
     def samples(self, name: str) -> list[Any]:
-        """Give JSON values of every kind that a parameter may have, to judge where it is used."""
+        """Return JSON values of every kind that a parameter may have, to judge where it is used."""
         schema, field = self.schemas[name], self.field(name)
         if "const" in schema:
             return [schema["const"]]
@@ -107,7 +107,7 @@ class Parameters:
         return _samples(schema, field)
 
     def read(self, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Read a request's parameters; gives their values by name, defaults included, as JSON and as BSON.
+        """Read a request's parameters; returns their values by name, defaults included, as JSON and as BSON.
 
         Raises ParameterInvalid with every violation, each naming its parameter.
         """

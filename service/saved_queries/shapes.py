@@ -48,7 +48,7 @@ class Shape:
 
 
 def stored(path: Path) -> str:
-    """Give a path as MongoDB has it.
+    """Return a path as MongoDB has it.
 
     >>> stored(("id",)), stored(("parts", "id"))
     ('_id', 'parts.id')
@@ -57,12 +57,12 @@ def stored(path: Path) -> str:
 
 
 def of_members(members: Mapping[str, Field], keys: tuple[str, ...] = ()) -> Shape:
-    """Give the shape of documents that a stage makes anew."""
+    """Return the shape of documents that a stage makes anew."""
     return Shape(Field(frozenset({Kind.OBJECT}), fields=dict(members)), keys)
 
 
 def with_member(root: Field, path: Path, field: Field) -> Field:
-    """Give a document's Field with another one at a path through objects."""
+    """Return a document's Field with another one at a path through objects."""
     name, *rest = path
     below = root.resolve((name,)) or ANYTHING
     member = with_member(below, tuple(rest), field) if rest else field
@@ -71,7 +71,7 @@ def with_member(root: Field, path: Path, field: Field) -> Field:
 
 @lru_cache(maxsize=256)
 def without_hidden(root: Field) -> tuple[Field, tuple[dict[str, Any], ...]]:
-    """Give a collection's Field and the stages that take away every write-only member, at any depth.
+    """Return a collection's Field and the stages that take away every write-only member, at any depth.
 
     Where such members cannot be named one by one (below undeclared names, in schemas that contain
     themselves), what holds them is taken away as a whole.

@@ -117,7 +117,7 @@ def _uses(value: Any, pointer: str = "") -> Iterator[_Use]:
 
 
 def _bound(value: Any, given: Mapping[str, Any]) -> Any:
-    """Give a filter with parameters' values, which are scalars or arrays of them, and so never operators."""
+    """Return a filter with its parameters' values: scalars or arrays of them, never operators."""
     if _is_use(value):
         return given[value["param"]]
     if isinstance(value, dict):
@@ -222,7 +222,7 @@ class PipelineReader:
         return self._sorted(self._faults.read(pointer, read) or {})
 
     def _sorted(self, keys: dict[str, int]) -> Stages:
-        """Give a sort by keys and then by what tells documents apart: the order is always the same."""
+        """Return a sort by keys and then by what tells documents apart: the order is always the same."""
         direction = list(keys.values())[-1] if keys else 1
         for name in self.shape.keys:
             field = self.shape.root.fields.get(name, ANYTHING)
@@ -288,5 +288,5 @@ class PipelineReader:
 
 
 def _name(stage: Any) -> str | None:
-    """Give the name of a stage, None for what is no stage."""
+    """Return the name of a stage, None for what is no stage."""
     return next(iter(stage)) if isinstance(stage, dict) and len(stage) == 1 else None

@@ -21,7 +21,7 @@ MAXIMUM_CHAIN = 100
 
 
 def _reference_faults(subschemas: Subschemas) -> Iterator[Violation]:
-    """Give what is wrong with `$id`, `$ref`, `$dynamicRef` and anchors; empty when all can be followed."""
+    """Yield what is wrong with `$id`, `$ref`, `$dynamicRef` and anchors; empty when all can be followed."""
     yield from _foreign_names(subschemas)
     yield from _dead_ends(subschemas)
     yield from _repeated_anchors(subschemas)

@@ -124,7 +124,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def of_model(model: type[Document]) -> dict[str, Any]:
-    """Give the JSON Schema of a code-first class: what clients may send, without `id` and system fields.
+    """Return the JSON Schema of a code-first class: what clients may send, without `id` and system fields.
 
     Objects take no undeclared members unless their class has `extra="allow"`. Default factories other than
     `list` and `dict` cannot be said in a schema: such a field is optional and stays absent.
@@ -151,7 +151,7 @@ def model_violations(model: type[Document], document: dict[str, Any]) -> list[Vi
 
 
 def _judge(model: type[Document]) -> SchemaValidator | None:
-    """Give a validator that makes plain instances of a class, no database and no id, where it needs one."""
+    """Return a validator that makes plain instances of a class, no database and no id, where it needs one."""
     if model not in _JUDGES:
         schema = model.__pydantic_core_schema__
         is_needed = any(map(_says_more, _parts(schema)))

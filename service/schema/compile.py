@@ -113,7 +113,7 @@ def _parts(
 
 
 def complete_members(value: Any, defaults: Defaults) -> Any:
-    """Give a value with the defaults of what is missing in it; the same value when nothing is.
+    """Return a value with the defaults of what is missing in it; the same value when nothing is.
 
     A default is taken as it is written, so one that contains its own place again comes to an end.
     """
@@ -143,12 +143,12 @@ Mark = Callable[[Field], Field]
 
 
 def unseen(root: Field, readable: Mask) -> Field:
-    """Give a document's Field with all write-only that a mask leaves out, also what no schema tells of."""
+    """Return a document's Field with all write-only that a mask leaves out, also what no schema tells of."""
     return _Marking(lambda field: replace(field, write_only=True)).of(root, readable)
 
 
 def unwritable(root: Field, writable: Mask) -> Field:
-    """Give a document's Field with all read-only that a mask leaves out, also what no schema tells of."""
+    """Return a document's Field with all read-only that a mask leaves out, also what no schema tells of."""
     return _Marking(lambda field: replace(field, read_only=True)).of(root, writable)
 
 
@@ -160,7 +160,7 @@ class _Marking:
         self._made: dict[tuple[Field, int], Field] = {}
 
     def of(self, original: Field, mask: Mask) -> Field:
-        """Give a Field with a mark on what is left out of its values."""
+        """Return a Field with a mark on what is left out of its values."""
         if mask.shows_all:
             return original
         if mask.hides_all:
@@ -214,17 +214,17 @@ class Schema:
     _told: frozenset[Field]
 
     def violations(self, document: dict[str, Any]) -> list[Violation]:
-        """Give every violation by a document as JSON without system fields; empty when it is valid."""
+        """Return every violation by a document as JSON without system fields; empty when it is valid."""
         if not self._validator.is_valid(document):
             return explain(self._validator, self._subschemas, self._body, document)
         return [] if STORABLE.is_valid(document) else list(islice(beyond_int64(document), MAXIMUM_VIOLATIONS))
 
     def targets(self) -> Iterator[tuple[str, str]]:
-        """Give the pointer and the value of each `x-collection`."""
+        """Return the pointer and the value of each `x-collection`."""
         return field_tree.reference_targets(self._subschemas)
 
     def with_defaults(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Give a new document with the schema's defaults for what it does not have."""
+        """Return a new document with the schema's defaults for what it does not have."""
         if self._defaults is None:
             return document
         completed: dict[str, Any] = complete_members(document, self._defaults)
@@ -243,7 +243,7 @@ class Schema:
     def read_only_violations(
         self, body: dict[str, Any], stored_json: dict[str, Any] | None
     ) -> list[Violation]:
-        """Give the read-only members, system fields included, whose values are not the present document's.
+        """Return the read-only members, system fields included, whose values are not the present document's.
 
         `stored_json` is that document as JSON, None for a new one: then there may be none at all.
         """
@@ -251,13 +251,13 @@ class Schema:
         return list(masks.read_only_violations(body, self.root, present, self._read_only))
 
     def read_only_removals(self, body: dict[str, Any], stored_json: dict[str, Any]) -> list[Violation]:
-        """Give the read-only members of the present document that a changed one lacks; both are JSON."""
+        """Return the read-only members of the present document that a changed one lacks; both are JSON."""
         if self._body not in self._read_only:
             return []
         return list(masks.read_only_removals(body, self._body, stored_json, self._read_only))
 
     def keep_unwritable(self, body: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:
-        """Give a replacing body with the read-only and write-only members that it leaves out.
+        """Return a replacing body with the read-only and write-only members that it leaves out.
 
         As they are in `present`; both are JSON. The system fields are not added: the engine sets them itself.
         """
@@ -266,24 +266,24 @@ class Schema:
         return masks.keep_unwritable(body, present, self._body, self._unwritable)
 
     def visible(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Give a stored document without its write-only members."""
+        """Return a stored document without its write-only members."""
         if self._body not in self._write_only:
             return document
         seen: dict[str, Any] = masks.visible(document, self._body, self._write_only)
         return seen
 
     def hides_below(self, field: Field | None) -> bool:
-        """Tell whether a value at one of this schema's Fields is or has write-only members."""
+        """Return whether a value at one of this schema's Fields is or has write-only members."""
         return field in self._write_only
 
     def visible_part(self, value: Any, field: Field | None) -> Any:
-        """Give a value at one of this schema's Fields without its write-only members."""
+        """Return a value at one of this schema's Fields without its write-only members."""
         if field is None or field not in self._write_only:
             return value
         return masks.visible(value, field, self._write_only)
 
     def restricted(self, readable: Mask, writable: Mask) -> "Schema":
-        """Give the schema as a caller has it who may read and write no more than masks say.
+        """Return the schema as a caller has it who may read and write no more than masks say.
 
         The rest is write-only and read-only to it, besides what is so for everybody.
         """
@@ -297,7 +297,7 @@ class Schema:
         return _complete(self.source, self._subschemas, self._validator, root, body)
 
     def with_text_forms(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Give a stored document with text where only the schema knows it: days, and long `int64`s."""
+        """Return a stored document with text where only the schema knows it: days, and long `int64`s."""
         if not self.has_text_forms:
             return document
         told: dict[str, Any] = encoding.with_text_forms(document, self._body, self._told)

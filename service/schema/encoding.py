@@ -65,7 +65,7 @@ def change_members(
     is_concerned: Callable[[Field], bool],
     change: Callable[[Any, Field, str], Any],
 ) -> dict[str, Any]:
-    """Give an object with the concerned members changed; the same object when none changes."""
+    """Return an object with the concerned members changed; the same object when none changes."""
     changed: dict[str, Any] | None = None
     for name, part in value.items():
         below = member(field, name)
@@ -78,13 +78,13 @@ def change_members(
 
 
 def member(field: Field, name: str) -> Field | None:
-    """Give the Field of an object's member; a name that begins with `_` is the system's, never undeclared."""
+    """Return the Field of an object's member; names that begin with `_` are the system's."""
     found = field.fields.get(name)
     return found if found is not None or name.startswith("_") else field.others
 
 
 def with_text_forms(value: Any, field: Field, told: frozenset[Field]) -> Any:
-    """Give a stored value with text where its Field says so; `told` are the Fields that lead to such.
+    """Return a stored value with text where its Field says so; `told` are the Fields that lead to such.
 
     `YYYY-MM-DD` for a time that is a day, digits for an `int64` that only text may tell: where the schema
     allows no integer, and where it allows both for one that a double would round.
@@ -104,14 +104,14 @@ def with_text_forms(value: Any, field: Field, told: frozenset[Field]) -> Any:
 
 
 def is_told_as_text(number: int, field: Field) -> bool:
-    """Tell whether an integer at a field is text in JSON."""
+    """Return whether an integer at a field is text in JSON."""
     if Kind.INT64 not in field.kinds or Kind.INTEGER in field.kinds:
         return False
     return field.is_text or abs(number) > MAXIMUM_SAFE_INTEGER
 
 
 def is_told(field: Field) -> bool:
-    """Tell whether a stored value of a field may have a text that only the field knows of."""
+    """Return whether a stored value of a field may have a text that only the field knows of."""
     return _is_day(field) or (Kind.INT64 in field.kinds and Kind.INTEGER not in field.kinds)
 
 

@@ -30,7 +30,7 @@ class Effort(Enum):
 
 
 def effort_of(subschemas: Subschemas, document: dict[str, Any]) -> Effort:
-    """Tell what may be spent on a document, for alternatives within alternatives multiply at each level.
+    """Return what may be spent on a document, for alternatives within alternatives multiply at each level.
 
     The validator decides quickly whether a document is valid, remembering what it has judged, but it lists
     the reasons without remembering.
@@ -113,7 +113,7 @@ def _first(validator: Draft202012Validator, document: dict[str, Any]) -> Validat
 
 
 def beyond_int64(value: Any, path: Path = ()) -> Iterator[Violation]:
-    """Give the integers that BSON cannot hold."""
+    """Yield the integers that BSON cannot hold."""
     if isinstance(value, dict):
         for name, part in value.items():
             yield from beyond_int64(part, (*path, name))
@@ -216,7 +216,7 @@ def _missing(error: ValidationError, pointer: str, name: str) -> Violation:
 
 
 def _tells_apart(cause: ValidationError, path: Path) -> bool:
-    """Tell whether this shows that the alternative was not meant: another type, or another fixed value."""
+    """Return whether this shows that the alternative was not meant: another type, or another fixed value."""
     below = len(cause.instance_path) - len(path)
     if isinstance(cause.kind, ValidationErrorKind.Type):
         return below == 0

@@ -14,7 +14,7 @@ ID_KINDS = frozenset({Kind.STRING, Kind.INTEGER, Kind.INT64, Kind.OBJECT_ID, Kin
 
 
 def target_faults(subschemas: Subschemas) -> Iterator[Violation]:
-    """Give what is wrong with each `x-collection`: no name, or on a field that cannot hold an id.
+    """Yield what is wrong with each `x-collection`: no name, or on a field that cannot hold an id.
 
     The schema's references must not run in circles. Whether a collection may have the name is not asked here.
     """
@@ -30,13 +30,13 @@ def target_faults(subschemas: Subschemas) -> Iterator[Violation]:
 
 
 def reference_targets(subschemas: Subschemas) -> Iterator[tuple[str, str]]:
-    """Give the pointer and the value of each `x-collection` of a checked schema."""
+    """Yield the pointer and the value of each `x-collection` of a checked schema."""
     for pointer, value in _stated_target(subschemas):
         yield pointer + escape(REFERENCE), str(value)
 
 
 def only_one(place: Combination, collections: frozenset[str]) -> str | None:
-    """Give the collection that the values at a place are ids of, if any; DefinitionInvalid for several."""
+    """Return the collection that the values at a place are ids of, if any; DefinitionInvalid for several."""
     if len(collections) > 1:
         one, other = sorted(collections)[:2]
         detail = f"a field has ids of one collection, not of both `{one[:80]}` and `{other[:80]}`"
@@ -51,7 +51,7 @@ def _stated_target(subschemas: Subschemas) -> Iterator[tuple[str, object]]:
 
 
 def _first(place: Combination) -> str:
-    """Give the pointer of the first subschema that judges at a place."""
+    """Return the pointer of the first subschema that judges at a place."""
     while place.pointer is None and (parts := place.all_of or place.any_of):
         place = parts[0]
     return place.pointer or ""
@@ -75,7 +75,7 @@ class _Builder:
         self._waiting: list[Combination] = []
 
     def field(self, place: Combination) -> Field:
-        """Give the Field of a place, which `finish` fills in."""
+        """Return the Field of a place, which `finish` fills in."""
         if place not in self._fields:
             shape = self._shapes.of(place)
             self._fields[place] = Field(
@@ -116,7 +116,7 @@ def _set(field: Field, name: str, value: Field | bool) -> None:
 
 
 def parts(field: Field) -> Iterator[Field]:
-    """Give the Fields directly below one."""
+    """Yield the Fields directly below one."""
     yield from field.fields.values()
     if field.others is not None:
         yield field.others
@@ -125,7 +125,7 @@ def parts(field: Field) -> Iterator[Field]:
 
 
 def reachable(root: Field) -> list[Field]:
-    """Give a Field and all below it, each once."""
+    """Return a Field and all below it, each once."""
     found: dict[Field, None] = {}
     waiting = [root]
     while waiting:
@@ -136,7 +136,7 @@ def reachable(root: Field) -> list[Field]:
 
 
 def leading_to(fields: Iterable[Field], claim: Callable[[Field], bool]) -> frozenset[Field]:
-    """Give those of all these Fields that meet a claim or have one below that does."""
+    """Return those of all these Fields that meet a claim or have one below that does."""
     above: dict[Field, list[Field]] = {}
     found: set[Field] = set()
     waiting: list[Field] = []

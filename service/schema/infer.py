@@ -53,7 +53,7 @@ _CHECKS: dict[str, Callable[[str], Any]] = {name: _check(name) for name in TEXT_
 
 
 def matching_format(text: str, formats: tuple[str, ...]) -> tuple[str, ...]:
-    """Give those of the formats that the text has.
+    """Return those of the formats that the text has.
 
     >>> matching("2026-11-22", FORMATS), matching("Jun 12 1998", FORMATS)
     (('date',), ())
@@ -157,7 +157,7 @@ class _Place:
         return self.others
 
     def _is_surely_map(self) -> bool:
-        """Tell whether the objects have many names, each only few of them: more room would be wasted."""
+        """Return whether the objects have many names, each only few of them: more room would be wasted."""
         if self.others is not None or len(self.members) >= MAXIMUM_NESTED_MEMBERS:
             return True
         if len(self.members) <= MAXIMUM_RECORD_MEMBERS:
@@ -194,14 +194,14 @@ class _Place:
         self.items = _union(self, self.items, other.items)
 
     def all_members(self) -> "_Place":
-        """Give the members' values as if they were one place's."""
+        """Return the members' values as if they were one place's."""
         merged = _Place(self.room, self.depth + 1)
         for place in (*self.members.values(), *([self.others] if self.others else [])):
             merged.absorb(place)
         return merged
 
     def schema(self, name: str = "") -> dict[str, Any]:
-        """Give the schema of this place's values; `name` is its member's, a hint on what it holds."""
+        """Return the schema of this place's values; `name` is its member's, a hint on what it holds."""
         if self.types <= {"null"}:
             return {}
         types = self.types - {"integer"} if "number" in self.types else self.types
@@ -218,7 +218,7 @@ class _Place:
         return schema
 
     def object_schema(self) -> dict[str, Any]:
-        """Give the keywords for the objects that have been seen here."""
+        """Return the keywords for the objects that have been seen here."""
         if self.depth and self._is_map():
             return {"additionalProperties": self.all_members().schema()}
         # What may be null may be left out too: files often write a member only because it is a column.
@@ -308,7 +308,7 @@ class Inference:
         self._root.add_members(document)
 
     def schema(self) -> dict[str, Any]:
-        """Give the schema that every document added so far matches; without documents, that of any object.
+        """Return the schema that every document added so far matches; without documents, that of any object.
 
         Where all that is known would be larger than a schema may be, the schema says less: first without
         candidates for enumerations, then without what is deep inside.

@@ -11,7 +11,7 @@ from service.schema.pointers import escape
 
 
 def visible(value: Any, field: Field, hidden: frozenset[Field]) -> Any:
-    """Give a stored value without its write-only members; `hidden` are the Fields that lead to those.
+    """Return a stored value without its write-only members; `hidden` are the Fields that lead to those.
 
     The same value when it has none of them. An object that stands where the schema has an array now is one of
     its elements, and an array where it has an object is several: what they hold is hidden all the same.
@@ -47,7 +47,7 @@ def _visible_members(value: dict[str, Any], field: Field, hidden: frozenset[Fiel
 def read_only_violations(
     value: Any, field: Field, present: list[Any], guarded: frozenset[Field]
 ) -> Iterator[Violation]:
-    """Give the read-only members whose value is none of those that stand at the same place at present.
+    """Yield the read-only members whose value is none of those that stand at the same place at present.
 
     `guarded` are the Fields that lead to read-only ones. An array's elements have no names, so that a member
     within one may have the value that it has in any of the present elements.
@@ -89,14 +89,14 @@ class _Place:
         self._identities: set[Hashable] | None = None
 
     def member(self, name: str) -> "_Place":
-        """Give the place of a member."""
+        """Return the place of a member."""
         if name not in self._below:
             found = [each[name] for each in self._values if isinstance(each, dict) and name in each]
             self._below[name] = _Place(found)
         return self._below[name]
 
     def elements(self) -> "_Place":
-        """Give the place of the elements of arrays."""
+        """Return the place of the elements of arrays."""
         if None not in self._below:
             self._below[None] = _Place(
                 [each for array in self._values if isinstance(array, list) for each in array]
@@ -104,7 +104,7 @@ class _Place:
         return self._below[None]
 
     def holds(self, value: Any) -> bool:
-        """Tell whether the value stands here."""
+        """Return whether the value stands here."""
         if self._identities is None:
             self._identities = {identity(each) for each in self._values}
         return identity(value) in self._identities
@@ -113,7 +113,7 @@ class _Place:
 def read_only_removals(
     value: dict[str, Any], field: Field, present: dict[str, Any], guarded: frozenset[Field], pointer: str = ""
 ) -> Iterator[Violation]:
-    """Give the read-only members of the present object, and of objects in it, that are not in the value."""
+    """Yield the read-only members of the present object, and of objects in it, that are not in the value."""
     for name, before in present.items():
         below = member(field, name)
         if below is None or below not in guarded:
@@ -127,7 +127,7 @@ def read_only_removals(
 
 
 def identity(value: Any) -> Hashable:
-    """Give what is equal for equal JSON values and for no others; unlike in Python, `true` is not 1.
+    """Return what is equal for equal JSON values and for no others; unlike in Python, `true` is not 1.
 
     >>> identity(1) == identity(1.0), identity(True) == identity(1), identity([0]) == identity([False])
     (True, False, False)
@@ -142,7 +142,7 @@ def identity(value: Any) -> Hashable:
 def keep_unwritable(
     body: dict[str, Any], present: dict[str, Any], field: Field, kept: frozenset[Field]
 ) -> dict[str, Any]:
-    """Give a replacing body with the read-only and write-only members that it leaves out.
+    """Return a replacing body with the read-only and write-only members that it leaves out.
 
     As they are in `present`, through objects that both have; of an object that the body leaves out, the
     read-only ones. `kept` are the Fields that lead to such members.
@@ -163,7 +163,7 @@ def keep_unwritable(
 
 
 def _read_only_part(value: dict[str, Any], field: Field) -> dict[str, Any]:
-    """Give the read-only members of an object, and those of objects in it."""
+    """Return the read-only members of an object, and those of objects in it."""
     found: dict[str, Any] = {}
     for name, before in value.items():
         below = member(field, name)

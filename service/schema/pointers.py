@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def escape(part: str | int) -> str:
-    """Give one step of a pointer, with its leading slash.
+    """Return one step of a pointer, with its leading slash.
 
     >>> escape("a/b~c")
     '/a~1b~0c'
@@ -13,7 +13,7 @@ def escape(part: str | int) -> str:
 
 
 def join(parts: Iterable[str | int]) -> str:
-    """Give the pointer to a place; the empty text is the whole document.
+    """Return the pointer to a place; the empty text is the whole document.
 
     >>> join(["tags", 0])
     '/tags/0'

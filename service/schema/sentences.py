@@ -12,7 +12,7 @@ _CAPITAL = re.compile(r"(?<!^)([A-Z])")
 
 
 def snake_case(keyword: str) -> str:
-    """Give the code of a keyword.
+    """Return the code of a keyword.
 
     >>> snake_case("additionalProperties")
     'additional_properties'
@@ -21,7 +21,7 @@ def snake_case(keyword: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """Give a JSON value as a sentence repeats it: short, and never a whole object or array.
+    """Return a JSON value as a sentence repeats it: short, and never a whole object or array.
 
     >>> shown("abc"), shown({"a": 1}), shown(-1)
     ('"abc"', 'the object', '-1')
@@ -41,7 +41,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def types(names: list[str]) -> str:
-    """Give the types that a value may have.
+    """Return the types that a value may have.
 
     >>> types(["string", "null"])
     'null or a string'

@@ -45,7 +45,7 @@ class Shape:
     is_text: bool = False
 
     def takes(self, kind: Kind) -> bool:
-        """Tell whether a value may be of a kind."""
+        """Return whether a value may be of a kind."""
         return kind in self.kinds
 
 
@@ -58,7 +58,7 @@ class Shapes:
         self._merges = 0
 
     def of(self, place: Combination) -> Shape:
-        """Give the shape of values at a place; references must not run in circles there."""
+        """Return the shape of values at a place; references must not run in circles there."""
         if (known := self._known.get(place)) is not None:
             return known
         if place.all_of:
@@ -143,7 +143,7 @@ class Shapes:
 
 
 def _stated(schema: dict[str, Any]) -> frozenset[Kind]:
-    """Give the kinds of JSON that a schema states itself."""
+    """Return the kinds of JSON that a schema states itself."""
     if "type" in schema:
         names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         return frozenset(Kind(name) for name in names)
@@ -163,7 +163,7 @@ def _kinds(schema: dict[str, Any]) -> frozenset[Kind]:
 
 
 def _members(steps: tuple[Step, ...]) -> dict[str, Combination]:
-    """Give the declared members, each with the patterns of names that judge it too."""
+    """Return the declared members, each with the patterns of names that judge it too."""
     members = {str(step.name): Combination(step.target) for step in steps if step.keyword == "properties"}
     for step in steps if members else ():
         if step.keyword == "patternProperties":
@@ -182,7 +182,7 @@ def _collections(schema: dict[str, Any]) -> frozenset[str]:
 
 
 def kind_of(value: Any) -> Kind:
-    """Give the kind of a JSON value.
+    """Return the kind of a JSON value.
 
     >>> kind_of(True), kind_of([1])
     (<Kind.BOOLEAN: 'boolean'>, <Kind.ARRAY: 'array'>)
@@ -286,7 +286,7 @@ def _items(schema: dict[str, Any], groups: dict[str, list[Combination]]) -> Comb
 
 
 def _in_place(groups: dict[str, list[Combination]]) -> list[Combination]:
-    """Give the places that judge the same value: each of them must hold."""
+    """Return the places that judge the same value: each of them must hold."""
     places = [place for keyword in ("$ref", "$dynamicRef", "allOf") for place in groups.get(keyword, [])]
     places += [either(*groups[keyword]) for keyword in ("anyOf", "oneOf") if groups.get(keyword)]
     places += [either(place, FREE) for place in groups.get("dependentSchemas", [])]

@@ -43,7 +43,7 @@ class Subschemas:
     unresolved: tuple[tuple[str, str], ...]
 
     def in_place(self, pointer: str) -> Iterator[str]:
-        """Give the pointers of the subschemas that judge the same value as this one."""
+        """Return the pointers of the subschemas that judge the same value as this one."""
         return (step.target for step in self.steps[pointer] if step.keyword in IN_PLACE)
 
 
@@ -132,7 +132,7 @@ UNSAID = Combination(pointer="?")
 
 
 def both(*places: Combination) -> Combination:
-    """Give the place that all of these judge."""
+    """Return the place that all of these judge."""
     parts = (part for place in places for part in (place.all_of or (place,)) if part != FREE)
     known = dict.fromkeys(parts)
     # Alternatives that include what is said anyway cannot narrow it: so recursion comes to an end.
@@ -145,7 +145,7 @@ def _is_said(place: Combination, known: Collection[Combination]) -> bool:
 
 
 def either(*places: Combination) -> Combination:
-    """Give the place that one of these judges, not known which."""
+    """Return the place that one of these judges, not known which."""
     flat = tuple(dict.fromkeys(part for place in places for part in (place.any_of or (place,))))
     return Combination(any_of=flat, size=_size(flat)) if len(flat) > 1 else flat[0]
 

@@ -29,7 +29,7 @@ class Forced:
     pending: Mapping[str, Pending]
 
     def bound(self, principal: Principal, now: datetime) -> dict[str, Any]:
-        """Give all of them for a caller, as JSON; raises Absent when a value is missing or does not fit."""
+        """Return all of them for a caller, as JSON; raises Absent when a value is missing or does not fit."""
         members = dict(self.constants)
         for name, pending in self.pending.items():
             value = pending.json(principal, now)
@@ -115,20 +115,20 @@ class Audience:
     role: str | None = None
 
     def admits(self, principal: Principal) -> bool:
-        """Tell whether it is for this caller."""
+        """Return whether it is for this caller."""
         if self.is_for_anyone:
             return True
         return principal.is_signed_in and (self.role is None or self.role in principal.roles)
 
     def covers(self, other: "Audience") -> bool:
-        """Tell whether it admits everybody whom another one admits."""
+        """Return whether it admits everybody whom another one admits."""
         if self.is_for_anyone:
             return True
         return not other.is_for_anyone and self.role in (None, other.role)
 
     @property
     def named(self) -> str:
-        """Give the words for it at the beginning of a sentence."""
+        """Return the words for it at the beginning of a sentence."""
         if self.is_for_anyone:
             return "Anyone"
         return "Any signed-in user" if self.role is None else f"Whoever has the role `{self.role}`"
@@ -153,30 +153,30 @@ class Alternative:
 
     @property
     def narrows(self) -> bool:
-        """Tell whether it is for some of the documents only."""
+        """Return whether it is for some of the documents only."""
         return self.is_for_owner or self.where is not None
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether it does no more than to narrow the documents."""
+        """Return whether it does no more than to narrow the documents."""
         return self.check is None and self.forced is None and self.fields is None
 
     @property
     def is_fixed(self) -> bool:
-        """Tell whether it grants the same to everybody whom it admits, at any time."""
+        """Return whether it grants the same to everybody whom it admits, at any time."""
         conditions = (self.where, self.check)
         has_own = self.is_for_owner or (self.forced is not None and bool(self.forced.pending))
         return not has_own and all(each is None or each.is_fixed for each in conditions)
 
     @property
     def asks_time(self) -> bool:
-        """Tell whether one of its values is the time."""
+        """Return whether one of its values is the time."""
         pending = [each for part in (self.where, self.check) if part is not None for _, each in part.uses]
         pending += [] if self.forced is None else self.forced.pending.values()
         return any(found.is_time for each in pending for found in placeholders.within(each.value))
 
     def grant(self, principal: Principal, now: datetime) -> Grant:
-        """Give what it grants a caller whom its audience admits; raises Absent when a value is missing."""
+        """Return what it grants a caller whom its audience admits; raises Absent when a value is missing."""
         owned = _owned_by(principal) if self.is_for_owner else None
         if self.where is None and self.is_plain:
             return Grant(self.position, owned)
@@ -190,7 +190,7 @@ class Alternative:
         )
 
     def shown_where(self, principal: Principal, now: datetime) -> dict[str, Any] | None:
-        """Give its narrowing as a client would write it, None without; raises Absent."""
+        """Return its narrowing as a client would write it, None without; raises Absent."""
         shown = {} if self.where is None else self.where.shown(principal, now)
         if not self.is_for_owner:
             return shown or None
@@ -198,7 +198,7 @@ class Alternative:
         return {"and": [owned, shown]} if shown else owned
 
     def shown_check(self, principal: Principal, now: datetime) -> dict[str, Any] | None:
-        """Give its check as a client would write it, None without; raises Absent."""
+        """Return its check as a client would write it, None without; raises Absent."""
         return None if self.check is None else self.check.shown(principal, now)
 
 
@@ -209,7 +209,7 @@ def _owned_by(principal: Principal) -> Node:
 
 
 def audience_of(word: str) -> Audience:
-    """Give the audience of a checked word or role's name; an owner has to be signed in.
+    """Return the audience of a checked word or role's name; an owner has to be signed in.
 
     >>> audience_of("role:editor") == audience_of("editor") == Audience(role="editor")
     True

@@ -103,7 +103,7 @@ def _needed(alternatives: Sequence[Alternative]) -> tuple[Alternative, ...]:
 
 
 def always_decides(alternative: Alternative) -> bool:
-    """Tell whether no later alternative is asked about whomever this one admits.
+    """Return whether no later alternative is asked about whomever this one admits.
 
     One that forces values may make a document invalid, which a later one makes good.
     """
@@ -132,15 +132,15 @@ class Rules:
         return self._plans[verb].decide(principal)
 
     def alternatives(self, verb: Verb) -> tuple[Alternative, ...]:
-        """Give the alternatives of a verb in their order; none when it is for administrators only."""
+        """Return the alternatives of a verb in their order; none when it is for administrators only."""
         return self._alternatives[verb]
 
     def warnings(self) -> list[str]:
-        """Give a sentence for each thing in the rules that deserves a second look."""
+        """Return a sentence for each thing in the rules that deserves a second look."""
         return list(self._warnings)
 
     def constants(self) -> Iterator[tuple[str, str, Any]]:
-        """Give the pointer, the field and the JSON value of each member that is set to the same for all."""
+        """Yield the pointer, the field and the JSON value of each member that is set to the same for all."""
         told = set()
         for several in self._alternatives.values():
             for each in several:
@@ -184,7 +184,7 @@ _CHANGES: tuple[Verb, ...] = ("create", "update")
 
 
 def warnings_of(alternatives: Alternatives, root: Field | None) -> list[str]:
-    """Give the warnings of a collection's rules, each once, the gravest first."""
+    """Return the warnings of a collection's rules, each once, the gravest first."""
     found = [
         *_open(alternatives),
         *_every_document(alternatives),

@@ -30,16 +30,16 @@ class Pending:
     is_day: bool
 
     def json(self, principal: Principal, now: datetime) -> Any:
-        """Give the caller's value as JSON; raises Absent."""
+        """Return the caller's value as JSON; raises Absent."""
         return placeholders.resolve(self.value, lambda each: self._at_field(each, each.read(principal, now)))
 
     def misfit(self) -> Absent:
-        """Give the failure of a caller whose value does not fit the field."""
+        """Return the failure of a caller whose value does not fit the field."""
         first = next(placeholders.within(self.value))
         return Absent(f"the caller's `{first.text}` does not fit the field")
 
     def samples(self) -> Iterator[Any]:
-        """Give values as JSON that callers can have."""
+        """Return values as JSON that callers can have."""
         return placeholders.samples(self.value, self._at_field)
 
     def _at_field(self, each: Placeholder, value: Any) -> Any:
@@ -56,15 +56,15 @@ class Condition:
 
     @property
     def is_fixed(self) -> bool:
-        """Tell whether it is the same for every caller, at any time."""
+        """Return whether it is the same for every caller, at any time."""
         return all(next(placeholders.within(pending.value), None) is None for _, pending in self.uses)
 
     def bound(self, principal: Principal, now: datetime) -> Node:
-        """Give the filter for a caller; raises Absent when a value is missing, or does not fit its field."""
+        """Return the filter for a caller; raises Absent when a value is missing or misfits its field."""
         return bind(self.node, principal, now)
 
     def shown(self, principal: Principal, now: datetime) -> dict[str, Any]:
-        """Give the same as a client would write it; raises Absent."""
+        """Return the same as a client would write it; raises Absent."""
         written = _copy(self.source)
         for pointer, pending in self.uses:
             _put(written, pointer, pending.json(principal, now))
@@ -72,7 +72,7 @@ class Condition:
 
 
 def is_day(field: Field) -> bool:
-    """Tell whether the time is a day at a field."""
+    """Return whether the time is a day at a field."""
     kinds = comparable_kinds(field)
     return Kind.DATE in kinds and not kinds & {Kind.DATE_TIME, Kind.STRING}
 

@@ -20,7 +20,7 @@ class Faults:
         self.violations.append(Violation(detail, code, pointer, hint=hint))
 
     def suggest(self, word: str, known: Iterable[str]) -> str | None:
-        """Give "Did you mean …?" for the first few unknown words; finding a near word is not cheap."""
+        """Return "Did you mean …?" for the first few unknown words; finding a near word is not cheap."""
         if self._suggestions == MAXIMUM_SUGGESTIONS:
             return None
         self._suggestions += 1
@@ -28,5 +28,5 @@ class Faults:
 
 
 def at(pointer: str, name: str) -> str:
-    """Give the pointer of a member (RFC 6901), whose name is shortened when it is long."""
+    """Return the pointer of a member (RFC 6901), whose name is shortened when it is long."""
     return f"{pointer}/{escaped(shown(name))}"

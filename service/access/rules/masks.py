@@ -76,7 +76,7 @@ def _is_usable(
 
 
 def _has_position(root: Field, path: Path) -> bool:
-    """Tell whether a name in a path may be an array's position, where a mask would leave nothing out."""
+    """Return whether a name in a path may be an array's position, where a mask would leave nothing out."""
     places = [root]
     for name in path:
         if name.isdecimal() and any(each.items is not None for each in places):
@@ -92,7 +92,7 @@ def _known(root: Field) -> Iterator[str]:
 
 
 def _is_hidden(root: Field, path: Path) -> bool:
-    """Tell whether there is a field at a path that queries do not find, for being writeOnly."""
+    """Return whether there is a field at a path that queries do not find, for being writeOnly."""
     places = [root]
     is_hidden = False
     for name in path[:MAXIMUM_PATH_NAMES]:
@@ -109,7 +109,7 @@ def _below(here: Field, name: str) -> Iterator[Field]:
 
 
 def read_only_paths(selection: Selection, root: Field) -> list[str]:
-    """Give the paths of an inclusion at or below a readOnly field, which a body cannot change anyway."""
+    """Return the paths of an inclusion at or below a readOnly field, which a body cannot change anyway."""
     if selection.is_exclusion:
         return []
     return [".".join(path) for path in selection.paths if _is_read_only(root, path)]
@@ -125,5 +125,5 @@ def _is_read_only(root: Field, path: Path) -> bool:
 
 
 def _without_nested(paths: set[Path]) -> Iterator[Path]:
-    """Give the paths that do not lie within another of them."""
+    """Return the paths that do not lie within another of them."""
     return (path for path in paths if not any(path[:length] in paths for length in range(1, len(path))))

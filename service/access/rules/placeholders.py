@@ -93,7 +93,7 @@ def placeholder(text: str) -> Placeholder:
 
 
 def json_time(moment: datetime) -> str:
-    """Give a moment as JSON has it (RFC 3339, UTC, milliseconds)."""
+    """Return a moment as JSON has it (RFC 3339, UTC, milliseconds)."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
@@ -113,7 +113,7 @@ def _own(text: str, principal: Principal, value: Any) -> Any:
 
 
 def _flat(value: Any) -> Any:
-    """Give an attribute that is a plain value or a list of them; null, also within a list, is none."""
+    """Return an attribute that is a plain value or a list of them; null, also within a list, is none."""
     if isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, list | tuple) and all(isinstance(each, str | bool | int | float) for each in value):
@@ -122,7 +122,7 @@ def _flat(value: Any) -> Any:
 
 
 def read(value: Any, depth: int = 0) -> Any:
-    """Give a JSON value with Placeholders in the place of what begins with `$`; raises Unknown.
+    """Return a JSON value with Placeholders in the place of what begins with `$`; raises Unknown.
 
     >>> read({"a": ["$$5", 1]})
     {'a': ['$5', 1]}
@@ -139,7 +139,7 @@ def read(value: Any, depth: int = 0) -> Any:
 
 
 def within(value: Any) -> Iterator[Placeholder]:
-    """Give the placeholders in what `read` gives."""
+    """Yield the placeholders in what `read` gives."""
     if isinstance(value, Placeholder):
         yield value
     elif isinstance(value, list | dict):
@@ -148,7 +148,7 @@ def within(value: Any) -> Iterator[Placeholder]:
 
 
 def resolve(value: Any, of: Callable[[Placeholder], Any]) -> Any:
-    """Give what `read` gives with a value in the place of each placeholder."""
+    """Return what `read` gives with a value in the place of each placeholder."""
     if isinstance(value, Placeholder):
         return of(value)
     if isinstance(value, list):
@@ -159,7 +159,7 @@ def resolve(value: Any, of: Callable[[Placeholder], Any]) -> Any:
 
 
 def samples(value: Any, shaped: Callable[[Placeholder, Any], Any]) -> Iterator[Any]:
-    """Give what `read` gives with values in it that it can have, each as `shaped` makes it."""
+    """Yield what `read` gives with values in it that it can have, each as `shaped` makes it."""
     turns = max((len(each.samples) for each in within(value)), default=1)
     for turn in range(turns):
         yield resolve(value, partial(_sample, turn, shaped))

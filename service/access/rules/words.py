@@ -57,7 +57,7 @@ MEANINGS = MappingProxyType(
 
 
 def verbs_of(name: str) -> tuple[Verb, ...]:
-    """Give the verbs that a rule's name stands for; none for another word.
+    """Return the verbs that a rule's name stands for; none for another word.
 
     >>> verbs_of("write"), verbs_of("get"), verbs_of("fly")
     (('create', 'update', 'delete'), ('get',), ())
