@@ -16,7 +16,7 @@ from service.collections import options as option_parts
 from service.collections.indexes import Index
 from service.collections.options import Options
 from service.kit.errors import DefinitionInvalid, Violation, suggestion
-from service.query.problems import escaped
+from service.kit.pointers import escape
 from service.saved_queries import definition as saved_queries
 from service.saved_queries.definition import SavedQuery
 from service.schema import Schema
@@ -59,7 +59,7 @@ def parse(body: Mapping[str, Any]) -> Description:
 def _compiled(body: Mapping[str, Any]) -> Description:
     violations = [
         Violation(
-            f"`{name}` is not a part of a definition", "unknown", f"/{name}", hint=suggestion(name, MEMBERS)
+            f"`{name}` is not a part of a definition", "unknown", escape(name), hint=suggestion(name, MEMBERS)
         )
         for name in body
         if name not in MEMBERS
@@ -106,10 +106,10 @@ def _compile_rules(rules: Any, schema: Schema | None) -> Rules:
     """Compile rules, and check by the schema what they set to the same for everybody."""
     compiled = access_rules.compile(rules, None if schema is None else schema.root)
     faults = [
-        replace(each, pointer=pointer + (each.pointer or "").removeprefix(f"/{escaped(name)}"))
+        replace(each, pointer=pointer + (each.pointer or "").removeprefix(escape(name)))
         for pointer, name, value in compiled.constants()
         for each in ([] if schema is None else schema.violations({name: value}))
-        if f"{each.pointer}/".startswith(f"/{escaped(name)}/") and each.code != "required"
+        if f"{each.pointer}/".startswith(f"{escape(name)}/") and each.code != "required"
     ]
     if faults:
         raise DefinitionInvalid(faults[0].detail, errors=faults)

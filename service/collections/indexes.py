@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.kit.errors import DefinitionInvalid, ParameterInvalid, Violation, suggestion
+from service.kit.pointers import escape
 from service.query import parse_filter, to_mongo
 from service.query.fields import Field, find_field
 from service.query.kinds import Kind
@@ -103,7 +104,7 @@ class _Reader:
         return Index(_name(keys, options), tuple(keys), options)
 
     def _refuse(self, detail: str, code: str, member: str | None = None, hint: str | None = None) -> None:
-        pointer = self._pointer if member is None else f"{self._pointer}/{member}"
+        pointer = self._pointer + ("" if member is None else escape(member))
         self.violations.append(Violation(detail, code, pointer=pointer, hint=hint))
 
     def _keys(self) -> list[tuple[str, int | str]]:

@@ -15,9 +15,9 @@ from service.kit.errors import (
     FieldNotWritable,
     Violation,
 )
+from service.kit.pointers import join
 from service.schema import Schema
 from service.schema.check import MAXIMUM_NAME_BYTES
-from service.schema.pointers import join
 
 SYSTEM_NAMES = frozenset({"id", *SYSTEM_FIELDS})
 SURELY_SHORT_CHARACTERS = MAXIMUM_NAME_BYTES // 4

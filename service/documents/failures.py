@@ -6,7 +6,7 @@ from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure
 
 from service.collections.registry import Collection
 from service.kit.errors import BodyTooLarge, DocumentInvalid, Duplicate, Violation
-from service.schema.pointers import join
+from service.kit.pointers import join
 from service.storage.codes import DOCUMENT_TOO_LARGE, UNINDEXABLE
 
 

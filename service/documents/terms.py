@@ -18,9 +18,9 @@ from service.kit.errors import (
     Forbidden,
     Violation,
 )
+from service.kit.pointers import join
 from service.query import And, Compare, Elem, Node, Not, Or, masks
 from service.query.masks import IDENTITY, SHOWN, Mask
-from service.schema.pointers import join
 
 TOLERATED = (DocumentInvalid, FieldNotWritable)
 """Failures of what one alternative of a rule makes of a body, which another one may make good."""

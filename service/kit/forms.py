@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from service.kit.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Violation, suggestion
+from service.kit.pointers import escape
 
 CODES = {
     "missing": "required",
@@ -49,7 +50,7 @@ def read(form: type[AnyForm], value: Any) -> AnyForm:
 
 def _violation(form: type[Form], error: ErrorDetails) -> Violation:
     name = str(error["loc"][0])
-    pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+    pointer = escape(name)
     code = CODES.get(error["type"], "type")
     if code == "required":
         return Violation(f"`{name}` is required", code, pointer)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from service.kit.errors import ParameterInvalid, Violation, suggestion
+from service.kit.pointers import escape
 
 MAXIMUM_SUGGESTIONS = 3
 _LONGEST_WORD = 64
@@ -29,7 +30,7 @@ class Problems:
         """Note one problem with a parameter, and within its JSON the RFC 6901 pointer."""
         named: str | None = shown(parameter, _LONGEST_PLACE)
         if self.is_body:
-            named, pointer = None, (f"/{escaped(parameter)}" if parameter else "") + (pointer or "")
+            named, pointer = None, (escape(parameter) if parameter else "") + (pointer or "")
         self._violations.append(
             Violation(
                 detail=detail,
@@ -77,12 +78,3 @@ def shown(text: str, longest: int = _LONGEST_WORD) -> str:
     if short.isprintable():
         return short
     return "".join(letter if letter.isprintable() else "?" for letter in short)
-
-
-def escaped(name: str) -> str:
-    """Return a name as it stands in a pointer (RFC 6901).
-
-    >>> escaped("a/b~c")
-    'a~1b~0c'
-    """
-    return name.replace("~", "~0").replace("/", "~1")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from service.kit.pointers import escape
 from service.query.fields import Field
 from service.query.problems import shown
 from service.saved_queries.faults import Faults
@@ -21,7 +22,6 @@ from service.saved_queries.shapes import Shape, without_hidden
 from service.saved_queries.stages import FieldsOf, PipelineReader, Stages
 from service.schema.encoding import is_told
 from service.schema.field_tree import leading_to, reachable
-from service.schema.pointers import escape
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 MEMBERS = ("description", "parameters", "pipeline", "limit")

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from service.kit.errors import suggestion
+from service.kit.pointers import escape
 from service.query.fields import Field
 from service.query.kinds import INT64_MAXIMUM, INT64_MINIMUM, Kind
 from service.query.problems import shown
@@ -22,7 +23,6 @@ from service.saved_queries.limits import (
 from service.saved_queries.parameters import Later, Parameters
 from service.saved_queries.shapes import ANYTHING, Shape
 from service.schema.check import name_fault
-from service.schema.pointers import escape
 
 FORMS = ("value", "param", "object")
 MAXIMUM_DIGITS = 20

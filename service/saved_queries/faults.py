@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from service.kit.errors import DefinitionInvalid, ParameterInvalid, Violation, suggestion
+from service.kit.pointers import escape
 from service.query.problems import shown
-from service.schema.pointers import escape
 
 _LONGEST_POINTER = 300
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.kit.errors import suggestion
+from service.kit.pointers import escape
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.problems import shown
@@ -13,7 +14,6 @@ from service.saved_queries.faults import Faults
 from service.saved_queries.functions import ALL, NUMBERS, number
 from service.saved_queries.limits import MAXIMUM_GATHERED, MAXIMUM_MEMBERS
 from service.saved_queries.shapes import Shape, of_members, stored
-from service.schema.pointers import escape
 
 
 @dataclass(frozen=True, slots=True)

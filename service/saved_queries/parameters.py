@@ -13,6 +13,7 @@ from service.kit.errors import (
     Violation,
     suggestion,
 )
+from service.kit.pointers import escape
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_LIST_LENGTH
@@ -22,7 +23,6 @@ from service.query.values import Unreadable, from_text
 from service.saved_queries.faults import Faults
 from service.saved_queries.limits import MAXIMUM_PARAMETERS_OF_A_QUERY
 from service.schema import Schema
-from service.schema.pointers import escape
 
 
 @dataclass(frozen=True, slots=True)

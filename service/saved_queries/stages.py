@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from service.kit.errors import ParameterInvalid, Violation, suggestion
+from service.kit.pointers import escape
 from service.query import parse_filter, to_mongo
 from service.query.fields import Field
 from service.query.kinds import Kind
@@ -20,7 +21,6 @@ from service.saved_queries.limits import MAXIMUM_LOOKUPS, MAXIMUM_RESULTS, MAXIM
 from service.saved_queries.parameters import Later, Parameters
 from service.saved_queries.shapes import ANYTHING, Shape, of_members, stored, with_member
 from service.schema.check import name_fault
-from service.schema.pointers import escape
 
 
 def read_number(

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from service.kit.errors import DefinitionInvalid, Violation
+from service.kit.pointers import escape, join
 from service.schema import field_tree
 from service.schema.compile import compile as compile_schema
 from service.schema.explain import beyond_int64
-from service.schema.pointers import escape, join
 from service.schema.sentences import snake_case
 from service.schema.subschemas import REFERENCES, Subschemas, collect
 from service.schema.validators import DIALECT, META, build, pattern_fault

@@ -18,9 +18,9 @@ from pydantic_core import SchemaValidator, core_schema
 
 from models.base import Stored
 from service.kit.errors import Violation
+from service.kit.pointers import join
 from service.query.kinds import Kind
 from service.schema.compile import Schema
-from service.schema.pointers import join
 
 _TYPES: dict[Kind, Any] = {
     Kind.NULL: None,

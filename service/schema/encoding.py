@@ -6,9 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from service.kit.errors import DocumentInvalid, Violation
+from service.kit.pointers import join
 from service.query.fields import Field
 from service.query.kinds import MAXIMUM_SAFE_INTEGER, Kind, to_bson
-from service.schema.pointers import join
 from service.schema.sentences import shown
 
 _ORDER = (Kind.OBJECT_ID, Kind.UUID, Kind.DATE_TIME, Kind.DATE, Kind.INT64, Kind.DECIMAL, Kind.BINARY)

@@ -9,10 +9,10 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
 from service.kit.errors import MAXIMUM_VIOLATIONS, Violation, suggestion
+from service.kit.pointers import escape, join
 from service.query.fields import Field
 from service.query.kinds import INT64_MAXIMUM, INT64_MINIMUM
 from service.schema.encoding import member
-from service.schema.pointers import escape, join
 from service.schema.sentences import SENTENCES, shown, snake_case, types
 from service.schema.subschemas import IN_PLACE, Step, Subschemas
 

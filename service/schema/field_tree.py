@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from service.kit.errors import DefinitionInvalid, Violation
+from service.kit.pointers import escape
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.schema.pointers import escape
 from service.schema.shapes import FORMAT_KINDS, REFERENCE, Shapes
 from service.schema.subschemas import FREE, Combination, Subschemas
 

@@ -4,10 +4,10 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from service.kit.errors import Violation
+from service.kit.pointers import escape
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.schema.encoding import member
-from service.schema.pointers import escape
 
 
 def visible(value: Any, field: Field, hidden: frozenset[Field]) -> Any:

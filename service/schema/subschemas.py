@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from service.kit.errors import DefinitionInvalid, Violation
-from service.schema.pointers import escape
+from service.kit.pointers import escape
 
 IN_PLACE = frozenset(
     {"not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas", "$ref", "$dynamicRef"}

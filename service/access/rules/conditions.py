@@ -8,6 +8,7 @@ from typing import Any
 from service.access.principals import Principal
 from service.access.rules import placeholders
 from service.access.rules.placeholders import Absent, Placeholder, Unknown
+from service.kit.pointers import split
 from service.query.comparisons import Unfit, compare_json
 from service.query.fields import Field
 from service.query.json_filters import FilterReader, Place
@@ -152,7 +153,7 @@ def _copy(value: Any) -> Any:
 
 
 def _put(written: Any, pointer: str, value: Any) -> None:
-    *before, last = (name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:])
+    *before, last = split(pointer)
     for name in before:
         written = written[int(name)] if isinstance(written, list) else written[name]
     written[last] = value

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from service.kit.errors import Violation, suggestion
-from service.query.problems import escaped, shown
+from service.kit.pointers import escape
+from service.query.problems import shown
 
 MAXIMUM_SUGGESTIONS = 10
 
@@ -29,4 +30,4 @@ class Faults:
 
 def at(pointer: str, name: str) -> str:
     """Return the pointer of a member (RFC 6901), whose name is shortened when it is long."""
-    return f"{pointer}/{escaped(shown(name))}"
+    return pointer + escape(shown(name))

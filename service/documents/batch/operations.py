@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from service.documents.batch.references import MAXIMUM_REFERENCES, NAME, find, is_reference
 from service.kit.errors import MAXIMUM_VIOLATIONS, BatchInvalid, Violation, suggestion
+from service.kit.pointers import escape
 
 MAXIMUM_OPERATIONS = 100
 
@@ -161,9 +162,8 @@ def _unknown(members: dict[str, Any], known: tuple[str, ...], at: str, said: str
     for name in members:
         if name not in known:
             shown = name[:80]
-            pointer = f"{at}/{shown.replace('~', '~0').replace('/', '~1')}"
             hint = suggestion(shown, known)
-            yield Violation(f"`{shown}` is not {said}", "unknown", pointer=pointer, hint=hint)
+            yield Violation(f"`{shown}` is not {said}", "unknown", pointer=at + escape(shown), hint=hint)
 
 
 def _name_faults(operations: list[dict[str, Any]]) -> Iterator[Violation]:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from service.kit.pointers import join
 from service.schema.check import MAXIMUM_NAME_BYTES
-from service.schema.pointers import join
 
 REFERENCE = "_ref"
 

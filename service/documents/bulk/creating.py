@@ -29,7 +29,7 @@ from service.kit.errors import (
     IdInvalid,
     Violation,
 )
-from service.schema.pointers import escape
+from service.kit.pointers import escape
 from service.storage.database import Database
 from service.storage.transactions import session
 

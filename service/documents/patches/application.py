@@ -23,10 +23,10 @@ from service.kit.errors import (
     PatchTestFailed,
     Violation,
 )
+from service.kit.pointers import join
 from service.kit.strict_json import MAXIMUM_DEPTH, depth
 from service.query.fields import Field
 from service.schema import Schema
-from service.schema.pointers import join
 
 MAXIMUM_HANDLED = 2
 """How many times the largest document a patch may copy, move and replace as a whole in all."""

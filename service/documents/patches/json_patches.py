@@ -6,6 +6,7 @@ from typing import Any
 
 from service.documents.patches.application import Application, Operation, Steps
 from service.kit.errors import PatchInvalid, Violation, suggestion
+from service.kit.pointers import split
 from service.kit.strict_json import MAXIMUM_DEPTH
 from service.schema import Schema
 
@@ -51,7 +52,7 @@ def steps(pointer: str) -> Steps:
         )
     if _BAD_ESCAPE.search(pointer):
         raise Unreadable("`~` in a pointer is written `~0`, `/` in a name `~1`")
-    return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
+    return tuple(split(pointer))
 
 
 def _faults(position: int, part: Any) -> Iterator[Violation]:

@@ -17,10 +17,10 @@ from service.kit.errors import (
     Violation,
     suggestion,
 )
+from service.kit.pointers import escape, join
 from service.kit.strict_json import MAXIMUM_DEPTH, depth
 from service.query.fields import Field
 from service.schema import Schema
-from service.schema.pointers import escape, join
 
 MAXIMUM_OPERATIONS = 1000
 MAXIMUM_PATH_CHARACTERS = 2000

@@ -1,4 +1,4 @@
-"""JSON pointers (RFC 6901): how a place in a document or a schema is written."""
+"""JSON pointers (RFC 6901): how a place in a document, a schema or a body is written."""
 
 from collections.abc import Iterable
 
@@ -19,3 +19,12 @@ def join(parts: Iterable[str | int]) -> str:
     '/tags/0'
     """
     return "".join(map(escape, parts))
+
+
+def split(pointer: str) -> list[str]:
+    """Return the steps of a well-formed pointer: what `join` was given, numbers as texts.
+
+    >>> split("/a~1b/m~0n/0"), split("")
+    (['a/b', 'm~n', '0'], [])
+    """
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
