@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from service.access.decisions import Grant
+from service.kit.json_values import are_equal
 from service.query.tree import Path
-from service.schema.masks import identity
 
 _Names: TypeAlias = dict[str, "_Names | None"]
 """Names by their first part: None for a path's end, else what is named below."""
@@ -50,7 +50,7 @@ def _in_objects(
 ) -> Iterator[Path]:
     for name in dict.fromkeys((*before, *asked)):
         one, other = before.get(name, _ABSENT), asked.get(name, _ABSENT)
-        if one is not _ABSENT and other is not _ABSENT and identity(one) == identity(other):
+        if one is not _ABSENT and other is not _ABSENT and are_equal(one, other):
             continue
         below = names.get(name)
         if below is not None:
@@ -81,5 +81,5 @@ def _in_values(one: Any, other: Any, names: _Names, *, is_exclusion: bool) -> It
 def _in_arrays(one: list[Any], other: list[Any], names: _Names, *, is_exclusion: bool) -> Iterator[Path]:
     for position in range(max(len(one), len(other))):
         here, there = (each[position] if position < len(each) else _ABSENT for each in (one, other))
-        if here is _ABSENT or there is _ABSENT or identity(here) != identity(there):
+        if here is _ABSENT or there is _ABSENT or not are_equal(here, there):
             yield from _in_values(here, there, names, is_exclusion=is_exclusion)

@@ -15,9 +15,9 @@ from service.access.rules import GROUPS, VERBS, Rules, Verb
 from service.kit import forms
 from service.kit.errors import DefinitionInvalid, DocumentInvalid, Violation, suggestion
 from service.kit.forms import Form
+from service.kit.json_values import are_equal
 from service.query.tree import comparisons
 from service.schema import Schema
-from service.schema.masks import identity
 
 MAXIMUM_RULE_TESTS = 200
 MAXIMUM_RULE_TESTS_BYTES = 262_144
@@ -119,7 +119,7 @@ def _outcome(stated: Any, schema: Schema, rules: Rules, pointer: str, work: _Wor
         result = dict(judged.verdict.result or {}) if judged.verdict is not None else {}
         wanted = stored_form(schema, test.result)
         for name in wanted:
-            if name not in result or identity(_plain(result[name])) != identity(_plain(wanted[name])):
+            if name not in result or not are_equal(_plain(result[name]), _plain(wanted[name])):
                 detail = f"{_named(test, principal)}: `{name}` is not that in the result"
                 yield Violation(detail, "rule_test", f"{pointer}/result")
 

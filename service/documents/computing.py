@@ -15,6 +15,7 @@ from service.documents.patches import Patch
 from service.documents.preconditions import version_of
 from service.documents.terms import Terms
 from service.kit.errors import BodyTooLarge, Failure
+from service.kit.json_values import are_written_alike
 from service.schema import Schema
 
 
@@ -133,16 +134,11 @@ class _Computation:
         unchanged = {
             name: present[name]
             for name, value in document.items()
-            if name in present and _is_same(value, before.get(name))
+            if name in present and are_written_alike(value, before.get(name))
         }
         system = {name: present.get(name) for name in SYSTEM_FIELDS}
         system |= {"_version": version_of(present) + 1, "_updated_at": utc_now().replace(tzinfo=None)}
         return {"_id": present["_id"], **encoded, **unchanged, **system}
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Compare JSON values as JSON does: true is not 1, and 1 is not 1.0."""
-    return bool(one == other) and encoding.dump(one) == encoding.dump(other)
 
 
 def _own(document: dict[str, Any]) -> bytes:

@@ -13,7 +13,6 @@ from models.base import utc_now
 from models.counter import Counter
 from models.user import ADMIN, User
 from service.audit import Trail
-from service.documents.encoding import dump
 from service.documents.listing import Listing
 from service.documents.preconditions import Expected
 from service.identity import accounts, one_time, second_factor
@@ -23,6 +22,7 @@ from service.identity.forms.user_bodies import ChosenPassword, NewUser, UserChan
 from service.identity.revocations import Revocations
 from service.kit import forms
 from service.kit.errors import DocumentNotFound, LastAdministrator
+from service.kit.json_values import are_written_alike
 from service.query.cursors import Cursors
 from service.query.limits import MAXIMUM_LIMIT
 from service.storage.database import Database
@@ -264,16 +264,7 @@ def _wanted(form: UserChange, present: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("email", present["email"]) != present["email"]:
         given["email_key"] = accounts.email_key(given["email"])
         given.setdefault("is_email_verified", False)  # the proof was of another address
-    return {name: value for name, value in given.items() if not _is_alike(value, present.get(name))}
-
-
-def _is_alike(left: Any, right: Any) -> bool:
-    """Tell whether two values are written alike: to Python, 1 equals True.
-
-    >>> _is_alike({"level": 1}, {"level": True}), _is_alike(["a"], ["a"])
-    (False, True)
-    """
-    return dump(left) == dump(right)
+    return {name: value for name, value in given.items() if not are_written_alike(value, present.get(name))}
 
 
 def _events(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from service.kit.errors import Violation
+from service.kit.json_values import are_equal, equality_key
 from service.kit.pointers import escape
 from service.query.fields import Field
 from service.query.kinds import Kind
@@ -105,9 +106,11 @@ class _Place:
 
     def holds(self, value: Any) -> bool:
         """Return whether the value stands here."""
+        if len(self._values) == 1:
+            return are_equal(self._values[0], value)
         if self._identities is None:
-            self._identities = {identity(each) for each in self._values}
-        return identity(value) in self._identities
+            self._identities = {equality_key(each) for each in self._values}
+        return equality_key(value) in self._identities
 
 
 def read_only_removals(
@@ -124,19 +127,6 @@ def read_only_removals(
             after = value.get(name)
             now = after if isinstance(after, dict) else {}
             yield from read_only_removals(now, below, before, guarded, pointer + escape(name))
-
-
-def identity(value: Any) -> Hashable:
-    """Return what is equal for equal JSON values and for no others; unlike in Python, `true` is not 1.
-
-    >>> identity(1) == identity(1.0), identity(True) == identity(1), identity([0]) == identity([False])
-    (True, False, False)
-    """
-    if isinstance(value, dict):
-        return frozenset((name, identity(part)) for name, part in value.items())
-    if isinstance(value, list):
-        return tuple(map(identity, value))
-    return (bool, value) if isinstance(value, bool) else value
 
 
 def keep_unwritable(

@@ -8,7 +8,6 @@ from typing import Any
 from service.documents.body import SYSTEM_NAMES
 from service.documents.patches.places import (
     Missing,
-    are_equal,
     child,
     field_below,
     fresh,
@@ -23,6 +22,7 @@ from service.kit.errors import (
     PatchTestFailed,
     Violation,
 )
+from service.kit.json_values import are_equal
 from service.kit.pointers import join
 from service.kit.strict_json import MAXIMUM_DEPTH, depth
 from service.query.fields import Field

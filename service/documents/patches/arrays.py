@@ -1,23 +1,18 @@
 """Arrays of a field: values put at their end, or taken out; JSON and the formats say what is equal."""
 
-import json
 from collections.abc import Hashable
 from typing import Any
-
-from bson import Decimal128
-from bson.decimal128 import create_decimal128_context
 
 from service.documents.patches.places import fresh
 from service.documents.patches.quantities import Unfit
 from service.kit.errors import DocumentInvalid
+from service.kit.json_values import equality_key
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.schema import Schema
 from service.schema.encoding import encode
 
 EACH = "each"
-
-_EXACT = create_decimal128_context()
 
 
 def pushed(present: Any, said: Any, field: Field | None, _: Schema) -> list[Any]:
@@ -71,31 +66,9 @@ def _identity(value: Any, field: Field | None, schema: Schema, *, is_whole: bool
     """Give what is equal for equal elements of an array's field; `is_whole` keeps hidden members."""
     items = None if field is None else field.items
     if items is None:
-        return _hashable(value)
+        return equality_key(value)
     seen = value if is_whole else schema.visible_part(value, items)
     try:
-        return _hashable(encode(seen, items))
+        return equality_key(encode(seen, items))
     except DocumentInvalid:  # it was stored by another program, or the result is refused anyway
-        return _hashable(seen)
-
-
-def _hashable(value: Any) -> Hashable:
-    if isinstance(value, dict | list):
-        return (list, _text(value))  # tuples of numbers that all have one hash are easily made, texts are not
-    if isinstance(value, Decimal128):
-        return (Decimal128, value.to_decimal())
-    return (bool, value) if isinstance(value, bool) else value
-
-
-def _text(value: Any) -> str:
-    """Write a value so that equal ones, and no others, are written alike."""
-    if isinstance(value, dict):
-        members = sorted(f"{json.dumps(name)}:{_text(part)}" for name, part in value.items())
-        return f"{{{','.join(members)}}}"
-    if isinstance(value, list):
-        return f"[{','.join(map(_text, value))}]"
-    if isinstance(value, Decimal128):
-        return f"decimal {_EXACT.normalize(value.to_decimal()) or 0}"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+        return equality_key(seen)

@@ -53,22 +53,3 @@ def child(container: Any, step: str) -> Any:
 def fresh(value: Any) -> Any:
     """Give a copy of a JSON value that shares no object or array with it."""
     return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
-
-
-def are_equal(one: Any, other: Any) -> bool:
-    """Compare as JSON does (RFC 6902, 4.6), for the price of the smaller value.
-
-    >>> are_equal(1, 1.0), are_equal(1, True), are_equal({"a": [0]}, {"a": [False]})
-    (True, False, False)
-    """
-    if isinstance(one, dict):
-        return (
-            isinstance(other, dict)
-            and len(one) == len(other)
-            and all(name in other and are_equal(part, other[name]) for name, part in one.items())
-        )
-    if isinstance(one, list):
-        return isinstance(other, list) and len(one) == len(other) and all(map(are_equal, one, other))
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    return bool(one == other)
