@@ -37,7 +37,7 @@ class User(Stored, Document):
     is_disabled: bool = False
     epoch: int = 0
     keys_made: int = 0  # each new API key counts, so that of two at once one waits for the other
-    sign_outs: int = 0  # how often all sessions were ended at once; see service/identity/sessions.py
+    sign_outs: int = 0  # how often all sessions were ended at once; see service/identity/core/sessions.py
     signed_in_at: datetime | None = None
     identities: list[LinkedIdentity] = Field(default_factory=list)  # at most one of each issuer
 

@@ -9,8 +9,8 @@ from service.documents import changes, rendering
 from service.documents.bulk import refusals
 from service.documents.idempotency import claims, keys
 from service.http.pipeline import admission
-from service.identity import key_bearers, lockout, refreshing, revocations
-from service.identity.core import passwords, strength
+from service.identity.api_keys import bearers
+from service.identity.core import hashing, lockout, refreshing, revocations
 from service.mail import outbox
 from service.runtime.metrics import exchanges
 from service.runtime.settings import Settings
@@ -38,10 +38,10 @@ STATED = [
     ("0022", f"The bound is {revocations.BOUND_S:.0f} seconds"),
     ("0022", f"has heard nothing for {revocations.STALE_AFTER_S:.0f} seconds"),
     ("0022", f"more than {revocations.MAXIMUM_KNOWN:,} revocations".replace(",", " ")),
-    ("0024", f"remembers a key for {key_bearers.REMEMBERED_S:.0f} seconds"),
-    ("0024", f"a wrong one for {key_bearers.REFUSED_S:.0f}"),
-    ("0026", f"{passwords.MINIMUM_CHARACTERS} characters and a zxcvbn score of {passwords.MINIMUM_SCORE}"),
-    ("0026", f"the first {strength.ESTIMATED_CHARACTERS} characters"),
+    ("0024", f"remembers a key for {bearers.REMEMBERED_S:.0f} seconds"),
+    ("0024", f"a wrong one for {bearers.REFUSED_S:.0f}"),
+    ("0026", f"{hashing.MINIMUM_CHARACTERS} characters and a zxcvbn score of {hashing.MINIMUM_SCORE}"),
+    ("0026", f"the first {hashing.ESTIMATED_CHARACTERS} characters"),
     ("0027", f"tries up to {outbox.MAXIMUM_ATTEMPTS} times"),
     ("0028", f"Locks last {default('lockout_s')} seconds, doubling to {default('lockout_longest_s') // 60}"),
     ("0028", f"waits up to {sum(lockout.PAUSES_S):.2f} s"),

@@ -114,3 +114,21 @@ def test_no_two_packages_import_each_other() -> None:
         and one != other
     }
     assert not knots
+
+
+WAYS_TO_SIGN_IN = {"api_keys", "oidc", "passwords", "second_factor", "users"}
+"""The packages of `service/identity/` beside `core`; `users` is what administrators do with accounts."""
+
+
+def part_of_identity(module: str) -> str | None:
+    names = module.split(".")
+    is_inside = names[:2] == ["service", "identity"] and len(names) > 2
+    return names[2] if is_inside else None
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_way_to_sign_in_is_imported_by_no_other_way_and_not_by_core(path: Path) -> None:
+    own = part_of_identity(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    for name in imports(path):
+        part = part_of_identity(name)
+        assert own is None or own == part or part not in WAYS_TO_SIGN_IN

@@ -42,9 +42,8 @@ from service.http.controllers.users import UsersController
 from service.http.guards import MayEnter
 from service.http.pipeline.pipeline import surround
 from service.http.pipeline.principal import PrincipalMiddleware
-from service.identity.api_keys import ApiKeys
-from service.identity.key_bearers import KeyBearers
-from service.identity.revocations import Revocations
+from service.identity.api_keys import ApiKeys, KeyBearers
+from service.identity.core.revocations import Revocations
 from service.identity.second_factor import SecondFactors
 from service.kit.sealing import Sealer
 from service.query.cursors import Cursors

@@ -9,8 +9,7 @@ from litestar import Litestar
 from service.app import parts
 from service.app.measuring import measured
 from service.collections.registry import Registry
-from service.identity.by_mail import by_mail
-from service.identity.revocations import Revocations
+from service.identity.core.revocations import Revocations
 from service.runtime.settings import Settings
 from service.runtime.tracing.sending import Traces
 from service.storage.database import Database
@@ -28,7 +27,7 @@ def lifespan(
         passwords = parts.passwords(settings)
         application.state.passwords = passwords
         ttls_s = settings.password_reset_ttl_s, settings.email_verification_ttl_s
-        application.state.update(by_mail(application.state, *ttls_s, settings.email_verification))
+        application.state.update(parts.by_mail(application.state, *ttls_s, settings.email_verification))
         try:
             async with traces.open(), registry.following():
                 is_loaded = await registry.wait_until_loaded(settings.database_timeout_s + 1)

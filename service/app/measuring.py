@@ -15,8 +15,8 @@ from service.collections.registry import Registry
 from service.http.pipeline.admission import Admission
 from service.http.pipeline.rate_limit import RateLimit
 from service.http.pipeline.step import Step
-from service.identity.core.passwords import Passwords
-from service.identity.revocations import Revocations
+from service.identity.core.hashing import Passwords
+from service.identity.core.revocations import Revocations
 from service.mail.post import Post
 from service.runtime.admission import Places
 from service.runtime.metrics import Meter, families

@@ -5,17 +5,18 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from service.collections.registry import Registry
-from service.identity.core import signing
+from service.identity.core import signing_keys
 from service.identity.core.browsers import Browsers
-from service.identity.core.passwords import Cost, Demands, Passwords
+from service.identity.core.hashing import Cost, Demands, Passwords
+from service.identity.core.lockout import Lockouts
 from service.identity.core.refresh_tokens import RefreshTokens
+from service.identity.core.refreshing import Refreshing
+from service.identity.core.revocations import Revocations
+from service.identity.core.sessions import Limits, Sessions
 from service.identity.core.tokens import Tokens
-from service.identity.lockout import Lockouts
 from service.identity.oidc.providers import Providers, registrations
 from service.identity.oidc.return_urls import ReturnUrls
-from service.identity.refreshing import Refreshing
-from service.identity.revocations import Revocations
-from service.identity.sessions import Limits, Sessions
+from service.identity.passwords import Addresses, PasswordChanges, Registrations, Verification
 from service.kit.errors import StartupFailure
 from service.kit.origins import Origins
 from service.kit.sealing import Sealer
@@ -71,7 +72,7 @@ def tokens(settings: Settings) -> Tokens:
         settings.jwt_issuer,
         settings.jwt_audience,
         settings.access_token_ttl_s,
-        keys=signing.read_files(settings.jwt_keys),
+        keys=signing_keys.read_files(settings.jwt_keys),
     )
 
 
@@ -98,6 +99,18 @@ def post(settings: Settings, counts: SharedCounts) -> Post:
         links=None if url is None else Links(url, *paths),
         allowance=limits if settings.rate_limit == "on" else None,
     )
+
+
+def by_mail(
+    state: Any, reset_ttl_s: float, verification_ttl_s: float, verification: Verification
+) -> dict[str, Any]:
+    """Return what identity does by mails, by its names in the application's state."""
+    database, passwords, post = state.database, state.passwords, state.post
+    revocations, lockouts = state.revocations, state.lockouts
+    addresses = Addresses(database, passwords, revocations, lockouts, post, verification_ttl_s)
+    changes = PasswordChanges(database, passwords, state.sessions, revocations, lockouts, post, reset_ttl_s)
+    registrations = Registrations(database, passwords, addresses, changes, post, verification)
+    return {"addresses": addresses, "password_changes": changes, "registrations": registrations}
 
 
 def lockouts(settings: Settings) -> Lockouts:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from service.dev import mongodb
-from service.identity.core import signing
+from service.identity.core import signing_keys
 from service.kit.errors import StartupFailure
 from service.runtime import settings
 from service.runtime.settings import Development
@@ -26,11 +26,11 @@ def command() -> None:
 @click.option("--rsa", is_flag=True, help="Make an RSA key (RS256) instead of one on P-256 (ES256).")
 def generate(path: Path, *, rsa: bool) -> None:
     """Make a new key in the file PATH, and its public half beside it; never overwrites a file."""
-    private, public = signing.generate("rsa" if rsa else "ec")
+    private, public = signing_keys.generate("rsa" if rsa else "ec")
     public_path = path.with_suffix(PUBLIC_SUFFIX)
     _write(path, private, PRIVATE_MODE)
     _write(public_path, public, PUBLIC_MODE)
-    click.echo(f"Made the key {signing.read_pem(public).id}: {path} signs, {public_path} only verifies.")
+    click.echo(f"Made the key {signing_keys.read_pem(public).id}: {path} signs, {public_path} only verifies.")
 
 
 @command.command(name="list")
@@ -38,10 +38,10 @@ def list_keys() -> None:
     """Print the name and algorithm of each key that the settings give, the one that signs first."""
     mongodb.export()
     chosen = settings.load(Development)
-    keys = signing.read_files(chosen.jwt_keys)
+    keys = signing_keys.read_files(chosen.jwt_keys)
     for secret in (chosen.jwt_secret, *chosen.jwt_previous_secrets):
         if secret is not None:
-            keys.append(signing.of_secret(secret.get_secret_value()))
+            keys.append(signing_keys.of_secret(secret.get_secret_value()))
     present = next((key for key in keys if key.signer is not None), None)
     if present is None:
         raise StartupFailure("No key signs: set SHEAF_JWT_SECRET, and SHEAF_JWT_KEYS to sign by another key.")

@@ -23,10 +23,10 @@ from service.dev.mongodb import UNREACHABLE
 from service.dev.seed import PRODUCTS
 from service.documents import body as bodies
 from service.documents import encoding, loading, reading
-from service.identity.core.passwords import Passwords
-from service.identity.ending import Ending
+from service.identity.core.hashing import Passwords
+from service.identity.core.revocations import Revocations
+from service.identity.core.sessions import Ending
 from service.identity.forms.user_bodies import NewUser
-from service.identity.revocations import Revocations
 from service.identity.users import Users
 from service.kit.errors import DatabaseUnavailable, Duplicate, StartupFailure
 from service.query import ListQuery

@@ -5,7 +5,7 @@ from service.http.guards import principal
 from service.http.pipeline.client_address import limited_address
 from service.http.requests import AnyRequest
 from service.identity.core.browsers import Mode
-from service.identity.sessions import Client
+from service.identity.core.sessions import Client
 
 
 def address_of(request: AnyRequest) -> str | None:

@@ -5,7 +5,7 @@ import pytest
 from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
 
-from service.identity.core.passwords import Cost, Passwords, _decoy
+from service.identity.core.hashing import Cost, Passwords, _decoy
 from service.kit.errors import Busy
 from service.runtime.deadline import Clock, Watch
 

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 from jose import jwt
 
 from service.access.principals import Principal
-from service.identity.core import signing
-from service.identity.core.signing import KeyRing, Kind, SigningKey
+from service.identity.core import signing_keys
+from service.identity.core.signing_keys import KeyRing, Kind, SigningKey
 from service.identity.core.tokens import Tokens
 from service.kit.errors import StartupFailure, TokenInvalid
 
@@ -38,15 +38,15 @@ BggqhkjOPQMBBw==
 
 @cache
 def pair(kind: Kind) -> tuple[bytes, bytes]:
-    return signing.generate(kind)
+    return signing_keys.generate(kind)
 
 
 def private(kind: Kind) -> SigningKey:
-    return signing.read_pem(pair(kind)[0])
+    return signing_keys.read_pem(pair(kind)[0])
 
 
 def public(kind: Kind) -> SigningKey:
-    return signing.read_pem(pair(kind)[1])
+    return signing_keys.read_pem(pair(kind)[1])
 
 
 def tokens(*keys: SigningKey, secret: str = SECRET, previous: tuple[str, ...] = ()) -> Tokens:
@@ -74,12 +74,12 @@ def test_the_thumbprint_is_that_of_the_rfc() -> None:
         "xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
     )
     key = {"kty": "RSA", "n": modulus, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"}
-    assert signing.thumbprint(key) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    assert signing_keys.thumbprint(key) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_public_half_of_a_key_is_published(kind: Kind) -> None:
-    ring = KeyRing([private(kind), signing.of_secret(SECRET)])
+    ring = KeyRing([private(kind), signing_keys.of_secret(SECRET)])
     [key] = ring.published()
     assert not PRIVATE_MEMBERS & set(key)
     assert key == {
@@ -99,7 +99,7 @@ def test_only_the_public_half_of_a_key_is_published(kind: Kind) -> None:
 
 
 def test_secrets_are_not_published() -> None:
-    assert KeyRing([signing.of_secret(SECRET)]).published() == []
+    assert KeyRing([signing_keys.of_secret(SECRET)]).published() == []
 
 
 # --- rotation: at each step, tokens from the steps before and after are read
@@ -157,8 +157,8 @@ def ec_pem(curve: ec.EllipticCurve, form: PrivateFormat = PrivateFormat.PKCS8) -
 
 def test_the_forms_that_openssl_writes_are_read() -> None:
     traditional = PrivateFormat.TraditionalOpenSSL
-    assert signing.read_pem(rsa_pem(2048, traditional)).algorithm == "RS256"
-    assert signing.read_pem(EARLIER_EC + ec_pem(ec.SECP256R1(), traditional)).algorithm == "ES256"
+    assert signing_keys.read_pem(rsa_pem(2048, traditional)).algorithm == "RS256"
+    assert signing_keys.read_pem(EARLIER_EC + ec_pem(ec.SECP256R1(), traditional)).algorithm == "ES256"
 
 
 def encrypted() -> bytes:
@@ -194,21 +194,21 @@ def test_a_file_that_is_no_fit_key_is_refused_in_one_sentence(
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     with pytest.raises(StartupFailure) as caught:
-        signing.read_files([path])
+        signing_keys.read_files([path])
     assert str(caught.value) == f"SHEAF_JWT_KEYS names {path}, which {problem}."
 
 
 @pytest.mark.parametrize("name", ["absent.pem", ".", "a\0b", "/dev/zero"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(StartupFailure, match=r"SHEAF_JWT_KEYS names .*, which cannot be read: "):
-        signing.read_files([tmp_path / name])
+        signing_keys.read_files([tmp_path / name])
 
 
 def test_of_a_key_that_is_there_twice_the_half_that_signs_is_kept(tmp_path: Path) -> None:
     for name, content in zip(("a", "b"), pair("ec"), strict=True):
         (tmp_path / name).write_bytes(content)
     for names in ("ab", "ba"):
-        [key] = signing.read_files([tmp_path / name for name in names])
+        [key] = signing_keys.read_files([tmp_path / name for name in names])
         assert key.signer is not None
 
 

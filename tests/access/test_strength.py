@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from service.identity.core import strength
-from service.identity.core.passwords import Demands
+from service.identity.core import hashing
+from service.identity.core.hashing import Demands
 from service.kit.errors import DocumentInvalid
 
 
@@ -48,7 +48,7 @@ def test_what_is_demanded_can_be_more_or_less() -> None:
 )
 def test_the_worst_password_is_rated_quickly(part: str) -> None:
     worst = (part * 128)[:128]
-    strength.score("")
+    hashing.strength("")
     started = time.perf_counter()
-    strength.score(worst, ["\u00e9" * 320, "a b " * 80])
+    hashing.strength(worst, ["\u00e9" * 320, "a b " * 80])
     assert time.perf_counter() - started < 0.5

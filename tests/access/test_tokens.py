@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jose import jwt
 
 from service.access.principals import Principal
-from service.identity.core.signing import key_id
+from service.identity.core.signing_keys import key_id
 from service.identity.core.tokens import MAXIMUM_TOKEN_CHARACTERS, Tokens
 from service.kit.errors import TokenInvalid
 

@@ -10,8 +10,9 @@ from bson import ObjectId
 
 from service.audit import Actor, Trail
 from service.identity.api_keys import MAXIMUM_KEYS, ApiKeys
+from service.identity.core import credentials
+from service.identity.core.revocations import Revocations
 from service.identity.forms.key_bodies import NewKey
-from service.identity.revocations import Revocations
 from service.kit.errors import TokenOutdated
 from tests.api_keys.conftest import KEYS, Keyring, Person, using
 from tests.scenarios.identity import problem
@@ -273,7 +274,7 @@ async def test_all_keys_of_a_user_can_be_deleted_at_once(keyring: Keyring) -> No
     ann: Person = keyring.person()
     made = [await keyring.make(ann, "*:read") for _ in range(2)]
     state = keyring.service.app.state
-    assert await state.database.transaction(lambda: state.api_keys.delete_all(ann.id)) == 2
+    assert await state.database.transaction(lambda: credentials.delete_keys(ann.id, state.revocations)) == 2
     await state.revocations.catch_up()
     for each in made:
         assert (await keyring.client.get("/api/products", headers=using(each))).status_code == 401

@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from service.app import create_app
 from service.http.guards import FOR_API_KEYS, IGNORES_TOKEN
-from service.identity.key_bearers import MAXIMUM_REMEMBERED, KeyBearers
-from service.identity.revocations import BOUND_S, Revocations
+from service.identity.api_keys.bearers import MAXIMUM_REMEMBERED, KeyBearers
+from service.identity.core.revocations import BOUND_S, Revocations
 from service.kit.errors import TokenInvalid
 from tests.api_keys.conftest import KEYS, Keyring, using
 from tests.conftest import connect, settings_of
@@ -351,7 +351,7 @@ async def test_a_flood_of_wrong_keys_costs_few_queries(keyring: Keyring) -> None
 
 
 async def test_what_is_remembered_is_bounded(keyring: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.identity.key_bearers.MAXIMUM_REMEMBERED", 2)
+    monkeypatch.setattr("service.identity.api_keys.bearers.MAXIMUM_REMEMBERED", 2)
     assert MAXIMUM_REMEMBERED == 4096
     ann = keyring.person()
     state = keyring.service.app.state

@@ -10,8 +10,8 @@ import pytest_asyncio
 from pymongo.errors import ConnectionFailure
 
 from models.user import User
-from service.identity.removal import Removal
-from service.identity.sessions import Client
+from service.identity.core.sessions import Client
+from service.identity.users import Removal
 from service.kit.errors import SessionEnded
 from tests.conftest import Service, served
 from tests.people import LOGIN, PASSWORD, Device, person, sign_in

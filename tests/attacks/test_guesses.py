@@ -15,7 +15,7 @@ from litestar import Litestar
 
 from models.user import User
 from service.app import create_app
-from service.identity.core.passwords import Cost, Passwords
+from service.identity.core.hashing import Cost, Passwords
 from tests.conftest import connect, opened, settings_of
 
 LOGIN = "/api/auth/login"

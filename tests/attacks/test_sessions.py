@@ -16,7 +16,7 @@ from bson import ObjectId
 from litestar import Litestar
 
 from service.app import create_app
-from service.identity.revocations import BOUND_S
+from service.identity.core.revocations import BOUND_S
 from tests.conftest import connect, opened, settings_of
 from tests.people import LOGIN, LOGOUT, PASSWORD, PROFILE, REFRESH, SESSIONS, Device, Person, person, sign_in
 

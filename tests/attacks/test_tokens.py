@@ -28,28 +28,27 @@ from cryptography.hazmat.primitives.serialization import (
 from jose import jwt
 
 from service.app import create_app
-from service.identity import one_time
-from service.identity.core import signing
-from service.identity.core.key_texts import compose
+from service.identity.api_keys.texts import compose
+from service.identity.core import one_time, signing_keys
 from tests.conftest import SECRET, connect, opened, settings_of
 from tests.scenarios.identity import ANN, INVALID_TOKEN
 
 
 def short_rsa_pair() -> tuple[bytes, bytes]:
     """Make a key of the least length, which takes a moment only."""
-    key = rsa.generate_private_key(65537, signing.MINIMUM_RSA_BITS)
+    key = rsa.generate_private_key(65537, signing_keys.MINIMUM_RSA_BITS)
     return (
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
     )
 
 
-EC_PAIR, RSA_PAIR = signing.generate("ec"), short_rsa_pair()
+EC_PAIR, RSA_PAIR = signing_keys.generate("ec"), short_rsa_pair()
 OURS = EC_PAIR[0].decode()
-EC_ID, RSA_ID = signing.read_pem(EC_PAIR[1]).id, signing.read_pem(RSA_PAIR[1]).id
-SECRET_ID = signing.key_id(SECRET)
+EC_ID, RSA_ID = signing_keys.read_pem(EC_PAIR[1]).id, signing_keys.read_pem(RSA_PAIR[1]).id
+SECRET_ID = signing_keys.key_id(SECRET)
 NAMES = {"ec": EC_ID, "rsa": RSA_ID, "secret": SECRET_ID}
-STRANGER = signing.generate("ec")[0]
+STRANGER = signing_keys.generate("ec")[0]
 HEADERS: dict[str, Any] = {
     "jku": "https://evil.example/keys.json",
     "x5u": "https://evil.example/cert.pem",
@@ -125,7 +124,7 @@ def der(pem: bytes) -> bytes:
 
 
 def json_key(pem: bytes) -> bytes:
-    return orjson.dumps(dict(signing.read_pem(pem).public or {}))
+    return orjson.dumps(dict(signing_keys.read_pem(pem).public or {}))
 
 
 def in_der(content: bytes) -> bytes:
@@ -166,12 +165,12 @@ FORGED: dict[str, Callable[[], str]] = {
     "another hash, secret": lambda: signed(SECRET, "HS512", SECRET_ID),
     "a stranger's key": lambda: signed(STRANGER.decode()),
     "a stranger's key in the header": lambda: signed(
-        STRANGER.decode(), name=EC_ID, jwk=dict(signing.read_pem(STRANGER).public or {})
+        STRANGER.decode(), name=EC_ID, jwk=dict(signing_keys.read_pem(STRANGER).public or {})
     ),
     "a stranger's key by its own name": lambda: signed(
         STRANGER.decode(),
-        name=signing.read_pem(STRANGER).id,
-        jwk=dict(signing.read_pem(STRANGER).public or {}),
+        name=signing_keys.read_pem(STRANGER).id,
+        jwk=dict(signing_keys.read_pem(STRANGER).public or {}),
     ),
     **{
         f"the right key and {member}": partial(signed, **{member: value}) for member, value in HEADERS.items()

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.cli import main
-from service.identity.core import signing
+from service.identity.core import signing_keys
 from service.runtime import settings
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
@@ -28,13 +28,13 @@ def run(*arguments: str, **variables: str) -> Result:
 def test_a_new_key_is_in_a_file_that_only_its_owner_reads(options: tuple[str, ...], algorithm: str) -> None:
     ended = run("generate", "jwt.pem", *options)
     private, public = Path("jwt.pem"), Path("jwt.public.pem")
-    key = signing.read_pem(private.read_bytes())
+    key = signing_keys.read_pem(private.read_bytes())
     assert (ended.exit_code, ended.output) == (
         0,
         f"Made the key {key.id}: jwt.pem signs, jwt.public.pem only verifies.\n",
     )
     assert (private.stat().st_mode & 0o777, public.stat().st_mode & 0o777) == (0o600, 0o644)
-    half = signing.read_pem(public.read_bytes())
+    half = signing_keys.read_pem(public.read_bytes())
     assert (half.id, half.signer, half.algorithm) == (key.id, None, algorithm)
 
 
@@ -49,8 +49,8 @@ def test_a_file_is_never_overwritten() -> None:
 def test_keys_are_listed_by_name_with_the_one_that_signs_first() -> None:
     for name in ("a", "b"):
         run("generate", f"{name}.pem")
-    a, b = (signing.read_pem(Path(f"{name}.pem").read_bytes()).id for name in ("a", "b"))
-    secret = signing.key_id(SECRET)
+    a, b = (signing_keys.read_pem(Path(f"{name}.pem").read_bytes()).id for name in ("a", "b"))
+    secret = signing_keys.key_id(SECRET)
     listed = run("list", jwt_secret=SECRET, jwt_keys="a.public.pem, b.pem")
     assert listed.output.splitlines() == [
         f"{b}  ES256  signs and verifies",

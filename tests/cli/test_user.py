@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.cli import main
-from service.identity import removal
 from service.runtime.settings import LONGEST_ACCESS_TOKEN_TTL_S
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
@@ -36,7 +35,7 @@ def sheaf(stored: Stored, mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("MONGODB_URI", mongodb_uri)
     monkeypatch.setenv("SHEAF_DATABASE", stored.name)
     monkeypatch.setenv("SHEAF_JWT_SECRET", SECRET)
-    monkeypatch.setattr(removal, "STRAY_S", 0.0)
+    monkeypatch.setattr("service.identity.users.removal.STRAY_S", 0.0)
 
     def run(*arguments: str, typed: str = "") -> Result:
         return CliRunner().invoke(main, ["user", *arguments], input=typed)

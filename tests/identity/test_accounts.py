@@ -6,9 +6,8 @@ from argon2 import PasswordHasher
 
 from models.user import User
 from service.documents.preconditions import Expected
-from service.identity import accounts
-from service.identity.core.passwords import Passwords
-from service.identity.forms.account_bodies import ProfileChange
+from service.identity.core import accounts
+from service.identity.core.hashing import Passwords
 from service.kit.errors import Busy, CredentialsWrong, DocumentNotFound, Stale
 from service.runtime.settings import Settings
 from service.storage import database as databases
@@ -81,7 +80,7 @@ async def test_a_disabled_account_can_neither_sign_in_nor_be_read_nor_changed(pa
     with pytest.raises(DocumentNotFound):
         await accounts.get(user_id)
     with pytest.raises(DocumentNotFound):
-        await accounts.update_profile(user_id, ProfileChange(name="Ghost"))
+        await accounts.update_profile(user_id, {"name": "Ghost"})
 
 
 @pytest.mark.parametrize("user_id", ["", "1", "64b64b64b64b64b64b64b64b", "$where"])
@@ -93,12 +92,12 @@ async def test_no_account_is_found_under_an_id_that_none_has(passwords: Password
 
 async def test_a_change_needs_an_expected_version(passwords: Passwords) -> None:
     user_id = str((await registered(passwords)).id)
-    changed = await accounts.update_profile(user_id, ProfileChange(name="A"), Expected(frozenset({"1", "x"})))
+    changed = await accounts.update_profile(user_id, {"name": "A"}, Expected(frozenset({"1", "x"})))
     assert (changed.name, changed.version) == ("A", 2)
     with pytest.raises(Stale) as caught:
-        await accounts.update_profile(user_id, ProfileChange(name="B"), Expected(frozenset({"1"})))
+        await accounts.update_profile(user_id, {"name": "B"}, Expected(frozenset({"1"})))
     assert caught.value.extra == {"_version": 2}
-    assert (await accounts.update_profile(user_id, ProfileChange(name=None), Expected(None))).name is None
+    assert (await accounts.update_profile(user_id, {"name": None}, Expected(None))).name is None
 
 
 async def test_signing_in_renews_a_hash_of_another_cost(passwords: Passwords) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from models.lockout import KnownPlace, Lockout
-from service.identity.lockout import Lockouts, What
+from service.identity.core.lockout import Lockouts, What
 from service.kit.errors import Busy, CredentialsWrong, Locked
 from service.kit.sealing import Sealer
 from service.storage.database import Database

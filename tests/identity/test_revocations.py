@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from models.base import utc_now
 from models.revocation import Revocation
 from service.access.principals import Principal
-from service.identity.revocations import BOUND_S, GONE, Revocations
+from service.identity.core.revocations import BOUND_S, GONE, Revocations
 from service.kit.errors import SessionEnded, TokenOutdated
 from service.storage import database as databases
 from service.storage.database import Database

@@ -7,7 +7,7 @@ import pytest
 
 from models.second_factor import SecondFactor
 from models.user import User
-from service.identity.second_factor import Enrolment, SecondFactors
+from service.identity.second_factor.factors import Enrolment, SecondFactors
 from service.kit.errors import CodeWrong, SecondFactorPresent
 from service.kit.sealing import Sealer
 from service.storage.database import Database

@@ -10,10 +10,10 @@ from service.access.principals import ANONYMOUS, Principal
 from service.http.pipeline.headers import FIRST_VALUES
 from service.http.pipeline.pipeline import Pipeline
 from service.http.pipeline.principal import PrincipalMiddleware
+from service.identity.api_keys import KeyBearers
 from service.identity.core.browsers import Browsers
+from service.identity.core.revocations import Revocations
 from service.identity.core.tokens import Tokens
-from service.identity.key_bearers import KeyBearers
-from service.identity.revocations import Revocations
 from service.kit.errors import CrossSite, DatabaseUnavailable, TokenInvalid, TokenOutdated
 from service.kit.origins import Origins
 from service.kit.sealing import Sealer

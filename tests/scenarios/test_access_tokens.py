@@ -6,7 +6,7 @@ import httpx
 import pytest
 from jose import jwt
 
-from service.identity.core.signing import key_id
+from service.identity.core.signing_keys import key_id
 from service.runtime.settings import Settings
 from tests.scenarios.identity import CHALLENGE, INVALID_TOKEN, PROFILE, problem
 

@@ -15,10 +15,10 @@ from bson import ObjectId
 
 from models.user import User
 from service.audit import OPERATOR, Trail
-from service.identity import second_factor
-from service.identity.core.passwords import Cost, Passwords
+from service.identity.core.credentials import remove_second_factor
+from service.identity.core.hashing import Cost, Passwords
+from service.identity.core.sessions import Client
 from service.identity.second_factor import SecondFactors
-from service.identity.sessions import Client
 from tests.conftest import Service, served
 from tests.scenarios.identity import CHALLENGE, LOGIN, PROFILE, problem
 
@@ -460,7 +460,7 @@ async def test_when_it_is_off_signing_in_takes_one_step(secured: Owner) -> None:
 
 async def test_an_administrator_can_take_away_what_is_lost(secured: Owner) -> None:
     trail = Trail(OPERATOR, 60)
-    assert [await second_factor.remove(secured.user_id, trail) for _ in range(2)] == [True, False]
+    assert [await remove_second_factor(secured.user_id, trail) for _ in range(2)] == [True, False]
     await secured.sign_in()
     assert secured.noted() == ["second_factor.removed"]
 

@@ -12,7 +12,7 @@ from jose import jwt
 
 from models.user import User
 from service.identity.core.refresh_tokens import RefreshTokens
-from service.identity.sessions import Client, Opened
+from service.identity.core.sessions import Client, Opened
 from service.kit.errors import SessionEnded
 from service.kit.sealing import Sealer, digest
 from tests.conftest import SECRET, Service, connect, served

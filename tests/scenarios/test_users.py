@@ -8,7 +8,6 @@ import httpx
 import pyotp
 import pytest
 
-from service.identity import removal
 from tests.conftest import Service, served
 
 USERS = "/api/users"
@@ -324,7 +323,7 @@ async def test_the_last_administrator_cannot_be_removed_in_any_way(service: Serv
 
 @pytest.fixture
 def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal, "STRAY_S", 0.0)
+    monkeypatch.setattr("service.identity.users.removal.STRAY_S", 0.0)
 
 
 @pytest.mark.usefixtures("_without_waiting")

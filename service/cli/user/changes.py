@@ -10,7 +10,7 @@ from service.cli.user.creation import asked, generate_option, stdin_option, tell
 from service.cli.user.group import Administration, data_option, email_argument
 from service.identity import users
 from service.identity.forms.user_bodies import UserChange
-from service.identity.removal import Fate
+from service.identity.users import Fate
 from service.kit import forms
 
 

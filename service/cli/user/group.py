@@ -15,11 +15,10 @@ from service.audit import OPERATOR, Trail
 from service.collections.registry import Registry
 from service.dev import mongodb
 from service.dev.mongodb import UNREACHABLE
-from service.identity.core.passwords import Cost, Demands, Passwords
-from service.identity.ending import Ending
-from service.identity.removal import Fate, Removal, Removed
-from service.identity.revocations import Revocations
-from service.identity.users import Users
+from service.identity.core.hashing import Cost, Demands, Passwords
+from service.identity.core.revocations import Revocations
+from service.identity.core.sessions import Ending
+from service.identity.users import Fate, Removal, Removed, Users
 from service.kit.errors import DatabaseUnavailable, StartupFailure
 from service.runtime import settings
 from service.runtime.settings import LONGEST_ACCESS_TOKEN_TTL_S, Development, Settings

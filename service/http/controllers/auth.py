@@ -9,7 +9,7 @@ from service.http.controllers.signing_in import NOT_STORED
 from service.http.guards import IGNORES_TOKEN
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
-from service.identity import accounts
+from service.identity.core import accounts
 from service.identity.forms.account_bodies import Credentials, Registration
 from service.identity.forms.second_factor_bodies import SecondStep
 from service.kit import forms

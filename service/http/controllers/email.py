@@ -10,7 +10,7 @@ from service.http.guards import IGNORES_TOKEN, SignedIn, principal
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
 from service.identity.forms.password_bodies import EmailChange, Verification
-from service.identity.verification import Addresses
+from service.identity.passwords import Addresses
 from service.kit import forms
 from service.kit.errors import DocumentNotFound
 

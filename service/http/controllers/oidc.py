@@ -25,12 +25,11 @@ from service.http.requests import (
 )
 from service.http.responses import Ready
 from service.http.routing import delete, post, route
-from service.identity import accounts, challenges, second_factor
+from service.identity.core import accounts, challenges, credentials
 from service.identity.forms.oidc_bodies import CodeExchange, Linking
 from service.identity.oidc import flows, linked_accounts
-from service.identity.oidc.flow_secrets import CHALLENGE
-from service.identity.oidc.flows import Intent, Mode
-from service.identity.oidc.identities import Identity
+from service.identity.oidc.flows import CHALLENGE, Intent, Mode
+from service.identity.oidc.id_tokens import Identity
 from service.identity.oidc.providers import Provider, Providers
 from service.identity.oidc.return_urls import extended
 from service.kit import forms
@@ -197,7 +196,7 @@ async def _returned(request: AnyRequest, intent: Intent, identity: Identity) -> 
     if intent.mode != "cookie":
         return _redirect(extended(intent.return_to, code=await flows.give_code(intent, identity)))
     user = await _account(request, identity)
-    if await second_factor.is_in_force(str(user.id)):
+    if await credentials.has_second_factor(str(user.id)):
         challenge = await challenges.give(user, "cookie")
         return _redirect(f"{intent.return_to}#second_factor={challenge['token']}")
     opened = await signing_in.open_session(request, user, "cookie")

@@ -17,7 +17,7 @@ from service.http.requests import (
     tagged_response,
 )
 from service.http.routing import patch, route
-from service.identity import accounts
+from service.identity.core import accounts
 from service.identity.forms.account_bodies import ProfileChange
 from service.kit import forms
 from service.kit.errors import DocumentNotFound, TokenInvalid
@@ -43,10 +43,11 @@ class ProfileController(Controller):
     async def update_profile(self, request: AnyRequest) -> Response[bytes]:
         """Change the caller's name by a merge patch (RFC 7396), at the version that `If-Match` names."""
         only_parameters(request)
-        change = forms.read(ProfileChange, await json_of(request, (MERGE_PATCH, JSON)))
+        form = forms.read(ProfileChange, await json_of(request, (MERGE_PATCH, JSON)))
+        changes = form.model_dump(include=form.model_fields_set)
         expected = preconditions.read_if_match(request.headers.get("if-match"))
         try:
-            user = await accounts.update_profile(_user_id(request), change, expected)
+            user = await accounts.update_profile(_user_id(request), changes, expected)
         except DocumentNotFound:
             raise _closed() from None
         return json_response(_content(user), headers={"ETag": _tag(user)})

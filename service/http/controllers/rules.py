@@ -26,8 +26,8 @@ from service.http.requests import (
 )
 from service.http.routing import post
 from service.http.rule_bodies import Question
-from service.identity import accounts
-from service.identity.sessions import principal_of
+from service.identity.core import accounts
+from service.identity.core.sessions import principal_of
 from service.kit.errors import DocumentInvalid
 
 

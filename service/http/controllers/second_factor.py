@@ -15,7 +15,8 @@ from service.http.controllers.signing_in import NOT_STORED, prover_of
 from service.http.guards import SignedIn, signed_in
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post, route
-from service.identity import accounts, second_factor
+from service.identity import second_factor
+from service.identity.core import accounts, credentials
 from service.identity.forms.second_factor_bodies import Code, Confirmation, Enrolment
 from service.kit import forms
 from service.kit.errors import DocumentNotFound
@@ -85,7 +86,7 @@ class SecondFactorController(Controller):
         only_parameters(request)
 
         async def disable(user_id: str, trail: Trail) -> None:
-            await second_factor.remove(user_id, trail, "second_factor.disabled")
+            await credentials.remove_second_factor(user_id, trail, "second_factor.disabled")
 
         await _confirmed(request, disable)
         return Response(None, status_code=204, headers=NOT_STORED)

@@ -24,8 +24,8 @@ from service.http.requests import (
 )
 from service.http.routing import delete, post, route
 from service.identity.core.browsers import csrf_header
+from service.identity.core.refreshing import Refreshing
 from service.identity.forms.session_bodies import RefreshForm
-from service.identity.refreshing import Refreshing
 from service.kit import forms
 from service.kit.errors import (
     Failure,

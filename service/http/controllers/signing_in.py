@@ -11,10 +11,10 @@ from service.audit import Trail
 from service.documents.encoding import dump
 from service.http.audit_context import client_of, place_of, trail_of
 from service.http.requests import AnyRequest, json_response
-from service.identity import accounts, challenges, second_factor
+from service.identity.core import accounts, challenges, credentials
 from service.identity.core.browsers import SAFE_METHODS, Browsers, Mode, SetCookie
-from service.identity.proving import SIGN_IN, Prover
-from service.identity.sessions import Opened
+from service.identity.core.proving import SIGN_IN, Prover
+from service.identity.core.sessions import Opened
 from service.kit.errors import EmailUnverified
 
 NOT_STORED = {"Cache-Control": "no-store"}
@@ -25,7 +25,7 @@ AnyContent = TypeVar("AnyContent")
 async def begin(request: AnyRequest, user: User, mode: Mode = "bearer") -> Response[bytes]:
     """Answer somebody who has passed the first step: complete the sign-in, or demand the second factor."""
     check_page(request, mode)
-    if await second_factor.is_in_force(str(user.id)):
+    if await credentials.has_second_factor(str(user.id)):
         challenge = await challenges.give(user, mode)
         return json_response(dump({"data": {"second_factor": challenge}}), headers=NOT_STORED)
     return await complete(request, user, mode)

@@ -25,10 +25,9 @@ from service.http.requests import (
 )
 from service.http.routing import delete, patch, post, route
 from service.identity import users
-from service.identity.ending import Ending
+from service.identity.core.sessions import Ending
 from service.identity.forms.user_bodies import NewUser, UserChange
-from service.identity.removal import Fate, Removal
-from service.identity.users import Users
+from service.identity.users import Fate, Removal, Users
 from service.kit import forms
 from service.kit.errors import ParameterInvalid, Violation
 from service.query.parameters import repeated

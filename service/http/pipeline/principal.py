@@ -11,11 +11,10 @@ from service.http import problems
 from service.http.guards import IGNORES_TOKEN
 from service.http.pipeline.exchange import Exchange, Received
 from service.http.pipeline.step import Step
-from service.identity.core import key_texts
+from service.identity.api_keys import PREFIX, KeyBearers
 from service.identity.core.browsers import SAFE_METHODS, Browsers
+from service.identity.core.revocations import Revocations
 from service.identity.core.tokens import Tokens
-from service.identity.key_bearers import KeyBearers
-from service.identity.revocations import Revocations
 from service.kit.errors import (
     CrossSite,
     DatabaseUnavailable,
@@ -94,7 +93,7 @@ class PrincipalMiddleware(Step):
         if scheme.lower() != "bearer" or not token:
             raise TokenInvalid("The Authorization header must be `Bearer <access token>`")
         token = token.strip()
-        if token.startswith(key_texts.PREFIX):
+        if token.startswith(PREFIX):
             return self._keys.read(token, _address(exchange))
         return self._of_token(token)
 

@@ -1,1 +1,1 @@
-"""What every way to sign in shares: tokens, signing keys, password hashes, browser mode."""
+"""What every way to sign in shares: accounts, sessions, tokens, revocations, lockout, proofs."""

@@ -12,8 +12,8 @@ from jose import jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
 
 from service.access.principals import Principal
-from service.identity.core import signing
-from service.identity.core.signing import KeyRing, SigningKey
+from service.identity.core import signing_keys
+from service.identity.core.signing_keys import KeyRing, SigningKey
 from service.kit.errors import TokenInvalid
 
 TOKEN_KIND = "access"  # noqa: S105  # a claim's value, not a secret
@@ -60,7 +60,7 @@ class Tokens:
         self.ttl_s = ttl_s
         self._issuer = issuer
         self._audience = audience
-        self.ring = KeyRing([*keys, *(signing.of_secret(each) for each in (secret, *previous))])
+        self.ring = KeyRing([*keys, *(signing_keys.of_secret(each) for each in (secret, *previous))])
         # Verifying costs 30 to 100 µs, remembering a quarter of one; failures are not remembered.
         self._verified = lru_cache(MAXIMUM_REMEMBERED)(self._verify)
 

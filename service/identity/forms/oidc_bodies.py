@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from service.identity.core.passwords import MAXIMUM_CHARACTERS
+from service.identity.core.hashing import MAXIMUM_CHARACTERS
 from service.kit.forms import Form
 
 MAXIMUM_CODE_CHARACTERS = 200

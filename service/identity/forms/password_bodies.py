@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from service.identity.core.passwords import MAXIMUM_CHARACTERS, MINIMUM_CHARACTERS
+from service.identity.core.hashing import MAXIMUM_CHARACTERS, MINIMUM_CHARACTERS
 from service.identity.forms.account_bodies import Email
 from service.kit.forms import Form
 

@@ -1,14 +1,15 @@
 """A sign-in at a provider from its beginning to its end, in one browser; what is begun can be ended once."""
 
+import hashlib
+import hmac
 import re
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from service.identity import one_time
-from service.identity.oidc import flow_secrets
-from service.identity.oidc.flow_secrets import FlowSecrets
-from service.identity.oidc.identities import Identity
+from service.identity.core import one_time
+from service.identity.oidc.id_tokens import Identity
+from service.kit.base64url import encoded
 from service.kit.errors import FlowInvalid
 from service.kit.sealing import Sealer, digest
 
@@ -23,6 +24,57 @@ BROWSER = re.compile(r"[A-Za-z0-9_-]{43}")
 
 Mode = Literal["cookie", "bearer", "link"]
 """What comes of a flow: a session in cookies, or a code, to sign in with or to link with."""
+
+PURPOSE = "oidc flow"
+SECRET_BYTES = 32
+
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSecrets:
+    """Two random texts, known to nobody but this service until the provider is asked for tokens."""
+
+    nonce: str = field(repr=False)
+    verifier: str = field(repr=False)
+
+    @classmethod
+    def new(cls) -> "FlowSecrets":
+        """Make those of a new sign-in."""
+        return cls(secrets.token_urlsafe(SECRET_BYTES), secrets.token_urlsafe(SECRET_BYTES))
+
+    @classmethod
+    def unsealed(cls, sealer: Sealer, sealed: str) -> "FlowSecrets | None":
+        """Read what `sealed` gave; None when its secret is no longer one of ours."""
+        content = sealer.unseal(PURPOSE, sealed)
+        return None if content is None else cls(*content.decode().split(" "))
+
+    @property
+    def challenge(self) -> str:
+        """Give what the provider is told of the verifier in advance."""
+        return challenge_of(self.verifier)
+
+    def sealed(self, sealer: Sealer) -> str:
+        """Give both, readable by this service only."""
+        return sealer.seal(PURPOSE, f"{self.nonce} {self.verifier}".encode())
+
+
+def challenge_of(verifier: str) -> str:
+    """Give the S256 challenge of a verifier.
+
+    >>> challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+    'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
+    """
+    return encoded(hashlib.sha256(verifier.encode()).digest())
+
+
+def proves(verifier: str, challenge: str) -> bool:
+    """Tell whether a verifier is that of a challenge.
+
+    >>> proves("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
+    True
+    """
+    return hmac.compare_digest(challenge_of(verifier), challenge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +95,7 @@ def browser_secret(present: str | None) -> str:
 
 async def begin(sealer: Sealer, provider: str, intent: Intent, browser: str) -> tuple[str, FlowSecrets]:
     """Give the `state` and the secrets of a new flow, which only this browser can end."""
-    own = flow_secrets.make()
+    own = FlowSecrets.new()
     state = await one_time.give(
         _purpose(provider, browser), STATE_TTL_S, secrets=own.sealed(sealer), **asdict(intent)
     )
@@ -59,7 +111,7 @@ async def end(sealer: Sealer, provider: str, state: str, browser: str | None) ->
     if begun is None:
         raise FlowInvalid
     facts = dict(begun.facts)
-    own = flow_secrets.unsealed(sealer, facts.pop("secrets"))
+    own = FlowSecrets.unsealed(sealer, facts.pop("secrets"))
     if own is None:
         raise FlowInvalid
     return Intent(**facts), own
@@ -74,7 +126,7 @@ async def give_code(intent: Intent, identity: Identity) -> str:
 async def take_code(mode: Mode, code: str, verifier: str) -> Identity:
     """Use a code up; raises FlowInvalid for an unknown one, and for a verifier that is not its own."""
     given = await one_time.take(f"oidc {mode}", code)
-    if given is None or not flow_secrets.proves(verifier, given.facts["challenge"]):
+    if given is None or not proves(verifier, given.facts["challenge"]):
         raise FlowInvalid
     return Identity(**given.facts["identity"])
 

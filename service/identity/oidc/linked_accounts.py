@@ -11,8 +11,8 @@ from pymongo.errors import DuplicateKeyError
 from models.base import utc_now
 from models.user import LinkedIdentity, User
 from service.audit import Trail
-from service.identity.accounts import email_key
-from service.identity.oidc.identities import Identity
+from service.identity.core.accounts import email_key
+from service.identity.oidc.id_tokens import Identity
 from service.kit.errors import (
     AccountExists,
     Contention,

@@ -7,17 +7,18 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from service.identity.oidc import id_tokens, identities, metadata, outbound
-from service.identity.oidc.flow_secrets import FlowSecrets
-from service.identity.oidc.identities import Identity
-from service.identity.oidc.keys import Keys
-from service.identity.oidc.metadata import Metadata
+from service.identity.oidc import id_tokens, outbound
+from service.identity.oidc.flows import FlowSecrets
+from service.identity.oidc.id_tokens import Identity, Keys
 from service.kit.errors import ProviderInvalid, ProviderNotFound, ProviderUnavailable
-from service.runtime.provider_settings import ProviderSettings
+from service.runtime.provider_settings import ProviderSettings, is_issuer
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+MAXIMUM_URL_CHARACTERS = 2000
 
 METADATA_TTL_S = 3600.0
 FAILURE_PAUSE_S = 1.0
@@ -51,6 +52,18 @@ def registrations(settings: Mapping[str, ProviderSettings], public_url: str | No
         )
         for name, each in settings.items()
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Where a provider's endpoints are, and the few of its habits that matter here."""
+
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None
+    takes_basic: bool
+    tells_issuer: bool
 
 
 class Provider:
@@ -106,7 +119,7 @@ class Provider:
         )
         if "email" not in claims and access_token is not None and described.userinfo_endpoint is not None:
             claims = await self._completed(claims, described.userinfo_endpoint, access_token)
-        return identities.read(self.registration.name, self.registration.issuer, claims)
+        return id_tokens.identity_of(self.registration.name, self.registration.issuer, claims)
 
     async def _redeem(self, described: Metadata, code: str, secrets: FlowSecrets) -> dict[str, Any]:
         form = {
@@ -142,8 +155,8 @@ class Provider:
                 raise ProviderUnavailable
             issuer = self.registration.issuer
             try:
-                document = await outbound.get(self._http, metadata.address(issuer))
-                self._metadata = metadata.read(document, issuer)
+                document = await outbound.get(self._http, metadata_url(issuer))
+                self._metadata = read_metadata(document, issuer)
             except (ProviderInvalid, ProviderUnavailable):
                 self._failed_at_s = time.monotonic()
                 raise
@@ -193,3 +206,42 @@ def _basic(client_id: str, secret: str) -> str:
     """
     pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
     return f"Basic {b64encode(pair.encode()).decode()}"
+
+
+def metadata_url(issuer: str) -> str:
+    """Give where an issuer's discovery document is.
+
+    >>> metadata_url("https://id.example/realms/a/")
+    'https://id.example/realms/a/.well-known/openid-configuration'
+    """
+    return issuer.rstrip("/") + WELL_KNOWN
+
+
+def read_metadata(document: Mapping[str, Any], issuer: str) -> Metadata:
+    """Read the discovery document of an issuer; raises ProviderInvalid.
+
+    Nothing of a document is taken that names another issuer, in however little, and no address that is less
+    protected than the issuer's own.
+    """
+    if document.get("issuer") != issuer:
+        raise ProviderInvalid("The provider's discovery document names another issuer")
+    userinfo = document.get("userinfo_endpoint")
+    methods = document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    return Metadata(
+        authorization_endpoint=_endpoint(document.get("authorization_endpoint"), issuer),
+        token_endpoint=_endpoint(document.get("token_endpoint"), issuer),
+        jwks_uri=_endpoint(document.get("jwks_uri"), issuer),
+        userinfo_endpoint=None if userinfo is None else _endpoint(userinfo, issuer),
+        takes_basic=isinstance(methods, list) and "client_secret_basic" in methods,
+        tells_issuer=document.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+def _endpoint(value: object, issuer: str) -> str:
+    """Check an endpoint's address: https, or on this machine when the issuer is there."""
+    if not isinstance(value, str) or len(value) > MAXIMUM_URL_CHARACTERS:
+        raise ProviderInvalid("The provider's discovery document lacks an address")
+    is_safe = is_issuer(value.partition("?")[0])
+    if not is_safe or (urlsplit(value).scheme == "http" and not issuer.startswith("http://")):
+        raise ProviderInvalid("The provider's discovery document has an address that is not protected")
+    return value

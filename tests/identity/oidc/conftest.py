@@ -16,7 +16,7 @@ import pytest_asyncio
 from litestar import Litestar
 
 from service.app import create_app
-from service.identity.oidc.flow_secrets import challenge_of
+from service.identity.oidc.flows import challenge_of
 from service.identity.oidc.providers import Providers
 from service.runtime.provider_settings import ProviderSettings
 from tests.conftest import opened, settings_of

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pyotp
 import pytest
 
-from service.identity import one_time, passwords
+from service.identity import passwords
+from service.identity.core import one_time
 from tests.identity.oidc.conftest import HOME, Browser, Place, returned_to
 from tests.identity.oidc.own_provider import OwnProvider
 from tests.identity.oidc.test_flows import problem, signed_in

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.identity.oidc import keys, outbound
-from service.identity.oidc.flow_secrets import challenge_of
+from service.identity.oidc import id_tokens, outbound
+from service.identity.oidc.flows import challenge_of
 from tests.identity.oidc.conftest import HOME, Browser, Place, returned_to
 from tests.identity.oidc.own_provider import CLIENT_ID, CLIENT_SECRET, Key, OwnProvider
 
@@ -264,5 +264,5 @@ async def test_the_answer_of_another_provider_is_refused(
 
 
 def test_only_asymmetric_algorithms_are_accepted() -> None:
-    assert {name[:2] for name in keys.KINDS} == {"RS", "ES"}
-    assert set(keys.KINDS.values()) == {"RSA", "EC"}
+    assert {name[:2] for name in id_tokens.KINDS} == {"RS", "ES"}
+    assert set(id_tokens.KINDS.values()) == {"RSA", "EC"}

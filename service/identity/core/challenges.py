@@ -6,7 +6,7 @@ from typing import Any
 from beanie import PydanticObjectId
 
 from models.user import User
-from service.identity import one_time
+from service.identity.core import one_time
 from service.identity.core.browsers import Mode
 from service.kit.errors import SignInExpired
 from service.kit.sealing import digest

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from models.user import User
 from service.audit import Trail
-from service.identity import accounts
-from service.identity.core.passwords import Passwords
-from service.identity.lockout import Guess, Lockouts
+from service.identity.core import accounts
+from service.identity.core.hashing import Passwords
+from service.identity.core.lockout import Guess, Lockouts
 from service.kit.errors import (
     CodeWrong,
     CredentialsWrong,

@@ -19,9 +19,9 @@ from models.api_key import ApiKey
 from models.base import utc_now
 from models.user import User
 from service.access.principals import Principal
-from service.identity.core import key_texts
-from service.identity.core.key_texts import KeyText
-from service.identity.revocations import Revocations
+from service.identity.api_keys import texts
+from service.identity.api_keys.texts import KeyText
+from service.identity.core.revocations import Revocations
 from service.kit.errors import DatabaseUnavailable, TokenInvalid
 from service.storage.database import Database
 from service.storage.joining import JoinedReads
@@ -71,7 +71,7 @@ class KeyBearers:
 
         The owner's roles and attributes are those of now: what changes them is told by revocations.
         """
-        key = key_texts.read(presented)
+        key = texts.read(presented)
         if key is None:
             raise _wrong()
         known = self._remembered(key)

@@ -10,13 +10,13 @@ from pymongo.errors import DuplicateKeyError
 from models.base import utc_now
 from models.user import User
 from service.audit import Trail
-from service.identity import accounts, one_time
-from service.identity.core.passwords import Passwords
+from service.identity.core import accounts, one_time
+from service.identity.core.hashing import Passwords
+from service.identity.core.lockout import Lockouts
+from service.identity.core.one_time import OneTime
+from service.identity.core.proving import Prover, password_absent
+from service.identity.core.revocations import Revocations
 from service.identity.forms.password_bodies import EmailChange, Verification
-from service.identity.lockout import Lockouts
-from service.identity.one_time import OneTime
-from service.identity.proving import Prover, password_absent
-from service.identity.revocations import Revocations
 from service.kit.errors import (
     DocumentInvalid,
     DocumentNotFound,

@@ -15,11 +15,11 @@ from models.user import ADMIN, User
 from service.audit import Trail
 from service.documents.listing import Listing
 from service.documents.preconditions import Expected
-from service.identity import accounts, one_time, second_factor
-from service.identity.core.passwords import Passwords
-from service.identity.ending import Ending
+from service.identity.core import accounts, credentials, one_time
+from service.identity.core.hashing import Passwords
+from service.identity.core.revocations import Revocations
+from service.identity.core.sessions import Ending
 from service.identity.forms.user_bodies import ChosenPassword, NewUser, UserChange
-from service.identity.revocations import Revocations
 from service.kit import forms
 from service.kit.errors import DocumentNotFound, LastAdministrator
 from service.kit.json_values import are_written_alike
@@ -194,7 +194,7 @@ class Users:
 
         async def remove() -> bool:
             await find(user_id)
-            was_there = await second_factor.remove(user_id, trail)
+            was_there = await credentials.remove_second_factor(user_id, trail)
             if was_there:
                 await self.sessions.end_all(user_id)
             return was_there

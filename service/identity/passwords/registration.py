@@ -7,11 +7,11 @@ from pymongo.errors import DuplicateKeyError
 
 from models.user import User
 from service.audit import Trail
-from service.identity import accounts
-from service.identity.core.passwords import Passwords
+from service.identity.core import accounts
+from service.identity.core.hashing import Passwords
 from service.identity.forms.account_bodies import Registration
-from service.identity.passwords import PasswordChanges
-from service.identity.verification import Addresses
+from service.identity.passwords.addresses import Addresses
+from service.identity.passwords.changes import PasswordChanges
 from service.mail.post import Post
 from service.storage.database import Database
 from service.storage.transactions import session

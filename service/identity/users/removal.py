@@ -10,10 +10,10 @@ from models.base import utc_now
 from models.user import User
 from service.audit import Trail
 from service.collections.registry import Collection, Registry
-from service.identity import one_time, second_factor, users
-from service.identity.api_keys import ApiKeys
-from service.identity.ending import Ending
-from service.identity.revocations import BOUND_S, Revocations
+from service.identity.core import credentials, one_time
+from service.identity.core.revocations import BOUND_S, Revocations
+from service.identity.core.sessions import Ending
+from service.identity.users.administration import find, is_administrator, refuse_last
 from service.kit.errors import ParameterInvalid, Violation
 from service.runtime import deadline
 from service.storage.database import Database
@@ -65,7 +65,7 @@ class Removal:
 
     async def owned(self, user_id: str) -> dict[str, int]:
         """Count the documents that a user owns, by collection; raises DocumentNotFound."""
-        await users.find(user_id)
+        await find(user_id)
         counts = {}
         for collection in self.registry.all():
             number = await collection.documents.count_documents({"_owner": user_id})
@@ -74,19 +74,19 @@ class Removal:
         return counts
 
     async def _delete(self, trail: Trail, user_id: str, details: Mapping[str, Any]) -> None:
-        present = await users.find(user_id)
+        present = await find(user_id)
         await one_time.drop_all(user_id)
-        await second_factor.remove(user_id, trail)
-        await ApiKeys(self.database, self.revocations).delete_all(user_id)
+        await credentials.remove_second_factor(user_id, trail)
+        await credentials.delete_keys(user_id, self.revocations)
         await self.sessions.end_all(user_id)  # of an account that was enabled again after an earlier removal
         await self.revocations.outdate_user(user_id)
         await User.get_motor_collection().delete_one({"_id": present["_id"]}, session=session())
         await trail.note("user.deleted", "user", user_id, details)
 
     async def _close(self, trail: Trail, user_id: str) -> None:
-        present = await users.find(user_id)
-        if users.is_administrator(present):
-            await users.refuse_last(present["_id"])
+        present = await find(user_id)
+        if is_administrator(present):
+            await refuse_last(present["_id"])
         await User.get_motor_collection().update_one(
             {"_id": present["_id"]},
             {"$set": {"is_disabled": True, "_updated_at": utc_now()}, "$inc": {"_version": 1, "epoch": 1}},
@@ -104,7 +104,7 @@ async def _check_heir(user_id: str, fate: Fate, heir_id: str | None) -> None:
         detail = "documents cannot be transferred to the user who is removed"
     else:
         if heir_id is not None:
-            await users.find(heir_id)
+            await find(heir_id)
         return
     raise ParameterInvalid(detail, errors=[Violation(detail, "value", parameter="to")])
 

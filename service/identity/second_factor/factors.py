@@ -2,7 +2,7 @@
 
 A code is accepted once (RFC 6238, 5.2), one step of 30 seconds early or late. Seeds are sealed, for they must
 be read; recovery codes have 80 bits and are stored as hashes. How often codes are guessed is for
-`service/identity/lockout.py` to count.
+`service/identity/core/lockout.py` to count.
 """
 
 import asyncio
@@ -25,8 +25,6 @@ from pyotp.exceptions import OTPVerificationError
 from models.base import utc_now
 from models.second_factor import SecondFactor
 from models.user import User
-from service.audit import Trail
-from service.identity import challenges
 from service.kit.errors import CodeWrong, SecondFactorAbsent, SecondFactorPresent
 from service.kit.sealing import Sealer, digest
 from service.storage.transactions import session
@@ -203,11 +201,6 @@ class SecondFactors:
             return None
 
 
-async def is_in_force(user_id: str) -> bool:
-    """Tell whether an account must prove itself by a second factor too."""
-    return await _in_force(user_id) is not None
-
-
 async def view(user_id: str) -> dict[str, Any]:
     """Give what an account's owner sees of it: never the seed, nor a code."""
     factor = await _in_force(user_id)
@@ -226,19 +219,6 @@ async def renew_recovery_codes(user_id: str) -> list[str]:
     if not (await _factors().update_one(in_force, change, session=session())).matched_count:
         raise SecondFactorAbsent
     return codes
-
-
-async def remove(user_id: str, trail: Trail, action: str = "second_factor.removed") -> bool:
-    """Take an account's second factor away, and what waits for its codes; tells whether there was one.
-
-    Joins the present transaction.
-    """
-    removed = await _factors().find_one_and_delete({"_id": user_id}, session=session())
-    await challenges.drop(user_id)
-    was_in_force = removed is not None and removed["enabled_at"] is not None
-    if was_in_force:
-        await trail.note(action, "user", user_id)
-    return was_in_force
 
 
 async def _in_force(user_id: str) -> dict[str, Any] | None:

@@ -1,17 +1,18 @@
 """Accounts: make one, sign in, read and change one's own."""
 
 import unicodedata
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from beanie import PydanticObjectId
 from beanie.odm.queries.update import UpdateResponse
+from email_validator import validate_email
 
 from models.base import utc_now
 from models.user import User
 from service.documents.preconditions import Expected
-from service.identity.core.passwords import Passwords
-from service.identity.forms.account_bodies import ProfileChange, normalised_email
+from service.identity.core.hashing import Passwords
 from service.kit.errors import (
     Busy,
     CredentialsWrong,
@@ -20,6 +21,9 @@ from service.kit.errors import (
     Stale,
     Violation,
 )
+
+MAXIMUM_EMAIL_CHARACTERS = 320
+MAXIMUM_NAME_CHARACTERS = 200
 
 
 async def find(email: str) -> User | None:
@@ -50,17 +54,16 @@ async def get(user_id: str) -> User:
     return user
 
 
-async def update_profile(user_id: str, change: ProfileChange, expected: Expected | None = None) -> User:
-    """Change what is given, if the account is at an expected version; raises DocumentNotFound, Stale."""
+async def update_profile(user_id: str, changes: Mapping[str, Any], expected: Expected | None = None) -> User:
+    """Change members of an account, if it is at an expected version; raises DocumentNotFound, Stale."""
     wanted = _in_use(user_id)
     user = await get(user_id)
     if expected is not None and expected.versions is not None:
         expected.check({"_version": user.version})
         wanted["_version"] = user.version
-    changed = change.model_dump(include=change.model_fields_set)
-    if not changed:
+    if not changes:
         return user
-    update = {"$set": {**changed, "_updated_at": utc_now()}, "$inc": {"_version": 1}}
+    update = {"$set": {**changes, "_updated_at": utc_now()}, "$inc": {"_version": 1}}
     updated = await User.find_one(wanted).update(update, response_type=UpdateResponse.NEW_DOCUMENT)
     if isinstance(updated, User):
         return updated
@@ -80,6 +83,17 @@ def view(user: User) -> dict[str, Any]:
         "_created_at": user.created_at,
         "_updated_at": user.updated_at,
     }
+
+
+def normalised_email(address: str) -> str:
+    """Return the one spelling of an e-mail address (RFC 5321, 6531); raises ValueError, saying what is wrong.
+
+    Whether mail would arrive is not asked: that needs the network. Domains under `.test` are for trying out.
+
+    >>> normalised_email("Ada@EXAMPLE.com")
+    'Ada@example.com'
+    """
+    return validate_email(address, check_deliverability=False, test_environment=True).normalized
 
 
 def email_key(email: str) -> str:

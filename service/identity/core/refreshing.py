@@ -7,13 +7,12 @@ from typing import Any, NoReturn
 from models.session import Session
 from models.user import User
 from service.audit import Trail
-from service.identity import accounts
-from service.identity.core import browsers
+from service.identity.core import accounts, browsers
 from service.identity.core.browsers import Browsers
 from service.identity.core.refresh_tokens import RefreshTokens, open_successor, seal_successor
+from service.identity.core.revocations import Revocations
+from service.identity.core.sessions import Client, Limits, Opened, Sessions, principal_of
 from service.identity.core.tokens import Tokens
-from service.identity.revocations import Revocations
-from service.identity.sessions import Client, Limits, Opened, Sessions, principal_of
 from service.kit.errors import DocumentNotFound, SessionEnded
 from service.kit.sealing import digest
 from service.storage.database import Database

@@ -8,16 +8,15 @@ from pymongo import ReturnDocument
 from models.base import utc_now
 from models.user import User
 from service.audit import Trail
-from service.identity import accounts, one_time
-from service.identity.api_keys import ApiKeys
-from service.identity.core.passwords import Passwords
+from service.identity.core import accounts, one_time
+from service.identity.core.credentials import reclaim
+from service.identity.core.hashing import Passwords
+from service.identity.core.lockout import Lockouts
+from service.identity.core.proving import Prover
+from service.identity.core.revocations import Revocations
+from service.identity.core.sessions import Sessions
 from service.identity.forms.password_bodies import PasswordChange
-from service.identity.lockout import Lockouts
-from service.identity.proving import Prover
-from service.identity.reclaiming import reclaim
-from service.identity.revocations import Revocations
-from service.identity.sessions import Sessions
-from service.identity.verification import VERIFICATION
+from service.identity.passwords.addresses import VERIFICATION
 from service.kit.errors import Contention, DocumentInvalid, LinkInvalid, Violation
 from service.mail.post import Post, lifetime
 from service.storage.database import Database
@@ -110,7 +109,7 @@ class PasswordChanges:
         """Choose the password of the account that a link was mailed to; of any number at once one succeeds.
 
         Ends all sessions, voids all other links, and marks the address as verified, which it is. If nobody
-        had verified it before, nothing else that opens the account stays: see `reclaiming`. A password that
+        had verified it before, nothing else that opens the account stays: see `reclaim`. A password that
         will not do leaves the link usable. Raises LinkInvalid, DocumentInvalid, Busy.
         """
         found = await one_time.look(RESET, token)
@@ -129,7 +128,7 @@ class PasswordChanges:
                 raise _void()
             user_id = str(user.id)
             if not user.is_email_verified:
-                await reclaim(trail, user_id, ApiKeys(self.database, self.revocations))
+                await reclaim(trail, user_id, self.revocations)
             await self.sessions.end_all(user_id)
             await self.revocations.outdate_user(user_id, changed["epoch"])
             await one_time.drop_all(user_id)

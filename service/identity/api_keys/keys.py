@@ -14,10 +14,10 @@ from service.access import scopes
 from service.access.principals import Principal
 from service.audit import Trail
 from service.documents.listing import Listing
-from service.identity.core import key_texts
+from service.identity.api_keys import texts
+from service.identity.core.revocations import Revocations
 from service.identity.forms import key_bodies
 from service.identity.forms.key_bodies import KeyChange, NewKey
-from service.identity.revocations import Revocations
 from service.kit.errors import KeyNotFound, TokenInvalid, TooManyKeys
 from service.storage.database import Database
 from service.storage.transactions import session
@@ -67,7 +67,7 @@ class ApiKeys:
         """
         user_id = str(caller.id)
         now = utc_now()
-        text = key_texts.compose()
+        text = texts.compose()
         key = ApiKey(
             id=text.id,
             hash=text.hash,
@@ -134,14 +134,6 @@ class ApiKeys:
 
         await self.database.transaction(revoke)
         await self.revocations.catch_up()
-
-    async def delete_all(self, user_id: str) -> int:
-        """Delete all keys of a user who is removed; gives their number. Joins the present transaction."""
-        found = await _keys().find({"user_id": user_id}, {"_id": 1}, session=session()).to_list(None)
-        for each in found:
-            await self.revocations.end_key(each["_id"])
-        await _keys().delete_many({"user_id": user_id}, session=session())
-        return len(found)
 
 
 def view(key: Mapping[str, Any]) -> dict[str, Any]:
