@@ -1,6 +1,6 @@
 """Making the application of its controllers, its parts and its middleware."""
 
-from litestar import Litestar
+from litestar import Controller, Litestar
 from litestar.datastructures import State
 
 from models import DOCUMENTS
@@ -42,6 +42,7 @@ from service.http.controllers.users import UsersController
 from service.http.guards import MayEnter
 from service.http.pipeline.pipeline import surround
 from service.http.pipeline.principal import PrincipalMiddleware
+from service.http.routing import operations_of
 from service.identity.api_keys import ApiKeys, KeyBearers
 from service.identity.core.revocations import Revocations
 from service.identity.second_factor import SecondFactors
@@ -54,6 +55,35 @@ from service.runtime.settings import Settings, load
 from service.runtime.tracing.sending import Traces
 from service.storage import database as databases
 from service.storage.rates import SharedCounts
+
+CONTROLLERS: tuple[type[Controller], ...] = (
+    AuthController,
+    ProfileController,
+    HealthController,
+    RefreshController,
+    LogoutController,
+    SessionsController,
+    SessionController,
+    SecondFactorController,
+    OidcController,
+    PasswordController,
+    EmailController,
+    UsersController,
+    AuditController,
+    KeysController,
+    CollectionsController,
+    ContractController,
+    RulesController,
+    BatchController,
+    ListsController,
+    QueriesController,
+    SavedQueriesController,
+    DocumentsController,
+    DocsController,
+    JwksController,
+    MailPagesController,
+)
+"""The controllers, in the order in which the contract has their endpoints."""
 
 
 def create() -> Litestar:
@@ -81,33 +111,7 @@ def create_app(settings: Settings) -> Litestar:
     registry = Registry(database, DOCUMENTS, document_limit_bytes=settings.body_limit_bytes)
     counts = SharedCounts(database.motor["_rate_limits"])
     application = Litestar(
-        route_handlers=[
-            AuditController,
-            AuthController,
-            BatchController,
-            CollectionsController,
-            ContractController,
-            DocsController,
-            DocumentsController,
-            EmailController,
-            HealthController,
-            JwksController,
-            KeysController,
-            ListsController,
-            MailPagesController,
-            OidcController,
-            PasswordController,
-            LogoutController,
-            ProfileController,
-            QueriesController,
-            RefreshController,
-            RulesController,
-            SavedQueriesController,
-            SecondFactorController,
-            SessionController,
-            SessionsController,
-            UsersController,
-        ],
+        route_handlers=[*CONTROLLERS],
         guards=[MayEnter()],
         lifespan=[lifespan(settings, database, registry, revocations, traces)],
         openapi_config=None,
@@ -117,7 +121,7 @@ def create_app(settings: Settings) -> Litestar:
                 "api_keys": ApiKeys(database, revocations),
                 "audit_ttl_s": settings.audit_ttl_s,
                 "claims": Claims(database, lease_s=settings.operation_timeout_s + GRACE_S),
-                "contracts": Contracts(),
+                "contracts": Contracts([*operations_of(CONTROLLERS)]),
                 "cursors": Cursors(*parts.secrets(settings)),
                 "database": database,
                 "browsers": browsers,

@@ -32,6 +32,11 @@ def page_bytes(texts: Iterable[bytes], page: Page) -> bytes:
     `{"data": […], "page", "limit", "has_more"}` with the cursors `next` and, instead of `page`, `prev`; with
     `total` and `count` when it was counted.
     """
+    return b'{"data":[%b],%b' % (b",".join(texts), dump(page_members(page))[1:])
+
+
+def page_members(page: Page) -> dict[str, Any]:
+    """Return what is known of the list around a page, by the names of the members beside `data`."""
     members: dict[str, Any] = {}
     if page.number is not None:
         members["page"] = page.number
@@ -42,7 +47,7 @@ def page_bytes(texts: Iterable[bytes], page: Page) -> bytes:
         members["prev"] = page.previous
     if page.total is not None:
         members |= {"total": page.total.number, "count": page.total.count}
-    return b'{"data":[%b],%b' % (b",".join(texts), dump(members)[1:])
+    return members
 
 
 def view(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:

@@ -1,25 +1,40 @@
-"""The decorators of handlers: Litestar's, without what ours have no need of at each request."""
+"""The decorators of handlers: Litestar's with the contract, and without what no request of ours needs."""
 
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
-from litestar import Litestar, Request, Response
+from litestar import Controller, Litestar, Request, Response
 from litestar.connection import ASGIConnection
 from litestar.enums import HttpMethod, ParamType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, AsyncAnyCallable, ExceptionHandlersMap
-from litestar.utils import is_async_callable
+from litestar.utils import is_async_callable, normalize_path
 
+from service.http.contract.operations import Described, Operation
 from service.http.guards import Guard
 from service.http.responses import Ready
 
 
 class route(HTTPRouteHandler):  # noqa: N801  # a decorator
-    """A handler of the methods `http_method`, at a path below its controller's."""
+    """A handler of the methods `http_method`, at a path below its controller's.
+
+    `operation` is what the contract says of it.
+    """
+
+    operation: Operation | Described
 
     _exception_handlers: "ExceptionHandlersMap | None" = None
     _is_direct: bool | None = None
     _path_names: tuple[str, ...] = ()
+
+    def __init__(
+        self, path: str, *, operation: Operation | Described = Described.NOWHERE, **options: Any
+    ) -> None:
+        super().__init__(path, **options)
+        self.operation = operation
 
     async def authorize_connection(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Ask the guards; none of ours changes a handler, so that none needs a copy (7 µs) of its own."""
@@ -68,6 +83,23 @@ def _is_direct(handler: HTTPRouteHandler) -> bool:
             for field in parameters.values()
         )
     )
+
+
+_PATH_PARAMETER = re.compile(r"\{(\w+):\w+\}")
+
+
+def operations_of(controllers: Iterable[type[Controller]]) -> Iterator[Operation]:
+    """Yield the operations of the routes of controllers, in their order, each with its method and path."""
+    for controller in controllers:
+        members = vars(controller)
+        for handler in members.values():
+            if isinstance(handler, route) and isinstance(handler.operation, Operation):
+                (method,) = handler.http_methods - {HttpMethod.HEAD}
+                (path,) = handler.paths
+                full = normalize_path(f"{members['path']}/{path}")
+                yield replace(
+                    handler.operation, method=method.lower(), path=_PATH_PARAMETER.sub(r"{\1}", full)
+                )
 
 
 delete = partial(route, http_method=HttpMethod.DELETE)

@@ -12,7 +12,7 @@ from service.audit import Actor, Trail
 from service.identity.api_keys import MAXIMUM_KEYS, ApiKeys
 from service.identity.core import credentials
 from service.identity.core.revocations import Revocations
-from service.identity.forms.key_bodies import NewKey
+from service.identity.forms.key_bodies import NewApiKey
 from service.kit.errors import TokenOutdated
 from tests.api_keys.conftest import KEYS, Keyring, Person, using
 from tests.scenarios.identity import problem
@@ -287,7 +287,7 @@ async def test_who_was_signed_out_makes_no_key_also_where_that_is_not_heard_of_y
     caller = state.tokens.read(ann.headers["Authorization"].removeprefix("Bearer "))
     trail = Trail(Actor("user", ann.id), 60)
     deaf = ApiKeys(state.database, Revocations(900))  # as on a worker that the news has not reached
-    form = NewKey(name="x", scopes=["*:read"])
+    form = NewApiKey(name="x", scopes=["*:read"])
     await deaf.create(trail, caller, form)
     await state.database.transaction(lambda: state.revocations.end_session(caller.session_id))
     with pytest.raises(TokenOutdated):

@@ -6,6 +6,7 @@ from argon2 import PasswordHasher
 
 from models.user import User
 from service.documents.preconditions import Expected
+from service.http.controllers import profile
 from service.identity.core import accounts
 from service.identity.core.hashing import Passwords
 from service.kit.errors import Busy, CredentialsWrong, DocumentNotFound, Stale
@@ -52,7 +53,7 @@ async def sign_in(passwords: Passwords, email: str, password: str) -> User:
 async def test_whoever_has_an_account_can_sign_in_with_its_address_in_any_case(passwords: Passwords) -> None:
     made = await registered(passwords, "Root")
     user = await sign_in(passwords, "root@EXAMPLE.COM", PASSWORD)
-    assert accounts.view(user) == {
+    assert profile.User.of(user).members() == {
         "id": str(made.id),
         "email": "Root@example.com",
         "is_email_verified": False,

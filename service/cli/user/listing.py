@@ -9,6 +9,7 @@ import click
 from service.cli.user import group
 from service.cli.user.group import Administration, data_option, email_argument
 from service.documents.encoding import dump
+from service.http.controllers.users import ManagedUser
 from service.identity import users
 
 
@@ -25,7 +26,7 @@ def list_users(*, role: str | None, disabled: bool, as_json: bool, data: Path | 
     async def work(administration: Administration) -> int:
         number = 0
         async for user in administration.users.every(conditions):
-            click.echo(dump(users.view(user)).decode() if as_json else _line(user))
+            click.echo(ManagedUser.of(user).to_json().decode() if as_json else _line(user))
             number += 1
         return number
 
@@ -43,7 +44,7 @@ def show(email: str, *, data: Path | None) -> None:
     async def work(administration: Administration) -> dict[str, Any]:
         user = await users.find_by_email(email)
         owned = await administration.owned(str(user["_id"]))
-        return users.view(user) | {"documents": owned}
+        return ManagedUser.of(user).members() | {"documents": owned}
 
     click.echo(dump(group.run(data, work)).decode())
 

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Generic, Protocol, TypeVar
 
 from service.access.principals import Principal
 from service.collections.registry import Collection
-from service.http.contract.contract import Fragment, Visible, assemble, fragment, visible
+from service.http.contract.contract import Fixed, Fragment, Visible, assemble, fragment, visible
+from service.http.contract.operations import Operation
 
 MAXIMUM_CONTRACTS_BYTES = 32 * 1024 * 1024
 MAXIMUM_FRAGMENTS_BYTES = 32 * 1024 * 1024
@@ -79,9 +80,13 @@ class _View:
 
 
 class Contracts:
-    """The contracts of one worker, by what the callers may see."""
+    """The contracts of one worker, by what the callers may see.
 
-    def __init__(self) -> None:
+    `operations` are those of the service's own endpoints.
+    """
+
+    def __init__(self, operations: Sequence[Operation] = ()) -> None:
+        self._fixed = Fixed.of(operations)
         self._by_audience: Recent[_View] = Recent(0, MAXIMUM_AUDIENCES)
         self._by_view: Recent[Contract] = Recent(MAXIMUM_CONTRACTS_BYTES, MAXIMUM_AUDIENCES)
         self._fragments: Recent[Fragment] = Recent(MAXIMUM_FRAGMENTS_BYTES, MAXIMUM_FRAGMENTS)
@@ -112,5 +117,5 @@ class Contracts:
                 written = fragment(each)
                 self._fragments.put(each.key, written)
             fragments.append(written)
-        content = assemble(fragments)
+        content = assemble(self._fixed, fragments)
         return Contract(content, f'"{blake2b(content, digest_size=16).hexdigest()}"')

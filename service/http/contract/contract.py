@@ -13,22 +13,16 @@ from service.documents.access import Access
 from service.http.contract import (
     batches,
     definitions,
-    identity,
-    keys,
-    oidc,
     parameters,
-    passwords,
     patching,
     problems,
     rules,
-    second_factor,
-    sessions,
     sights,
-    users,
 )
-from service.http.contract.collections import describe
+from service.http.contract import collections as of_collections
 from service.http.contract.filters import SHARED_PREFIX
 from service.http.contract.operations import BEARER, Operation
+from service.http.contract.schemas import describe_all
 from service.http.contract.sights import Sight
 
 Schema = dict[str, Any]
@@ -68,7 +62,7 @@ class Visible:
         return self.collection.name, self.collection.uid, self.collection.version, self.verbs, self.sight
 
 
-FIXED = (identity, sessions, second_factor, oidc, passwords, users, keys, definitions, rules, batches)
+FIXED = (definitions, rules, batches)
 """The modules that tell of what is always there, each by its `operations` and `schemas`."""
 
 
@@ -83,11 +77,6 @@ def _visible(collection: Collection, principal: Principal) -> Visible:
     decisions = {verb: access.decide(verb) for verb in VERBS}
     verbs = frozenset(verb for verb, decision in decisions.items() if decision.allowed)
     return Visible(collection, verbs, sights.of_decisions(decisions))
-
-
-def fixed_operations() -> list[Operation]:
-    """Give the operations that are there whatever collections there are."""
-    return [operation for part in FIXED for operation in part.operations()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +100,7 @@ class Fragment:
 def fragment(seen: Visible) -> Fragment:
     """Write what the contract says of one collection."""
     name = seen.collection.name
-    described = describe(seen.collection, seen.verbs, seen.sight)
+    described = of_collections.describe(seen.collection, seen.verbs, seen.sight)
     shared = {each: schema for each, schema in described.schemas.items() if each.startswith(SHARED_PREFIX)}
     own = {each: schema for each, schema in described.schemas.items() if each not in shared}
     return Fragment(
@@ -122,14 +111,27 @@ def fragment(seen: Visible) -> Fragment:
     )
 
 
-def assemble(fragments: Sequence[Fragment]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What the contract says whatever collections there are: the members of its `paths`, and schemas."""
+
+    paths: bytes
+    schemas: dict[str, Schema]
+
+    @classmethod
+    def of(cls, operations: Sequence[Operation]) -> "Fixed":
+        """Write what the contract says of the operations of the service's own endpoints."""
+        contents = [content for operation in operations for content in operation.contents]
+        schemas: dict[str, Schema] = {**problems.schemas(), **patching.schemas(), **describe_all(contents)}
+        operations = [*operations, *(operation for part in FIXED for operation in part.operations())]
+        for part in FIXED:
+            schemas |= part.schemas()
+        return cls(_members(_paths(operations)), schemas)
+
+
+def assemble(fixed: Fixed, fragments: Sequence[Fragment]) -> bytes:
     """Put the contract together, as JSON: an OpenAPI 3.1 document."""
-    shared: dict[str, Schema] = {
-        **problems.schemas(),
-        **patching.schemas(),
-    }
-    for part in FIXED:
-        shared |= part.schemas()
+    shared = dict(fixed.schemas)
     for each in fragments:
         shared |= each.shared
     tags = [{"name": name, "description": description} for name, description in _TAGS.items()]
@@ -145,7 +147,7 @@ def assemble(fragments: Sequence[Fragment]) -> bytes:
         "responses": problems.responses(),
         "securitySchemes": {BEARER: _SCHEME},
     }
-    paths = _joined([_members(_paths(fixed_operations())), *(each.paths for each in fragments)])
+    paths = _joined([fixed.paths, *(each.paths for each in fragments)])
     schemas = _joined([_members(shared), *(each.schemas for each in fragments)])
     return b'{%b,"paths":{%b},"components":{"schemas":{%b},%b}}' % (
         _members(beginning),

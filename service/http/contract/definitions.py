@@ -9,9 +9,8 @@ from service.collections.indexes import MEMBERS as INDEX_MEMBERS
 from service.collections.names import NAME
 from service.collections.options import ID_TYPES
 from service.collections.rule_tests import MAXIMUM_RULE_TESTS, RuleTest
-from service.http.contract.identity import MERGE_PATCH, NOT_MODIFIED
 from service.http.contract.names import reference
-from service.http.contract.operations import JSON, Answer, Body, Operation, data
+from service.http.contract.operations import JSON, MERGE_PATCH, NOT_MODIFIED, Answer, Body, Operation, data
 from service.kit.errors import (
     CollectionChanged,
     CollectionExists,

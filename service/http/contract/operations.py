@@ -1,9 +1,11 @@
 """What the contract says of one operation, and how that is written in OpenAPI."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Literal
 
+from service.http.contract.schemas import Content, describe
 from service.kit.errors import (
     BodyTooLarge,
     Busy,
@@ -24,6 +26,7 @@ Schema = dict[str, Any]
 Access = Literal["anyone", "perhaps", "signed in"]
 
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
 
 ALWAYS: tuple[type[Failure], ...] = (
     RequestInvalid,
@@ -47,18 +50,18 @@ _SECURITY: dict[Access, list[dict[str, list[str]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One successful answer: its status, what it says, its body's schema, its headers by their names."""
+    """One successful answer: its status, what it says, its body, its headers by their names."""
 
     status: int
     description: str
-    schema: Schema | None = None
+    content: Content | None = None
     headers: tuple[str, ...] = ()
     optional_headers: tuple[str, ...] = ()
     example: Any = None
     media_type: str = JSON
 
     def written(self, *, is_limited: bool) -> Schema:
-        """Give the Response Object."""
+        """Return the Response Object."""
         names = ("X-Request-ID", *self.headers, *self.optional_headers)
         limits = ("RateLimit", "RateLimit-Policy") if is_limited else ()
         answer: Schema = {
@@ -67,8 +70,8 @@ class Answer:
         }
         for name in self.optional_headers:
             answer["headers"][name] = {"$ref": f"#/components/headers/{name}.optional"}
-        if self.schema is not None:
-            content: Schema = {"schema": self.schema}
+        if self.content is not None:
+            content: Schema = {"schema": describe(self.content)[0]}
             if self.example is not None:
                 content["example"] = self.example
             answer["content"] = {self.media_type: content}
@@ -79,12 +82,14 @@ class Answer:
 class Body:
     """A request's body in one media type."""
 
-    schema: Schema
+    content: Content
     example: Any = None
 
     def written(self) -> Schema:
-        """Give the Media Type Object."""
-        return {"schema": self.schema} | ({} if self.example is None else {"example": self.example})
+        """Return the Media Type Object."""
+        return {"schema": describe(self.content)[0]} | (
+            {} if self.example is None else {"example": self.example}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +100,12 @@ class Operation:
     operation itself; what every request can meet is added. `access`: whether it takes a token, or needs one.
     """
 
-    method: str
-    path: str
     id: str
     tag: str
     summary: str
     answers: tuple[Answer, ...]
+    method: str = ""
+    path: str = ""
     failures: tuple[type[Failure], ...] = ()
     parameters: tuple[str | Schema, ...] = ()
     bodies: Mapping[str, Body] | None = None
@@ -108,6 +113,12 @@ class Operation:
     description: str = ""
     is_limited: bool = True
     needs_body: bool = True
+
+    @property
+    def contents(self) -> Iterator[Content]:
+        """The bodies that it takes and answers with."""
+        yield from (body.content for body in (self.bodies or {}).values())
+        yield from (answer.content for answer in self.answers if answer.content is not None)
 
     @property
     def statuses(self) -> list[int]:
@@ -138,6 +149,26 @@ class Operation:
         operation["responses"] = {**answers, **problems}
         operation["security"] = _SECURITY[self.access]
         return operation
+
+
+class Described(Enum):
+    """Where a route is described that has no Operation of its own."""
+
+    PER_COLLECTION = "once for each collection, by `contract/collections.py`"
+    NOWHERE = "a page or a file: it is no part of the API"
+
+
+NOT_MODIFIED = Answer(304, "The client has this answer already.", headers=("ETag",))
+
+
+def json_body(content: Content, example: Any = None) -> dict[str, Body]:
+    """Return the bodies of what is sent as JSON."""
+    return {JSON: Body(content, example)}
+
+
+def merge_patch(content: Content, example: Any = None) -> dict[str, Body]:
+    """Return the bodies of what is sent as a merge patch (RFC 7396), also as plain JSON."""
+    return {MERGE_PATCH: Body(content, example), JSON: Body(content, example)}
 
 
 def _parameter(parameter: str | Schema) -> Schema:

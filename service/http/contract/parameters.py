@@ -18,8 +18,25 @@ TEXT: Schema = {"type": "string"}
 TAG_EXAMPLE = '"3"'
 
 
-def _query(name: str, description: str, schema: Schema, **others: Any) -> Schema:
+def query(name: str, description: str, schema: Schema = TEXT, **others: Any) -> Schema:
+    """Return a parameter in the query."""
     return {"name": name, "in": "query", "description": description, "schema": schema, **others}
+
+
+def in_path(name: str, description: str, example: Any) -> Schema:
+    """Return a parameter in the path: some text."""
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1},
+        "example": example,
+    }
+
+
+FILTER = query("filter", "As for documents: `filter[name][operator]=value`, or all of it as JSON.")
+"""The filter of lists of what the service itself keeps."""
 
 
 def _header(name: str, description: str, schema: Schema, **others: Any) -> Schema:
@@ -48,18 +65,18 @@ def _of_lists() -> dict[str, Schema]:
     search = {"type": "string", "minLength": 1, "maxLength": MAXIMUM_SEARCH_CHARACTERS}
     count = {"type": "string", "enum": list(COUNTS)}
     return {
-        "limit": _query("limit", "How many documents a page has.", limit),
-        "page": _query("page", f"Which page; `(page - 1) * limit` goes to {MAXIMUM_SKIP}.", page),
-        "cursor": _query("cursor", "Where to go on: `next` of the page before. Instead of `page`.", cursor),
-        "count": _query("count", "Also count all documents that fulfil the filter, as `total`.", count),
-        "q": _query("q", "Words to find in the fields of the collection's text index.", search),
-        "sort": _query(
+        "limit": query("limit", "How many documents a page has.", limit),
+        "page": query("page", f"Which page; `(page - 1) * limit` goes to {MAXIMUM_SKIP}.", page),
+        "cursor": query("cursor", "Where to go on: `next` of the page before. Instead of `page`.", cursor),
+        "count": query("count", "Also count all documents that fulfil the filter, as `total`.", count),
+        "q": query("q", "Words to find in the fields of the collection's text index.", search),
+        "sort": query(
             "sort", "Names of fields from the most important on, `-` before those that descend.", TEXT
         ),
-        "fields": _query(
+        "fields": query(
             "fields", "Names of the fields to give, or, with `-` before each, of those to leave out.", TEXT
         ),
-        "expand": _query("expand", "Fields whose references to follow; the result is `_expanded`.", TEXT),
+        "expand": query("expand", "Fields whose references to follow; the result is `_expanded`.", TEXT),
     }
 
 

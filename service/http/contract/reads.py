@@ -4,8 +4,7 @@ from typing import Any
 
 from service.http.contract import filters, views
 from service.http.contract.failures import IN_COLLECTION, ON_ONE
-from service.http.contract.identity import NOT_MODIFIED
-from service.http.contract.operations import JSON, Answer, Body, Operation, data
+from service.http.contract.operations import JSON, NOT_MODIFIED, Answer, Body, Operation, data
 from service.http.contract.parameters import parameters
 from service.http.contract.parts import Part
 from service.kit.errors import QueryNotFound, QueryTooExpensive, QueryUnfit

@@ -2,20 +2,30 @@
 
 from litestar import Controller, Response
 
-from service.documents.encoding import dump
 from service.http.audit_context import place_of, trail_of
-from service.http.controllers import signing_in
+from service.http.bodies import Data, Message
+from service.http.contract.operations import Answer, Operation, json_body
+from service.http.controllers import profile, signing_in
 from service.http.controllers.signing_in import NOT_STORED
 from service.http.guards import IGNORES_TOKEN
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
-from service.identity.core import accounts
 from service.identity.forms.account_bodies import Credentials, Registration
 from service.identity.forms.second_factor_bodies import SecondStep
 from service.kit import forms
-from service.kit.errors import RegistrationClosed
+from service.kit.errors import (
+    CodeWrong,
+    CredentialsWrong,
+    DocumentInvalid,
+    Duplicate,
+    Locked,
+    ParameterInvalid,
+    RegistrationClosed,
+    SignInExpired,
+)
 
-ON_ITS_WAY = {"data": {"message": "A mail with the next step is on its way to the address."}}
+ON_ITS_WAY = Message(message="A mail with the next step is on its way to the address.")
+EXAMPLE = {"email": "ada@example.com", "password": "correct horse battery staple"}
 
 
 class AuthController(Controller):
@@ -24,7 +34,27 @@ class AuthController(Controller):
     path = "/api/auth"
     opt = {IGNORES_TOKEN: True}
 
-    @post("/register")
+    @post(
+        "/register",
+        operation=Operation(
+            id="register",
+            tag="Accounts",
+            summary="Make an account",
+            answers=(
+                Answer(
+                    201,
+                    "The account.",
+                    Data[profile.User],
+                    ("Location",),
+                    example={"data": profile.EXAMPLE},
+                ),
+                signing_in.MAILED,
+            ),
+            failures=(DocumentInvalid, Duplicate, RegistrationClosed, ParameterInvalid),
+            bodies=json_body(Registration, {**EXAMPLE, "name": "Ada"}),
+            access="anyone",
+        ),
+    )
     async def register(self, request: AnyRequest) -> Response[bytes]:
         """Make an account without roles, for whoever asks."""
         only_parameters(request)
@@ -34,12 +64,25 @@ class AuthController(Controller):
             raise RegistrationClosed("Registration is closed; ask an administrator for an account")
         if state.needs_verified_email:
             await state.registrations.request(trail_of(request), form, place_of(request))
-            return json_response(dump(ON_ITS_WAY), status_code=202, headers=NOT_STORED)
+            return json_response(Data.of(ON_ITS_WAY).to_json(), status_code=202, headers=NOT_STORED)
         user = await state.registrations.register(trail_of(request), form, place_of(request))
         headers = {"Location": "/api/profile", **NOT_STORED}
-        return json_response(dump({"data": accounts.view(user)}), status_code=201, headers=headers)
+        body = Data.of(profile.User.of(user))
+        return json_response(body.to_json(), status_code=201, headers=headers)
 
-    @post("/login", status_code=200)
+    @post(
+        "/login",
+        status_code=200,
+        operation=Operation(
+            id="login",
+            tag="Accounts",
+            summary="Sign in: get the tokens of a session",
+            answers=(signing_in.GRANTED_OR_CHALLENGED,),
+            failures=(DocumentInvalid, CredentialsWrong, Locked, ParameterInvalid),
+            bodies=json_body(Credentials, EXAMPLE),
+            access="anyone",
+        ),
+    )
     async def login(self, request: AnyRequest) -> Response[bytes]:
         """Give tokens for an e-mail address and a password, or a challenge if a second factor is needed."""
         only_parameters(request)
@@ -48,7 +91,20 @@ class AuthController(Controller):
         user = await signing_in.prover_of(request).sign_in(form.email, form.password)
         return await signing_in.begin(request, user, form.mode)
 
-    @post("/login/second-factor", status_code=200)
+    @post(
+        "/login/second-factor",
+        status_code=200,
+        operation=Operation(
+            id="completeLogin",
+            tag="Accounts",
+            summary="Sign in, second step: get tokens for a code",
+            description="The code is one of the authenticator app, or a recovery code.",
+            answers=(signing_in.GRANTED,),
+            failures=(DocumentInvalid, SignInExpired, CodeWrong, Locked, ParameterInvalid),
+            bodies=json_body(SecondStep, {"token": "f2kcXIzF…", "code": "123456"}),
+            access="anyone",
+        ),
+    )
     async def complete_login(self, request: AnyRequest) -> Response[bytes]:
         """Give tokens for the token of a challenge and a code."""
         only_parameters(request)

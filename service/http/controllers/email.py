@@ -2,19 +2,32 @@
 
 from litestar import Controller, Response
 
-from service.documents.encoding import dump
 from service.http.audit_context import place_of, trail_of
-from service.http.controllers.passwords import closed, session_of
-from service.http.controllers.signing_in import NOT_STORED
+from service.http.bodies import Data, Message
+from service.http.contract.operations import Answer, Operation, json_body
+from service.http.controllers.passwords import CONFIRMED, closed, session_of
+from service.http.controllers.signing_in import MAILED, NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, principal
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
 from service.identity.forms.password_bodies import EmailChange, Verification
 from service.identity.passwords import Addresses
 from service.kit import forms
-from service.kit.errors import DocumentNotFound
+from service.kit.errors import (
+    DocumentInvalid,
+    DocumentNotFound,
+    Duplicate,
+    EmailVerified,
+    LinkInvalid,
+    Locked,
+    MailNotConfigured,
+    ParameterInvalid,
+    PasswordAbsent,
+    PasswordWrong,
+    SignInRequired,
+)
 
-ON_ITS_WAY = {"data": {"message": "A mail with a link is on its way to the address."}}
+ON_ITS_WAY = Message(message="A mail with a link is on its way to the address.")
 
 
 class EmailController(Controller):
@@ -22,7 +35,21 @@ class EmailController(Controller):
 
     path = "/api/auth/email"
 
-    @post("/", status_code=202, guards=[SignedIn()])
+    @post(
+        "/",
+        status_code=202,
+        guards=[SignedIn()],
+        operation=Operation(
+            id="changeEmail",
+            tag="Accounts",
+            summary="Have a link mailed to another address, which then becomes the caller's",
+            answers=(MAILED,),
+            failures=(*CONFIRMED, MailNotConfigured),
+            bodies=json_body(
+                EmailChange, {"email": "ada@example.org", "password": "correct horse battery staple"}
+            ),
+        ),
+    )
     async def change_email(self, request: AnyRequest) -> Response[bytes]:
         """Mail a link to the address that the caller wants to have; it changes when the link is used."""
         only_parameters(request)
@@ -34,7 +61,23 @@ class EmailController(Controller):
             raise closed() from None
         return _accepted()
 
-    @post("/verify", status_code=204, opt={IGNORES_TOKEN: True})
+    @post(
+        "/verify",
+        status_code=204,
+        opt={IGNORES_TOKEN: True},
+        operation=Operation(
+            id="verifyEmail",
+            tag="Accounts",
+            summary="Verify or change an address by a mailed link, and the password or the session",
+            answers=(Answer(204, "The address is the account's, and verified."),),
+            failures=(
+                *(DocumentInvalid, LinkInvalid, Duplicate, PasswordWrong, PasswordAbsent, Locked),
+                ParameterInvalid,
+            ),
+            bodies=json_body(Verification, {"token": "b5mQ…", "password": "kitchen lamp seven"}),
+            access="anyone",
+        ),
+    )
     async def verify_email(self, request: AnyRequest) -> Response[None]:
         """Verify or change an address by the token of a mailed link, and the password or the session."""
         only_parameters(request)
@@ -42,7 +85,18 @@ class EmailController(Controller):
         await _addresses(request).verify(trail_of(request), form, principal(request).id, place_of(request))
         return Response(None, status_code=204, headers=NOT_STORED)
 
-    @post("/verify/resend", status_code=202, guards=[SignedIn()])
+    @post(
+        "/verify/resend",
+        status_code=202,
+        guards=[SignedIn()],
+        operation=Operation(
+            id="resendVerification",
+            tag="Accounts",
+            summary="Have the link that verifies the caller's address mailed once more",
+            answers=(MAILED,),
+            failures=(SignInRequired, EmailVerified, MailNotConfigured, ParameterInvalid),
+        ),
+    )
     async def resend_verification(self, request: AnyRequest) -> Response[bytes]:
         """Mail the link that verifies the caller's address once more."""
         only_parameters(request)
@@ -55,7 +109,7 @@ class EmailController(Controller):
 
 
 def _accepted() -> Response[bytes]:
-    return json_response(dump(ON_ITS_WAY), status_code=202, headers=NOT_STORED)
+    return json_response(Data.of(ON_ITS_WAY).to_json(), status_code=202, headers=NOT_STORED)
 
 
 def _addresses(request: AnyRequest) -> Addresses:

@@ -1,17 +1,21 @@
 """API keys: of the signed-in user's own, and for administrators everybody's."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, Self
 
 from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
+from pydantic import ConfigDict, Field
 
 from service.access.principals import Principal
-from service.documents import encoding
-from service.documents.encoding import dump
 from service.http import links
 from service.http.audit_context import trail_of
+from service.http.bodies import CreatedAt, Data, Page, ResponseBody, UpdatedAt, Version
+from service.http.contract.operations import Answer, Operation, json_body, merge_patch
+from service.http.contract.parameters import in_path, query
+from service.http.controllers import profile
 from service.http.controllers.signing_in import NOT_STORED
 from service.http.guards import SignedIn, signed_in
 from service.http.requests import (
@@ -25,14 +29,83 @@ from service.http.requests import (
 )
 from service.http.routing import delete, patch, post, route
 from service.identity import api_keys
-from service.identity.api_keys import ApiKeys
-from service.identity.forms.key_bodies import KeyChange, NewKey
+from service.identity.forms.key_bodies import ApiKeyChange, NewApiKey
 from service.kit import forms
-from service.kit.errors import Forbidden, Violation
+from service.kit.errors import (
+    DocumentInvalid,
+    Forbidden,
+    KeyNotFound,
+    ParameterInvalid,
+    SignInRequired,
+    TooManyKeys,
+    Violation,
+)
 from service.query.parameters import repeated
 
 EVERYBODY = "*"
 """For the parameter `user_id`: the keys of all users, page by page."""
+
+
+class ApiKey(ResponseBody):
+    """An API key, without the key itself."""
+
+    id: str
+    name: str
+    user_id: Annotated[str, Field(description="For whom it acts.")]
+    scopes: list[str]
+    expires_at: datetime | None
+    last_used_at: Annotated[datetime | None, Field(description="To about a minute.")]
+    last_used_address: str | None
+    version: Version
+    created_at: CreatedAt
+    updated_at: UpdatedAt
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any], **others: str) -> Self:
+        """Return what is shown of a stored key: never the key, nor its hash."""
+        return cls(
+            id=stored["_id"],
+            name=stored["name"],
+            user_id=stored["user_id"],
+            scopes=stored["scopes"],
+            expires_at=stored["expires_at"],
+            last_used_at=stored["last_used_at"],
+            last_used_address=stored["last_used_address"],
+            version=stored["_version"],
+            created_at=stored["_created_at"],
+            updated_at=stored["_updated_at"],
+            **others,
+        )
+
+
+class MadeApiKey(ApiKey):
+    """A new API key."""
+
+    key: Annotated[str, Field(description="For `Authorization: Bearer …`; shown only now.")]
+
+
+class ApiKeys(ResponseBody):
+    """All keys of a user, or one page of everybody's."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    data: list[ApiKey]
+
+
+_NEW = {"name": "nightly export", "scopes": ["products:read", "orders:create"]}
+EXAMPLE = _NEW | {
+    "id": "2f9c4a7e81b3d605",
+    "user_id": profile.EXAMPLE["id"],
+    "expires_at": None,
+    "last_used_at": None,
+    "last_used_address": None,
+    "_version": 1,
+    "_created_at": "2026-11-22T12:00:00.000Z",
+    "_updated_at": "2026-11-22T12:00:00.000Z",
+}
+_ID = in_path("key_id", "The key's id, which is also the part of it between the two `_`.", EXAMPLE["id"])
+_KEY = Answer(200, "The key.", Data[ApiKey], example={"data": EXAMPLE})
+_GUARDED = (SignInRequired, Forbidden, ParameterInvalid)
 
 
 class KeysController(Controller):
@@ -41,7 +114,23 @@ class KeysController(Controller):
     path = "/api/keys"
     guards = [SignedIn()]
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route(
+        "/",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation=Operation(
+            id="listKeys",
+            tag="API keys",
+            summary="The caller's API keys",
+            answers=(Answer(200, "The keys.", ApiKeys, example={"data": [EXAMPLE]}),),
+            failures=_GUARDED,
+            parameters=(
+                query(
+                    "user_id",
+                    "Whose keys, for administrators; `*` for a page of everybody's, which may be filtered.",
+                ),
+            ),
+        ),
+    )
     async def list_keys(self, request: AnyRequest) -> Response[bytes]:
         """Give the caller's keys; to administrators those of `user_id`, and with `*` a page of all."""
         parameters = parameters_of(request)
@@ -53,33 +142,82 @@ class KeysController(Controller):
         if user_id != signed_in(request).id:
             _refuse_others(signed_in(request))
         found = await _keys(request).list(user_id)
-        return json_response(dump({"data": [api_keys.view(key) for key in found]}))
+        return json_response(ApiKeys(data=[ApiKey.of(key) for key in found]).to_json())
 
-    @post("/")
+    @post(
+        "/",
+        operation=Operation(
+            id="createKey",
+            tag="API keys",
+            summary="Make an API key",
+            answers=(
+                Answer(
+                    201,
+                    "The key.",
+                    Data[MadeApiKey],
+                    ("Location",),
+                    example={"data": {**EXAMPLE, "key": "sheaf_2f9c4a7e81b3d605_…"}},
+                ),
+            ),
+            failures=(*_GUARDED, DocumentInvalid, TooManyKeys),
+            bodies=json_body(NewApiKey, _NEW),
+        ),
+    )
     async def create_key(self, request: AnyRequest) -> Response[bytes]:
         """Make a key for the caller; the answer alone has the key itself."""
         only_parameters(request)
-        form = forms.read(NewKey, await json_of(request))
+        form = forms.read(NewApiKey, await json_of(request))
         made = await _keys(request).create(trail_of(request), signed_in(request), form)
         headers = {"Location": f"/api/keys/{made.key['_id']}", **NOT_STORED}
-        return json_response(
-            dump({"data": {**api_keys.view(made.key), "key": made.text}}), status_code=201, headers=headers
-        )
+        body = Data.of(MadeApiKey.of(made.key, key=made.text))
+        return json_response(body.to_json(), status_code=201, headers=headers)
 
-    @route("/{key_id:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route(
+        "/{key_id:str}",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation=Operation(
+            id="getKey",
+            tag="API keys",
+            summary="One API key",
+            answers=(_KEY,),
+            failures=(*_GUARDED, KeyNotFound),
+            parameters=(_ID,),
+        ),
+    )
     async def get_key(self, request: AnyRequest, key_id: FromPath[str]) -> Response[bytes]:
         """Give what is known of one key."""
         only_parameters(request)
         return _answer(await _keys(request).find(key_id, _owner_of(request)))
 
-    @patch("/{key_id:str}")
+    @patch(
+        "/{key_id:str}",
+        operation=Operation(
+            id="updateKey",
+            tag="API keys",
+            summary="Rename an API key",
+            answers=(_KEY,),
+            failures=(*_GUARDED, KeyNotFound, DocumentInvalid),
+            parameters=(_ID,),
+            bodies=merge_patch(ApiKeyChange, {"name": "weekly export"}),
+        ),
+    )
     async def update_key(self, request: AnyRequest, key_id: FromPath[str]) -> Response[bytes]:
         """Rename a key by a merge patch; what it may do and for how long is for ever as it was made."""
         only_parameters(request)
-        form = forms.read(KeyChange, await json_of(request, (MERGE_PATCH, JSON)))
+        form = forms.read(ApiKeyChange, await json_of(request, (MERGE_PATCH, JSON)))
         return _answer(await _keys(request).change(trail_of(request), key_id, _owner_of(request), form))
 
-    @delete("/{key_id:str}")
+    @delete(
+        "/{key_id:str}",
+        operation=Operation(
+            id="revokeKey",
+            tag="API keys",
+            summary="Revoke an API key",
+            answers=(Answer(204, "It opens nothing any more."),),
+            failures=(*_GUARDED, KeyNotFound),
+            parameters=(_ID,),
+        ),
+    )
     async def revoke_key(self, request: AnyRequest, key_id: FromPath[str]) -> None:
         """Revoke a key: it opens nothing any more."""
         only_parameters(request)
@@ -89,8 +227,8 @@ class KeysController(Controller):
 async def _page_of_all(request: AnyRequest, parameters: list[tuple[str, str]]) -> Response[bytes]:
     others = [(name, value) for name, value in parameters if name != "user_id"]
     page = await api_keys.LISTING.page(others, request.app.state.cursors)
-    content = encoding.list_bytes(map(api_keys.view, page.documents), page)
-    return json_response(content, headers=links.around(request, repeated(parameters), page))
+    body = Page[ApiKey].of(page, map(ApiKey.of, page.documents))
+    return json_response(body.to_json(), headers=links.around(request, repeated(parameters), page))
 
 
 def _refuse_others(caller: Principal) -> None:
@@ -109,10 +247,10 @@ def _owner_of(request: AnyRequest) -> str | None:
     return None if caller.is_admin else _id_of(caller)
 
 
-def _keys(request: AnyRequest) -> ApiKeys:
-    keys: ApiKeys = request.app.state.api_keys
+def _keys(request: AnyRequest) -> api_keys.ApiKeys:
+    keys: api_keys.ApiKeys = request.app.state.api_keys
     return keys
 
 
 def _answer(key: Mapping[str, Any]) -> Response[bytes]:
-    return json_response(dump({"data": api_keys.view(key)}))
+    return json_response(Data.of(ApiKey.of(key)).to_json())

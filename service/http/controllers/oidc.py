@@ -1,17 +1,21 @@
 """Signing in at OpenID Connect providers, and linking accounts with them."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from datetime import datetime
+from typing import Annotated, Any, cast
 
 import structlog
 from litestar import Controller, Response
 from litestar.datastructures import Cookie
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
+from pydantic import Field
 
 from models.user import User
-from service.documents.encoding import dump
 from service.http.audit_context import trail_of
+from service.http.bodies import Data, ResponseBody
+from service.http.contract.operations import Answer, Operation, json_body
+from service.http.contract.parameters import in_path, query
 from service.http.controllers import signing_in
 from service.http.controllers.passwords import closed, session_of
 from service.http.controllers.signing_in import NOT_STORED
@@ -30,20 +34,34 @@ from service.identity.forms.oidc_bodies import CodeExchange, Linking
 from service.identity.oidc import flows, linked_accounts
 from service.identity.oidc.flows import CHALLENGE, Intent, Mode
 from service.identity.oidc.id_tokens import Identity
-from service.identity.oidc.providers import Provider, Providers
+from service.identity.oidc.providers import Provider as OpenedProvider
+from service.identity.oidc.providers import Providers
 from service.identity.oidc.return_urls import extended
 from service.kit import forms
 from service.kit.errors import (
+    AccountExists,
+    CrossSite,
+    DocumentInvalid,
     DocumentNotFound,
     EmailUnverified,
     Failure,
     FlowInvalid,
+    Forbidden,
     IdentityNotFound,
+    IdentityTaken,
+    LastSignIn,
+    Locked,
     ParameterInvalid,
+    PasswordAbsent,
+    PasswordWrong,
     ProviderInvalid,
+    ProviderNotFound,
     ProviderRefused,
     ProviderUnavailable,
+    RegistrationClosed,
     RequestInvalid,
+    SessionEnded,
+    SignInRequired,
     Violation,
 )
 
@@ -57,29 +75,99 @@ MAXIMUM_SHOWN_CHARACTERS = 60
 log = structlog.get_logger("sheaf.oidc")
 
 
+class Provider(ResponseBody):
+    """An OpenID Connect provider to sign in at."""
+
+    name: str
+    label: Annotated[str, Field(description="For a button.")]
+    start_url: Annotated[
+        str,
+        Field(description="To be opened in the browser.", json_schema_extra={"format": "uri"}),
+    ]
+    linked_at: Annotated[
+        datetime | None, Field(description="Since when the caller's account is linked with it.")
+    ]
+
+
+EXAMPLE = {
+    "name": "google",
+    "label": "Google",
+    "start_url": "https://api.example.com/api/auth/oidc/google/start",
+    "linked_at": None,
+}
+_CODE = {"code": "Zt0…", "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"}
+_NAMED = in_path("provider", "The provider's name.", EXAMPLE["name"])
+_LINKING = (SignInRequired, Forbidden, CrossSite, ParameterInvalid, ProviderNotFound)
+
+
 class OidcController(Controller):
     """`/api/auth/oidc`: which providers there are, and the ways to and from them."""
 
     path = "/api/auth/oidc"
 
-    @route("/", http_method=READING)
+    @route(
+        "/",
+        http_method=READING,
+        operation=Operation(
+            id="listProviders",
+            tag="Sessions",
+            summary="The providers to sign in at",
+            answers=(
+                Answer(
+                    200,
+                    "The providers; there may be none.",
+                    Data[list[Provider]],
+                    example={"data": [EXAMPLE]},
+                ),
+            ),
+            failures=(ParameterInvalid, Forbidden),
+            access="perhaps",
+        ),
+    )
     async def list_providers(self, request: AnyRequest) -> Response[bytes]:
         """Give the providers, for buttons, and to signed-in callers since when each is linked."""
         only_parameters(request)
         caller = principal(request)
         linked = await linked_accounts.linked(caller.id) if caller.id is not None else {}
         listed = [
-            {
-                "name": each.name,
-                "label": each.label,
-                "start_url": each.redirect_uri.removesuffix("callback") + "start",
-                "linked_at": linked.get(each.issuer),
-            }
+            Provider(
+                name=each.name,
+                label=each.label,
+                start_url=each.redirect_uri.removesuffix("callback") + "start",
+                linked_at=linked.get(each.issuer),
+            )
             for each in providers_of(request)
         ]
-        return json_response(dump({"data": listed}))
+        return json_response(Data.of(listed).to_json())
 
-    @route("/{provider:str}/start", http_method=READING, opt={IGNORES_TOKEN: True})
+    @route(
+        "/{provider:str}/start",
+        http_method=READING,
+        opt={IGNORES_TOKEN: True},
+        operation=Operation(
+            id="startSignIn",
+            tag="Sessions",
+            summary="Sign in at a provider: open this in the browser",
+            answers=(Answer(302, "The way to the provider.", headers=("Location",)),),
+            failures=(ParameterInvalid, ProviderNotFound, ProviderInvalid, ProviderUnavailable),
+            parameters=(
+                _NAMED,
+                query("return_to", "Where to return to: a listed address.", required=True),
+                query(
+                    "mode",
+                    "What to return with: a session in cookies, or a code.",
+                    {"enum": ["cookie", "bearer", "link"], "default": "cookie"},
+                    required=False,
+                ),
+                query(
+                    "code_challenge",
+                    "With a code: the SHA-256 of the `code_verifier`, in base64url.",
+                    required=False,
+                ),
+            ),
+            access="anyone",
+        ),
+    )
     async def start(self, request: AnyRequest, provider: FromPath[str]) -> Response[bytes]:
         """Send a browser to a provider, with the promise of where it will return to."""
         intent = _intent(request)
@@ -90,7 +178,30 @@ class OidcController(Controller):
         answer.set_cookie(_cookie(providers_of(request), browser))
         return answer
 
-    @route("/{provider:str}/callback", http_method=READING, opt={IGNORES_TOKEN: True})
+    @route(
+        "/{provider:str}/callback",
+        http_method=READING,
+        opt={IGNORES_TOKEN: True},
+        operation=Operation(
+            id="completeSignIn",
+            tag="Sessions",
+            summary="Where providers send browsers back to",
+            description=(
+                "What fails is told by `error`, a problem's code, at the address that is returned to; "
+                "what a page needs to go on, behind a `#`: `csrf_token`, or `second_factor`."
+            ),
+            answers=(Answer(302, "The way back.", headers=("Location",)),),
+            failures=(FlowInvalid, ProviderNotFound),
+            parameters=(
+                _NAMED,
+                *(
+                    query(name, "Of the provider.", required=False)
+                    for name in ("state", "code", "iss", "error", "error_description")
+                ),
+            ),
+            access="anyone",
+        ),
+    )
     async def call_back(self, request: AnyRequest, provider: FromPath[str]) -> Response[bytes]:
         """Take a provider's answer from the browser that was sent there, and send it where it wants to be.
 
@@ -108,7 +219,23 @@ class OidcController(Controller):
             log.info("oidc.not_completed", provider=provider, code=failure.code, reason=failure.detail)
             return _redirect(extended(intent.return_to, error=failure.code))
 
-    @post("/exchange", status_code=200, opt={IGNORES_TOKEN: True})
+    @post(
+        "/exchange",
+        status_code=200,
+        opt={IGNORES_TOKEN: True},
+        operation=Operation(
+            id="exchangeCode",
+            tag="Sessions",
+            summary="Get tokens for the code that a sign-in returned with",
+            answers=(signing_in.GRANTED_OR_CHALLENGED,),
+            failures=(
+                *(DocumentInvalid, ParameterInvalid, FlowInvalid, AccountExists, RegistrationClosed),
+                *(ProviderRefused, Forbidden, SessionEnded),
+            ),
+            bodies=json_body(CodeExchange, _CODE),
+            access="anyone",
+        ),
+    )
     async def exchange(self, request: AnyRequest) -> Response[bytes]:
         """Give an app, for the code that it was returned to with, what signing in by password gives."""
         only_parameters(request)
@@ -116,7 +243,23 @@ class OidcController(Controller):
         identity = await flows.take_code("bearer", form.code, form.code_verifier)
         return await signing_in.begin(request, await _account(request, identity), "bearer")
 
-    @post("/{provider:str}/link", status_code=204, guards=[SignedIn()])
+    @post(
+        "/{provider:str}/link",
+        status_code=204,
+        guards=[SignedIn()],
+        operation=Operation(
+            id="linkProvider",
+            tag="Sessions",
+            summary="Link the caller's account, by a code of `mode=link`",
+            answers=(Answer(204, "It is done."),),
+            failures=(
+                *(*_LINKING, DocumentInvalid, FlowInvalid, IdentityTaken),
+                *(PasswordWrong, PasswordAbsent, Locked),
+            ),
+            parameters=(_NAMED,),
+            bodies=json_body(Linking, _CODE | {"password": "correct horse battery staple"}),
+        ),
+    )
     async def link(self, request: AnyRequest, provider: FromPath[str]) -> None:
         """Link the caller's account with whom the code speaks for."""
         only_parameters(request)
@@ -133,7 +276,19 @@ class OidcController(Controller):
             raise FlowInvalid
         await linked_accounts.link(request.app.state.database, user_id, identity, trail_of(request))
 
-    @delete("/{provider:str}", status_code=204, guards=[SignedIn()])
+    @delete(
+        "/{provider:str}",
+        status_code=204,
+        guards=[SignedIn()],
+        operation=Operation(
+            id="unlinkProvider",
+            tag="Sessions",
+            summary="Undo the link of the caller's account",
+            answers=(Answer(204, "It is done."),),
+            failures=(*_LINKING, IdentityNotFound, LastSignIn),
+            parameters=(_NAMED,),
+        ),
+    )
     async def unlink(self, request: AnyRequest, provider: FromPath[str]) -> None:
         """Undo the link of the caller's account with a provider, unless it is the last way to sign in."""
         only_parameters(request)
@@ -175,7 +330,7 @@ def _told(request: AnyRequest) -> Mapping[str, str]:
     return told
 
 
-def _code(told: Mapping[str, str], provider: Provider) -> str:
+def _code(told: Mapping[str, str], provider: OpenedProvider) -> str:
     """Give the code of the provider's answer; raises the failure that it tells instead."""
     if "error" in told:
         reason = told["error"][:MAXIMUM_SHOWN_CHARACTERS]

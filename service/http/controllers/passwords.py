@@ -2,18 +2,37 @@
 
 from litestar import Controller, Response
 
-from service.documents.encoding import dump
 from service.http.audit_context import place_of, trail_of
-from service.http.controllers.signing_in import NOT_STORED
+from service.http.bodies import Data, Message
+from service.http.contract.operations import Answer, Operation, json_body
+from service.http.controllers.signing_in import MAILED, NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, signed_in
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
 from service.identity.forms.password_bodies import Forgotten, PasswordChange, PasswordReset
 from service.identity.passwords import PasswordChanges
 from service.kit import forms
-from service.kit.errors import DocumentNotFound, Forbidden, TokenInvalid
+from service.kit.errors import (
+    Contention,
+    DocumentInvalid,
+    DocumentNotFound,
+    Forbidden,
+    LinkInvalid,
+    Locked,
+    MailNotConfigured,
+    ParameterInvalid,
+    PasswordAbsent,
+    PasswordWrong,
+    SignInRequired,
+    TokenInvalid,
+)
 
-ON_ITS_WAY = {"data": {"message": "If there is an account with this address, a mail is on its way."}}
+ON_ITS_WAY = Message(message="If there is an account with this address, a mail is on its way.")
+
+CONFIRMED = (SignInRequired, DocumentInvalid, PasswordWrong, PasswordAbsent, Locked, ParameterInvalid)
+"""The failures of what asks the caller for the present password."""
+
+_OLD, _NEW = "correct horse battery staple", "kitchen lamp seven"
 
 
 class PasswordController(Controller):
@@ -21,7 +40,19 @@ class PasswordController(Controller):
 
     path = "/api/auth/password"
 
-    @post("/", status_code=204, guards=[SignedIn()])
+    @post(
+        "/",
+        status_code=204,
+        guards=[SignedIn()],
+        operation=Operation(
+            id="changePassword",
+            tag="Accounts",
+            summary="Change the caller's password and end all other sessions",
+            answers=(Answer(204, "It is changed."),),
+            failures=(*CONFIRMED, Contention),
+            bodies=json_body(PasswordChange, {"current_password": _OLD, "new_password": _NEW}),
+        ),
+    )
     async def change_password(self, request: AnyRequest) -> Response[None]:
         """Change the caller's password and end all other sessions."""
         only_parameters(request)
@@ -33,15 +64,41 @@ class PasswordController(Controller):
             raise closed() from None
         return Response(None, status_code=204, headers=NOT_STORED)
 
-    @post("/forgot", status_code=202, opt={IGNORES_TOKEN: True})
+    @post(
+        "/forgot",
+        status_code=202,
+        opt={IGNORES_TOKEN: True},
+        operation=Operation(
+            id="forgotPassword",
+            tag="Accounts",
+            summary="Have a link mailed by which to choose a new password",
+            answers=(MAILED,),
+            failures=(DocumentInvalid, MailNotConfigured, ParameterInvalid),
+            bodies=json_body(Forgotten, {"email": "ada@example.com"}),
+            access="anyone",
+        ),
+    )
     async def forgot_password(self, request: AnyRequest) -> Response[bytes]:
         """Mail a link to the owner of an address; answers alike whether there is one."""
         only_parameters(request)
         form = forms.read(Forgotten, await json_of(request))
         await _changes(request).ask_reset(form.email, place_of(request))
-        return json_response(dump(ON_ITS_WAY), status_code=202, headers=NOT_STORED)
+        return json_response(Data.of(ON_ITS_WAY).to_json(), status_code=202, headers=NOT_STORED)
 
-    @post("/reset", status_code=204, opt={IGNORES_TOKEN: True})
+    @post(
+        "/reset",
+        status_code=204,
+        opt={IGNORES_TOKEN: True},
+        operation=Operation(
+            id="resetPassword",
+            tag="Accounts",
+            summary="Choose a new password by a mailed link",
+            answers=(Answer(204, "It is changed, and all sessions have ended."),),
+            failures=(DocumentInvalid, LinkInvalid, ParameterInvalid),
+            bodies=json_body(PasswordReset, {"token": "b5mQ…", "password": _NEW}),
+            access="anyone",
+        ),
+    )
     async def reset_password(self, request: AnyRequest) -> Response[None]:
         """Choose a new password by the token of a mailed link."""
         only_parameters(request)

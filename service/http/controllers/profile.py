@@ -3,9 +3,10 @@
 from litestar import Controller, Response
 from litestar.enums import HttpMethod
 
-from models.user import User
+from models.user import User as StoredUser
 from service.documents import preconditions
-from service.documents.encoding import dump
+from service.http.bodies import CreatedAt, Data, ResponseBody, UpdatedAt, Version
+from service.http.contract.operations import NOT_MODIFIED, Answer, Operation, merge_patch
 from service.http.guards import SignedIn, signed_in
 from service.http.requests import (
     JSON,
@@ -20,7 +21,56 @@ from service.http.routing import patch, route
 from service.identity.core import accounts
 from service.identity.forms.account_bodies import ProfileChange
 from service.kit import forms
-from service.kit.errors import DocumentNotFound, TokenInvalid
+from service.kit.errors import (
+    DocumentInvalid,
+    DocumentNotFound,
+    ParameterInvalid,
+    PatchInvalid,
+    SignInRequired,
+    Stale,
+    TokenInvalid,
+)
+
+EXAMPLE = {
+    "id": "5eb7cf5a86d9755df3a6c593",
+    "email": "ada@example.com",
+    "is_email_verified": True,
+    "name": "Ada",
+    "roles": ["editor"],
+    "_version": 1,
+    "_created_at": "2026-11-22T12:00:00.000Z",
+    "_updated_at": "2026-11-22T12:00:00.000Z",
+}
+
+
+class User(ResponseBody):
+    """An account."""
+
+    id: str
+    email: str
+    is_email_verified: bool
+    name: str | None
+    roles: list[str]
+    version: Version
+    created_at: CreatedAt
+    updated_at: UpdatedAt
+
+    @classmethod
+    def of(cls, user: StoredUser) -> "User":
+        """Return what its owner sees of an account; never the hash."""
+        return cls(
+            id=str(user.id),
+            email=user.email,
+            is_email_verified=user.is_email_verified,
+            name=user.name,
+            roles=sorted(user.roles),
+            version=user.version,
+            created_at=user.created_at,
+            updated_at=user.updated_at,
+        )
+
+
+_ACCOUNT = Answer(200, "The account.", Data[User], ("ETag",), example={"data": EXAMPLE})
 
 
 class ProfileController(Controller):
@@ -29,7 +79,18 @@ class ProfileController(Controller):
     path = "/api/profile"
     guards = [SignedIn()]
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route(
+        "/",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation=Operation(
+            id="getProfile",
+            tag="Accounts",
+            summary="The account of the caller",
+            answers=(_ACCOUNT, NOT_MODIFIED),
+            failures=(SignInRequired, ParameterInvalid),
+            parameters=("If-None-Match",),
+        ),
+    )
     async def get_profile(self, request: AnyRequest) -> Response[bytes]:
         """Give the account of the caller."""
         only_parameters(request)
@@ -39,7 +100,18 @@ class ProfileController(Controller):
             raise _closed() from None
         return tagged_response(request, _content(user), _tag(user))
 
-    @patch("/")
+    @patch(
+        "/",
+        operation=Operation(
+            id="updateProfile",
+            tag="Accounts",
+            summary="Change the account of the caller",
+            answers=(_ACCOUNT,),
+            failures=(SignInRequired, DocumentInvalid, PatchInvalid, Stale, ParameterInvalid),
+            parameters=("If-Match",),
+            bodies=merge_patch(ProfileChange, {"name": "Ada"}),
+        ),
+    )
     async def update_profile(self, request: AnyRequest) -> Response[bytes]:
         """Change the caller's name by a merge patch (RFC 7396), at the version that `If-Match` names."""
         only_parameters(request)
@@ -57,11 +129,11 @@ def _user_id(request: AnyRequest) -> str:
     return str(signed_in(request).id)
 
 
-def _content(user: User) -> bytes:
-    return dump({"data": accounts.view(user)})
+def _content(user: StoredUser) -> bytes:
+    return Data.of(User.of(user)).to_json()
 
 
-def _tag(user: User) -> str:
+def _tag(user: StoredUser) -> str:
     return preconditions.tag({"_version": user.version})
 
 

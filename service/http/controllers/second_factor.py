@@ -1,15 +1,18 @@
 """The second factor of the signed-in user: begin one, put it in force, change it, switch it off."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Annotated, TypeVar
 
 from litestar import Controller, Response
 from litestar.enums import HttpMethod
+from pydantic import Field
 
 from models.user import User
 from service.audit import Trail
-from service.documents.encoding import dump
 from service.http.audit_context import trail_of
+from service.http.bodies import Count, Data, ResponseBody
+from service.http.contract.operations import Answer, Operation, json_body
 from service.http.controllers.passwords import closed, session_of
 from service.http.controllers.signing_in import NOT_STORED, prover_of
 from service.http.guards import SignedIn, signed_in
@@ -17,9 +20,58 @@ from service.http.requests import AnyRequest, json_of, json_response, only_param
 from service.http.routing import post, route
 from service.identity import second_factor
 from service.identity.core import accounts, credentials
-from service.identity.forms.second_factor_bodies import Code, Confirmation, Enrolment
+from service.identity.forms.second_factor_bodies import (
+    SecondFactorCode,
+    SecondFactorConfirmation,
+    SecondFactorEnrolment,
+)
 from service.kit import forms
-from service.kit.errors import DocumentNotFound
+from service.kit.errors import (
+    CodeWrong,
+    DocumentInvalid,
+    DocumentNotFound,
+    Forbidden,
+    Locked,
+    ParameterInvalid,
+    PasswordAbsent,
+    PasswordWrong,
+    SecondFactorAbsent,
+    SecondFactorPresent,
+    SignInRequired,
+)
+
+
+class SecondFactor(ResponseBody):
+    """Whether a second factor is in force."""
+
+    is_enabled: bool
+    enabled_at: datetime | None
+    recovery_codes_left: Count
+
+
+class SecondFactorSeed(ResponseBody):
+    """What an authenticator app needs; not in force yet."""
+
+    secret: Annotated[str, Field(description="The seed in base32, to be typed.")]
+    uri: Annotated[str, Field(description="The same as an `otpauth:` URI, to be shown as a QR code.")]
+
+
+class RecoveryCodes(ResponseBody):
+    """Codes for when the app is lost."""
+
+    recovery_codes: Annotated[list[str], Field(description="Each for one use; shown only now.")]
+
+
+_PASSWORD = {"password": "correct horse battery staple"}
+_SEED = "TITWOCD4X65HSH3DMJMNKTHZ6SXZNN5J"
+_SHOWN = {"is_enabled": True, "enabled_at": "2026-11-22T12:00:00.000Z", "recovery_codes_left": 10}
+_BEGUN = {"secret": _SEED, "uri": f"otpauth://totp/Sheaf:ada%40example.com?secret={_SEED}&issuer=Sheaf"}
+_CODES = {"recovery_codes": ["o745-ndrk-raq4-o2e7", "ycsl-6b36-cec4-m3te"]}
+_RECOVERY_CODES = Answer(200, "Recovery codes.", Data[RecoveryCodes], example={"data": _CODES})
+_CONFIRMATION = json_body(SecondFactorConfirmation, {**_PASSWORD, "code": "123456"})
+_GUARDED = (SignInRequired, Forbidden, ParameterInvalid)
+_PASSWORD_REFUSED = (DocumentInvalid, PasswordWrong, PasswordAbsent, Locked)
+_CONFIRMED = (*_GUARDED, *_PASSWORD_REFUSED, CodeWrong, SecondFactorAbsent)
 
 Result = TypeVar("Result")
 
@@ -30,28 +82,61 @@ class SecondFactorController(Controller):
     path = "/api/auth/second-factor"
     guards = [SignedIn()]
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route(
+        "/",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation=Operation(
+            id="getSecondFactor",
+            tag="Accounts",
+            summary="The second factor of the caller",
+            answers=(Answer(200, "Its state.", Data[SecondFactor], example={"data": _SHOWN}),),
+            failures=_GUARDED,
+        ),
+    )
     async def get_second_factor(self, request: AnyRequest) -> Response[bytes]:
         """Tell whether a second factor is in force, since when, and how many recovery codes are left."""
         only_parameters(request)
         user_id, _ = session_of(request)
-        return _answer(await second_factor.view(user_id))
+        return _answer(SecondFactor(**await second_factor.view(user_id)))
 
-    @post("/", status_code=201)
+    @post(
+        "/",
+        status_code=201,
+        operation=Operation(
+            id="beginSecondFactor",
+            tag="Accounts",
+            summary="Begin a second factor",
+            description="Nothing is in force before it is confirmed, within an hour.",
+            answers=(Answer(201, "The seed.", Data[SecondFactorSeed], example={"data": _BEGUN}),),
+            failures=(*_GUARDED, *_PASSWORD_REFUSED, SecondFactorPresent),
+            bodies=json_body(SecondFactorEnrolment, _PASSWORD),
+        ),
+    )
     async def begin_second_factor(self, request: AnyRequest) -> Response[bytes]:
         """Give the seed for an authenticator app; nothing is in force yet."""
         only_parameters(request)
-        form = forms.read(Enrolment, await json_of(request))
+        form = forms.read(SecondFactorEnrolment, await json_of(request))
         user = await _user(request)
         await prover_of(request).confirm_password(user, form.password)
         begun = await request.app.state.second_factors.begin(user)
-        return _answer({"secret": begun.secret, "uri": begun.uri}, 201)
+        return _answer(SecondFactorSeed(secret=begun.secret, uri=begun.uri), 201)
 
-    @post("/confirm", status_code=200)
+    @post(
+        "/confirm",
+        status_code=200,
+        operation=Operation(
+            id="confirmSecondFactor",
+            tag="Accounts",
+            summary="Put the second factor in force, and end all other sessions",
+            answers=(_RECOVERY_CODES,),
+            failures=(*_GUARDED, DocumentInvalid, CodeWrong, Locked, SecondFactorAbsent, SecondFactorPresent),
+            bodies=json_body(SecondFactorCode, {"code": "123456"}),
+        ),
+    )
     async def confirm_second_factor(self, request: AnyRequest) -> Response[bytes]:
         """Put the second factor in force by its first code, end all other sessions, give recovery codes."""
         only_parameters(request)
-        form = forms.read(Code, await json_of(request))
+        form = forms.read(SecondFactorCode, await json_of(request))
         user = await _user(request)
         user_id, session_id = session_of(request)
         state = request.app.state
@@ -66,9 +151,20 @@ class SecondFactorController(Controller):
         async with prover_of(request).code(user):
             codes = await _change(request, confirm)
         await state.revocations.catch_up()
-        return _answer({"recovery_codes": codes})
+        return _answer(RecoveryCodes(recovery_codes=codes))
 
-    @post("/recovery-codes", status_code=200)
+    @post(
+        "/recovery-codes",
+        status_code=200,
+        operation=Operation(
+            id="renewRecoveryCodes",
+            tag="Accounts",
+            summary="Get new recovery codes; the earlier ones are void",
+            answers=(_RECOVERY_CODES,),
+            failures=_CONFIRMED,
+            bodies=_CONFIRMATION,
+        ),
+    )
     async def renew_recovery_codes(self, request: AnyRequest) -> Response[bytes]:
         """Give new recovery codes; the earlier ones are void."""
         only_parameters(request)
@@ -78,9 +174,20 @@ class SecondFactorController(Controller):
             await trail.note("second_factor.recovery_codes_renewed", "user", user_id)
             return codes
 
-        return _answer({"recovery_codes": await _confirmed(request, renew)})
+        return _answer(RecoveryCodes(recovery_codes=await _confirmed(request, renew)))
 
-    @post("/disable", status_code=204)
+    @post(
+        "/disable",
+        status_code=204,
+        operation=Operation(
+            id="disableSecondFactor",
+            tag="Accounts",
+            summary="Switch the second factor off",
+            answers=(Answer(204, "It is off."),),
+            failures=_CONFIRMED,
+            bodies=_CONFIRMATION,
+        ),
+    )
     async def disable_second_factor(self, request: AnyRequest) -> Response[None]:
         """Switch the second factor off."""
         only_parameters(request)
@@ -94,7 +201,7 @@ class SecondFactorController(Controller):
 
 async def _confirmed(request: AnyRequest, change: Callable[[str, Trail], Awaitable[Result]]) -> Result:
     """Make a change of a second factor in force for whoever gives the password and a code."""
-    form = forms.read(Confirmation, await json_of(request))
+    form = forms.read(SecondFactorConfirmation, await json_of(request))
     user = await _user(request)
     prover = prover_of(request)
     await prover.confirm_password(user, form.password)
@@ -122,5 +229,5 @@ async def _user(request: AnyRequest) -> User:
         raise closed() from None
 
 
-def _answer(content: dict[str, Any], status_code: int = 200) -> Response[bytes]:
-    return json_response(dump({"data": content}), status_code=status_code, headers=NOT_STORED)
+def _answer(content: ResponseBody, status_code: int = 200) -> Response[bytes]:
+    return json_response(Data.of(content).to_json(), status_code=status_code, headers=NOT_STORED)

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
+from pydantic import Field
 
 from service.access.principals import Principal
 from service.audit import Trail
-from service.documents.encoding import dump
 from service.http import problems
 from service.http.audit_context import client_of, trail_of
+from service.http.bodies import Data, ResponseBody
+from service.http.contract.operations import Answer, Operation, json_body
+from service.http.contract.parameters import in_path, query
 from service.http.controllers import signing_in
 from service.http.guards import IGNORES_TOKEN, SignedIn, principal, signed_in
 from service.http.requests import (
@@ -28,16 +32,60 @@ from service.identity.core.refreshing import Refreshing
 from service.identity.forms.session_bodies import RefreshForm
 from service.kit import forms
 from service.kit.errors import (
+    CrossSite,
+    DocumentInvalid,
     Failure,
     Forbidden,
     ParameterInvalid,
     SessionEnded,
     SessionNotFound,
+    SignInRequired,
+    TokenInvalid,
     TokenOutdated,
 )
 
 KEEP = "keep"
 PRESENT = "present"
+
+EXAMPLE = {
+    "id": "pZ0bUoX9J8LrYk1oY2vFqA",
+    "is_present": True,
+    "mode": "bearer",
+    "device": "Sheaf-App/3.1 (iPhone)",
+    "address": "203.0.113.7",
+    "created_at": "2026-11-22T12:00:00.000Z",
+    "last_used_at": "2026-11-22T12:00:00.000Z",
+    "expires_at": "2026-12-22T12:00:00.000Z",
+}
+_ENDED = Answer(204, "It is done.")
+_TOKEN = json_body(RefreshForm, {"refresh_token": "pZ…"})
+
+
+class Session(ResponseBody):
+    """A sign-in on a device."""
+
+    id: str
+    is_present: Annotated[bool, Field(description="Whether it is the one that asks.")]
+    mode: Literal["bearer", "cookie"]
+    device: Annotated[str | None, Field(description="The `User-Agent` at the last use.")]
+    address: Annotated[str | None, Field(description="The address at the last use.")]
+    created_at: datetime
+    last_used_at: Annotated[datetime, Field(description="When it was refreshed last.")]
+    expires_at: Annotated[datetime, Field(description="When it ends unless it is refreshed.")]
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any], caller: Principal) -> "Session":
+        """Return what its user sees of a session; its id is in its own access tokens, and no secret."""
+        return cls(
+            id=stored["_id"],
+            is_present=stored["_id"] == caller.session_id,
+            mode=stored["mode"],
+            device=stored["device"],
+            address=stored["address"],
+            created_at=stored["_created_at"],
+            last_used_at=stored["last_used_at"],
+            expires_at=stored["expires_at"],
+        )
 
 
 class RefreshController(Controller):
@@ -46,7 +94,28 @@ class RefreshController(Controller):
     path = "/api/auth/refresh"
     opt = {IGNORES_TOKEN: True}
 
-    @post("/", status_code=200)
+    @post(
+        "/",
+        status_code=200,
+        operation=Operation(
+            id="refresh",
+            tag="Sessions",
+            summary="Get new tokens for a refresh token",
+            description="Without a body the token is that of the browser's cookie.",
+            answers=(
+                Answer(
+                    200,
+                    "The new tokens; the old ones are used up.",
+                    Data[signing_in.Grant | signing_in.BrowserGrant],
+                    example=signing_in.EXAMPLE,
+                ),
+            ),
+            failures=(DocumentInvalid, SessionEnded, CrossSite, ParameterInvalid),
+            bodies=_TOKEN,
+            needs_body=False,
+            access="anyone",
+        ),
+    )
     async def refresh(self, request: AnyRequest) -> Response[bytes]:
         """Exchange the refresh token of the body, or without a body that of the browser's cookie."""
         only_parameters(request)
@@ -74,7 +143,21 @@ class LogoutController(Controller):
     path = "/api/auth/logout"
     opt = {IGNORES_TOKEN: True}
 
-    @post("/", status_code=204)
+    @post(
+        "/",
+        status_code=204,
+        operation=Operation(
+            id="logout",
+            tag="Sessions",
+            summary="Sign out",
+            description="Of the session of the body's refresh token, of the access token, or of the cookies.",
+            answers=(Answer(204, "The session has ended, if there was one."),),
+            failures=(DocumentInvalid, TokenInvalid, CrossSite, Forbidden, ParameterInvalid),
+            bodies=_TOKEN,
+            needs_body=False,
+            access="perhaps",
+        ),
+    )
     async def logout(self, request: AnyRequest) -> Response[None]:
         """End the session of the refresh token, the access token or the cookies; again, nothing happens."""
         only_parameters(request)
@@ -90,16 +173,51 @@ class SessionsController(Controller):
     path = "/api/auth/sessions"
     guards = [SignedIn()]
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route(
+        "/",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation=Operation(
+            id="listSessions",
+            tag="Sessions",
+            summary="Where the caller is signed in",
+            answers=(
+                Answer(
+                    200,
+                    "The sessions, last used first.",
+                    Data[list[Session]],
+                    example={"data": [EXAMPLE]},
+                ),
+            ),
+            failures=(SignInRequired, Forbidden, ParameterInvalid),
+        ),
+    )
     async def list_sessions(self, request: AnyRequest) -> Response[bytes]:
         """Give the caller's sessions, that which was used last first."""
         only_parameters(request)
         caller = _with_session(request)
         found = await request.app.state.sessions.of_user(caller.id)
-        content = dump({"data": [_view(each, caller) for each in found]})
-        return json_response(content, headers=signing_in.NOT_STORED)
+        body = Data.of([Session.of(each, caller) for each in found])
+        return json_response(body.to_json(), headers=signing_in.NOT_STORED)
 
-    @delete("/", status_code=204)
+    @delete(
+        "/",
+        status_code=204,
+        operation=Operation(
+            id="endSessions",
+            tag="Sessions",
+            summary="Sign out everywhere",
+            answers=(_ENDED,),
+            failures=(SignInRequired, Forbidden, ParameterInvalid),
+            parameters=(
+                query(
+                    KEEP,
+                    "`present` spares the session that asks.",
+                    {"enum": [PRESENT]},
+                    required=False,
+                ),
+            ),
+        ),
+    )
     async def end_sessions(self, request: AnyRequest) -> Response[None]:
         """End all sessions of the caller; `keep=present` spares the one that asks."""
         kept = only_parameters(request, (KEEP,)).get(KEEP)
@@ -128,7 +246,18 @@ class SessionController(Controller):
     path = "/api/auth/sessions/{session_id:str}"
     guards = [SignedIn()]
 
-    @delete("/", status_code=204)
+    @delete(
+        "/",
+        status_code=204,
+        operation=Operation(
+            id="endSession",
+            tag="Sessions",
+            summary="Sign out one device",
+            answers=(_ENDED,),
+            failures=(SignInRequired, Forbidden, SessionNotFound, ParameterInvalid),
+            parameters=(in_path("session_id", "The session's id.", EXAMPLE["id"]),),
+        ),
+    )
     async def end_session(self, request: AnyRequest, session_id: FromPath[str]) -> Response[None]:
         """End one of the caller's sessions; somebody else's is one that is not there."""
         only_parameters(request)
@@ -195,17 +324,3 @@ def _with_session(request: AnyRequest) -> Principal:
     if caller.session_id is None:
         raise Forbidden("This is for those who signed in; an API key has no session")
     return caller
-
-
-def _view(stored: Mapping[str, Any], caller: Principal) -> dict[str, Any]:
-    """Give what its user sees of a session; its id is in its own access tokens, and no secret."""
-    return {
-        "id": stored["_id"],
-        "is_present": stored["_id"] == caller.session_id,
-        "mode": stored["mode"],
-        "device": stored["device"],
-        "address": stored["address"],
-        "created_at": stored["_created_at"],
-        "last_used_at": stored["last_used_at"],
-        "expires_at": stored["expires_at"],
-    }

@@ -1,23 +1,93 @@
 """The answer to whoever has proved to be somebody: a session and its tokens."""
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from litestar import Response
 from litestar.datastructures import Cookie
+from pydantic import Field
 
 from models.user import User
 from service.audit import Trail
-from service.documents.encoding import dump
 from service.http.audit_context import client_of, place_of, trail_of
+from service.http.bodies import Data, Message, ResponseBody
+from service.http.contract.operations import Answer
+from service.http.controllers import profile
 from service.http.requests import AnyRequest, json_response
-from service.identity.core import accounts, challenges, credentials
+from service.identity.core import challenges, credentials
 from service.identity.core.browsers import SAFE_METHODS, Browsers, Mode, SetCookie
 from service.identity.core.proving import SIGN_IN, Prover
 from service.identity.core.sessions import Opened
 from service.kit.errors import EmailUnverified
 
 NOT_STORED = {"Cache-Control": "no-store"}
+
+ExpiresIn = Annotated[int, Field(description="Seconds until the access token expires.")]
+
+
+class Grant(ResponseBody):
+    """The tokens of a session, and whose it is."""
+
+    access_token: Annotated[str, Field(description="For `Authorization: Bearer …`.")]
+    token_type: Literal["Bearer"]
+    refresh_token: Annotated[str, Field(description="For `POST /api/auth/refresh`, once.")]
+    expires_in: ExpiresIn
+    user: profile.User
+
+
+class BrowserGrant(ResponseBody):
+    """A session whose tokens are in cookies, and whose it is."""
+
+    csrf_token: Annotated[str, Field(description="For the header `X-CSRF-Token`.")]
+    expires_in: ExpiresIn
+    user: profile.User
+
+
+class SecondFactorChallenge(ResponseBody):
+    """A challenge."""
+
+    token: Annotated[str, Field(description="For `POST /api/auth/login/second-factor`.")]
+    methods: list[Literal["totp", "recovery_code"]]
+    expires_in: Annotated[int, Field(description="Seconds.")]
+
+
+class SecondFactorNeeded(ResponseBody):
+    """The password is right; a code is needed too."""
+
+    second_factor: SecondFactorChallenge
+
+
+EXAMPLE = {
+    "data": {
+        "access_token": "eyJ…",
+        "token_type": "Bearer",
+        "refresh_token": "pZ…",
+        "expires_in": 900,
+        "user": profile.EXAMPLE,
+    }
+}
+
+GRANTED = Answer(
+    200,
+    "The tokens; the access token is to be sent as `Authorization: Bearer …`.",
+    Data[Grant | BrowserGrant],
+    example=EXAMPLE,
+)
+GRANTED_OR_CHALLENGED = Answer(
+    200,
+    "The tokens, as of `/api/auth/refresh`; or what the second step needs.",
+    Data[Grant | BrowserGrant | SecondFactorNeeded],
+    example=EXAMPLE,
+)
+"""The answers to the last step of a sign-in, and to the first."""
+
+MAILED = Answer(
+    202,
+    "A mail is on its way.",
+    Data[Message],
+    example={"data": {"message": "If there is an account with this address, a mail is on its way."}},
+)
+"""The answer to what sends a mail, or would if there were somebody to have it."""
 
 AnyContent = TypeVar("AnyContent")
 
@@ -26,8 +96,9 @@ async def begin(request: AnyRequest, user: User, mode: Mode = "bearer") -> Respo
     """Answer somebody who has passed the first step: complete the sign-in, or demand the second factor."""
     check_page(request, mode)
     if await credentials.has_second_factor(str(user.id)):
-        challenge = await challenges.give(user, mode)
-        return json_response(dump({"data": {"second_factor": challenge}}), headers=NOT_STORED)
+        challenge = SecondFactorChallenge(**await challenges.give(user, mode))
+        body = Data.of(SecondFactorNeeded(second_factor=challenge))
+        return json_response(body.to_json(), headers=NOT_STORED)
     return await complete(request, user, mode)
 
 
@@ -104,13 +175,18 @@ def prover_of(request: AnyRequest) -> Prover:
 
 def granted(request: AnyRequest, user: User, opened: Opened, mode: Mode) -> Response[bytes]:
     """Answer with a session's tokens, in the body or in cookies."""
-    body: dict[str, Any] = {"expires_in": request.app.state.tokens.ttl_s, "user": accounts.view(user)}
+    expires_in, shown = request.app.state.tokens.ttl_s, profile.User.of(user)
     if mode == "bearer":
-        tokens = {"access_token": opened.access_token, "token_type": "Bearer"}
-        body = {**tokens, "refresh_token": opened.refresh_token, **body}
-        return json_response(dump({"data": body}), headers=NOT_STORED)
-    answer = json_response(dump({"data": {"csrf_token": opened.csrf_token, **body}}), headers=NOT_STORED)
-    return keep(request, answer, opened)
+        grant = Grant(
+            access_token=opened.access_token,
+            token_type="Bearer",  # noqa: S106  # how it is used, not a secret
+            refresh_token=opened.refresh_token,
+            expires_in=expires_in,
+            user=shown,
+        )
+        return json_response(Data.of(grant).to_json(), headers=NOT_STORED)
+    kept = BrowserGrant(csrf_token=opened.csrf_token, expires_in=expires_in, user=shown)
+    return keep(request, json_response(Data.of(kept).to_json(), headers=NOT_STORED), opened)
 
 
 def keep(request: AnyRequest, answer: Response[AnyContent], opened: Opened) -> Response[AnyContent]:

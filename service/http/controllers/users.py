@@ -1,16 +1,21 @@
 """Users, for administrators: list, search, make, change, disable, sign out, remove."""
 
 from collections.abc import Mapping
-from typing import Any, cast, get_args
+from typing import Annotated, Any, cast, get_args
 
 from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
+from pydantic import Field
 
-from service.documents import encoding, preconditions
-from service.documents.encoding import dump
+from service.documents import preconditions
 from service.http import links
 from service.http.audit_context import trail_of
+from service.http.bodies import Count, CreatedAt, Data, Page, ResponseBody, UpdatedAt, Version
+from service.http.contract.failures import OF_KEYS
+from service.http.contract.operations import NOT_MODIFIED, Answer, Operation, json_body, merge_patch
+from service.http.contract.parameters import FILTER, in_path, query
+from service.http.controllers import profile
 from service.http.guards import HasRole
 from service.http.idempotent import once
 from service.http.requests import (
@@ -26,13 +31,87 @@ from service.http.requests import (
 from service.http.routing import delete, patch, post, route
 from service.identity import users
 from service.identity.core.sessions import Ending
-from service.identity.forms.user_bodies import NewUser, UserChange
+from service.identity.forms.user_bodies import MAXIMUM_ATTRIBUTES_BYTES, NewUser, UserChange
 from service.identity.users import Fate, Removal, Users
 from service.kit import forms
-from service.kit.errors import ParameterInvalid, Violation
+from service.kit.errors import (
+    DocumentInvalid,
+    DocumentNotFound,
+    Duplicate,
+    Forbidden,
+    LastAdministrator,
+    ParameterInvalid,
+    SignInRequired,
+    Stale,
+    Violation,
+)
 from service.query.parameters import repeated
 
 FATES = get_args(Fate)
+
+
+class ManagedUser(ResponseBody):
+    """An account as administrators see it."""
+
+    id: str
+    email: str
+    is_email_verified: bool
+    name: str | None
+    roles: list[str]
+    attributes: Annotated[
+        dict[str, Any],
+        Field(description=f"For rules, as `$user.attributes.…`; at most {MAXIMUM_ATTRIBUTES_BYTES} bytes."),
+    ]
+    is_disabled: bool
+    has_password: bool
+    version: Version
+    created_at: CreatedAt
+    updated_at: UpdatedAt
+
+    @classmethod
+    def of(cls, user: Mapping[str, Any]) -> "ManagedUser":
+        """Return what is shown of a stored account; no secret is in it."""
+        return cls(
+            id=str(user["_id"]),
+            email=user["email"],
+            is_email_verified=user.get("is_email_verified", False),
+            name=user.get("name"),
+            roles=sorted(user.get("roles", [])),
+            attributes=user.get("attributes", {}),
+            is_disabled=user.get("is_disabled", False),
+            has_password=user.get("password_hash") is not None,
+            version=user["_version"],
+            created_at=user["_created_at"],
+            updated_at=user["_updated_at"],
+        )
+
+
+class ManagedUserPage(Page[ManagedUser]):
+    """One page of accounts."""
+
+
+class RemovedUser(ResponseBody):
+    """What became of the user's documents, by collection."""
+
+    id: str
+    documents: Fate
+    counts: dict[str, Count]
+
+
+class SignedOutUser(ResponseBody):
+    """How many sessions ended."""
+
+    id: str
+    sessions_ended: Count
+
+
+_NEW = {"email": "ada@example.com", "name": "Ada", "roles": ["editor"], "attributes": {"team": "red"}}
+_EXAMPLE = {
+    "data": profile.EXAMPLE | {"attributes": {"team": "red"}, "is_disabled": False, "has_password": True}
+}
+_ACCOUNT = Answer(200, "The account.", Data[ManagedUser], ("ETag",), example=_EXAMPLE)
+_ID = in_path("user_id", "The user's id.", profile.EXAMPLE["id"])
+_GUARDED = (SignInRequired, Forbidden, ParameterInvalid)
 
 
 class UsersController(Controller):
@@ -41,15 +120,37 @@ class UsersController(Controller):
     path = "/api/users"
     guards = [HasRole("admin")]
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route(
+        "/",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation=Operation(
+            id="listUsers",
+            tag="Administration",
+            summary="One page of users",
+            answers=(Answer(200, "One page.", ManagedUserPage, optional_headers=("Link",)),),
+            failures=_GUARDED,
+            parameters=(FILTER, "sort", "page", "limit", "cursor", "count"),
+        ),
+    )
     async def list_users(self, request: AnyRequest) -> Response[bytes]:
         """Give one page of users, as `filter`, `sort`, `page`, `cursor`, `limit` and `count` say."""
         parameters = parameters_of(request)
         page = await users.LISTING.page(parameters, request.app.state.cursors)
-        content = encoding.list_bytes(map(users.view, page.documents), page)
-        return json_response(content, headers=links.around(request, repeated(parameters), page))
+        body = ManagedUserPage.of(page, map(ManagedUser.of, page.documents))
+        return json_response(body.to_json(), headers=links.around(request, repeated(parameters), page))
 
-    @post("/")
+    @post(
+        "/",
+        operation=Operation(
+            id="createUser",
+            tag="Administration",
+            summary="Make an account",
+            answers=(Answer(201, "The account.", Data[ManagedUser], ("ETag", "Location"), example=_EXAMPLE),),
+            failures=(*_GUARDED, *OF_KEYS, DocumentInvalid, Duplicate),
+            parameters=("Idempotency-Key",),
+            bodies=json_body(NewUser, _NEW),
+        ),
+    )
     @once
     async def create_user(self, request: AnyRequest) -> Response[bytes]:
         """Make an account."""
@@ -58,14 +159,39 @@ class UsersController(Controller):
         made = await _users(request).create(trail_of(request), form)
         return _answer(made, 201, Location=f"/api/users/{made['_id']}")
 
-    @route("/{user_id:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route(
+        "/{user_id:str}",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation=Operation(
+            id="getUser",
+            tag="Administration",
+            summary="One account",
+            answers=(_ACCOUNT, NOT_MODIFIED),
+            failures=(*_GUARDED, DocumentNotFound),
+            parameters=(_ID, "If-None-Match"),
+        ),
+    )
     async def get_user(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
         """Give one account."""
         only_parameters(request)
         found = await users.find(user_id)
-        return tagged_response(request, dump({"data": users.view(found)}), _tag(found))
+        return tagged_response(request, _content(found), _tag(found))
 
-    @patch("/{user_id:str}")
+    @patch(
+        "/{user_id:str}",
+        operation=Operation(
+            id="changeUser",
+            tag="Administration",
+            summary="Change an account by a merge patch",
+            answers=(_ACCOUNT,),
+            failures=(
+                *(*_GUARDED, *OF_KEYS, DocumentInvalid, DocumentNotFound),
+                *(Duplicate, LastAdministrator, Stale),
+            ),
+            parameters=(_ID, "If-Match", "Idempotency-Key"),
+            bodies=merge_patch(UserChange, {"roles": ["editor"], "is_disabled": False}),
+        ),
+    )
     @once
     async def change_user(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
         """Change one account by a merge patch, at the version that `If-Match` names."""
@@ -76,7 +202,28 @@ class UsersController(Controller):
         await request.app.state.revocations.catch_up()
         return _answer(changed)
 
-    @delete("/{user_id:str}", status_code=200)
+    @delete(
+        "/{user_id:str}",
+        status_code=200,
+        operation=Operation(
+            id="removeUser",
+            tag="Administration",
+            summary="Remove an account for good",
+            answers=(Answer(200, "What became of the documents.", Data[RemovedUser]),),
+            failures=(*_GUARDED, DocumentNotFound, LastAdministrator),
+            parameters=(
+                _ID,
+                query(
+                    "documents",
+                    "What becomes of the documents that the user owns.",
+                    {"enum": list(FATES)},
+                    required=True,
+                    example="keep",
+                ),
+                query("to", "Who gets the documents, with `documents=transfer`."),
+            ),
+        ),
+    )
     async def remove_user(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
         """Remove one account; `documents` says what becomes of those that it owns."""
         given = only_parameters(request, ("documents", "to"))
@@ -86,22 +233,44 @@ class UsersController(Controller):
             raise _undecided(given.get("documents"), await removal.owned(user_id))
         fate = cast("Fate", given["documents"])
         removed = await removal.remove(trail_of(request), user_id, fate, given.get("to"))
-        return json_response(dump({"data": {"id": user_id, "documents": fate, "counts": removed.documents}}))
+        body = RemovedUser(id=user_id, documents=fate, counts=dict(removed.documents))
+        return json_response(Data.of(body).to_json())
 
-    @delete("/{user_id:str}/second-factor")
+    @delete(
+        "/{user_id:str}/second-factor",
+        operation=Operation(
+            id="removeSecondFactor",
+            tag="Administration",
+            summary="Take away the second factor of an account",
+            answers=(Answer(204, "It has none, and its sessions have ended if it had one."),),
+            failures=(*_GUARDED, DocumentNotFound),
+            parameters=(_ID,),
+        ),
+    )
     async def remove_second_factor(self, request: AnyRequest, user_id: FromPath[str]) -> None:
         """Take away the second factor of one account, whether it has one or not; its sessions end then."""
         only_parameters(request)
         await _users(request).remove_second_factor(trail_of(request), user_id)
         await request.app.state.revocations.catch_up()
 
-    @delete("/{user_id:str}/sessions", status_code=200)
+    @delete(
+        "/{user_id:str}/sessions",
+        status_code=200,
+        operation=Operation(
+            id="signUserOut",
+            tag="Administration",
+            summary="End all sessions of an account",
+            answers=(Answer(200, "How many they were.", Data[SignedOutUser]),),
+            failures=(*_GUARDED, DocumentNotFound),
+            parameters=(_ID,),
+        ),
+    )
     async def sign_user_out(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
         """End all sessions of one account."""
         only_parameters(request)
         ended = await _users(request).sign_out(trail_of(request), user_id)
         await request.app.state.revocations.catch_up()
-        return json_response(dump({"data": {"id": user_id, "sessions_ended": ended}}))
+        return json_response(Data.of(SignedOutUser(id=user_id, sessions_ended=ended)).to_json())
 
 
 def _users(request: AnyRequest) -> Users:
@@ -111,7 +280,11 @@ def _users(request: AnyRequest) -> Users:
 
 def _answer(user: Mapping[str, Any], status_code: int = 200, **headers: str) -> Response[bytes]:
     headers |= {"ETag": _tag(user), "Cache-Control": "no-store"}
-    return json_response(dump({"data": users.view(user)}), status_code=status_code, headers=headers)
+    return json_response(_content(user), status_code=status_code, headers=headers)
+
+
+def _content(user: Mapping[str, Any]) -> bytes:
+    return Data.of(ManagedUser.of(user)).to_json()
 
 
 def _tag(user: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """API keys: making and revoking them, and whom a presented one speaks for."""
 
 from service.identity.api_keys.bearers import KeyBearers
-from service.identity.api_keys.keys import LISTING, MAXIMUM_KEYS, ApiKeys, view
+from service.identity.api_keys.keys import LISTING, MAXIMUM_KEYS, ApiKeys
 from service.identity.api_keys.texts import PREFIX
 
-__all__ = ["LISTING", "MAXIMUM_KEYS", "PREFIX", "ApiKeys", "KeyBearers", "view"]
+__all__ = ["LISTING", "MAXIMUM_KEYS", "PREFIX", "ApiKeys", "KeyBearers"]

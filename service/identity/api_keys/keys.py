@@ -17,7 +17,7 @@ from service.documents.listing import Listing
 from service.identity.api_keys import texts
 from service.identity.core.revocations import Revocations
 from service.identity.forms import key_bodies
-from service.identity.forms.key_bodies import KeyChange, NewKey
+from service.identity.forms.key_bodies import ApiKeyChange, NewApiKey
 from service.kit.errors import KeyNotFound, TokenInvalid, TooManyKeys
 from service.storage.database import Database
 from service.storage.transactions import session
@@ -59,7 +59,7 @@ class ApiKeys:
     database: Database
     revocations: Revocations
 
-    async def create(self, trail: Trail, caller: Principal, form: NewKey) -> Made:
+    async def create(self, trail: Trail, caller: Principal, form: NewApiKey) -> Made:
         """Make a key for a user; raises DocumentInvalid, TooManyKeys, TokenInvalid for a closed account.
 
         Raises TokenOutdated for a caller whose token has ended, also before this worker has heard of it: else
@@ -103,7 +103,7 @@ class ApiKeys:
         return dict(found)
 
     async def change(
-        self, trail: Trail, key_id: str, owner_id: str | None, form: KeyChange
+        self, trail: Trail, key_id: str, owner_id: str | None, form: ApiKeyChange
     ) -> Mapping[str, Any]:
         """Rename a key; gives it as stored then. Raises KeyNotFound."""
 
@@ -134,22 +134,6 @@ class ApiKeys:
 
         await self.database.transaction(revoke)
         await self.revocations.catch_up()
-
-
-def view(key: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what is seen of a stored key: never the key, nor its hash."""
-    return {
-        "id": key["_id"],
-        "name": key["name"],
-        "user_id": key["user_id"],
-        "scopes": key["scopes"],
-        "expires_at": key["expires_at"],
-        "last_used_at": key["last_used_at"],
-        "last_used_address": key["last_used_address"],
-        "_version": key["_version"],
-        "_created_at": key["_created_at"],
-        "_updated_at": key["_updated_at"],
-    }
 
 
 async def _count(user_id: str) -> None:

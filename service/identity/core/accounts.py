@@ -71,20 +71,6 @@ async def update_profile(user_id: str, changes: Mapping[str, Any], expected: Exp
     raise Stale("The account was changed at the same moment", _version=present.version)
 
 
-def view(user: User) -> dict[str, Any]:
-    """Give what clients see of an account; never the hash."""
-    return {
-        "id": str(user.id),
-        "email": user.email,
-        "is_email_verified": user.is_email_verified,
-        "name": user.name,
-        "roles": sorted(user.roles),
-        "_version": user.version,
-        "_created_at": user.created_at,
-        "_updated_at": user.updated_at,
-    }
-
-
 def normalised_email(address: str) -> str:
     """Return the one spelling of an e-mail address (RFC 5321, 6531); raises ValueError, saying what is wrong.
 

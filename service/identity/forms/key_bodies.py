@@ -17,7 +17,7 @@ MAXIMUM_TTL_S = 315_360_000
 Scope = Annotated[str, Field(max_length=MAXIMUM_CHARACTERS)]
 
 
-class NewKey(Form):
+class NewApiKey(Form):
     """A key that somebody makes: `expires_at` (RFC 3339) or `expires_in_s`, or neither of them."""
 
     name: Name
@@ -26,13 +26,13 @@ class NewKey(Form):
     expires_in_s: Annotated[int, Field(ge=1, le=MAXIMUM_TTL_S)] | None = None
 
 
-class KeyChange(Form):
+class ApiKeyChange(Form):
     """What may be changed about a key, as a merge patch."""
 
     name: Name
 
 
-def expiry(form: NewKey, now: datetime) -> datetime | None:
+def expiry(form: NewApiKey, now: datetime) -> datetime | None:
     """Give when a key expires, None for never; raises DocumentInvalid for a time that cannot be."""
     if form.expires_at is None:
         return None if form.expires_in_s is None else now + timedelta(seconds=form.expires_in_s)

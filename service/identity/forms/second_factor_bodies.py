@@ -16,19 +16,19 @@ class SecondStep(Form):
     code: str = Field(max_length=MAXIMUM_CODE_CHARACTERS)
 
 
-class Enrolment(Form):
+class SecondFactorEnrolment(Form):
     """What begins a second factor: the present password, unless the account has none."""
 
     password: str | None = Field(default=None, max_length=MAXIMUM_CHARACTERS)
 
 
-class Code(Form):
+class SecondFactorCode(Form):
     """What puts a second factor in force: the first code of the app."""
 
     code: str = Field(max_length=MAXIMUM_CODE_CHARACTERS)
 
 
-class Confirmation(Form):
+class SecondFactorConfirmation(Form):
     """What changes a second factor: the present password, unless the account has none, and a code."""
 
     password: str | None = Field(default=None, max_length=MAXIMUM_CHARACTERS)

@@ -220,23 +220,6 @@ async def find_by_email(email: str) -> Mapping[str, Any]:
     return dict(found)
 
 
-def view(user: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what administrators see of a stored account; no secret is in it."""
-    return {
-        "id": str(user["_id"]),
-        "email": user["email"],
-        "is_email_verified": user.get("is_email_verified", False),
-        "name": user.get("name"),
-        "roles": sorted(user.get("roles", [])),
-        "attributes": user.get("attributes", {}),
-        "is_disabled": user.get("is_disabled", False),
-        "has_password": user.get("password_hash") is not None,
-        "_version": user["_version"],
-        "_created_at": user["_created_at"],
-        "_updated_at": user["_updated_at"],
-    }
-
-
 def is_administrator(user: Mapping[str, Any]) -> bool:
     """Tell whether somebody may administer the service now."""
     return ADMIN in user.get("roles", ()) and not user.get("is_disabled", False)

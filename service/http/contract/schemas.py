@@ -1,0 +1,105 @@
+"""JSON Schemas of request forms and of answers, from the models that read and write them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from service.http.bodies import ResponseBody
+from service.http.contract.names import reference
+from service.kit.forms import Form
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A schema that no model has, by its name in the contract, and the named ones that it refers to."""
+
+    name: str
+    schema: Schema
+    others: Mapping[str, Schema] = field(default_factory=dict)
+
+
+Content = type[Form] | type[ResponseBody] | Named | Schema
+"""What a body can be described by."""
+
+
+def describe(content: Content) -> tuple[Schema, dict[str, Schema]]:
+    """Return the schema of a body, and the named schemas that it refers to.
+
+    A model is referred to by its name, but for a generic one, such as `Data[…]`, which has none of its own.
+    """
+    if isinstance(content, dict):
+        return content, {}
+    if isinstance(content, Named):
+        return reference(content.name), {**content.others, content.name: content.schema}
+    written = of_form(content) if issubclass(content, Form) else of_body(content)
+    named = written.pop("$defs", {})
+    if content.__pydantic_generic_metadata__["args"]:
+        written.pop("description", None)
+        return written, named
+    return reference(content.__name__), {**named, content.__name__: written}
+
+
+def of_form(form: type[Form]) -> Schema:
+    """Return the schema of a request's body, without pydantic's titles and defaults of null."""
+    written = form.model_json_schema()
+    for part in (written, *written["properties"].values()):
+        part.pop("title", None)
+        if part.get("default", 0) is None:
+            del part["default"]
+    return written
+
+
+def of_body(body: type[ResponseBody]) -> Schema:
+    """Return the schema of an answer's body, with named ones that it refers to in `$defs`."""
+    written = body.model_json_schema(
+        mode="serialization", ref_template=reference("{model}")["$ref"], schema_generator=_Generator
+    )
+    for part in (written, *written.get("$defs", {}).values()):
+        part.pop("title", None)
+    return written
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's schemas in fewer words."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # as pydantic names it
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> Schema:
+        """Leave defaults out: what is absent from an answer has none."""
+        return self.generate_inner(schema["schema"])
+
+    def literal_schema(self, schema: core_schema.LiteralSchema) -> Schema:
+        """Leave the type out, which the values say."""
+        written = super().literal_schema(schema)
+        written.pop("type", None)
+        return written
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> Schema:
+        """Leave out that values may be anything."""
+        written = super().dict_schema(schema)
+        if written.get("additionalProperties") is True:
+            del written["additionalProperties"]
+        return written
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> Schema:
+        """Write null as one type of several where that is possible."""
+        written = self.generate_inner(schema["schema"])
+        if isinstance(written.get("type"), str) and not written.keys() & {"enum", "const"}:
+            return {**written, "type": [written["type"], "null"]}
+        return super().nullable_schema(schema)
+
+
+def describe_all(contents: Iterable[Content]) -> dict[str, Schema]:
+    """Return the named schemas that some bodies are described by; raises ValueError for two of one name."""
+    found: dict[str, Schema] = {}
+    for content in contents:
+        for name, schema in describe(content)[1].items():
+            if found.setdefault(name, schema) != schema:
+                raise ValueError(f"Two schemas of the contract are called {name}")
+    return found
