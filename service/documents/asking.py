@@ -1,7 +1,6 @@
 """Lists as they are asked for by URLs: read once, and remembered for those who ask for them again."""
 
 import re
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from urllib.parse import unquote_to_bytes
 
@@ -10,6 +9,7 @@ from service.collections.registry import Collection
 from service.documents import expanding, narrowing, reading
 from service.documents.reading import Plan
 from service.documents.targets import Targets
+from service.kit.lru import LruTable
 from service.query import ListQuery, parse_list
 from service.query.limits import MAXIMUM_CURSOR_CHARACTERS
 from service.query.parameters import read_parameters, repeated
@@ -49,7 +49,7 @@ class KnownLists:
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, bytes], Asked] = OrderedDict()
+        self._known: LruTable[tuple[str, bytes], Asked] = LruTable(MAXIMUM_KNOWN)
 
     def read(
         self, targets: Targets, collection: Collection, decision: Decision, query_string: bytes
@@ -64,15 +64,12 @@ class KnownLists:
         key = (collection.name, query_string)
         known = self._known.get(key)
         if known is not None and known.collection is collection:
-            self._known.move_to_end(key)
             return known
         asked = _read(targets, collection, decision, query_string)
         if not asked.query.expand and asked.query.cursor is None:
             plan = reading.plan(collection, asked.query.where, asked.to_read)
             asked = Asked(collection, asked.repeated, asked.query, asked.to_read, plan)
-            self._known[key] = asked
-            if len(self._known) > MAXIMUM_KNOWN:
-                self._known.popitem(last=False)
+            self._known.put(key, asked)
         return asked
 
 

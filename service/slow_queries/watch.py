@@ -3,7 +3,6 @@
 import asyncio
 import math
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from service.collections.registry import Registry
 from service.kit.errors import Failure
+from service.kit.lru import LruTable
 from service.query.mongo import shape_of as filter_shape
 from service.slow_queries import commands, indexes, shapes
 from service.slow_queries.commands import Query
@@ -67,7 +67,7 @@ class SlowQueries:
         self.threshold_s = threshold_s
         self._database = database
         self._registry = registry
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._seen: LruTable[str, _Seen] = LruTable(MAXIMUM_SHAPES)
         self._lock = Lock()
         self._waiting: asyncio.Queue[_Slow] = asyncio.Queue(MAXIMUM_WAITING)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -115,15 +115,13 @@ class SlowQueries:
         with self._lock:
             seen = self._seen.get(shape)
             if seen is None:
-                seen = self._seen[shape] = _Seen(now_s - INTERVAL_S)
-                if len(self._seen) > MAXIMUM_SHAPES:
-                    self._seen.popitem(last=False)
+                seen = _Seen(now_s - INTERVAL_S)
+                self._seen.put(shape, seen)
             seen.count += 1
             seen.longest_s = max(seen.longest_s, took_s)
             if now_s - seen.logged_at_s < INTERVAL_S:
                 return None
-            self._seen[shape] = _Seen(now_s)
-            self._seen.move_to_end(shape)
+            self._seen.put(shape, _Seen(now_s))
             return seen
 
     def _put(self, slow: _Slow) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from pymongo import ReturnDocument, WriteConcern
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from service.kit.lru import LruTable
 from service.storage.moments import is_to_come
 
 LEASE_SHARE = 0.05
@@ -154,7 +155,7 @@ class Limiter:
         self._rate = rate
         self._counts = counts
         self._share = max(1, int(rate.amount * LEASE_SHARE / workers))
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._windows: LruTable[str, _Window] = LruTable(TABLE_SIZE)
         self._leases: dict[str, asyncio.Task[None]] = {}
         self._waiting: Counter[str] = Counter()
         self._alone_until_s = -math.inf
@@ -170,7 +171,6 @@ class Limiter:
         if window.left >= amount:
             window.left -= amount
             self.admitted += 1
-            self._windows.move_to_end(key)
             return Verdict(is_admitted=True, remaining=window.left + window.unleased, reset_in_s=reset_in_s)
         remaining = window.left + window.unleased
         if remaining >= amount:
@@ -211,10 +211,7 @@ class Limiter:
         known = self._live(key)
         if known is not None:
             window.left += known.left  # too little for the request that asked for more
-        self._windows[key] = window
-        self._windows.move_to_end(key)
-        while len(self._windows) > TABLE_SIZE:
-            self._windows.popitem(last=False)
+        self._windows.put(key, window)
 
     async def _shared_window(self, key: str, amount: int) -> _Window | None:
         """Lease from the store; None while it does not answer."""

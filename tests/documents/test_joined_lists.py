@@ -233,6 +233,7 @@ async def test_as_many_slow_lists_are_remembered_as_is_bounded(
 ) -> None:
     monkeypatch.setattr(lists, "MAXIMUM_KNOWN", 5)
     monkeypatch.setattr(lists, "SLOW_S", 0.0)
+    shelf = Shelf(shelf.database)
     for number in range(12):
         await shelf.ids(shelf.find("a", {"_id": 1}, f"shape {number}"))
     last = [shelf.find("a", {"_id": number}, f"shape {7 + number}") for number in range(5)]

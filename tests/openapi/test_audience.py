@@ -10,7 +10,7 @@ import pytest
 
 from service.access.principals import ANONYMOUS, Principal
 from service.collections.registry import Collection
-from service.http.contract.cache import Contracts, Recent
+from service.http.contract.cache import Contracts
 from tests.conftest import Asker
 from tests.openapi.conftest import Fair
 
@@ -152,20 +152,3 @@ async def test_200_collections_are_served_in_time(fair: Fair) -> None:
     began_s = time.perf_counter()
     assert (await contracts.get(changed, user("admin"))).content == first.content
     assert time.perf_counter() - began_s < built_s
-
-
-def test_what_is_kept_is_bounded() -> None:
-    class Sized:
-        size_bytes = 40
-
-    recent: Recent[Sized] = Recent(100, 10)
-    for key in range(3):
-        recent.put(key, Sized())
-        assert recent.get(0) is not None or key == 2
-    assert [recent.get(key) is not None for key in range(3)] == [True, False, True]
-    recent.put("large", type("Large", (), {"size_bytes": 1000})())
-    assert [recent.get(key) is not None for key in (0, 2, "large")] == [False, False, True]
-    several: Recent[Sized] = Recent(10**9, 2)
-    for key in range(5):
-        several.put(key, Sized())
-    assert [several.get(key) is not None for key in range(5)] == [False] * 3 + [True] * 2

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from service.identity.api_keys import texts
 from service.identity.api_keys.texts import KeyText
 from service.identity.core.revocations import Revocations
 from service.kit.errors import DatabaseUnavailable, TokenInvalid
+from service.kit.lru import LruTable
 from service.storage.database import Database
 from service.storage.joining import JoinedReads
 
@@ -61,8 +61,8 @@ class KeyBearers:
         self._keys = database.motor[ApiKey.Settings.name]
         self._joined_keys = JoinedReads(self._keys)
         self._joined_users = JoinedReads(database.motor[User.Settings.name])
-        self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._refused: OrderedDict[str, _Known] = OrderedDict()
+        self._known: LruTable[str, _Known] = LruTable(MAXIMUM_REMEMBERED)
+        self._refused: LruTable[str, _Known] = LruTable(MAXIMUM_REMEMBERED)
         self._uses: dict[str, UpdateOne] = {}
         self._writing: asyncio.Task[None] | None = None
 
@@ -102,9 +102,8 @@ class KeyBearers:
             if known is None:
                 continue
             if known.until_s > time.monotonic() and not self._is_revoked(known):
-                kept.move_to_end(key.hash)
                 return known
-            del kept[key.hash]
+            kept.pop(key.hash)
         return None
 
     def _is_revoked(self, known: _Known) -> bool:
@@ -120,10 +119,13 @@ class KeyBearers:
         if stored is not None and compare_digest(stored["hash"], key.hash):
             owner = await self._joined_users.get(PydanticObjectId(stored["user_id"]))
         if stored is None or owner is None or owner.get("is_disabled", False):
-            return _keep(self._refused, key, _Known(None, None, time.monotonic() + REFUSED_S))
+            known = _Known(None, None, time.monotonic() + REFUSED_S)
+            self._refused.put(key.hash, known)
+            return known
         self._note_use(stored, address)
         known = _Known(_principal(stored, owner), stored["expires_at"], time.monotonic() + REMEMBERED_S)
-        return _keep(self._known, key, known)
+        self._known.put(key.hash, known)
+        return known
 
     def _note_use(self, stored: Mapping[str, Any], address: str | None) -> None:
         """Have the use written soon, unless one was within the last minute; no request waits for that."""
@@ -144,14 +146,6 @@ class KeyBearers:
                 await self._keys.bulk_write(list(uses.values()), ordered=False)
             except PyMongoError as error:
                 log.warning("api_keys.use_not_noted", reason=type(error).__name__)
-
-
-def _keep(kept: "OrderedDict[str, _Known]", key: KeyText, known: _Known) -> _Known:
-    kept[key.hash] = known
-    kept.move_to_end(key.hash)
-    if len(kept) > MAXIMUM_REMEMBERED:
-        kept.popitem(last=False)
-    return known
 
 
 def _principal(key: Mapping[str, Any], owner: Mapping[str, Any]) -> Principal:

@@ -1,6 +1,5 @@
 """Lists that share a query, as long as none of them takes MongoDB long."""
 
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
@@ -9,6 +8,7 @@ from typing import Any, Final
 import pymongo
 from pymongo.errors import NetworkTimeout, OperationFailure, ServerSelectionTimeoutError
 
+from service.kit.lru import LruTable
 from service.storage import finds
 from service.storage.calls import Calls
 from service.storage.finds import Find
@@ -52,11 +52,11 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
 
     def __init__(self, calls: Calls) -> None:
         super().__init__(calls.lists, calls.timeout_s)
-        self._strikes: OrderedDict[str, int] = OrderedDict()
+        self._strikes: LruTable[str, int] = LruTable(MAXIMUM_KNOWN)
 
     async def read(self, find: Find, told: Told) -> list[bytes]:
         """Read documents as MongoDB has them, in BSON; raises Busy, and what the driver raises."""
-        if self._strikes.get(find.shape, 0) < STRIKES:
+        if (self._strikes.peek(find.shape) or 0) < STRIKES:
             found = await self.ask(find, told)
             if found is not ALONE:
                 return found
@@ -104,11 +104,9 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
         """Count that lists of a shape were slow, or quick."""
         if strikes < 0 and not self._strikes:
             return
-        known = min(self._strikes.pop(shape, 0) + strikes, MAXIMUM_STRIKES)
+        known = min((self._strikes.pop(shape) or 0) + strikes, MAXIMUM_STRIKES)
         if known > 0:
-            self._strikes[shape] = known  # the last one
-            if len(self._strikes) > MAXIMUM_KNOWN:
-                self._strikes.popitem(last=False)
+            self._strikes.put(shape, known)
 
 
 def _different(asked: Sequence[Find]) -> dict[Hashable, Find]:
