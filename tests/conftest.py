@@ -30,6 +30,7 @@ from service.runtime.settings import Settings, load
 from service.storage import database as databases
 from service.storage.database import Database
 from tests.mailbox import Mailbox
+from tests.services import services_of
 from tests.town import Town
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
@@ -185,7 +186,7 @@ class Service:
 
     def signed_in(self, *roles: str) -> dict[str, str]:
         """Give the headers of a request by a user of their own, with roles."""
-        return bearer(self.app.state.tokens, str(ObjectId()), *roles)
+        return bearer(services_of(self.app).tokens, str(ObjectId()), *roles)
 
 
 @asynccontextmanager
@@ -216,7 +217,7 @@ def as_user(app: Litestar) -> Asker:
         if name is None:
             return {}
         user_id = ids.setdefault(name, str(ObjectId()))
-        return bearer(app.state.tokens, user_id, *roles)
+        return bearer(services_of(app).tokens, user_id, *roles)
 
     return headers
 

@@ -78,6 +78,21 @@ def test_file_imports_only_rooms_above_its_own(path: Path) -> None:
     assert own in READ_SETTINGS or not any(name.startswith("service.runtime.settings") for name in imported)
 
 
+def test_application_state_is_read_in_one_place() -> None:
+    """Everything else gets `Services`, whose parts have types; steps keep their notes in `Exchange.state`."""
+    readers = [
+        f"{path.relative_to(ROOT)}: {ast.unparse(node)}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "state" and not is_own_state(node)
+    ]
+    assert readers == ["service/http/services.py: request.scope['litestar_app'].state"]
+
+
+def is_own_state(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in {"exchange", "self"}
+
+
 def test_rooms_are_the_packages_of_the_service() -> None:
     found = {room_of_file(path) for path in SOURCES if path.is_relative_to(ROOT / "service")} - {"__init__"}
     assert found == set(ROOMS)

@@ -1,52 +1,53 @@
-"""What opens when the service starts and closes when it ends."""
+"""What opens when the service starts, in order, and closes in the opposite order when it ends."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 import structlog
 from litestar import Litestar
 
-from service.app import parts
 from service.app.measuring import measured
-from service.collections.registry import Registry
-from service.identity.core.revocations import Revocations
+from service.http.pipeline.step import Step
+from service.http.services import Services
 from service.runtime.settings import Settings
-from service.runtime.tracing.sending import Traces
-from service.storage.database import Database
+from service.slow_queries.watch import SlowQueries
 
 log = structlog.get_logger("sheaf.app")
 
 
 def lifespan(
-    settings: Settings, database: Database, registry: Registry, revocations: Revocations, traces: Traces
+    settings: Settings, services: Services, steps: Iterable[Step]
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    """Give what opens when the service starts and closes when it ends."""
+    """Return the lifespan of an application with these services and steps."""
 
     @asynccontextmanager
-    async def opened(application: Litestar) -> AsyncIterator[None]:
-        passwords = parts.passwords(settings)
-        application.state.passwords = passwords
-        ttls_s = settings.password_reset_ttl_s, settings.email_verification_ttl_s
-        application.state.update(parts.by_mail(application.state, *ttls_s, settings.email_verification))
+    async def opened(_: Litestar) -> AsyncIterator[None]:
         try:
-            async with traces.open(), registry.following():
-                is_loaded = await registry.wait_until_loaded(settings.database_timeout_s + 1)
+            async with services.traces.open(), services.registry.following():
+                is_loaded = await services.registry.wait_until_loaded(settings.database_timeout_s + 1)
                 if not is_loaded:
                     log.warning("app.started_without_database")
                 async with (
-                    revocations.following(database),
-                    application.state.key_bearers.noting(),
-                    application.state.second_factors.resealing(),
-                    application.state.post.sending(),
-                    application.state.providers.open(),
-                    measured(settings, application.state),
-                    parts.slow_queries(settings, database, registry),
+                    services.revocations.following(services.database),
+                    services.key_bearers.noting(),
+                    services.second_factors.resealing(),
+                    services.post.sending(),
+                    services.providers.open(),
+                    measured(settings, services, steps),
+                    slow_queries(settings, services),
                 ):
                     if is_loaded:  # until then tokens are 503
-                        await revocations.wait_until_loaded(settings.database_timeout_s)
+                        await services.revocations.wait_until_loaded(settings.database_timeout_s)
                     yield
         finally:
-            passwords.close()
-            database.close()
+            services.passwords.close()
+            services.database.close()
 
     return opened
+
+
+def slow_queries(settings: Settings, services: Services) -> AbstractAsyncContextManager[None]:
+    """Return what logs slow queries while it is open, if they are to be logged."""
+    if not settings.slow_query_ms:
+        return nullcontext()
+    return SlowQueries(services.database, services.registry, settings.slow_query_ms / 1000).watching()

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import structlog
-from litestar.datastructures import State
 from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandListener, ConnectionPoolListener
 
@@ -15,6 +14,7 @@ from service.collections.registry import Registry
 from service.http.pipeline.admission import Admission
 from service.http.pipeline.rate_limit import RateLimit
 from service.http.pipeline.step import Step
+from service.http.services import Services
 from service.identity.core.hashing import Passwords
 from service.identity.core.revocations import Revocations
 from service.mail.post import Post
@@ -39,21 +39,21 @@ log = structlog.get_logger("sheaf.metrics")
 
 
 @asynccontextmanager
-async def measured(settings: Settings, state: State) -> AsyncIterator[None]:
-    """Tell what the parts in the application's state do until the context ends, if anybody reads it."""
+async def measured(settings: Settings, services: Services, steps: Iterable[Step]) -> AsyncIterator[None]:
+    """Sample what the services and steps do until the context ends, if anybody reads it."""
     if settings.metrics_port is None:
         yield
         return
-    mails = Mails(state.post)
-    calls: Calls = state.database.calls
-    limiters, places = limiters_of(state.steps), places_of(state.steps)
+    mails = Mails(services.post)
+    calls = services.database.calls
+    limiters, places = limiters_of(steps), places_of(steps)
     sources = (
-        lambda: pools(state.pools, settings.pool_size),
+        lambda: pools(services.pools, settings.pool_size),
         lambda: admission(places),
         lambda: lanes(calls),
         lambda: rates(limiters),
-        lambda: passwords(state.passwords),
-        lambda: followers(state.registry, state.revocations),
+        lambda: passwords(services.passwords),
+        lambda: followers(services.registry, services.revocations),
         mails.told,
     )
     calls.on_done = observer(Meter.of_process(), calls.lanes)

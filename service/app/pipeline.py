@@ -20,12 +20,10 @@ from service.http.pipeline.security_headers import SecurityHeaders
 from service.http.pipeline.server_timing import LIMIT, QUEUE, Mark, ServerTiming
 from service.http.pipeline.step import Step
 from service.http.pipeline.tracing import Tracing
+from service.http.services import Services
 from service.runtime.admission import Places
-from service.runtime.drain import Drain
 from service.runtime.metrics import Meter
 from service.runtime.settings import Settings
-from service.runtime.tracing.sending import Traces
-from service.storage.rates import SharedCounts
 
 GRACE_S = 0.2
 """What a client waits beyond the timeout of one database operation before it is told of it."""
@@ -44,10 +42,8 @@ def timed(settings: Settings, step: Step, name: str) -> list[Step]:
     return [mark, step, mark] if settings.has_server_timing else [step]
 
 
-def pipeline(
-    settings: Settings, drain: Drain, principals: PrincipalMiddleware, counts: SharedCounts, traces: Traces
-) -> list[Step]:
-    """Give what every request passes through, outermost first; around the router, so 404 and 405 pass too."""
+def pipeline(settings: Settings, services: Services) -> list[Step]:
+    """List the steps of every request, outermost first; around the router, so 404 and 405 pass too."""
     cors = Cors(
         origins=settings.cors_origins,
         credentials=settings.cors_credentials,
@@ -61,21 +57,22 @@ def pipeline(
         SecurityHeaders(),  # on every answer, whoever gives it
         # before anything that costs; nothing after it is done for what it refuses
         *timed(settings, Admission(places, searches, cors), QUEUE),
-        Tracing(traces),  # before the access line, which has the ids of the trace too
+        Tracing(services.traces),  # before the access line, which has the ids of the trace too
         RequestId(),  # everything after it is logged and answered with the id
         cors,  # also on refusals
         Compression(),
         Caching(),  # knows the final status
         Failures(),  # turns what is raised below it into answers
-        DrainingMiddleware(drain),
+        DrainingMiddleware(services.drain),
         ClientAddress(trusted_proxies=settings.trusted_proxies),
         # before anything reads a body
         BodyLimit(limit_bytes=settings.body_limit_bytes, timeout_s=settings.body_timeout_s),
-        principals,  # before the limits, which differ by who asks
+        # before the limits, which differ by who asks
+        PrincipalMiddleware(services.tokens, services.key_bearers, services.revocations, services.browsers),
     ]
     if settings.rate_limit == "on":
         limits = RateLimit(
-            counts,
+            services.shared_counts,
             anonymous=settings.rate_limit_anonymous,
             user=settings.rate_limit_user,
             auth=settings.rate_limit_auth,

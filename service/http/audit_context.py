@@ -4,6 +4,7 @@ from service.audit import Actor, Trail
 from service.http.guards import principal
 from service.http.pipeline.client_address import limited_address
 from service.http.requests import AnyRequest
+from service.http.services import services_of
 from service.identity.core.browsers import Mode
 from service.identity.core.sessions import Client
 
@@ -35,4 +36,4 @@ def trail_of(request: AnyRequest) -> Trail:
         address=address_of(request),
         request_id=request.scope["state"].get("request_id"),
     )
-    return Trail(actor, request.app.state.audit_ttl_s)
+    return Trail(actor, services_of(request).audit_ttl_s)

@@ -1,7 +1,7 @@
 """Guards: whether a caller may use an endpoint at all, asked before its handler runs."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -9,9 +9,9 @@ from litestar.handlers import BaseRouteHandler
 from service.access import scopes
 from service.access.principals import ANONYMOUS, Principal
 from service.access.rules import Verb
-from service.collections.registry import Registry
 from service.documents.access import Access
 from service.http.pipeline.headers import text_of
+from service.http.services import services_of
 from service.kit.errors import Failure, Forbidden, RequestInvalid, SignInRequired
 
 IGNORES_TOKEN = "ignores_token"  # noqa: S105  # the name of a handler's option, not a secret
@@ -138,9 +138,9 @@ class MayAct(Guard):
 
     def check(self, connection: Connection, _: BaseRouteHandler) -> None:
         """Raise CollectionNotFound, Forbidden, or SignInRequired when signing in might help."""
-        registry = cast("Registry", connection.app.state.registry)
         scope = connection.scope
-        access = Access(registry.get(scope["path_params"]["collection"]), principal(connection))
+        collection = services_of(connection).registry.get(scope["path_params"]["collection"])
+        access = Access(collection, principal(connection))
         access.permit(self._verb)
         scope["state"][ACCESS] = access
 

@@ -8,7 +8,6 @@ from litestar import Response
 
 from service.documents.idempotency import keys
 from service.documents.idempotency.answers import Answer
-from service.documents.idempotency.claims import Claims
 from service.documents.idempotency.keys import KeyedRequest
 from service.documents.idempotency.steps import Step, alone
 from service.http import problems
@@ -16,6 +15,7 @@ from service.http.guards import TAKES_KEY, principal
 from service.http.pipeline.headers import text_of
 from service.http.requests import JSON, AnyRequest, body_of
 from service.http.responses import Ready
+from service.http.services import services_of
 from service.kit.errors import PROBLEM_MEDIA_TYPE, Failure
 
 DISTINGUISHING = ("content-type", "if-match", "if-none-match")
@@ -57,9 +57,9 @@ async def run(request: AnyRequest, work: Callable[[], Awaitable[Response[bytes]]
     async def answer() -> Answer:
         return _answer(request, await work())
 
-    claims: Claims = request.app.state.claims
-    answered = await claims.once(keyed, answer, partial(_told, request))
-    await request.app.state.revocations.catch_up()  # the work could not yet, in its transaction
+    services = services_of(request)
+    answered = await services.claims.once(keyed, answer, partial(_told, request))
+    await services.revocations.catch_up()  # the work could not yet, in its transaction
     return _response(answered)
 
 
@@ -77,7 +77,7 @@ async def run_steps(
     async def answer(step: Step) -> Answer:
         return _answer(request, await work(step))
 
-    claims: Claims = request.app.state.claims
+    claims = services_of(request).claims
     return _response(await claims.in_steps(keyed, answer, partial(_told, request)))
 
 

@@ -13,6 +13,7 @@ from service.documents.patches import Patch
 from service.documents.preconditions import Expected
 from service.http.pipeline.headers import text_of
 from service.http.responses import Ready
+from service.http.services import services_of
 from service.kit import strict_json
 from service.kit.errors import (
     JsonInvalid,
@@ -65,8 +66,7 @@ def only_parameters(request: AnyRequest, known: Iterable[str] = ()) -> dict[str,
 
 def collection_of(request: AnyRequest, name: str) -> Collection:
     """Give the collection of a name; raises CollectionNotFound."""
-    collection: Collection = request.app.state.registry.get(name)
-    return collection
+    return services_of(request).registry.get(name)
 
 
 def expected_by(request: AnyRequest) -> Expected | None:

@@ -10,12 +10,16 @@ from litestar import Controller, Litestar, Request, Response
 from litestar.connection import ASGIConnection
 from litestar.enums import HttpMethod, ParamType
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp, AsyncAnyCallable, ExceptionHandlersMap
+from litestar.types import ASGIApp, AsyncAnyCallable, Empty, EmptyType, ExceptionHandlersMap
 from litestar.utils import is_async_callable, normalize_path
 
 from service.http.contract.operations import Described, Operation
 from service.http.guards import Guard
 from service.http.responses import Ready
+from service.http.services import Services, services_of
+
+SERVICES = "services"
+"""The name by which handlers ask for `Services`, a dependency of the application."""
 
 
 class route(HTTPRouteHandler):  # noqa: N801  # a decorator
@@ -27,7 +31,7 @@ class route(HTTPRouteHandler):  # noqa: N801  # a decorator
     operation: Operation | Described
 
     _exception_handlers: "ExceptionHandlersMap | None" = None
-    _is_direct: bool | None = None
+    _direct_call: "AsyncAnyCallable | EmptyType | None" = Empty
     _path_names: tuple[str, ...] = ()
 
     def __init__(
@@ -42,20 +46,29 @@ class route(HTTPRouteHandler):  # noqa: N801  # a decorator
             cast("Guard", guard).check(connection, self)
 
     def resolve_before_request(self) -> AsyncAnyCallable | None:
-        """Give what calls the handler at once where it asks for the request and texts of its path alone.
+        """Return what calls the handler at once, where that needs only the request, services and path texts.
 
-        Litestar's own way to the arguments takes 4 µs: it reads one by one, and validates texts as texts.
-        What answers before the handler takes its place, unless it gives nothing.
+        Litestar's own way to the arguments takes 4 µs, and 10 µs more for a dependency.
+        What answers before the handler takes its place, unless it returns nothing.
         """
-        if self._is_direct is None:
-            names = self.parsed_fn_signature.parameters
-            self._path_names = tuple(name for name in names if name != "request")
-            self._is_direct = _is_direct(self)
-        return self._call if self._is_direct else super().resolve_before_request()
+        if self._direct_call is Empty:
+            self._direct_call = self._find_direct_call()
+        return self._direct_call or super().resolve_before_request()
+
+    def _find_direct_call(self) -> AsyncAnyCallable | None:
+        if not _is_direct(self):
+            return None
+        names = self.parsed_fn_signature.parameters
+        self._path_names = tuple(name for name in names if name not in {"request", SERVICES})
+        return self._call_with_services if SERVICES in names else self._call
 
     async def _call(self, request: Request[Any, Any, Any]) -> Any:
         path = request.scope["path_params"]
         return await self.fn(request=request, **{name: path[name] for name in self._path_names})
+
+    async def _call_with_services(self, request: Request[Any, Any, Any]) -> Any:
+        path = {name: request.scope["path_params"][name] for name in self._path_names}
+        return await self.fn(request=request, services=services_of(request), **path)
 
     async def to_response(self, app: Litestar, data: Any, request: Request[Any, Any, Any]) -> ASGIApp:
         """Give what sends an answer: one that is ready sends itself."""
@@ -71,12 +84,14 @@ class route(HTTPRouteHandler):  # noqa: N801  # a decorator
 
 
 def _is_direct(handler: HTTPRouteHandler) -> bool:
-    """Tell whether a handler always gives a response, and takes the request and all texts of its path."""
+    """Whether a handler always returns a response, and takes the request, services and path texts alone."""
     signature = handler.parsed_fn_signature
     parameters = {name: field for name, field in signature.parameters.items() if name != "request"}
+    provided = parameters.pop(SERVICES, None)
     return (
         "request" in signature.parameters
         and is_async_callable(handler.fn)
+        and (provided is None or provided.annotation is Services)
         and issubclass(signature.return_type.origin or signature.return_type.annotation, Response)
         and all(
             field.annotation is str and getattr(field.kwarg_definition, "param_type", None) is ParamType.PATH

@@ -10,6 +10,7 @@ from bson import ObjectId
 
 from models.base import utc_now
 from tests.conftest import Service, bearer, served
+from tests.services import services_of
 
 KEYS = "/api/keys"
 
@@ -48,7 +49,7 @@ class Keyring:
             "_updated_at": utc_now(),
         }
         self.service.database["_users"].insert_one(user | members)
-        return Person(str(user_id), bearer(self.service.app.state.tokens, str(user_id), *roles))
+        return Person(str(user_id), bearer(services_of(self.service.app).tokens, str(user_id), *roles))
 
     async def make(self, person: Person, *scopes: str, **members: Any) -> dict[str, Any]:
         """Make a key for somebody and give the answer's data, the key itself included."""

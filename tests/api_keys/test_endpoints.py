@@ -16,6 +16,7 @@ from service.identity.forms.key_bodies import NewApiKey
 from service.kit.errors import TokenOutdated
 from tests.api_keys.conftest import KEYS, Keyring, Person, using
 from tests.scenarios.identity import problem
+from tests.services import services_of
 
 PROBLEM_404 = {
     "title": "There is no such API key",
@@ -273,9 +274,10 @@ async def test_an_idempotency_key_is_not_heeded_where_a_secret_is_answered(keyri
 async def test_all_keys_of_a_user_can_be_deleted_at_once(keyring: Keyring) -> None:
     ann: Person = keyring.person()
     made = [await keyring.make(ann, "*:read") for _ in range(2)]
-    state = keyring.service.app.state
-    assert await state.database.transaction(lambda: credentials.delete_keys(ann.id, state.revocations)) == 2
-    await state.revocations.catch_up()
+    services = services_of(keyring.service.app)
+    ended = await services.database.transaction(lambda: credentials.delete_keys(ann.id, services.revocations))
+    assert ended == 2
+    await services.revocations.catch_up()
     for each in made:
         assert (await keyring.client.get("/api/products", headers=using(each))).status_code == 401
     assert keyring.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 0
@@ -283,13 +285,13 @@ async def test_all_keys_of_a_user_can_be_deleted_at_once(keyring: Keyring) -> No
 
 async def test_who_was_signed_out_makes_no_key_also_where_that_is_not_heard_of_yet(keyring: Keyring) -> None:
     ann: Person = keyring.person()
-    state = keyring.service.app.state
-    caller = state.tokens.read(ann.headers["Authorization"].removeprefix("Bearer "))
+    services = services_of(keyring.service.app)
+    caller = services.tokens.read(ann.headers["Authorization"].removeprefix("Bearer "))
     trail = Trail(Actor("user", ann.id), 60)
-    deaf = ApiKeys(state.database, Revocations(900))  # as on a worker that the news has not reached
+    deaf = ApiKeys(services.database, Revocations(900))  # as on a worker that the news has not reached
     form = NewApiKey(name="x", scopes=["*:read"])
     await deaf.create(trail, caller, form)
-    await state.database.transaction(lambda: state.revocations.end_session(caller.session_id))
+    await services.database.transaction(lambda: services.revocations.end_session(str(caller.session_id)))
     with pytest.raises(TokenOutdated):
         await deaf.create(trail, caller, form)
     assert keyring.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 1

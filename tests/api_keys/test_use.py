@@ -19,6 +19,7 @@ from service.kit.errors import TokenInvalid
 from tests.api_keys.conftest import KEYS, Keyring, using
 from tests.conftest import connect, settings_of
 from tests.scenarios.identity import INVALID_TOKEN, problem
+from tests.services import services_of
 
 MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen"}
 OPEN = {"read": "anyone", "write": "user"}
@@ -337,7 +338,7 @@ async def test_a_key_is_looked_up_once_and_its_use_noted_once(keyring: Keyring, 
 async def test_a_flood_of_wrong_keys_costs_few_queries(keyring: Keyring) -> None:
     made = await keyring.make(keyring.person(), "*:read")
     keyring.service.database["_api_keys"].delete_one({"_id": made["id"]})
-    bearers: KeyBearers = keyring.service.app.state.key_bearers
+    bearers: KeyBearers = services_of(keyring.service.app).key_bearers
     async with profiled(keyring) as seen:
         for _ in range(3):
             answers = await asyncio.gather(
@@ -354,8 +355,8 @@ async def test_what_is_remembered_is_bounded(keyring: Keyring, monkeypatch: pyte
     monkeypatch.setattr("service.identity.api_keys.bearers.MAXIMUM_REMEMBERED", 2)
     assert MAXIMUM_REMEMBERED == 4096
     ann = keyring.person()
-    state = keyring.service.app.state
-    bearers = KeyBearers(state.database, state.revocations)
+    services = services_of(keyring.service.app)
+    bearers = KeyBearers(services.database, services.revocations)
     for _ in range(4):
         made = await keyring.make(ann, "*:read")
         assert (await bearers.read(made["key"], None)).id == ann.id
@@ -366,7 +367,7 @@ async def test_what_is_remembered_is_bounded(keyring: Keyring, monkeypatch: pyte
 
 
 async def test_another_worker_hears_of_a_change_within_the_bound(keyring: Keyring) -> None:
-    database = keyring.service.app.state.database
+    database = services_of(keyring.service.app).database
     ann, root = keyring.person("editor"), keyring.person("admin")
     made = await keyring.make(ann, "*:read")
     revocations = Revocations(900)
@@ -407,4 +408,4 @@ async def test_without_the_database_a_key_that_is_not_known_is_not_called_wrong(
         assert answer.headers["retry-after"]
         live = await client.get("/api/health/live", headers=using(made))
         assert live.status_code == 200
-    away.state.database.close()
+    services_of(away).database.close()

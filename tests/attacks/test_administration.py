@@ -15,6 +15,7 @@ from service.identity.users import Removal
 from service.kit.errors import SessionEnded
 from tests.conftest import Service, served
 from tests.people import LOGIN, PASSWORD, Device, person, sign_in
+from tests.services import services_of
 
 USERS = "/api/users"
 SECOND_FACTOR = "/api/auth/second-factor"
@@ -59,14 +60,15 @@ async def test_a23_an_administrator_ends_sessions_and_sign_ins_under_way(
     if "second-factor" in path:
         await enrol(device)
     began = await User.get(someone.id)
+    assert began is not None
     answer = await ask(service, method, path.format(someone.id), body)
     assert answer.status_code < 300, answer.text
     assert await device.status() == 401
     assert (await device.refresh()).status_code == 401
     assert service.database["_sessions"].count_documents({"user_id": someone.id}) == 0
-    state = service.app.state
+    services = services_of(service.app)
     with pytest.raises(SessionEnded):
-        await state.database.transaction(lambda: state.sessions.open(began, Client()))
+        await services.database.transaction(lambda: services.sessions.open(began, Client()))
     assert service.database["_sessions"].count_documents({"user_id": someone.id}) == 0
 
 

@@ -12,6 +12,7 @@ from service.app import create_app
 from service.runtime.settings import Settings
 from tests.attacks.conftest import MUG, Place, Siege, made
 from tests.conftest import bearer, connect, opened
+from tests.services import services_of
 
 LONG_S = 1.0
 BATCH = "/api/batch"
@@ -130,7 +131,7 @@ async def limited(settings: Settings) -> AsyncIterator[Litestar]:
 
 
 async def test_a15_each_operation_counts_as_a_request(limited: Litestar) -> None:
-    headers = bearer(limited.state.tokens, "0" * 24)
+    headers = bearer(services_of(limited).tokens, "0" * 24)
 
     async def send(client: httpx.AsyncClient, number: int) -> httpx.Response:
         operations = [create(MUG, "products")] * number

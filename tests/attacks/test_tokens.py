@@ -28,10 +28,12 @@ from cryptography.hazmat.primitives.serialization import (
 from jose import jwt
 
 from service.app import create_app
+from service.http.services import Services
 from service.identity.api_keys.texts import compose
 from service.identity.core import one_time, signing_keys
 from tests.conftest import SECRET, connect, opened, settings_of
 from tests.scenarios.identity import ANN, INVALID_TOKEN
+from tests.services import services_of
 
 
 def short_rsa_pair() -> tuple[bytes, bytes]:
@@ -64,11 +66,11 @@ class Gate:
     """A service, and what is stored behind it."""
 
     client: httpx.AsyncClient
-    state: Any
+    services: Services
 
     async def counts(self) -> dict[str, int]:
-        names = await self.state.database.motor.list_collection_names()
-        return {name: await self.state.database.motor[name].count_documents({}) for name in names}
+        names = await self.services.database.motor.list_collection_names()
+        return {name: await self.services.database.motor[name].count_documents({}) for name in names}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -82,7 +84,7 @@ async def gate(
     settings = settings_of(mongodb_uri, directory).model_copy(update={"jwt_keys": paths})
     app = create_app(settings)
     async with opened(app), connect(app) as client:
-        yield Gate(client, app.state)
+        yield Gate(client, services_of(app))
     drop(settings.database)
 
 
@@ -239,7 +241,8 @@ async def test_a29_what_else_the_service_gives_out_is_no_access_token(gate: Gate
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
     body = {"name": "x", "scopes": ["*:*"]}
     key = (await gate.client.post("/api/keys", json=body, headers=bearer)).json()["data"]
-    stored = await gate.state.database.motor["_api_keys"].find_one({"_id": key["id"]})
+    stored = await gate.services.database.motor["_api_keys"].find_one({"_id": key["id"]})
+    assert stored is not None
     others += [key["id"], stored["hash"], f"sheaf_{key['id']}_{stored['hash']}"]
     for other in others:
         for path in PLACES:
@@ -250,7 +253,7 @@ async def test_a29_what_else_the_service_gives_out_is_no_access_token(gate: Gate
 
 async def test_an_api_key_is_no_refresh_token_nor_any_other(gate: Gate) -> None:
     user_id = ObjectId()
-    await gate.state.database.motor["_users"].insert_one(
+    await gate.services.database.motor["_users"].insert_one(
         {
             "_id": user_id,
             "email": "k@x.io",
@@ -291,7 +294,7 @@ async def test_the_published_keys_are_public_and_whole(gate: Gate) -> None:
         (EC_ID, "ES256", "sig"),
         (RSA_ID, "RS256", "sig"),
     ]
-    token = gate.state.tokens.ring.sign(claims())
+    token = gate.services.tokens.ring.sign(claims())
     assert jwt.decode(token, answer.json(), audience="sheaf", algorithms=["ES256"])["roles"] == ["admin"]
     again = {"If-None-Match": answer.headers["etag"], "Authorization": "Bearer nonsense"}
     assert (await gate.client.get("/.well-known/jwks.json", headers=again)).status_code == 304

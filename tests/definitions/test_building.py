@@ -13,6 +13,7 @@ from service.query.kinds import Kind
 from service.runtime.settings import Settings
 from service.storage.database import Database
 from tests.conftest import opened
+from tests.services import services_of
 
 FIELDS = Field(
     kinds=frozenset({Kind.OBJECT}),
@@ -25,11 +26,11 @@ def text_keys(information: Mapping[str, Any]) -> list[list[str]]:
 
 
 async def test_the_indexes_of_a_class_are_there_when_the_service_has_started(app: Litestar) -> None:
-    database: Database = app.state.database
+    database: Database = services_of(app).database
     built = await database.motor["products"].index_information()
     (wanted,) = indexes.parse(Product.indexes, FIELDS)
     assert built[wanted.name]["weights"] == {"description": 1, "name": 1}
-    assert app.state.registry.get("products").description.indexes == (wanted,)
+    assert services_of(app).registry.get("products").description.indexes == (wanted,)
 
 
 async def test_another_text_index_gives_way_to_the_one_of_the_class(

@@ -11,6 +11,7 @@ from litestar import Litestar
 from service.app import create_app
 from service.runtime.settings import Settings
 from tests.conftest import connect, opened
+from tests.services import services_of
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
 FILMS: dict[str, Any] = {"name": "films", "schema": SCHEMA, "rules": {"read": "anyone", "write": "user"}}
@@ -35,7 +36,7 @@ async def until(client: httpx.AsyncClient, path: str, status: int) -> None:
 
 
 async def indexes(app: Litestar) -> list[list[tuple[str, int]]]:
-    known = await app.state.registry.database.motor["films"].index_information()
+    known = await services_of(app).registry.database.motor["films"].index_information()
     return sorted(index["key"] for index in known.values())
 
 
@@ -106,8 +107,9 @@ async def test_a_late_write_to_a_deleted_collection_does_not_take_its_name_for_e
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
     await client.post("/api/films", json={"a": "old"}, headers=ann)
-    films = app.state.registry.database.motor["films"]
+    films = services_of(app).registry.database.motor["films"]
     late = await films.find_one({})
+    assert late is not None
     await client.delete("/api/collections/films?confirm=films", headers=admin)
     await films.insert_one(late)
     assert (await client.post("/api/collections", json=FILMS, headers=admin)).status_code == 201
@@ -119,7 +121,7 @@ async def test_what_others_put_under_a_deleted_name_is_not_swept_away(
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
     await client.delete("/api/collections/films?confirm=films", headers=admin)
-    films = app.state.registry.database.motor["films"]
+    films = services_of(app).registry.database.motor["films"]
     await films.insert_one({"a": "theirs"})
     answer = await client.post("/api/collections", json=FILMS, headers=admin)
     assert (answer.status_code, answer.json()["code"]) == (409, "collection.exists")
@@ -131,7 +133,7 @@ async def test_a_deletion_that_was_cut_off_is_finished_by_the_next_creation(
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
     await client.post("/api/films", json={"a": "old"}, headers=ann)
-    definitions = app.state.registry.database.motor["_collections"]
+    definitions = services_of(app).registry.database.motor["_collections"]
     await definitions.update_one({"_id": "films"}, {"$set": {"is_deleting": True}})
     await until(client, "/api/films", 404)
     under_way = await client.post("/api/collections", json=FILMS, headers=admin)
@@ -147,7 +149,7 @@ async def test_a_worker_that_has_not_heard_of_it_cannot_delete_a_newer_collectio
     client: httpx.AsyncClient, app: Litestar, admin: dict[str, str]
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
-    registry = app.state.registry
+    registry = services_of(app).registry
     outdated = registry.get("films")
     await client.delete("/api/collections/films?confirm=films", headers=admin)
     await client.post("/api/collections", json=FILMS, headers=admin)
@@ -155,4 +157,5 @@ async def test_a_worker_that_has_not_heard_of_it_cannot_delete_a_newer_collectio
     answer = await client.delete("/api/collections/films?confirm=films", headers=admin)
     assert (answer.status_code, answer.json()["code"]) == (409, "collection.changed")
     kept = await registry.database.motor["_collections"].find_one({"_id": "films"})
+    assert kept is not None
     assert kept["is_deleting"] is False

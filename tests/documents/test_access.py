@@ -12,6 +12,7 @@ from service.access.rules import Rules, Verb
 from service.collections.registry import Registry
 from service.documents.access import Access
 from service.kit.errors import Forbidden, SignInRequired
+from tests.services import services_of
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def decided(monkeypatch: pytest.MonkeyPatch) -> list[Verb]:
 
 
 def test_verb_is_decided_once(app: Litestar, decided: list[Verb]) -> None:
-    access = Access(app.state.registry.get("products"), ANONYMOUS)
+    access = Access(services_of(app).registry.get("products"), ANONYMOUS)
 
     first = access.permit("list")
 
@@ -39,7 +40,7 @@ def test_verb_is_decided_once(app: Litestar, decided: list[Verb]) -> None:
 
 
 def test_refused_verb_raises_each_time(app: Litestar) -> None:
-    collection = app.state.registry.get("products")
+    collection = services_of(app).registry.get("products")
     key = Principal("key", "1", frozenset(), scopes=frozenset({"products:read"}))
     anonymous, with_key = Access(collection, ANONYMOUS), Access(collection, key)
 

@@ -13,6 +13,7 @@ from service.documents.targets import Targets
 from service.kit.errors import ParameterInvalid
 from service.query.lists import Selection
 from service.query.tree import Compare
+from tests.services import services_of
 
 SHARES_SERVICE = True
 
@@ -22,13 +23,13 @@ NARROWED = Decision((Grant(where=Compare(("price",), "gt", 5)),))
 
 @pytest.fixture
 def goods(app: Any) -> Collection:
-    found: Collection = app.state.registry.get("products")
+    found: Collection = services_of(app).registry.get("products")
     return found
 
 
 @pytest.fixture
 def targets(app: Any) -> Targets:
-    return Targets(app.state.registry, ANONYMOUS)
+    return Targets(services_of(app).registry, ANONYMOUS)
 
 
 def test_a_list_is_read_once(goods: Collection, targets: Targets) -> None:

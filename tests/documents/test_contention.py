@@ -17,6 +17,7 @@ from service.documents.terms import UNBOUND
 from service.query import Compare
 from service.runtime.settings import Settings
 from tests.conftest import connect, opened
+from tests.services import services_of
 
 OPERATIONS = {"Content-Type": "application/vnd.sheaf.operations+json"}
 DEFINITION: dict[str, Any] = {
@@ -131,7 +132,7 @@ async def test_a_rule_is_asked_again_for_changes_that_wait_for_what_it_looks_at(
 ) -> None:
     """Changes of one batch go only as far as the rule has nothing new to look at."""
     path = await made(workers[0], {"hits": 1}, ann)
-    collection = app.state.registry.get("counters")
+    collection = services_of(app).registry.get("counters")
     document_id = (await collection.documents.find_one({}))["_id"]
     where = Compare(("hits",), "lt", 3)
 

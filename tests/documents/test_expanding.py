@@ -13,13 +13,14 @@ from service.documents.reading import Page
 from service.documents.rendering import Renderings
 from service.documents.targets import Targets
 from service.query.lists import ListQuery
+from tests.services import services_of
 
 
 async def test_other_requests_go_on_between_the_documents_of_a_page(
     app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rendering, "BREATH_S", 0)
-    registry = app.state.registry
+    registry = services_of(app).registry
     documents = [{"_id": number, "name": "Mug"} for number in range(10)]
     turns = 0
 

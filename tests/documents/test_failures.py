@@ -6,6 +6,8 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from tests.services import services_of
+
 INDEXED: dict[str, Any] = {
     "name": "places",
     "schema": {"type": "object"},
@@ -46,7 +48,7 @@ async def test_a_document_that_would_outgrow_the_database_is_413(
 ) -> None:
     await client.post("/api/collections", json=INDEXED | {"indexes": []}, headers=admin)
     path = (await client.post("/api/places", json={}, headers=ann)).headers["location"]
-    places = app.state.registry.database.motor["places"]
+    places = services_of(app).registry.database.motor["places"]
     present = await places.find_one_and_delete({})
     await places.insert_one(present | {"text": "x" * 16_600_000})
     answer = await client.patch(path, json={"more": "x" * more_bytes}, headers=ann)

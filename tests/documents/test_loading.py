@@ -14,6 +14,7 @@ from service.collections.registry import Collection
 from service.documents import loading
 from service.documents.loading import Loaded, Refusal
 from service.kit.errors import SignInRequired
+from tests.services import services_of
 
 PREFIX = bytes.fromhex("650000000badcafe")
 SCHEMA = {
@@ -40,7 +41,7 @@ async def make(app: Litestar, *, indexes: Iterable[Any] = (), id_type: str | Non
         "indexes": list(indexes),
         "options": {} if id_type is None else {"id_type": id_type},
     }
-    return await change.create(app.state.registry, definition, None)
+    return await change.create(services_of(app).registry, definition, None)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from service.collections.registry import FAST_CODEC, Collection
 from service.documents import encoding, preconditions, rendering
 from service.documents.reading import decoded
 from service.documents.rendering import Renderings
+from tests.services import services_of
 
 SHARES_SERVICE = True
 
@@ -60,7 +61,7 @@ DAY = datetime(2026, 11, 22, tzinfo=UTC)
 
 def described(app: Litestar, schema: dict[str, Any]) -> Collection:
     """Give a collection that a schema describes."""
-    collection: Collection = app.state.registry.get("products")
+    collection: Collection = services_of(app).registry.get("products")
     return replace(collection, description=descriptions.parse({"schema": schema}))
 
 

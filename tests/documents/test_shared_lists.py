@@ -12,6 +12,7 @@ from service.collections.registry import Collection
 from service.documents import reading
 from service.query import ListQuery, parse_list
 from service.storage.calls import Lane, Work
+from tests.services import services_of
 
 SHARES_SERVICE = True
 
@@ -21,7 +22,7 @@ FAR = bson.DatetimeMS(2**60)
 
 @pytest.fixture
 async def products(app: Litestar) -> Collection:
-    collection: Collection = app.state.registry.get("products")
+    collection: Collection = services_of(app).registry.get("products")
     await collection.documents.delete_many({})
     return collection
 
@@ -45,7 +46,7 @@ async def test_those_who_ask_for_the_same_at_once_share_a_query(
     def note(_: Lane, work: Work, __: float) -> None:
         sizes.append(work.size)
 
-    monkeypatch.setattr(app.state.database.calls, "on_done", note)
+    monkeypatch.setattr(services_of(app).database.calls, "on_done", note)
     found = await asyncio.gather(*(prices(products, asked[number % 5]) for number in range(100)))
     first = [3 * (number % 5) for number in range(100)]
     assert found == [[price, price + 1, price + 2] for price in first]

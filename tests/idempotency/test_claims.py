@@ -26,6 +26,7 @@ from service.kit.errors import (
 )
 from service.storage.database import Database
 from service.storage.transactions import session
+from tests.services import services_of
 
 REQUEST = KeyedRequest.of(Principal("user", "1", frozenset()), "k", [b"POST", b"{}"])
 DONE = Answer(201, "application/json", {"ETag": '"1"'}, b'{"data":1}')
@@ -89,7 +90,7 @@ async def test_a_claim_is_stored_as_the_model_has_it(claims: Claims, database: D
 async def test_answers_are_deleted_by_the_database_when_their_day_is_over(
     app: Litestar, client: httpx.AsyncClient
 ) -> None:
-    known = await app.state.database.motor[NAME].index_information()
+    known = await services_of(app).database.motor[NAME].index_information()
     assert known["expires_at_1"]["expireAfterSeconds"] == 0
 
 

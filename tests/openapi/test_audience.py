@@ -13,6 +13,7 @@ from service.collections.registry import Collection
 from service.http.contract.cache import Contracts
 from tests.conftest import Asker
 from tests.openapi.conftest import Fair
+from tests.services import services_of
 
 SHOWN = {
     "nobody": {"kinds", "trees", "shapes", "products", "loose-ends"},
@@ -124,7 +125,7 @@ def user(*roles: str) -> Principal:
 
 
 async def test_a_contract_is_built_once_for_all_who_see_the_same(fair: Fair) -> None:
-    collections = fair.app.state.registry.all()
+    collections = services_of(fair.app).registry.all()
     contracts = Counted()
     several = await asyncio.gather(*(contracts.get(collections, user("admin")) for _ in range(20)))
     assert contracts.built == 1
@@ -136,7 +137,7 @@ async def test_a_contract_is_built_once_for_all_who_see_the_same(fair: Fair) -> 
 
 
 async def test_200_collections_are_served_in_time(fair: Fair) -> None:
-    kinds: Collection = fair.app.state.registry.get("kinds")
+    kinds: Collection = services_of(fair.app).registry.get("kinds")
     many = [replace(kinds, name=f"kinds-{number}") for number in range(200)]
     contracts = Contracts()
     began_s = time.perf_counter()

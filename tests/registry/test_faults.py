@@ -11,6 +11,7 @@ from service.app import create_app
 from service.runtime.settings import Settings
 from tests.conftest import connect, opened
 from tests.registry.test_workers import FILMS, within_bound
+from tests.services import services_of
 
 WHOLE = {"uid": "a", "_version": 1, "schema_text": '{"type":"object"}'}
 NESTED = "[" * 100_000
@@ -43,7 +44,7 @@ async def test_an_impossible_definition_harms_no_other(
 ) -> None:
     anew = create_app(settings)
     with capture_logs() as logs:
-        await app.state.database.motor["_collections"].insert_one(dict(definition))
+        await services_of(app).database.motor["_collections"].insert_one(dict(definition))
 
         async def is_noticed() -> bool:
             return any(line["event"].startswith("registry.") for line in logs)

@@ -13,6 +13,7 @@ from models import CollectionDefinition
 from service.app import create_app
 from service.runtime.settings import Settings
 from tests.conftest import connect, opened
+from tests.services import services_of
 
 BOUND_S = 1.0
 FILMS: dict[str, Any] = {
@@ -105,7 +106,7 @@ async def test_after_a_gap_everything_is_loaded_again(
     client: httpx.AsyncClient, app: Litestar, admin: dict[str, str]
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
-    database = app.state.database.motor
+    database = services_of(app).database.motor
     operations = await database.client.admin.command("currentOp", {"$all": True})
     cursors = [
         each["cursor"]["cursorId"]
@@ -128,7 +129,7 @@ async def test_a_definition_that_cannot_be_read_closes_its_own_collection_alone(
     await client.post("/api/collections", json=FILMS, headers=admin)
     await client.post("/api/collections", json=FILMS | {"name": "books"}, headers=admin)
     broken = {"$set": {"schema_text": '{"type": "nonsense"}'}, "$inc": {"_version": 1}}
-    await app.state.database.motor["_collections"].update_one({"_id": "films"}, broken)
+    await services_of(app).database.motor["_collections"].update_one({"_id": "films"}, broken)
 
     async def is_gone() -> bool:
         return (await client.get("/api/films")).status_code == 404

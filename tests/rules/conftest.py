@@ -11,6 +11,7 @@ from bson import ObjectId
 from tests.conftest import Service, bearer, served
 from tests.rules.papers import Papers, defined
 from tests.rules.sending import SCHEMA, Send
+from tests.services import services_of
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
@@ -29,7 +30,7 @@ def send(service: Service) -> Send:
     """Give a function that sends a request of a user, by the id and roles."""
 
     async def send(who: str, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        signed_in = bearer(service.app.state.tokens, who, *(("admin",) if who == "root" else ()))
+        signed_in = bearer(services_of(service.app).tokens, who, *(("admin",) if who == "root" else ()))
         return await service.client.request(
             method,
             f"/api/{path}",

@@ -11,6 +11,7 @@ import httpx
 from bson import ObjectId
 
 from tests.conftest import Service, bearer
+from tests.services import services_of
 
 OWNER, OTHER, EDITOR, ADMIN = (str(ObjectId()) for _ in range(4))
 
@@ -107,7 +108,7 @@ class Papers:
 
     def headers(self, who: str) -> dict[str, str]:
         named = ROLES[who]
-        return {} if named is None else bearer(self.service.app.state.tokens, named[0], *named[1])
+        return {} if named is None else bearer(services_of(self.service.app).tokens, named[0], *named[1])
 
     async def send(
         self, who: str, method: str, path: str, body: Any = None, **options: Any

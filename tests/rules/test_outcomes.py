@@ -14,6 +14,7 @@ from service.documents.terms import Terms
 from service.query import Compare
 from tests.conftest import Service
 from tests.rules.sending import ANN, BOB, SCHEMA, USER, Send, created
+from tests.services import services_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -171,7 +172,7 @@ async def test_a_value_that_python_takes_for_another_opens_nothing_to_those_who_
 
     async def counted(who: str, flag: object) -> int:
         principal = Principal("user", who, frozenset(), session_id=who, attributes={"flag": flag})
-        headers = {"Authorization": f"Bearer {service.app.state.tokens.issue(principal)}"}
+        headers = {"Authorization": f"Bearer {services_of(service.app).tokens.issue(principal)}"}
         operations = headers | {"Content-Type": "application/vnd.sheaf.operations+json"}
         path = f"/api/{name}/{at}"
         return (await service.client.patch(path, json={"inc": {"count": 1}}, headers=operations)).status_code
@@ -184,7 +185,7 @@ async def test_a_value_that_python_takes_for_another_opens_nothing_to_those_who_
 async def test_imports_keep_to_the_rules_too(send: Send, define: Send, service: Service) -> None:
     rule = {"role": "user", "check": {"status": "draft"}, "set": {"team": "x"}, "fields": ["status"]}
     name = await define({"read": "user", "create": rule})
-    collection = service.app.state.registry.get(name)
+    collection = services_of(service.app).registry.get(name)
     principal = Principal("user", ANN, frozenset(), session_id="of-ann")
     bodies = [{"status": "draft"}, {"status": "sent"}, {"status": "draft", "title": "t"}]
     loaded = await loading.load(collection, principal, bodies, bytes(8))
@@ -195,7 +196,7 @@ async def test_imports_keep_to_the_rules_too(send: Send, define: Send, service: 
 
 
 async def test_many_alternatives_do_not_multiply_the_work_of_a_patch(define: Send, service: Service) -> None:
-    collection = service.app.state.registry.get(await define({"write": "user"}))
+    collection = services_of(service.app).registry.get(await define({"write": "user"}))
     grants = [Grant(at, check=Compare(("status",), "eq", str(at))) for at in range(50)]
     present = {"_id": ObjectId(), "title": "a", "_version": 1}
     asked: list[str] = []

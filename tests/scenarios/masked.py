@@ -12,6 +12,7 @@ import pymongo
 from bson import ObjectId
 
 from tests.conftest import bearer, served
+from tests.services import services_of
 
 TEXT: dict[str, Any] = {"type": "string"}
 PERSON: dict[str, Any] = {"type": "string", "x-collection": "people"}
@@ -205,7 +206,7 @@ async def open_world(mongodb_uri: str) -> AsyncIterator[World]:
     async with served(mongodb_uri) as service:
         ids = {name: str(ObjectId()) for name in CALLERS if name != "nobody"}
         roles = {"editor": ["editor"], "admin": ["admin"]}
-        tokens = service.app.state.tokens
+        tokens = services_of(service.app).tokens
         people = {name: bearer(tokens, each, *roles.get(name, [])) for name, each in ids.items()}
         world = World(service.client, service.database, {"nobody": {}, **people}, ids)
         for definition in (PEOPLE, NOTES):

@@ -21,6 +21,7 @@ from tests.scenarios.identity import (
     problem,
     unexpected,
 )
+from tests.services import replaced
 
 SHARES_SERVICE = True
 
@@ -107,10 +108,10 @@ async def test_of_twenty_registrations_of_one_address_at_once_one_succeeds(clien
 
 
 async def test_when_registration_is_closed_nobody_gets_an_account(
-    client: httpx.AsyncClient, app: Litestar, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, app: Litestar
 ) -> None:
-    monkeypatch.setattr(app.state, "registration_open", False)
-    answer = await client.post(REGISTER, json=ANN)
+    with replaced(app, registration_open=False):
+        answer = await client.post(REGISTER, json=ANN)
     assert (answer.status_code, problem(answer)) == (
         409,
         {

@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.services import services_of
+
 FILMS: dict[str, Any] = {
     "name": "films",
     "schema": {
@@ -289,7 +291,7 @@ async def test_every_form_of_index_can_be_built(
     }
     answer = await client.post("/api/collections", json=body, headers=admin)
     assert answer.status_code == 201, answer.text
-    built = await app.state.registry.database.motor["places"].index_information()
+    built = await services_of(app).registry.database.motor["places"].index_information()
     assert {tuple(map(tuple, index["key"])) for index in built.values()} == {
         (("_id", 1),),
         (("name", 1), ("ends_at", -1)),
@@ -300,7 +302,7 @@ async def test_every_form_of_index_can_be_built(
     changed = [*indexes[:-1], {"fields": ["ends_at"], "ttl_s": 60}]
     answer = await client.patch("/api/collections/places", json={"indexes": changed}, headers=admin)
     assert answer.status_code == 200, answer.text
-    built = await app.state.registry.database.motor["places"].index_information()
+    built = await services_of(app).registry.database.motor["places"].index_information()
     assert [index["expireAfterSeconds"] for index in built.values() if "expireAfterSeconds" in index] == [60]
 
 

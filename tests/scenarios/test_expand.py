@@ -14,6 +14,7 @@ from service.documents.targets import Targets
 from service.query import parse_list
 from service.query.limits import MAXIMUM_EXPANDED_DOCUMENTS, MAXIMUM_EXPANDED_REFERENCES
 from tests.scenarios.library import ABSENT, Library
+from tests.services import services_of
 
 
 async def test_a_list_has_the_documents_beside_their_references(library: Library) -> None:
@@ -234,7 +235,7 @@ async def test_more_references_documents_or_bytes_than_the_limits_are_refused(li
 
 
 async def test_within_a_transaction_its_own_documents_are_expanded(library: Library) -> None:
-    registry = library.app.state.registry
+    registry = services_of(library.app).registry
     books, targets = registry.get("books"), Targets(registry, OPERATOR)
 
     async def work() -> dict[str, Any]:
@@ -247,7 +248,7 @@ async def test_within_a_transaction_its_own_documents_are_expanded(library: Libr
         await writing.delete(books, OPERATOR, book["_id"], None)
         return shown
 
-    shown = await library.app.state.database.transaction(work)
+    shown = await services_of(library.app).database.transaction(work)
     assert json.loads(encoding.dump(shown))["_expanded"]["author"]["name"] == "New"
 
 

@@ -10,6 +10,8 @@ from bson import Decimal128, ObjectId
 from bson.codec_options import CodecOptions
 from litestar import Litestar
 
+from tests.services import services_of
+
 EVERY: dict[str, Any] = {
     "at": {"type": "string", "format": "date-time"},
     "day": {"type": "string", "format": "date"},
@@ -59,7 +61,7 @@ def utc(*parts: int) -> datetime:
 
 
 async def stored(app: Litestar) -> dict[str, Any]:
-    documents = app.state.registry.get("kinds").documents
+    documents = services_of(app).registry.get("kinds").documents
     options: CodecOptions[dict[str, Any]] = documents.codec_options
     document: dict[str, Any] = await documents.with_options(options).find_one({})
     return document
@@ -188,7 +190,7 @@ async def test_a_read_only_field_is_kept_whatever_a_client_sends(
 ) -> None:
     created = (await client.post(kinds, json={"plain": "x"})).json()["data"]
     path = f"{kinds}/{created['id']}"
-    await app.state.registry.get("kinds").documents.update_one({}, {"$set": {"score": 7}})
+    await services_of(app).registry.get("kinds").documents.update_one({}, {"$set": {"score": 7}})
     for answer in (
         await client.post(kinds, json={"score": 7}),
         await client.put(path, json={"plain": "x", "score": 8}),
@@ -204,7 +206,7 @@ async def test_a_read_only_field_is_kept_whatever_a_client_sends(
 async def test_documents_of_another_program_can_be_read_and_changed(
     client: httpx.AsyncClient, kinds: str, app: Litestar
 ) -> None:
-    documents = app.state.registry.get("kinds").documents
+    documents = services_of(app).registry.get("kinds").documents
     await documents.insert_one({"plain": 5, "odd": float("nan"), "when": utc(2020, 1, 1), "code": b"\x00"})
     listed = (await client.get(kinds)).json()["data"]
     assert len(listed) == 1

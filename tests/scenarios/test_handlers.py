@@ -17,5 +17,5 @@ def test_handler_that_is_called_at_once_takes_only_what_its_path_holds(app: Lite
     direct = [(found, handler) for found, handler in handlers if handler.resolve_before_request() is not None]
     assert len(direct) > len(handlers) / 2
     for found, handler in direct:
-        taken = set(handler.parsed_fn_signature.parameters) - {"request"}
+        taken = set(handler.parsed_fn_signature.parameters) - {"request", "services"}
         assert taken <= set(getattr(found, "path_parameters", {})), handler

@@ -15,6 +15,7 @@ from service.kit.errors import IdempotencyMismatch, IdempotencyRunning
 from service.runtime.settings import Settings
 from tests.conftest import Asker, connect, opened
 from tests.scenarios.repeats import MUG, is_replayed, listed, shown
+from tests.services import services_of
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ async def test_without_a_key_each_request_counts(
     for _ in range(2):
         assert not is_replayed(await client.post(goods, json=MUG, headers=ann))
     assert len(await listed(client, goods)) == 2
-    assert await app.state.database.motor["_idempotency"].count_documents({}) == 0
+    assert await services_of(app).database.motor["_idempotency"].count_documents({}) == 0
 
 
 async def test_of_twenty_at_once_on_two_workers_one_creates(
@@ -83,7 +84,7 @@ async def test_of_twenty_at_once_on_two_workers_one_creates(
             assert each.headers["retry-after"] == "1"
     later = [await each.post(path, json=MUG, headers=ann | key) for each in clients]
     assert [shown(each) for each in later] == [shown(first)] * 2
-    assert await app.state.database.motor["products"].count_documents({}) == 1
+    assert await services_of(app).database.motor["products"].count_documents({}) == 1
 
 
 async def test_of_twenty_patches_at_once_one_counts(
@@ -113,7 +114,7 @@ async def test_changes_under_many_keys_meet_and_are_all_done_and_remembered(
     assert sorted(each.json()["data"]["_version"] for each in first) == list(range(2, 10))
     again = await asyncio.gather(*map(patched, range(8)))
     assert list(map(shown, again)) == list(map(shown, first))
-    assert await app.state.database.motor["_idempotency"].count_documents({"is_done": True}) == 8
+    assert await services_of(app).database.motor["_idempotency"].count_documents({"is_done": True}) == 8
     assert (await client.get(path)).json()["data"]["_version"] == 9
 
 
@@ -200,7 +201,7 @@ async def test_callers_without_an_account_repeat_under_keys_that_nobody_guesses(
     async with connect(app, "192.0.2.9") as elsewhere:
         again = await elsewhere.post("/api/wall", json={"a": 1}, headers=key)
     assert (first.status_code, shown(again), is_replayed(again)) == (201, shown(first), True)
-    assert await app.state.database.motor["wall"].count_documents({}) == 1
+    assert await services_of(app).database.motor["wall"].count_documents({}) == 1
 
 
 REFUSED: list[tuple[bytes, str, int, str]] = [

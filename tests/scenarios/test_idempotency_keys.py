@@ -6,6 +6,7 @@ import httpx
 from litestar import Litestar
 
 from tests.scenarios.repeats import MUG, is_replayed, listed
+from tests.services import services_of
 
 SHARES_SERVICE = True
 
@@ -52,7 +53,7 @@ async def test_a_query_by_post_changes_nothing_and_so_may_have_any_key(
         answer = await client.post(f"{goods}/query", json={}, headers={"Idempotency-Key": "1"})
         assert (answer.status_code, len(answer.json()["data"])) == (200, expected)
         await client.post(goods, json=MUG, headers=ann)
-    assert await app.state.database.motor["_idempotency"].count_documents({}) == 0
+    assert await services_of(app).database.motor["_idempotency"].count_documents({}) == 0
 
 
 async def test_what_is_idempotent_by_itself_takes_no_notice_of_a_key(
@@ -67,4 +68,4 @@ async def test_what_is_idempotent_by_itself_takes_no_notice_of_a_key(
         assert (answer.json()["data"]["price"], is_replayed(answer)) == (price, False)
     assert (await client.delete(path, headers=ann | key)).status_code == 204
     assert (await client.delete(path, headers=ann | key)).status_code == 404
-    assert await app.state.database.motor["_idempotency"].count_documents({}) == 0
+    assert await services_of(app).database.motor["_idempotency"].count_documents({}) == 0

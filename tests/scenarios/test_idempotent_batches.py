@@ -9,6 +9,7 @@ import pytest
 from litestar import Litestar
 
 from tests.scenarios.repeats import MUG, listed, shown
+from tests.services import services_of
 
 SHARES_SERVICE = True
 
@@ -87,5 +88,5 @@ async def test_many_documents_are_created_once_and_changed_once(
     assert (first.status_code, shown(again)) == (200, shown(first))
     assert again.headers["idempotency-replayed"] == "true"
     assert sorted(mug["_version"] for mug in await listed(client, goods)) == [1, 1, 2]
-    notes = app.state.database.motor["_idempotency"]
+    notes = services_of(app).database.motor["_idempotency"]
     assert await notes.count_documents({"is_done": True}) == 2

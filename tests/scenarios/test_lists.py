@@ -10,6 +10,7 @@ from litestar import Litestar
 from service.query.limits import MAXIMUM_ESTIMATED, MAXIMUM_SKIP
 from service.storage import counting
 from tests.conftest import Asker
+from tests.services import services_of
 
 SHARES_SERVICE = True
 
@@ -190,7 +191,7 @@ async def test_beyond_the_last_number_pages_go_on_by_cursor(
 ) -> None:
     name = goods.rpartition("/")[2]
     many = [{"_id": number, "price": number, "name": "x"} for number in range(MAXIMUM_SKIP + 150)]
-    await app.state.database.motor[name].insert_many(many)
+    await services_of(app).database.motor[name].insert_many(many)
     query = {"sort": "price", "limit": "100", "fields": "price", "count": "estimated"}
     deep = await client.get(goods, params=query | {"page": str(MAXIMUM_SKIP // 100 + 1)})
     page = deep.json()
@@ -259,7 +260,7 @@ async def test_a_count_says_how_sure_it_is(
 async def test_a_list_asks_the_database_once_and_a_count_once_more(
     client: httpx.AsyncClient, shelf: str, app: Litestar, query: dict[str, str], operations: int
 ) -> None:
-    database = app.state.database.motor
+    database = services_of(app).database.motor
     await database.command("profile", 2)
     await listed(client, shelf, **query)
     await database.command("profile", 0)

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from service.app import create_app
+from service.app.pipeline import pipeline
+from service.app.services import build
 from service.http.pipeline.measuring import Measuring
 from service.http.pipeline.server_timing import ServerTiming
 from service.runtime.metrics import Exposition, Meter, Worker
@@ -110,10 +111,10 @@ async def test_what_rate_limits_decide_is_told(measured: Service) -> None:
 
 
 def test_without_a_port_nothing_is_measured(settings: Settings) -> None:
-    app = create_app(settings)
+    services = build(settings, [])
     assert settings.metrics_port is None
-    assert not [step for step in app.state.steps if isinstance(step, Measuring)]
-    app.state.database.close()
+    assert not [step for step in pipeline(settings, services) if isinstance(step, Measuring)]
+    services.database.close()
 
 
 @pytest.mark.parametrize(
@@ -129,9 +130,9 @@ def test_only_developers_are_told_where_time_goes(
     settings: Settings, environment: str, chosen: str, is_told: bool
 ) -> None:
     changed = settings.model_copy(update={"environment": environment, "server_timing": chosen})
-    app = create_app(changed)
-    assert any(isinstance(step, ServerTiming) for step in app.state.steps) == is_told
-    app.state.database.close()
+    services = build(changed, [])
+    assert any(isinstance(step, ServerTiming) for step in pipeline(changed, services)) == is_told
+    services.database.close()
 
 
 async def test_a_developer_is_told_where_time_goes(measured: Service) -> None:

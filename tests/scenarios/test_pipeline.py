@@ -12,6 +12,7 @@ from service.app import create_app
 from service.http.pipeline.security_headers import HELMET_DEFAULTS
 from service.runtime.settings import Settings
 from tests.conftest import bearer, connect, opened
+from tests.services import replaced, services_of
 
 ANSWERS: list[tuple[str, str, dict[str, str], int, str | None]] = [
     ("GET", "/api/health", {}, 200, None),
@@ -129,7 +130,7 @@ async def test_methods_cannot_be_overridden(
 
 async def test_a_flood_of_probes_costs_one_ping(client: httpx.AsyncClient, app: Litestar) -> None:
     async def pings() -> int:
-        status = await app.state.database.motor.command("serverStatus")
+        status = await services_of(app).database.motor.command("serverStatus")
         count: int = status["metrics"]["commands"]["ping"]["total"]
         return count
 
@@ -180,7 +181,7 @@ async def test_a_flood_is_answered_429_with_when_to_come_back(limited: Litestar)
 
 
 async def test_signed_in_callers_have_a_limit_of_their_own(limited: Litestar) -> None:
-    headers = bearer(limited.state.tokens, "0" * 24)
+    headers = bearer(services_of(limited).tokens, "0" * 24)
     async with connect(limited) as client:
         assert await statuses(client, 10, "/api/products", headers=headers) == [200] * 8 + [429] * 2
         assert await statuses(client, 1, "/api/products") == [200]
@@ -204,8 +205,8 @@ async def test_guessing_passwords_is_limited_whatever_address_is_claimed(
 
 
 async def test_a_fault_of_ours_leaks_nothing(client: httpx.AsyncClient, app: Litestar) -> None:
-    app.state.registry = None  # whatever touches it now raises AttributeError
-    answer = await client.get("/api/products")
+    with replaced(app, registry=None):  # whatever touches it now raises AttributeError
+        answer = await client.get("/api/products")
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (500, "internal")
     assert problem.keys() == {"type", "title", "status", "code", "detail", "instance", "request_id"}

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from service.access.explaining import ADMINISTRATOR, NO_RULE
 from tests.conftest import Service, bearer, served
+from tests.services import services_of
 
 ANN, BOB = "65a000000000000000000001", "65a000000000000000000002"
 ESSAYS: dict[str, Any] = {
@@ -211,7 +212,7 @@ async def test_a_stored_document_and_an_account_are_asked_about_by_their_ids(ser
         json={"email": "ann@example.com", "password": "correct horse battery staple"},
     )
     account_id = registered.json()["data"]["id"]
-    headers = bearer(service.app.state.tokens, account_id)
+    headers = bearer(services_of(service.app).tokens, account_id)
     made = await service.client.post("/api/essays", json=DRAFT, headers=headers)
     document_id = made.json()["data"]["id"]
     question = {

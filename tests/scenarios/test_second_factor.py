@@ -21,6 +21,7 @@ from service.identity.core.sessions import Client
 from service.identity.second_factor import SecondFactors
 from tests.conftest import Service, served
 from tests.scenarios.identity import CHALLENGE, LOGIN, PROFILE, problem
+from tests.services import replaced, services_of
 
 PATH, SECOND_STEP = "/api/auth/second-factor", "/api/auth/login/second-factor"
 PASSWORD = "plum tractor under seven moons"
@@ -76,7 +77,7 @@ class Owner:
         user = User(email=self.email, email_key=self.email, password_hash=HASH)
         await user.insert()
         self.user_id = str(user.id)
-        session = await self.service.app.state.sessions.open(user, Client())
+        session = await services_of(self.service.app).sessions.open(user, Client())
         self.headers = {"Authorization": f"Bearer {session.access_token}"}
 
     async def sign_in(self) -> None:
@@ -84,8 +85,9 @@ class Owner:
         self.headers = {"Authorization": f"Bearer {granted['access_token']}"}
 
     async def enable(self) -> None:
-        factors = self.service.app.state.second_factors
+        factors = services_of(self.service.app).second_factors
         user = await User.get(self.user_id)
+        assert user is not None
         self.totp = pyotp.TOTP((await factors.begin(user)).secret)
         self.recovery_codes = await factors.confirm(self.user_id, self.code())
         CLOCK.now_s += 60
@@ -118,12 +120,11 @@ class Owner:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def service(mongodb_uri: str) -> AsyncIterator[Service]:
     async with served(mongodb_uri) as service:
-        state = service.app.state
-        state.second_factors = SecondFactors(state.sealer, "Sheaf", CLOCK)
-        passwords, state.passwords = state.passwords, Passwords(2, cost=CHEAP)
-        yield service
-        state.passwords.close()
-        state.passwords = passwords
+        second_factors = SecondFactors(services_of(service.app).sealer, "Sheaf", CLOCK)
+        passwords = Passwords(2, cost=CHEAP)
+        with replaced(service.app, second_factors=second_factors, passwords=passwords):
+            yield service
+        passwords.close()
 
 
 @pytest.fixture

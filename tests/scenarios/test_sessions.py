@@ -18,6 +18,7 @@ from service.kit.sealing import Sealer, digest
 from tests.conftest import SECRET, Service, connect, served
 from tests.people import LOGIN, LOGOUT, PROFILE, REFRESH, SESSIONS, Device, Person, person, sign_in
 from tests.scenarios.identity import invalid, not_text, problem, unexpected
+from tests.services import services_of
 
 ENDED = {
     "title": "The session has ended; sign in again",
@@ -228,36 +229,38 @@ async def test_of_too_many_sessions_the_one_not_used_for_longest_ends(
 
 
 async def test_a_sign_in_under_way_is_void_once_all_sessions_are_ended(service: Service, ann: Person) -> None:
-    state = service.app.state
+    services = services_of(service.app)
     user = await User.get(ann.id)
     assert user is not None
 
     async def open_one() -> Opened:
-        opened: Opened = await state.sessions.open(user, Client())
+        opened: Opened = await services.sessions.open(user, Client())
         return opened
 
-    await state.database.transaction(lambda: state.sessions.end_all(ann.id))
+    await services.database.transaction(lambda: services.sessions.end_all(ann.id))
     with pytest.raises(SessionEnded):
-        await state.database.transaction(open_one)
+        await services.database.transaction(open_one)
     assert service.database["_sessions"].count_documents({"user_id": ann.id}) == 0
 
 
 async def test_whoever_signs_in_while_all_sessions_end_is_in_or_out_but_never_missed(
     service: Service, ann: Person
 ) -> None:
-    state = service.app.state
+    services = services_of(service.app)
     user = await User.get(ann.id)
     assert user is not None
 
     async def open_one() -> str | None:
         try:
-            opened: Opened = await state.database.transaction(lambda: state.sessions.open(user, Client()))
+            opened: Opened = await services.database.transaction(
+                lambda: services.sessions.open(user, Client())
+            )
         except SessionEnded:
             return None
         return opened.session_id
 
     async def end_all() -> int:
-        number: int = await state.database.transaction(lambda: state.sessions.end_all(ann.id))
+        number: int = await services.database.transaction(lambda: services.sessions.end_all(ann.id))
         return number
 
     opened = [each for each in await asyncio.gather(end_all(), *(open_one() for _ in range(8))) if each]

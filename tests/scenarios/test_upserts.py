@@ -11,6 +11,7 @@ from litestar import Litestar
 from service.app import create_app
 from service.runtime.settings import Settings
 from tests.conftest import connect, opened
+from tests.services import services_of
 
 NOTES: dict[str, Any] = {
     "name": "notes",
@@ -39,7 +40,7 @@ async def notes(client: httpx.AsyncClient, admin: dict[str, str]) -> None:
 
 
 async def stored(app: Litestar, name: str = "notes") -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = await app.state.registry.get(name).documents.find({}).to_list(None)
+    found: list[dict[str, Any]] = await services_of(app).registry.get(name).documents.find({}).to_list(None)
     return found
 
 

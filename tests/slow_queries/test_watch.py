@@ -11,13 +11,14 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.app import parts
+from service.app.lifespan import slow_queries
 from service.runtime import logs
 from service.runtime.settings import Settings
 from service.slow_queries import watch
 from service.slow_queries.watch import SlowQueries
 from service.storage.calls import Slow
 from tests.conftest import GOODS_RULES, Service, served
+from tests.services import services_of
 from tests.test_logs import _restored
 
 __all__ = ["_restored"]  # the logs are as they were after each test
@@ -77,8 +78,9 @@ def lines(service: Service, capsys: pytest.CaptureFixture[str]) -> Lines:
 
 def tell(service: Service, command: dict[str, Any], took_s: float = 0.2, size: int = 1) -> None:
     """Tell of a call as the threads of the driver do."""
-    calls = service.app.state.database.calls
+    calls = services_of(service.app).database.calls
     assert calls.slow_s == 0.15
+    assert calls.on_slow is not None
     calls.on_slow(Slow("lists", command, size, took_s))
 
 
@@ -195,9 +197,9 @@ async def test_what_took_longer_than_a_second_is_not_run_again(service: Service,
 
 
 async def test_a_flood_of_shapes_is_bounded(service: Service, lines: Lines) -> None:
-    state = service.app.state
-    slow = SlowQueries(state.database, state.registry, 0.1)
-    calls = state.database.calls
+    services = services_of(service.app)
+    slow = SlowQueries(services.database, services.registry, 0.1)
+    calls = services.database.calls
     before = calls.slow_s, calls.on_slow
     async with slow.watching():
         for number in range(watch.MAXIMUM_SHAPES + 100):
@@ -219,7 +221,7 @@ QUERY = {
 
 async def test_what_clients_ask_for_is_noted_wherever_it_runs(service: Service, lines: Lines) -> None:
     client, headers = service.client, service.signed_in("admin")
-    calls = service.app.state.database.calls
+    calls = services_of(service.app).database.calls
     path = "/api/wares"
     answer = await client.post(path, json={"name": "x", "price": 1}, headers=headers)
     one = answer.headers["location"]
@@ -255,6 +257,6 @@ async def test_what_clients_ask_for_is_noted_wherever_it_runs(service: Service, 
 
 
 def test_nothing_is_watched_where_it_is_turned_off(service: Service, settings: Settings) -> None:
-    state = service.app.state
+    services = services_of(service.app)
     off = settings.model_copy(update={"slow_query_ms": 0})
-    assert isinstance(parts.slow_queries(off, state.database, state.registry), nullcontext)
+    assert isinstance(slow_queries(off, services), nullcontext)

@@ -17,6 +17,7 @@ from service.runtime import logs
 from service.runtime.tracing.sending import FLUSH_S, Traces
 from tests.conftest import SECRET, Service, served
 from tests.mailbox import Mailbox
+from tests.services import services_of
 from tests.test_logs import _restored
 from tests.tracing.collector import Collector, Received, collecting
 
@@ -169,7 +170,7 @@ async def test_a_request_that_fails_is_an_error(service: Service, collector: Col
         raise RuntimeError("no")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service.app.state.registry, "all", fail)
+        patch.setattr(services_of(service.app).registry, "all", fail)
         answer = await service.client.get("/api/openapi.json", headers=headers)
     assert answer.status_code == 500
     server = one(await of(collector, trace_id), "GET /api/openapi.json")
@@ -211,7 +212,9 @@ async def test_a_collector_that_hangs_holds_up_no_request_and_no_shutdown(
         async with served(mongodb_uri) as service:
             answers = [await service.client.get("/api/products") for _ in range(30)]
             assert {answer.status_code for answer in answers} == {200}
-            processor = service.app.state.traces.tracer._processor
+            tracer = services_of(service.app).traces.tracer
+            assert tracer is not None
+            processor: Any = tracer._processor
             assert len(processor._batch_processor._queue) <= 20
             began_s = time.monotonic()
         assert time.monotonic() - began_s < FLUSH_S + 1.5

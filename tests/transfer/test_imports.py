@@ -20,6 +20,7 @@ from service.kit.errors import CollectionExists, StartupFailure
 from service.transfer import imports
 from service.transfer.imports import Outcome
 from service.transfer.sources import open_source
+from tests.services import services_of
 from tests.transfer.vega import vega
 
 FILMS = [{"title": f"Film {number}", "year": 1990 + number} for number in range(5)]
@@ -27,7 +28,7 @@ FILMS = [{"title": f"Film {number}", "year": 1990 + number} for number in range(
 
 @pytest.fixture
 def registry(app: Litestar) -> Registry:
-    found = app.state.registry
+    found = services_of(app).registry
     assert isinstance(found, Registry)
     return found
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from pydantic import Field
 
@@ -17,6 +18,7 @@ from service.http.contract.parameters import FILTER
 from service.http.guards import FOR_API_KEYS, HasRole
 from service.http.requests import AnyRequest, json_response, parameters_of
 from service.http.routing import route
+from service.http.services import Services
 from service.kit.errors import Forbidden, ParameterInvalid, SignInRequired
 from service.query import SortKey
 from service.query.parameters import repeated
@@ -109,9 +111,9 @@ class AuditController(Controller):
             parameters=(FILTER, "sort", "page", "limit", "cursor", "count"),
         ),
     )
-    async def list_events(self, request: AnyRequest) -> Response[bytes]:
+    async def list_events(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Give one page of events, newest first unless `sort` says otherwise."""
         parameters = parameters_of(request)
-        page = await LISTING.page(parameters, request.app.state.cursors)
+        page = await LISTING.page(parameters, services.cursors)
         body = AuditEventPage.of(page, map(AuditEvent.of, page.documents))
         return json_response(body.to_json(), headers=links.around(request, repeated(parameters), page))

@@ -1,6 +1,7 @@
 """Making an account and signing in."""
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 
 from service.http.audit_context import place_of, trail_of
 from service.http.bodies import Data, Message
@@ -10,6 +11,7 @@ from service.http.controllers.signing_in import NOT_STORED
 from service.http.guards import IGNORES_TOKEN
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
+from service.http.services import Services
 from service.identity.forms.account_bodies import Credentials, Registration
 from service.identity.forms.second_factor_bodies import SecondStep
 from service.kit import forms
@@ -55,17 +57,16 @@ class AuthController(Controller):
             access="anyone",
         ),
     )
-    async def register(self, request: AnyRequest) -> Response[bytes]:
+    async def register(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Make an account without roles, for whoever asks."""
         only_parameters(request)
         form = forms.read(Registration, await json_of(request))
-        state = request.app.state
-        if not state.registration_open:
+        if not services.registration_open:
             raise RegistrationClosed("Registration is closed; ask an administrator for an account")
-        if state.needs_verified_email:
-            await state.registrations.request(trail_of(request), form, place_of(request))
+        if services.needs_verified_email:
+            await services.registrations.request(trail_of(request), form, place_of(request))
             return json_response(Data.of(ON_ITS_WAY).to_json(), status_code=202, headers=NOT_STORED)
-        user = await state.registrations.register(trail_of(request), form, place_of(request))
+        user = await services.registrations.register(trail_of(request), form, place_of(request))
         headers = {"Location": "/api/profile", **NOT_STORED}
         body = Data.of(profile.User.of(user))
         return json_response(body.to_json(), status_code=201, headers=headers)

@@ -13,6 +13,7 @@ from service.http.guards import FOR_API_KEYS, principal
 from service.http.pipeline.rate_limit import CHARGE
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
+from service.http.services import services_of
 
 
 class BatchController(Controller):
@@ -35,9 +36,9 @@ class BatchController(Controller):
 
 async def _run_atomically(request: AnyRequest, found: Batch) -> Response[bytes]:
     await _charge(request, found)
-    state = request.app.state
+    services = services_of(request)
     return _answer(
-        request, await batch.run_atomically(state.database, state.registry, principal(request), found)
+        request, await batch.run_atomically(services.database, services.registry, principal(request), found)
     )
 
 
@@ -45,7 +46,7 @@ async def _run_each(request: AnyRequest, found: Batch, step: Step) -> Response[b
     await _charge(request, found)
     tell = partial(_told, request)
     return _answer(
-        request, await batch.run_each(request.app.state.registry, principal(request), found, step, tell)
+        request, await batch.run_each(services_of(request).registry, principal(request), found, step, tell)
     )
 
 

@@ -17,12 +17,13 @@ from service.http.requests import (
     patch_of,
 )
 from service.http.responses import Ready
+from service.http.services import services_of
 from service.query.changes import ChangeQuery, parse_change
 
 
 async def create(request: AnyRequest, collection: Collection, documents: list[Any]) -> Response[bytes]:
     """Create the documents of an array; answers with them, unless the client prefers less (RFC 7240)."""
-    created = await bulk.create(request.app.state.database, collection, principal(request), documents)
+    created = await bulk.create(services_of(request).database, collection, principal(request), documents)
     wanted = preferences.preferred_return(request)
     headers = preferences.applied(wanted)
     if wanted == "minimal":
@@ -34,7 +35,7 @@ async def update(request: AnyRequest, collection: Collection) -> Response[bytes]
     """Apply a patch to all documents that fulfil a filter; answers how many, or with them if preferred."""
     query = _query(request, collection)
     change = await patch_of(request)
-    database, expected = request.app.state.database, expected_by(request)
+    database, expected = services_of(request).database, expected_by(request)
     changed = await bulk.update(database, collection, principal(request), query, change, expected=expected)
     wanted = preferences.preferred_return(request)
     if wanted == "representation":
@@ -46,7 +47,7 @@ async def update(request: AnyRequest, collection: Collection) -> Response[bytes]
 async def delete(request: AnyRequest, collection: Collection) -> Response[bytes]:
     """Delete all documents that fulfil a filter; answers how many."""
     query = _query(request, collection)
-    database, expected = request.app.state.database, expected_by(request)
+    database, expected = services_of(request).database, expected_by(request)
     deleted = await bulk.delete(database, collection, principal(request), query, expected=expected)
     return _counted(deleted, deleted)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
@@ -22,6 +23,7 @@ from service.http.requests import (
     tagged_response,
 )
 from service.http.routing import delete, patch, post, put, route
+from service.http.services import Services, services_of
 from service.kit.errors import (
     DefinitionInvalid,
     MethodNotAllowed,
@@ -39,26 +41,32 @@ class CollectionsController(Controller):
     guards = [HasRole("admin")]
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-    async def list_collections(self, request: AnyRequest) -> Response[bytes]:
+    async def list_collections(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give every definition with its number of documents."""
         only_parameters(request)
-        collections = request.app.state.registry.all()
+        collections = services.registry.all()
         return json_response(dump({"data": [await _view(collection) for collection in collections]}))
 
     @post("/")
-    async def create_collection(self, request: AnyRequest) -> Response[bytes]:
+    async def create_collection(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Create a collection."""
         only_parameters(request)
         body = _object(await json_of(request))
-        registry = request.app.state.registry
+        registry = services.registry
         collection = await change.create(registry, body, principal(request).id, trail_of(request))
         return await _answer(collection, status_code=201, Location=f"/api/collections/{collection.name}")
 
     @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-    async def get_collection(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    async def get_collection(
+        self, request: AnyRequest, name: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give one definition."""
         only_parameters(request)
-        collection = request.app.state.registry.get(name)
+        collection = services.registry.get(name)
         return tagged_response(request, dump({"data": await _view(collection)}), _tag(collection))
 
     @put("/{name:str}")
@@ -81,7 +89,9 @@ class CollectionsController(Controller):
         return await _replace(request, collection, _own_members(patches.merge(view, body), view))
 
     @delete("/{name:str}", status_code=200)
-    async def delete_collection(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    async def delete_collection(
+        self, request: AnyRequest, name: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Delete one collection with its documents, when `confirm` repeats its name."""
         collection = _changeable(request, name)
         if only_parameters(request, ("confirm",)).get("confirm") != name:
@@ -93,7 +103,7 @@ class CollectionsController(Controller):
             )
         preconditions_of(request, collection)
         version = collection.version if "if-match" in request.headers else None
-        deleted = await change.delete(request.app.state.registry, name, version, trail_of(request))
+        deleted = await change.delete(services.registry, name, version, trail_of(request))
         return json_response(dump({"data": {"name": name, "documents_deleted": deleted}}))
 
 
@@ -107,12 +117,12 @@ def preconditions_of(request: AnyRequest, collection: Collection) -> None:
 async def _replace(request: AnyRequest, collection: Collection, body: dict[str, Any]) -> Response[bytes]:
     preconditions_of(request, collection)
     return await _answer(
-        await change.replace(request.app.state.registry, collection, body, trail_of(request))
+        await change.replace(services_of(request).registry, collection, body, trail_of(request))
     )
 
 
 def _changeable(request: AnyRequest, name: str) -> Collection:
-    collection: Collection = request.app.state.registry.get(name)
+    collection = services_of(request).registry.get(name)
     if collection.source == "code":
         raise MethodNotAllowed(
             f"`{name}` is described by a class in `models/`, which only code can change",

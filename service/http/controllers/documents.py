@@ -1,6 +1,7 @@
 """One document of any collection, code-first and runtime alike."""
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
@@ -30,6 +31,7 @@ from service.http.requests import (
     tagged_response,
 )
 from service.http.routing import delete, patch, put, route
+from service.http.services import Services
 from service.kit.errors import ParameterInvalid, Violation
 from service.query import parse_view
 from service.query.views import WHOLE
@@ -42,15 +44,17 @@ class DocumentsController(Controller):
     opt = {FOR_API_KEYS: True}
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("get")])
-    async def get_document(self, request: AnyRequest, document_id: FromPath[str]) -> Response[bytes]:
+    async def get_document(
+        self, request: AnyRequest, document_id: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give one document: `fields`, `expand`."""
         access = access_of(request)
         found, decision = access.collection, access.permit("get")
         if not request.scope["query_string"] and decision.shows_all:
             stored = await reading.get_under(found, decision, ids.parse(found, document_id))
-            rendered = request.app.state.renderings.of(found, stored)
+            rendered = services.renderings.of(found, stored)
             return tagged_response(request, b'{"data":%b}' % rendered.text, rendered.tag)
-        targets = Targets(request.app.state.registry, access.principal)
+        targets = Targets(services.registry, access.principal)
         query = parse_view(parameters_of(request), narrowing.root(found, decision), targets.fields_of)
         stored = await reading.get_under(found, decision, ids.parse(found, document_id))
         document = reading.decoded(stored)

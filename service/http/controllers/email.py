@@ -1,6 +1,7 @@
 """Verifying one's e-mail address, and changing it."""
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 
 from service.http.audit_context import place_of, trail_of
 from service.http.bodies import Data, Message
@@ -10,8 +11,8 @@ from service.http.controllers.signing_in import MAILED, NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, principal
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
+from service.http.services import Services
 from service.identity.forms.password_bodies import EmailChange, Verification
-from service.identity.passwords import Addresses
 from service.kit import forms
 from service.kit.errors import (
     DocumentInvalid,
@@ -50,13 +51,13 @@ class EmailController(Controller):
             ),
         ),
     )
-    async def change_email(self, request: AnyRequest) -> Response[bytes]:
+    async def change_email(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Mail a link to the address that the caller wants to have; it changes when the link is used."""
         only_parameters(request)
         form = forms.read(EmailChange, await json_of(request))
         user_id, _ = session_of(request)
         try:
-            await _addresses(request).ask_change(trail_of(request), user_id, form, place_of(request))
+            await services.addresses.ask_change(trail_of(request), user_id, form, place_of(request))
         except DocumentNotFound:
             raise closed() from None
         return _accepted()
@@ -78,11 +79,11 @@ class EmailController(Controller):
             access="anyone",
         ),
     )
-    async def verify_email(self, request: AnyRequest) -> Response[None]:
+    async def verify_email(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[None]:
         """Verify or change an address by the token of a mailed link, and the password or the session."""
         only_parameters(request)
         form = forms.read(Verification, await json_of(request))
-        await _addresses(request).verify(trail_of(request), form, principal(request).id, place_of(request))
+        await services.addresses.verify(trail_of(request), form, principal(request).id, place_of(request))
         return Response(None, status_code=204, headers=NOT_STORED)
 
     @post(
@@ -97,12 +98,14 @@ class EmailController(Controller):
             failures=(SignInRequired, EmailVerified, MailNotConfigured, ParameterInvalid),
         ),
     )
-    async def resend_verification(self, request: AnyRequest) -> Response[bytes]:
+    async def resend_verification(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Mail the link that verifies the caller's address once more."""
         only_parameters(request)
         user_id, _ = session_of(request)
         try:
-            await _addresses(request).resend(user_id, place_of(request))
+            await services.addresses.resend(user_id, place_of(request))
         except DocumentNotFound:
             raise closed() from None
         return _accepted()
@@ -110,8 +113,3 @@ class EmailController(Controller):
 
 def _accepted() -> Response[bytes]:
     return json_response(Data.of(ON_ITS_WAY).to_json(), status_code=202, headers=NOT_STORED)
-
-
-def _addresses(request: AnyRequest) -> Addresses:
-    addresses: Addresses = request.app.state.addresses
-    return addresses

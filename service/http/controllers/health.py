@@ -11,6 +11,7 @@ from service.http.bodies import ResponseBody
 from service.http.contract.operations import Answer, Operation
 from service.http.guards import IGNORES_TOKEN
 from service.http.routing import route
+from service.http.services import services_of
 from service.kit.errors import DatabaseUnavailable, Draining
 
 READING = [HttpMethod.GET, HttpMethod.HEAD]
@@ -58,12 +59,12 @@ class HealthController(Controller):
 
 
 async def _ready(request: Request[Any, Any, Any]) -> dict[str, str]:
-    state = request.app.state
-    if state.drain.is_leaving:
+    services = services_of(request)
+    if services.drain.is_leaving:
         raise Draining
-    if not await state.registry.database.is_reachable():
+    if not await services.registry.database.is_reachable():
         raise DatabaseUnavailable
-    state.registry.all()
+    services.registry.all()
     return _ok()
 
 

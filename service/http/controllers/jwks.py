@@ -4,6 +4,7 @@ import hashlib
 
 import orjson
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 
 from service.documents import preconditions
@@ -11,6 +12,7 @@ from service.http.guards import IGNORES_TOKEN
 from service.http.requests import AnyRequest, only_parameters
 from service.http.responses import Ready
 from service.http.routing import route
+from service.http.services import Services
 
 MEDIA_TYPE = "application/jwk-set+json"
 CACHING = "public, max-age=300"
@@ -24,10 +26,10 @@ class JwksController(Controller):
     opt = {IGNORES_TOKEN: True}
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-    async def get_keys(self, request: AnyRequest) -> Response[bytes]:
+    async def get_keys(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Give the public halves of the asymmetric keys; none when a secret signs and verifies alone."""
         only_parameters(request)
-        content = orjson.dumps({"keys": request.app.state.tokens.ring.published()})
+        content = orjson.dumps({"keys": services.tokens.ring.published()})
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         headers = {"ETag": tag, "Cache-Control": CACHING}
         if preconditions.is_known(request.headers.get("if-none-match"), tag):

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import ConfigDict, Field
@@ -28,6 +29,7 @@ from service.http.requests import (
     parameters_of,
 )
 from service.http.routing import delete, patch, post, route
+from service.http.services import Services, services_of
 from service.identity import api_keys
 from service.identity.forms.key_bodies import ApiKeyChange, NewApiKey
 from service.kit import forms
@@ -131,7 +133,7 @@ class KeysController(Controller):
             ),
         ),
     )
-    async def list_keys(self, request: AnyRequest) -> Response[bytes]:
+    async def list_keys(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Give the caller's keys; to administrators those of `user_id`, and with `*` a page of all."""
         parameters = parameters_of(request)
         given = [value for name, value in parameters if name == "user_id"]
@@ -141,7 +143,7 @@ class KeysController(Controller):
         user_id = only_parameters(request, ("user_id",)).get("user_id", _id_of(signed_in(request)))
         if user_id != signed_in(request).id:
             _refuse_others(signed_in(request))
-        found = await _keys(request).list(user_id)
+        found = await services.api_keys.list(user_id)
         return json_response(ApiKeys(data=[ApiKey.of(key) for key in found]).to_json())
 
     @post(
@@ -163,11 +165,11 @@ class KeysController(Controller):
             bodies=json_body(NewApiKey, _NEW),
         ),
     )
-    async def create_key(self, request: AnyRequest) -> Response[bytes]:
+    async def create_key(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Make a key for the caller; the answer alone has the key itself."""
         only_parameters(request)
         form = forms.read(NewApiKey, await json_of(request))
-        made = await _keys(request).create(trail_of(request), signed_in(request), form)
+        made = await services.api_keys.create(trail_of(request), signed_in(request), form)
         headers = {"Location": f"/api/keys/{made.key['_id']}", **NOT_STORED}
         body = Data.of(MadeApiKey.of(made.key, key=made.text))
         return json_response(body.to_json(), status_code=201, headers=headers)
@@ -184,10 +186,12 @@ class KeysController(Controller):
             parameters=(_ID,),
         ),
     )
-    async def get_key(self, request: AnyRequest, key_id: FromPath[str]) -> Response[bytes]:
+    async def get_key(
+        self, request: AnyRequest, key_id: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give what is known of one key."""
         only_parameters(request)
-        return _answer(await _keys(request).find(key_id, _owner_of(request)))
+        return _answer(await services.api_keys.find(key_id, _owner_of(request)))
 
     @patch(
         "/{key_id:str}",
@@ -201,11 +205,13 @@ class KeysController(Controller):
             bodies=merge_patch(ApiKeyChange, {"name": "weekly export"}),
         ),
     )
-    async def update_key(self, request: AnyRequest, key_id: FromPath[str]) -> Response[bytes]:
+    async def update_key(
+        self, request: AnyRequest, key_id: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Rename a key by a merge patch; what it may do and for how long is for ever as it was made."""
         only_parameters(request)
         form = forms.read(ApiKeyChange, await json_of(request, (MERGE_PATCH, JSON)))
-        return _answer(await _keys(request).change(trail_of(request), key_id, _owner_of(request), form))
+        return _answer(await services.api_keys.change(trail_of(request), key_id, _owner_of(request), form))
 
     @delete(
         "/{key_id:str}",
@@ -218,15 +224,17 @@ class KeysController(Controller):
             parameters=(_ID,),
         ),
     )
-    async def revoke_key(self, request: AnyRequest, key_id: FromPath[str]) -> None:
+    async def revoke_key(
+        self, request: AnyRequest, key_id: FromPath[str], services: NamedDependency[Services]
+    ) -> None:
         """Revoke a key: it opens nothing any more."""
         only_parameters(request)
-        await _keys(request).revoke(trail_of(request), key_id, _owner_of(request))
+        await services.api_keys.revoke(trail_of(request), key_id, _owner_of(request))
 
 
 async def _page_of_all(request: AnyRequest, parameters: list[tuple[str, str]]) -> Response[bytes]:
     others = [(name, value) for name, value in parameters if name != "user_id"]
-    page = await api_keys.LISTING.page(others, request.app.state.cursors)
+    page = await api_keys.LISTING.page(others, services_of(request).cursors)
     body = Page[ApiKey].of(page, map(ApiKey.of, page.documents))
     return json_response(body.to_json(), headers=links.around(request, repeated(parameters), page))
 
@@ -245,11 +253,6 @@ def _owner_of(request: AnyRequest) -> str | None:
     """Give whose keys the caller may touch: the own ones, None for everybody's."""
     caller = signed_in(request)
     return None if caller.is_admin else _id_of(caller)
-
-
-def _keys(request: AnyRequest) -> api_keys.ApiKeys:
-    keys: api_keys.ApiKeys = request.app.state.api_keys
-    return keys
 
 
 def _answer(key: Mapping[str, Any]) -> Response[bytes]:

@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 
 from service.documents import expanding, reading, writing
@@ -19,6 +20,7 @@ from service.http.requests import (
     tagged_response,
 )
 from service.http.routing import delete, patch, post, route
+from service.http.services import Services
 
 TAG_DIGITS = 24
 """Of the digest that is a list's entity tag: processors have instructions for this one."""
@@ -31,16 +33,17 @@ class ListsController(Controller):
     opt = {FOR_API_KEYS: True}
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("list")])
-    async def list_documents(self, request: AnyRequest) -> Response[bytes]:
+    async def list_documents(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give one page of documents, as `filter`, `q`, `sort`, `page` or `cursor` and the others say."""
         access = access_of(request)
         found, decision = access.collection, access.permit("list")
-        state = request.app.state
-        targets = Targets(state.registry, access.principal)
-        asked = state.known_lists.read(targets, found, decision, request.scope["query_string"])
-        page = await reading.find_under(found, decision, asked.to_read, state.cursors, asked.plan)
+        targets = Targets(services.registry, access.principal)
+        asked = services.known_lists.read(targets, found, decision, request.scope["query_string"])
+        page = await reading.find_under(found, decision, asked.to_read, services.cursors, asked.plan)
         content = await expanding.page(
-            targets, found, decision, page, asked.query, renderings=state.renderings
+            targets, found, decision, page, asked.query, renderings=services.renderings
         )
         entity_tag = f'W/"{sha256(content).hexdigest()[:TAG_DIGITS]}"'
         headers = links.around(request, asked.repeated, page)

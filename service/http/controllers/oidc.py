@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import structlog
 from litestar import Controller, Response
 from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import Field
@@ -29,6 +30,7 @@ from service.http.requests import (
 )
 from service.http.responses import Ready
 from service.http.routing import delete, post, route
+from service.http.services import Services, services_of
 from service.identity.core import accounts, challenges, credentials
 from service.identity.forms.oidc_bodies import CodeExchange, Linking
 from service.identity.oidc import flows, linked_accounts
@@ -124,7 +126,9 @@ class OidcController(Controller):
             access="perhaps",
         ),
     )
-    async def list_providers(self, request: AnyRequest) -> Response[bytes]:
+    async def list_providers(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give the providers, for buttons, and to signed-in callers since when each is linked."""
         only_parameters(request)
         caller = principal(request)
@@ -136,7 +140,7 @@ class OidcController(Controller):
                 start_url=each.redirect_uri.removesuffix("callback") + "start",
                 linked_at=linked.get(each.issuer),
             )
-            for each in providers_of(request)
+            for each in services.providers
         ]
         return json_response(Data.of(listed).to_json())
 
@@ -168,14 +172,16 @@ class OidcController(Controller):
             access="anyone",
         ),
     )
-    async def start(self, request: AnyRequest, provider: FromPath[str]) -> Response[bytes]:
+    async def start(
+        self, request: AnyRequest, provider: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Send a browser to a provider, with the promise of where it will return to."""
         intent = _intent(request)
-        chosen = providers_of(request).get(provider)
-        browser = flows.browser_secret(request.cookies.get(providers_of(request).cookie_name))
-        state, secrets = await flows.begin(request.app.state.sealer, provider, intent, browser)
+        chosen = services.providers.get(provider)
+        browser = flows.browser_secret(request.cookies.get(services.providers.cookie_name))
+        state, secrets = await flows.begin(services.sealer, provider, intent, browser)
         answer = _redirect(await chosen.address(state, secrets))
-        answer.set_cookie(_cookie(providers_of(request), browser))
+        answer.set_cookie(_cookie(services.providers, browser))
         return answer
 
     @route(
@@ -202,15 +208,17 @@ class OidcController(Controller):
             access="anyone",
         ),
     )
-    async def call_back(self, request: AnyRequest, provider: FromPath[str]) -> Response[bytes]:
+    async def call_back(
+        self, request: AnyRequest, provider: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Take a provider's answer from the browser that was sent there, and send it where it wants to be.
 
         Whatever fails once the browser is known is told there by `error`, the code of the failure.
         """
         told = _told(request)
-        chosen = providers_of(request).get(provider)
-        browser = request.cookies.get(providers_of(request).cookie_name)
-        sealer = request.app.state.sealer
+        chosen = services.providers.get(provider)
+        browser = request.cookies.get(services.providers.cookie_name)
+        sealer = services.sealer
         intent, secrets = await flows.end(sealer, provider, told.get("state", ""), browser)
         try:
             identity = await chosen.identify(_code(told, chosen), told.get("iss"), secrets)
@@ -260,10 +268,12 @@ class OidcController(Controller):
             bodies=json_body(Linking, _CODE | {"password": "correct horse battery staple"}),
         ),
     )
-    async def link(self, request: AnyRequest, provider: FromPath[str]) -> None:
+    async def link(
+        self, request: AnyRequest, provider: FromPath[str], services: NamedDependency[Services]
+    ) -> None:
         """Link the caller's account with whom the code speaks for."""
         only_parameters(request)
-        providers_of(request).get(provider)
+        services.providers.get(provider)
         form = forms.read(Linking, await json_of(request))
         user_id, _ = session_of(request)
         try:
@@ -274,7 +284,7 @@ class OidcController(Controller):
         identity = await flows.take_code("link", form.code, form.code_verifier)
         if identity.provider != provider:
             raise FlowInvalid
-        await linked_accounts.link(request.app.state.database, user_id, identity, trail_of(request))
+        await linked_accounts.link(services.database, user_id, identity, trail_of(request))
 
     @delete(
         "/{provider:str}",
@@ -289,20 +299,16 @@ class OidcController(Controller):
             parameters=(_NAMED,),
         ),
     )
-    async def unlink(self, request: AnyRequest, provider: FromPath[str]) -> None:
+    async def unlink(
+        self, request: AnyRequest, provider: FromPath[str], services: NamedDependency[Services]
+    ) -> None:
         """Undo the link of the caller's account with a provider, unless it is the last way to sign in."""
         only_parameters(request)
-        issuer = providers_of(request).get(provider).registration.issuer
-        others = [each.issuer for each in providers_of(request)]
+        issuer = services.providers.get(provider).registration.issuer
+        others = [each.issuer for each in services.providers]
         (user_id, _), trail = session_of(request), trail_of(request)
-        if not await linked_accounts.unlink(request.app.state.database, user_id, issuer, others, trail):
+        if not await linked_accounts.unlink(services.database, user_id, issuer, others, trail):
             raise IdentityNotFound
-
-
-def providers_of(request: AnyRequest) -> Providers:
-    """Give the providers that are set."""
-    providers: Providers = request.app.state.providers
-    return providers
 
 
 def _intent(request: AnyRequest) -> Intent:
@@ -318,7 +324,7 @@ def _intent(request: AnyRequest) -> Intent:
     if mode != "cookie" and not CHALLENGE.fullmatch(challenge or ""):
         detail = "`code_challenge` is required here: the SHA-256 of a secret of the app's, in base64url"
         raise _wrong("code_challenge", "form", detail)
-    return Intent(cast("Mode", mode), request.app.state.return_urls.check(given["return_to"]), challenge)
+    return Intent(cast("Mode", mode), services_of(request).return_urls.check(given["return_to"]), challenge)
 
 
 def _told(request: AnyRequest) -> Mapping[str, str]:
@@ -360,15 +366,15 @@ async def _returned(request: AnyRequest, intent: Intent, identity: Identity) -> 
 
 async def _account(request: AnyRequest, identity: Identity) -> User:
     """Give the account of an identity; raises as `linked_accounts.sign_in`, and EmailUnverified."""
-    state = request.app.state
+    services = services_of(request)
     user = await linked_accounts.sign_in(
-        state.database,
+        services.database,
         identity,
         trail_of(request),
-        registration_open=state.registration_open,
-        needs_verified_email=state.needs_verified_email,
+        registration_open=services.registration_open,
+        needs_verified_email=services.needs_verified_email,
     )
-    if state.needs_verified_email and not user.is_email_verified:
+    if services.needs_verified_email and not user.is_email_verified:
         raise EmailUnverified
     return user
 

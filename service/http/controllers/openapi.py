@@ -1,16 +1,17 @@
 """The live contract, and the page that shows it."""
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from service.documents import preconditions
-from service.http.contract import Contracts
 from service.http.contract.page import ASSETS, Asset, index
 from service.http.guards import FOR_API_KEYS, IGNORES_TOKEN, principal
 from service.http.requests import AnyRequest, only_parameters, tagged_response
 from service.http.responses import Ready
 from service.http.routing import route
+from service.http.services import Services
 from service.kit.errors import RouteNotFound
 
 READING = [HttpMethod.GET, HttpMethod.HEAD]
@@ -25,11 +26,11 @@ class ContractController(Controller):
     opt = {FOR_API_KEYS: True}
 
     @route("/", http_method=READING)
-    async def get_contract(self, request: AnyRequest) -> Response[bytes]:
+    async def get_contract(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Give the contract of what the caller may do, as OpenAPI 3.1."""
         only_parameters(request)
-        contracts: Contracts = request.app.state.contracts
-        contract = await contracts.get(request.app.state.registry.all(), principal(request))
+        contracts = services.contracts
+        contract = await contracts.get(services.registry.all(), principal(request))
         return tagged_response(request, contract.content, contract.entity_tag)
 
 

@@ -1,6 +1,7 @@
 """Changing one's password, and choosing a new one when it is forgotten."""
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 
 from service.http.audit_context import place_of, trail_of
 from service.http.bodies import Data, Message
@@ -9,8 +10,8 @@ from service.http.controllers.signing_in import MAILED, NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, signed_in
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
+from service.http.services import Services
 from service.identity.forms.password_bodies import Forgotten, PasswordChange, PasswordReset
-from service.identity.passwords import PasswordChanges
 from service.kit import forms
 from service.kit.errors import (
     Contention,
@@ -53,13 +54,17 @@ class PasswordController(Controller):
             bodies=json_body(PasswordChange, {"current_password": _OLD, "new_password": _NEW}),
         ),
     )
-    async def change_password(self, request: AnyRequest) -> Response[None]:
+    async def change_password(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[None]:
         """Change the caller's password and end all other sessions."""
         only_parameters(request)
         form = forms.read(PasswordChange, await json_of(request))
         user_id, session_id = session_of(request)
         try:
-            await _changes(request).change(trail_of(request), user_id, session_id, form, place_of(request))
+            await services.password_changes.change(
+                trail_of(request), user_id, session_id, form, place_of(request)
+            )
         except DocumentNotFound:
             raise closed() from None
         return Response(None, status_code=204, headers=NOT_STORED)
@@ -78,11 +83,13 @@ class PasswordController(Controller):
             access="anyone",
         ),
     )
-    async def forgot_password(self, request: AnyRequest) -> Response[bytes]:
+    async def forgot_password(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Mail a link to the owner of an address; answers alike whether there is one."""
         only_parameters(request)
         form = forms.read(Forgotten, await json_of(request))
-        await _changes(request).ask_reset(form.email, place_of(request))
+        await services.password_changes.ask_reset(form.email, place_of(request))
         return json_response(Data.of(ON_ITS_WAY).to_json(), status_code=202, headers=NOT_STORED)
 
     @post(
@@ -99,11 +106,13 @@ class PasswordController(Controller):
             access="anyone",
         ),
     )
-    async def reset_password(self, request: AnyRequest) -> Response[None]:
+    async def reset_password(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[None]:
         """Choose a new password by the token of a mailed link."""
         only_parameters(request)
         form = forms.read(PasswordReset, await json_of(request))
-        await _changes(request).reset(trail_of(request), form.token, form.password, place_of(request))
+        await services.password_changes.reset(trail_of(request), form.token, form.password, place_of(request))
         return Response(None, status_code=204, headers=NOT_STORED)
 
 
@@ -118,8 +127,3 @@ def session_of(request: AnyRequest) -> tuple[str, str]:
 def closed() -> TokenInvalid:
     """Give the failure of a token whose account is gone or disabled."""
     return TokenInvalid("The account of this access token is closed")
-
-
-def _changes(request: AnyRequest) -> PasswordChanges:
-    changes: PasswordChanges = request.app.state.password_changes
-    return changes

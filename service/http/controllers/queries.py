@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 
 from service.documents import expanding, narrowing, reading
 from service.documents.targets import Targets
@@ -17,6 +18,7 @@ from service.http.requests import (
     only_parameters,
 )
 from service.http.routing import post
+from service.http.services import Services
 from service.kit.errors import ParameterInvalid
 from service.query import parse_query
 
@@ -29,7 +31,9 @@ class QueriesController(Controller):
 
     @post("/", guards=[MayAct("list")], status_code=200)
     @idempotent.takes_key
-    async def query_documents(self, request: AnyRequest) -> Response[bytes]:
+    async def query_documents(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give one page of documents, as the list does; its neighbours are told by cursors, without links.
 
         It has no ETag, and is stored nowhere: what a POST answers is not what its address stands for, and
@@ -38,13 +42,14 @@ class QueriesController(Controller):
         access = access_of(request)
         found, decision = access.collection, access.permit("list")
         only_parameters(request)
-        state = request.app.state
-        targets = Targets(state.registry, access.principal)
+        targets = Targets(services.registry, access.principal)
         query = parse_query(await json_of(request), narrowing.root(found, decision), targets.fields_of)
         with _by_pointers():
             to_read = expanding.to_read(targets, found, decision, query)
-            page = await reading.find_under(found, decision, to_read, state.cursors)
-            content = await expanding.page(targets, found, decision, page, query, renderings=state.renderings)
+            page = await reading.find_under(found, decision, to_read, services.cursors)
+            content = await expanding.page(
+                targets, found, decision, page, query, renderings=services.renderings
+            )
         return json_response(content)
 
 

@@ -3,6 +3,7 @@
 from hashlib import blake2b
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
@@ -16,6 +17,7 @@ from service.http.requests import (
     tagged_response,
 )
 from service.http.routing import route
+from service.http.services import Services
 
 
 class SavedQueriesController(Controller):
@@ -37,11 +39,13 @@ class SavedQueriesController(Controller):
         return _tagged(request, dump({"data": listed}))
 
     @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-    async def run_query(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    async def run_query(
+        self, request: AnyRequest, name: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Run one query with its parameters."""
         access = access_of(request)
         query = saved_queries.find(access.collection, name)
-        content = await saved_queries.run(request.app.state.registry, access, query, parameters_of(request))
+        content = await saved_queries.run(services.registry, access, query, parameters_of(request))
         return _tagged(request, content)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, TypeVar
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from pydantic import Field
 
@@ -18,6 +19,7 @@ from service.http.controllers.signing_in import NOT_STORED, prover_of
 from service.http.guards import SignedIn, signed_in
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post, route
+from service.http.services import Services, services_of
 from service.identity import second_factor
 from service.identity.core import accounts, credentials
 from service.identity.forms.second_factor_bodies import (
@@ -112,13 +114,15 @@ class SecondFactorController(Controller):
             bodies=json_body(SecondFactorEnrolment, _PASSWORD),
         ),
     )
-    async def begin_second_factor(self, request: AnyRequest) -> Response[bytes]:
+    async def begin_second_factor(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give the seed for an authenticator app; nothing is in force yet."""
         only_parameters(request)
         form = forms.read(SecondFactorEnrolment, await json_of(request))
         user = await _user(request)
         await prover_of(request).confirm_password(user, form.password)
-        begun = await request.app.state.second_factors.begin(user)
+        begun = await services.second_factors.begin(user)
         return _answer(SecondFactorSeed(secret=begun.secret, uri=begun.uri), 201)
 
     @post(
@@ -133,24 +137,27 @@ class SecondFactorController(Controller):
             bodies=json_body(SecondFactorCode, {"code": "123456"}),
         ),
     )
-    async def confirm_second_factor(self, request: AnyRequest) -> Response[bytes]:
+    async def confirm_second_factor(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Put the second factor in force by its first code, end all other sessions, give recovery codes."""
         only_parameters(request)
         form = forms.read(SecondFactorCode, await json_of(request))
         user = await _user(request)
         user_id, session_id = session_of(request)
-        state = request.app.state
 
         async def confirm(trail: Trail) -> list[str]:
-            codes: list[str] = await state.second_factors.confirm(user_id, form.code)
-            ended = await state.sessions.end_all(user_id, except_id=session_id)
-            await state.revocations.check(signed_in(request))  # a thief who was signed out locks nobody out
+            codes = await services.second_factors.confirm(user_id, form.code)
+            ended = await services.sessions.end_all(user_id, except_id=session_id)
+            await services.revocations.check(
+                signed_in(request)
+            )  # a thief who was signed out locks nobody out
             await trail.note("second_factor.enabled", "user", user_id, {"ended_sessions": ended})
             return codes
 
         async with prover_of(request).code(user):
             codes = await _change(request, confirm)
-        await state.revocations.catch_up()
+        await services.revocations.catch_up()
         return _answer(RecoveryCodes(recovery_codes=codes))
 
     @post(
@@ -207,7 +214,7 @@ async def _confirmed(request: AnyRequest, change: Callable[[str, Trail], Awaitab
     await prover.confirm_password(user, form.password)
 
     async def use_and_change(trail: Trail) -> Result:
-        await request.app.state.second_factors.use(str(user.id), form.code)
+        await services_of(request).second_factors.use(str(user.id), form.code)
         return await change(str(user.id), trail)
 
     async with prover.code(user):
@@ -217,8 +224,7 @@ async def _confirmed(request: AnyRequest, change: Callable[[str, Trail], Awaitab
 async def _change(request: AnyRequest, change: Callable[[Trail], Awaitable[Result]]) -> Result:
     """Make a change and note it, both or neither."""
     trail = trail_of(request)
-    made: Result = await request.app.state.database.transaction(lambda: change(trail))
-    return made
+    return await services_of(request).database.transaction(lambda: change(trail))
 
 
 async def _user(request: AnyRequest) -> User:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import Field
@@ -27,8 +28,8 @@ from service.http.requests import (
     only_parameters,
 )
 from service.http.routing import delete, post, route
+from service.http.services import Services, services_of
 from service.identity.core.browsers import csrf_header
-from service.identity.core.refreshing import Refreshing
 from service.identity.forms.session_bodies import RefreshForm
 from service.kit import forms
 from service.kit.errors import (
@@ -116,22 +117,21 @@ class RefreshController(Controller):
             access="anyone",
         ),
     )
-    async def refresh(self, request: AnyRequest) -> Response[bytes]:
+    async def refresh(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Exchange the refresh token of the body, or without a body that of the browser's cookie."""
         only_parameters(request)
-        state = request.app.state
         trail = trail_of(request)
         presented = await _presented(request)
         if presented is not None:
-            user, opened = await state.refreshing.refresh(presented, client_of(request), trail)
+            user, opened = await services.refreshing.refresh(presented, client_of(request), trail)
             return signing_in.granted(request, user, opened, "bearer")
         headers = request.scope["headers"]
-        browsers = signing_in.browsers_of(request)
+        browsers = services.browsers
         browsers.check_origin(headers, request.scope["scheme"])
         try:
             kept = browsers.refresh_token(headers) or ""
             client = client_of(request, "cookie")
-            user, opened = await state.refreshing.refresh(kept, client, trail, csrf_header(headers))
+            user, opened = await services.refreshing.refresh(kept, client, trail, csrf_header(headers))
         except SessionEnded as failure:
             return signing_in.forget(request, problems.response(request, failure))
         return signing_in.granted(request, user, opened, "cookie")
@@ -191,11 +191,13 @@ class SessionsController(Controller):
             failures=(SignInRequired, Forbidden, ParameterInvalid),
         ),
     )
-    async def list_sessions(self, request: AnyRequest) -> Response[bytes]:
+    async def list_sessions(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give the caller's sessions, that which was used last first."""
         only_parameters(request)
         caller = _with_session(request)
-        found = await request.app.state.sessions.of_user(caller.id)
+        found = await services.sessions.of_user(str(caller.id))
         body = Data.of([Session.of(each, caller) for each in found])
         return json_response(body.to_json(), headers=signing_in.NOT_STORED)
 
@@ -218,24 +220,23 @@ class SessionsController(Controller):
             ),
         ),
     )
-    async def end_sessions(self, request: AnyRequest) -> Response[None]:
+    async def end_sessions(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[None]:
         """End all sessions of the caller; `keep=present` spares the one that asks."""
         kept = only_parameters(request, (KEEP,)).get(KEEP)
         if kept not in {None, PRESENT}:
             raise ParameterInvalid(f"`{KEEP}` can only be `{PRESENT}`")
         caller = _with_session(request)
-        state = request.app.state
         trail = trail_of(request)
 
         async def end_all() -> None:
             if kept is None:  # also when it is not among those that are stored, for it has expired
-                await state.sessions.end(caller.session_id)
-            ended = await state.sessions.end_all(str(caller.id), caller.session_id if kept else None)
+                await services.sessions.end(str(caller.session_id))
+            ended = await services.sessions.end_all(str(caller.id), caller.session_id if kept else None)
             details = {"sessions": ended + (kept is None), "keeps_present": kept is not None}
             await trail.note("session.all_ended", "user", caller.id, details)
 
-        await state.database.transaction(end_all)
-        await state.revocations.catch_up()
+        await services.database.transaction(end_all)
+        await services.revocations.catch_up()
         answer: Response[None] = Response(None, status_code=204)
         return answer if kept else signing_in.forget(request, answer)
 
@@ -281,12 +282,12 @@ async def _session_to_end(request: AnyRequest) -> str | None:
     A refresh token that is not valid shows nothing (RFC 7009, 2.2), an access token that was revoked does.
     Raises TokenInvalid for one that has expired, since the client has to know that nothing ended; CrossSite.
     """
-    refreshing: Refreshing = request.app.state.refreshing
+    refreshing = services_of(request).refreshing
     presented = await _presented(request)
     if presented is not None:
         return await refreshing.session_of(presented)
     headers, scheme = request.scope["headers"], request.scope["scheme"]
-    browsers = signing_in.browsers_of(request)
+    browsers = services_of(request).browsers
     if "authorization" not in request.headers and browsers.are_with(headers):
         browsers.check_origin(headers, scheme)
         kept = browsers.refresh_token(headers)
@@ -303,18 +304,18 @@ async def _session_to_end(request: AnyRequest) -> str | None:
 
 async def _end(request: AnyRequest, session_id: str, user_id: str | None = None) -> bool:
     """End a session and note it; who holds its tokens is its user. Tells whether there was one."""
-    state = request.app.state
+    services = services_of(request)
     trail = trail_of(request)
 
     async def end() -> bool:
-        whose: str | None = await state.sessions.end(session_id, user_id)
+        whose = await services.sessions.end(session_id, user_id)
         if whose is not None:
             own = Trail(replace(trail.actor, kind="user", id=whose), trail.ttl_s)
             await own.note("session.ended", "session", session_id, {"user": whose})
         return whose is not None
 
-    was_there: bool = await state.database.transaction(end)
-    await state.revocations.catch_up()
+    was_there = await services.database.transaction(end)
+    await services.revocations.catch_up()
     return was_there
 
 

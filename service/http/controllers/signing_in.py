@@ -14,8 +14,9 @@ from service.http.bodies import Data, Message, ResponseBody
 from service.http.contract.operations import Answer
 from service.http.controllers import profile
 from service.http.requests import AnyRequest, json_response
+from service.http.services import services_of
 from service.identity.core import challenges, credentials
-from service.identity.core.browsers import SAFE_METHODS, Browsers, Mode, SetCookie
+from service.identity.core.browsers import SAFE_METHODS, Mode, SetCookie
 from service.identity.core.proving import SIGN_IN, Prover
 from service.identity.core.sessions import Opened
 from service.kit.errors import EmailUnverified
@@ -113,19 +114,19 @@ async def complete(request: AnyRequest, user: User, mode: Mode = "bearer") -> Re
 
 async def resume(request: AnyRequest, token: str, code: str) -> Response[bytes]:
     """Complete the sign-in of a challenge with a code, as above; raises SignInExpired, CodeWrong, Locked."""
-    state = request.app.state
+    services = services_of(request)
     begun = await challenges.resume(token)
     check_page(request, begun.mode)
     prover = prover_of(request)
 
     async def use_up() -> None:
-        method = await state.second_factors.use(str(begun.user.id), code)
+        method = await services.second_factors.use(str(begun.user.id), code)
         await challenges.complete(token)
         if method == "recovery_code":
             await prover.trail.note("second_factor.recovery_code_used", "user", str(begun.user.id))
 
     async with prover.code(begun.user, SIGN_IN):
-        await state.database.transaction(use_up)
+        await services.database.transaction(use_up)
     return await complete(request, begun.user, begun.mode)
 
 
@@ -136,7 +137,7 @@ def check_page(request: AnyRequest, mode: Mode) -> None:
     is told by the state that began it.
     """
     if mode == "cookie" and request.method not in SAFE_METHODS:
-        browsers_of(request).check_origin(request.scope["headers"], request.scope["scheme"])
+        services_of(request).browsers.check_origin(request.scope["headers"], request.scope["scheme"])
 
 
 async def open_session(request: AnyRequest, user: User, mode: Mode) -> Opened:
@@ -144,8 +145,8 @@ async def open_session(request: AnyRequest, user: User, mode: Mode) -> Opened:
 
     Raises SessionEnded, EmailUnverified.
     """
-    state = request.app.state
-    if state.needs_verified_email and not user.is_email_verified:
+    services = services_of(request)
+    if services.needs_verified_email and not user.is_email_verified:
         raise EmailUnverified(
             "Follow the link in the mail that was sent to this address",
             hint="If it is lost, ask for a new password: that verifies the address too.",
@@ -154,28 +155,28 @@ async def open_session(request: AnyRequest, user: User, mode: Mode) -> Opened:
     own = Trail(replace(trail.actor, kind="user", id=str(user.id), key_id=None), trail.ttl_s)
 
     async def open_and_note() -> Opened:
-        opened: Opened = await state.sessions.open(user, client_of(request, mode))
+        opened = await services.sessions.open(user, client_of(request, mode))
         await own.note("session.opened", "session", opened.session_id, {"user": str(user.id), "mode": mode})
         for each in opened.displaced:
             details = {"user": str(user.id), "reason": "too many sessions"}
             await own.note("session.ended", "session", each, details)
         return opened
 
-    opened: Opened = await state.database.transaction(open_and_note)
-    await state.revocations.catch_up()
-    await state.lockouts.remember(user.email_key, place_of(request))
+    opened = await services.database.transaction(open_and_note)
+    await services.revocations.catch_up()
+    await services.lockouts.remember(user.email_key, place_of(request))
     return opened
 
 
 def prover_of(request: AnyRequest) -> Prover:
     """Give what verifies the passwords and codes that a client sends."""
-    state = request.app.state
-    return Prover(state.passwords, state.lockouts, trail_of(request), place_of(request))
+    services = services_of(request)
+    return Prover(services.passwords, services.lockouts, trail_of(request), place_of(request))
 
 
 def granted(request: AnyRequest, user: User, opened: Opened, mode: Mode) -> Response[bytes]:
     """Answer with a session's tokens, in the body or in cookies."""
-    expires_in, shown = request.app.state.tokens.ttl_s, profile.User.of(user)
+    expires_in, shown = services_of(request).tokens.ttl_s, profile.User.of(user)
     if mode == "bearer":
         grant = Grant(
             access_token=opened.access_token,
@@ -192,19 +193,13 @@ def granted(request: AnyRequest, user: User, opened: Opened, mode: Mode) -> Resp
 def keep(request: AnyRequest, answer: Response[AnyContent], opened: Opened) -> Response[AnyContent]:
     """Have the browser that gets an answer keep a session's tokens."""
     tokens = (opened.access_token, opened.refresh_token, opened.csrf_token)
-    return _with(answer, browsers_of(request).kept(*tokens, opened.lifetime_s))
+    return _with(answer, services_of(request).browsers.kept(*tokens, opened.lifetime_s))
 
 
 def forget(request: AnyRequest, answer: Response[AnyContent]) -> Response[AnyContent]:
     """Have the browser that gets an answer forget its session; says nothing to other clients."""
-    browsers = browsers_of(request)
+    browsers = services_of(request).browsers
     return _with(answer, browsers.forgotten()) if browsers.are_with(request.scope["headers"]) else answer
-
-
-def browsers_of(request: AnyRequest) -> Browsers:
-    """Give what tells a browser's session."""
-    browsers: Browsers = request.app.state.browsers
-    return browsers
 
 
 def _with(answer: Response[AnyContent], cookies: list[SetCookie]) -> Response[AnyContent]:

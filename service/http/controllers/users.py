@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, cast, get_args
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import Field
@@ -29,10 +30,10 @@ from service.http.requests import (
     tagged_response,
 )
 from service.http.routing import delete, patch, post, route
+from service.http.services import Services
 from service.identity import users
-from service.identity.core.sessions import Ending
 from service.identity.forms.user_bodies import MAXIMUM_ATTRIBUTES_BYTES, NewUser, UserChange
-from service.identity.users import Fate, Removal, Users
+from service.identity.users import Fate
 from service.kit import forms
 from service.kit.errors import (
     DocumentInvalid,
@@ -132,10 +133,10 @@ class UsersController(Controller):
             parameters=(FILTER, "sort", "page", "limit", "cursor", "count"),
         ),
     )
-    async def list_users(self, request: AnyRequest) -> Response[bytes]:
+    async def list_users(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Give one page of users, as `filter`, `sort`, `page`, `cursor`, `limit` and `count` say."""
         parameters = parameters_of(request)
-        page = await users.LISTING.page(parameters, request.app.state.cursors)
+        page = await users.LISTING.page(parameters, services.cursors)
         body = ManagedUserPage.of(page, map(ManagedUser.of, page.documents))
         return json_response(body.to_json(), headers=links.around(request, repeated(parameters), page))
 
@@ -152,11 +153,11 @@ class UsersController(Controller):
         ),
     )
     @once
-    async def create_user(self, request: AnyRequest) -> Response[bytes]:
+    async def create_user(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Make an account."""
         only_parameters(request)
         form = forms.read(NewUser, await json_of(request))
-        made = await _users(request).create(trail_of(request), form)
+        made = await services.users.create(trail_of(request), form)
         return _answer(made, 201, Location=f"/api/users/{made['_id']}")
 
     @route(
@@ -193,13 +194,15 @@ class UsersController(Controller):
         ),
     )
     @once
-    async def change_user(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
+    async def change_user(
+        self, request: AnyRequest, user_id: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Change one account by a merge patch, at the version that `If-Match` names."""
         only_parameters(request)
         form = forms.read(UserChange, await json_of(request, (MERGE_PATCH, JSON)))
         expected = preconditions.read_if_match(request.headers.get("if-match"))
-        changed = await _users(request).change(trail_of(request), user_id, form, expected)
-        await request.app.state.revocations.catch_up()
+        changed = await services.users.change(trail_of(request), user_id, form, expected)
+        await services.revocations.catch_up()
         return _answer(changed)
 
     @delete(
@@ -224,15 +227,15 @@ class UsersController(Controller):
             ),
         ),
     )
-    async def remove_user(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
+    async def remove_user(
+        self, request: AnyRequest, user_id: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Remove one account; `documents` says what becomes of those that it owns."""
         given = only_parameters(request, ("documents", "to"))
-        state = request.app.state
-        removal = Removal(state.database, state.registry, Ending(state.revocations), state.revocations)
         if given.get("documents") not in FATES:
-            raise _undecided(given.get("documents"), await removal.owned(user_id))
+            raise _undecided(given.get("documents"), await services.removal.owned(user_id))
         fate = cast("Fate", given["documents"])
-        removed = await removal.remove(trail_of(request), user_id, fate, given.get("to"))
+        removed = await services.removal.remove(trail_of(request), user_id, fate, given.get("to"))
         body = RemovedUser(id=user_id, documents=fate, counts=dict(removed.documents))
         return json_response(Data.of(body).to_json())
 
@@ -247,11 +250,13 @@ class UsersController(Controller):
             parameters=(_ID,),
         ),
     )
-    async def remove_second_factor(self, request: AnyRequest, user_id: FromPath[str]) -> None:
+    async def remove_second_factor(
+        self, request: AnyRequest, user_id: FromPath[str], services: NamedDependency[Services]
+    ) -> None:
         """Take away the second factor of one account, whether it has one or not; its sessions end then."""
         only_parameters(request)
-        await _users(request).remove_second_factor(trail_of(request), user_id)
-        await request.app.state.revocations.catch_up()
+        await services.users.remove_second_factor(trail_of(request), user_id)
+        await services.revocations.catch_up()
 
     @delete(
         "/{user_id:str}/sessions",
@@ -265,17 +270,14 @@ class UsersController(Controller):
             parameters=(_ID,),
         ),
     )
-    async def sign_user_out(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
+    async def sign_user_out(
+        self, request: AnyRequest, user_id: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """End all sessions of one account."""
         only_parameters(request)
-        ended = await _users(request).sign_out(trail_of(request), user_id)
-        await request.app.state.revocations.catch_up()
+        ended = await services.users.sign_out(trail_of(request), user_id)
+        await services.revocations.catch_up()
         return json_response(Data.of(SignedOutUser(id=user_id, sessions_ended=ended)).to_json())
-
-
-def _users(request: AnyRequest) -> Users:
-    state = request.app.state
-    return Users(state.database, Ending(state.revocations), state.revocations, state.passwords)
 
 
 def _answer(user: Mapping[str, Any], status_code: int = 200, **headers: str) -> Response[bytes]:

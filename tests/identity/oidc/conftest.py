@@ -22,6 +22,7 @@ from service.runtime.provider_settings import ProviderSettings
 from tests.conftest import opened, settings_of
 from tests.identity.oidc import own_provider
 from tests.identity.oidc.own_provider import OwnProvider
+from tests.services import replaced, services_of
 
 VERIFIER = "a-verifier-that-only-the-app-knows-0123456789"
 CHALLENGE = challenge_of(VERIFIER)
@@ -181,11 +182,10 @@ def place(at_providers: Place) -> Place:
 @pytest.fixture
 async def fresh(place: Place, own: OwnProvider) -> AsyncIterator[Browser]:
     """Give a browser at a service that knows nothing of its providers yet."""
-    known = place.app.state.providers
-    place.app.state.providers = Providers(list(known), is_secure=False)
-    async with place.app.state.providers.open(), place.browser() as opened_browser:
-        yield opened_browser
-    place.app.state.providers = known
+    providers = Providers(list(services_of(place.app).providers), is_secure=False)
+    with replaced(place.app, providers=providers):
+        async with providers.open(), place.browser() as opened_browser:
+            yield opened_browser
 
 
 @pytest.fixture

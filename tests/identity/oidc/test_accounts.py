@@ -11,6 +11,7 @@ from service.identity.core import one_time
 from tests.identity.oidc.conftest import HOME, Browser, Place, returned_to
 from tests.identity.oidc.own_provider import OwnProvider
 from tests.identity.oidc.test_flows import problem, signed_in
+from tests.services import replaced
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 EXISTS = f"{HOME}?error=auth.account_exists"
@@ -135,24 +136,24 @@ async def test_a_disabled_account_is_refused(place: Place, browser: Browser, own
 
 
 async def test_where_registration_is_closed_no_account_is_made(
-    place: Place, browser: Browser, own: OwnProvider, monkeypatch: pytest.MonkeyPatch
+    place: Place, browser: Browser, own: OwnProvider
 ) -> None:
-    monkeypatch.setattr(place.app.state, "registration_open", False)
-    assert await location(browser, own) == f"{HOME}?error=registration.closed"
-    assert place.users() == []
-    place.register()
-    assert await location(browser, own) == HOME
+    with replaced(place.app, registration_open=False):
+        assert await location(browser, own) == f"{HOME}?error=registration.closed"
+        assert place.users() == []
+        place.register()
+        assert await location(browser, own) == HOME
 
 
 async def test_where_addresses_must_be_verified_the_provider_has_to_say_so(
-    place: Place, browser: Browser, own: OwnProvider, monkeypatch: pytest.MonkeyPatch
+    place: Place, browser: Browser, own: OwnProvider
 ) -> None:
-    monkeypatch.setattr(place.app.state, "needs_verified_email", True)
     own.claims["email_verified"] = False
-    assert await location(browser, own) == f"{HOME}?error=provider.refused"
-    assert place.users() == []
-    place.register(is_email_verified=False, identities=[identity(own) | {"linked_at": AT}])
-    assert await location(browser, own) == f"{HOME}?error=email.unverified"
+    with replaced(place.app, needs_verified_email=True):
+        assert await location(browser, own) == f"{HOME}?error=provider.refused"
+        assert place.users() == []
+        place.register(is_email_verified=False, identities=[identity(own) | {"linked_at": AT}])
+        assert await location(browser, own) == f"{HOME}?error=email.unverified"
     assert place.database["_sessions"].count_documents({}) == 0
 
 

@@ -11,6 +11,7 @@ from service.identity.oidc import id_tokens, outbound
 from service.identity.oidc.flows import challenge_of
 from tests.identity.oidc.conftest import HOME, Browser, Place, returned_to
 from tests.identity.oidc.own_provider import CLIENT_ID, CLIENT_SECRET, Key, OwnProvider
+from tests.services import services_of
 
 NOW = int(time.time())
 
@@ -243,7 +244,7 @@ async def test_while_a_provider_is_down_the_answer_says_so_and_it_is_left_alone(
 
 
 async def test_a_provider_that_is_not_there_is_unavailable(place: Place, fresh: Browser) -> None:
-    gone = place.app.state.providers.get("own")
+    gone = services_of(place.app).providers.get("own")
     gone.registration = replace(gone.registration, issuer="http://127.0.0.1:9")
     answer = await fresh.start()
     assert (answer.status_code, answer.json()["code"]) == (503, "provider.unavailable")

@@ -10,6 +10,7 @@ from tests.identity.oidc.conftest import CHALLENGE, PASSWORD, VERIFIER, Browser,
 from tests.identity.oidc.own_provider import OwnProvider
 from tests.identity.oidc.test_accounts import AT, identity, linked
 from tests.identity.oidc.test_flows import FLOW_INVALID, problem
+from tests.services import services_of
 
 HASH = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(PASSWORD)
 OWN = "/api/auth/oidc/own"
@@ -17,7 +18,7 @@ OWN = "/api/auth/oidc/own"
 
 def headers_of(place: Place, user_id: str) -> dict[str, str]:
     principal = Principal("user", user_id, frozenset(), session_id=f"session-of-{user_id}")
-    return {"Authorization": f"Bearer {place.app.state.tokens.issue(principal)}"}
+    return {"Authorization": f"Bearer {services_of(place.app).tokens.issue(principal)}"}
 
 
 async def test_an_account_is_linked_with_whom_its_holder_signs_in_as(

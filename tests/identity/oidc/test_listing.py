@@ -3,6 +3,7 @@
 from tests.conftest import bearer
 from tests.identity.oidc.conftest import Browser, Place
 from tests.identity.oidc.own_provider import OwnProvider
+from tests.services import services_of
 
 ACME = {
     "name": "acme",
@@ -32,6 +33,6 @@ async def test_who_is_signed_in_sees_what_the_account_is_linked_with(
     (user,) = place.users()
     at = user["identities"][0]["linked_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
     assert linked == {**OWN, "linked_at": at}
-    nobody = bearer(place.app.state.tokens, "5eb7cf5a86d9755df3a6c593")
+    nobody = bearer(services_of(place.app).tokens, "5eb7cf5a86d9755df3a6c593")
     async with place.browser() as other:
         assert (await other.http.get("/api/auth/oidc", headers=nobody)).json() == {"data": [ACME, OWN]}
