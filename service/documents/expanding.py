@@ -1,19 +1,18 @@
 """What a query shows of the documents that it found: references are expanded, fields selected."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
 from service.access.decisions import Decision
 from service.collections.registry import Collection
 from service.documents import encoding, narrowing, visibility
-from service.documents.following import BREATH_S, EXPANDED, Followed, steps_to
+from service.documents.following import EXPANDED, Followed, steps_to
 from service.documents.reading import Page
 from service.documents.rendering import Renderings
 from service.documents.targets import Targets
 from service.documents.visibility import View
+from service.kit.tasks import Breather
 from service.query.expansions import Expansion, plan
 from service.query.fields import Field
 from service.query.lists import ListQuery, Selection
@@ -71,11 +70,9 @@ async def _seen(
     """Give all that may be seen of documents; between large ones, other requests go on."""
     shown: list[View] = []
     is_whole = narrowing.shows_all(decision)
-    began_s = perf_counter()
+    breather = Breather()
     for document in documents:
-        if perf_counter() - began_s > BREATH_S:
-            await asyncio.sleep(0)
-            began_s = perf_counter()
+        await breather.breathe()
         shown.append(
             encoding.view(collection, document)
             if is_whole

@@ -1,9 +1,7 @@
 """The documents that one request's references lead to: read level by level, written once each."""
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -15,6 +13,7 @@ from service.documents import encoding, ids, reading, visibility
 from service.documents.targets import Targets
 from service.documents.visibility import View
 from service.kit.errors import IdInvalid, ParameterInvalid, Violation
+from service.kit.tasks import Breather
 from service.query.expansions import Expansion
 from service.query.limits import (
     MAXIMUM_EXPANDED_BYTES,
@@ -26,9 +25,6 @@ from service.storage.transactions import session
 
 EXPANDED = "_expanded"
 """The member, beside references, that holds the documents that they lead to; no client's field begins so."""
-
-BREATH_S = 0.01
-"""How long documents are made into views before other requests may go on."""
 
 Steps: TypeAlias = dict[str, "Steps | Expansion"]
 """The references to follow, by the names on the way to them."""
@@ -116,11 +112,9 @@ class Followed:
         cursor = collection.documents.find(
             reading.selector({"$in": missing}, decision.where), batch_size=len(missing), session=session()
         )
-        began_s = perf_counter()
+        breather = Breather()
         async for document in cursor:
-            if perf_counter() - began_s > BREATH_S:
-                await asyncio.sleep(0)
-                began_s = perf_counter()
+            await breather.breathe()
             view = visibility.shown(collection, decision, document)
             text = encoding.dump(view)
             self._read_bytes += len(text)

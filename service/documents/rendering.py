@@ -1,14 +1,12 @@
 """Documents as the text that clients get, written once for as long as they stay the same."""
 
-import asyncio
 from collections.abc import Sequence
-from time import perf_counter
 from typing import NamedTuple
 
 from service.collections.registry import Collection
 from service.documents import encoding, preconditions
-from service.documents.following import BREATH_S
 from service.documents.reading import Stored, decoded
+from service.kit.tasks import Breather
 from service.schema import Schema
 
 MAXIMUM_BYTES = 12 * 1024 * 1024
@@ -61,11 +59,9 @@ class Renderings:
         if (known := self._known(collection, documents)) is not None:
             return known
         texts: list[bytes] = []
-        began_s = perf_counter()
+        breather = Breather()
         for stored in documents:
-            if perf_counter() - began_s > BREATH_S:
-                await asyncio.sleep(0)
-                began_s = perf_counter()
+            await breather.breathe()
             texts.append(self.of(collection, stored).text)
         return texts
 

@@ -8,10 +8,11 @@ from litestar import Litestar
 
 from service.access.decisions import ALLOWED
 from service.access.principals import ANONYMOUS
-from service.documents import expanding, rendering
+from service.documents import expanding
 from service.documents.reading import Page
 from service.documents.rendering import Renderings
 from service.documents.targets import Targets
+from service.kit import tasks
 from service.query.lists import ListQuery
 from tests.services import services_of
 
@@ -19,7 +20,7 @@ from tests.services import services_of
 async def test_other_requests_go_on_between_the_documents_of_a_page(
     app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rendering, "BREATH_S", 0)
+    monkeypatch.setattr(tasks, "BREATH_S", 0)
     registry = services_of(app).registry
     documents = [{"_id": number, "name": "Mug"} for number in range(10)]
     turns = 0
