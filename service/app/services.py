@@ -6,8 +6,8 @@ from models import DOCUMENTS
 from service.app.measuring import listeners
 from service.app.pipeline import GRACE_S
 from service.collections.registry import Registry
-from service.documents.asking import KnownLists
 from service.documents.idempotency.claims import Claims
+from service.documents.lists import ListCache
 from service.documents.rendering import Renderings
 from service.http.contract import Contracts
 from service.http.contract.operations import Operation
@@ -87,7 +87,7 @@ def build(settings: Settings, operations: Iterable[Operation]) -> Services:
         claims=Claims(database, lease_s=settings.operation_timeout_s + GRACE_S),
         contracts=Contracts([*operations]),
         cursors=Cursors(*_secrets(settings)),
-        known_lists=KnownLists(),
+        list_cache=ListCache(),
         renderings=Renderings(),
         addresses=addresses,
         api_keys=ApiKeys(database, revocations),

@@ -4,15 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
 from uuid import UUID
 
 import structlog
 from beanie import Document, PydanticObjectId
-from bson import CodecOptions
-from bson.binary import UuidRepresentation
 from pymongo.errors import PyMongoError
 
 from models.definition import CollectionDefinition
@@ -20,7 +18,6 @@ from service import schema as schemas
 from service.collections import building
 from service.collections import description as descriptions
 from service.collections.description import Description
-from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import (
     CollectionNotFound,
     DatabaseUnavailable,
@@ -28,19 +25,14 @@ from service.kit.errors import (
     Failure,
     StartupFailure,
 )
-from service.kit.tasks import background
 from service.query.kinds import Kind
 from service.storage.database import Database
-from service.storage.joining import JoinedCreates, JoinedReads
+from service.storage.joining import JoinedCreates
+from service.storage.store import Store
 from service.storage.turns import Turns
 
-RETRY = Backoff(0.2, 1.0)
+FIRST_RETRY_S, LAST_RETRY_S = 0.2, 1.0
 """Between tries to follow; one that finds no database takes the timeout of an operation anyway."""
-
-FAST_CODEC: "CodecOptions[dict[str, Any]]" = CodecOptions(
-    tz_aware=False, uuid_representation=UuidRepresentation.STANDARD
-)
-"""How the engine reads: datetimes without a zone, which are UTC and cheaper to build."""
 
 ID_CLASSES: dict[Kind, type] = {
     Kind.OBJECT_ID: PydanticObjectId,
@@ -56,9 +48,7 @@ log = structlog.get_logger("sheaf.registry")
 class Collection:
     """A named set of documents, the same whether a class or a runtime definition describes it.
 
-    `uid` and `version` tell one state of its definition from all others. `documents` is the driver's
-    collection, which reads plain dicts; `joined_reads` reads them by id and `joined_creates` inserts them,
-    many at once; in `turns` those who change one document on this worker wait, and are served together.
+    `uid` and `version` tell one state of its definition from all others. `store` is the way to its documents.
     """
 
     name: str
@@ -67,11 +57,25 @@ class Collection:
     source: Literal["code", "runtime"]
     model: type[Document]
     description: Description
-    documents: Any
-    joined_reads: JoinedReads
-    joined_creates: JoinedCreates
+    store: Store
     document_limit_bytes: int
-    turns: Turns[Any] = field(default_factory=Turns)
+
+    # For what writes, until it does so by plans.
+
+    @property
+    def documents(self) -> Any:
+        """The driver's collection."""
+        return self.store.documents
+
+    @property
+    def joined_creates(self) -> JoinedCreates:
+        """Inserts many documents at once."""
+        return self.store.joined_creates
+
+    @property
+    def turns(self) -> Turns[Any]:
+        """Where those who change one document on this worker wait, and are served together."""
+        return self.store.turns
 
 
 class Registry:
@@ -140,18 +144,22 @@ class Registry:
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Keep the registry in step with the stored definitions until the context ends."""
-        async with background(self._follow(), "registry"):
+        task = asyncio.create_task(self._follow(), name="registry")
+        try:
             yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _follow(self) -> None:
         """Load everything and follow changes; after any gap load everything again."""
-        attempts = Attempts(RETRY)
-        async for _ in attempts:
+        retry_s = FIRST_RETRY_S
+        while True:
             try:
                 started_at = await self.database.operation_time()
                 await self.database.initialise(self._models)
                 await self._load()
-                attempts.reset()
+                retry_s = FIRST_RETRY_S
                 # From before the load on, so that nothing between load and follow is missed.
                 async with _stored_definitions().watch(start_at_operation_time=started_at) as changes:
                     self.is_following, self.heard_at_s = True, time.time()
@@ -159,10 +167,12 @@ class Registry:
                         self.heard_at_s = time.time()
                         await self._refresh(change["documentKey"]["_id"])
             except (PyMongoError, DatabaseUnavailable, KeyError) as error:
-                log.warning("registry.reconnecting", reason=type(error).__name__, retry_s=attempts.pause_s)
+                log.warning("registry.reconnecting", reason=type(error).__name__, retry_s=retry_s)
             except Exception:
-                log.exception("registry.failed", retry_s=attempts.pause_s)
+                log.exception("registry.failed", retry_s=retry_s)
             self.is_following = False
+            await asyncio.sleep(retry_s)
+            retry_s = min(retry_s * 2, LAST_RETRY_S)
 
     async def _load(self) -> None:
         loaded = {collection.name: collection for collection in map(self._of_class, self._descriptions)}
@@ -236,7 +246,6 @@ class Registry:
     ) -> Collection:
         """Make a collection of what describes it; `identity` is its name, uid and version."""
         name, uid, version = identity
-        documents = model.get_motor_collection().with_options(codec_options=FAST_CODEC)
         return Collection(
             name=name,
             uid=uid,
@@ -244,9 +253,7 @@ class Registry:
             source=source,
             model=model,
             description=description,
-            documents=documents,
-            joined_reads=JoinedReads(documents),
-            joined_creates=JoinedCreates(documents),
+            store=Store.of(model),
             document_limit_bytes=self._document_limit_bytes,
         )
 

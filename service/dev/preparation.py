@@ -16,23 +16,25 @@ from models.user import ADMIN, User
 from service.access.principals import ANONYMOUS, OPERATOR
 from service.access.rules import VERBS
 from service.audit import OPERATOR as AT_THE_TERMINAL
-from service.audit import AuditContext
+from service.audit import Trail
 from service.collections.registry import Collection, Registry
 from service.dev import progress, report
 from service.dev.mongodb import UNREACHABLE
 from service.dev.seed import PRODUCTS
 from service.documents import body as bodies
-from service.documents import encoding, loading, reading
+from service.documents import encoding, loading
+from service.documents.access import Access
 from service.identity.core.hashing import Passwords
 from service.identity.core.revocations import Revocations
 from service.identity.core.sessions import Ending
 from service.identity.forms.user_bodies import NewUser
 from service.identity.users import Users
 from service.kit.errors import DatabaseUnavailable, Duplicate, StartupFailure
-from service.query import ListQuery
 from service.runtime.settings import Settings
 from service.storage import database
 from service.storage.database import Database
+from service.storage.plans import ReadPlan
+from service.storage.store import decoded
 from service.transfer import imports
 from service.transfer.imports import Described
 
@@ -120,11 +122,12 @@ async def _shelves(registry: Registry, names: Sequence[str]) -> tuple[Shelf, ...
 
 
 async def _shelf(registry: Registry, collection: Collection) -> Shelf:
-    is_open = all(reading.decide(collection, ANONYMOUS, verb).allowed for verb in VERBS)
-    page = await reading.find(collection, OPERATOR, ListQuery(limit=1))
+    access = Access(collection, ANONYMOUS)
+    is_open = all(access.decide(verb).allowed for verb in VERBS)
+    page = await collection.store.read(ReadPlan(collection.name, limit=1))
     example = None
     for document in page.documents:
-        seen = encoding.view(collection, document)
+        seen = encoding.view(collection, decoded(document))
         example = encoding.dump({name: seen[name] for name in seen if name not in bodies.SYSTEM_NAMES})
     return Shelf(collection.name, await imports.count(registry, collection), is_open, example)
 
@@ -139,7 +142,7 @@ async def _new_admin(connection: Database, chosen: Settings) -> str | None:
     users = Users(connection, Ending(revocations), revocations, passwords)
     try:
         with suppress(Duplicate):  # somebody registered the address before
-            await users.create(AuditContext(AT_THE_TERMINAL, chosen.audit_ttl_s), form)
+            await users.create(Trail(AT_THE_TERMINAL, chosen.audit_ttl_s), form)
             return password
     finally:
         passwords.close()

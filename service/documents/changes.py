@@ -18,13 +18,13 @@ from pymongo.errors import DocumentTooLarge, PyMongoError, WriteError
 from service.collections.registry import Collection
 from service.documents import failures
 from service.documents.preconditions import Expected
-from service.documents.reading import find_one, selector
 from service.documents.terms import names
 from service.kit.errors import Contention, DocumentNotFound
 from service.query import Compare, Node, conjoin
 from service.storage.database import calls_of
+from service.storage.store import decoded, selector
 from service.storage.transactions import delegate_session, session
-from service.storage.turns import RETRY, Waiting
+from service.storage.turns import Waiting, pause
 
 ATTEMPTS = 100
 """How often a write is tried again on the newest version: with the pauses, longer than a request may take."""
@@ -79,13 +79,10 @@ async def make(collection: Collection, document_id: Any, asked: Asked) -> dict[s
 
 async def find(collection: Collection, document_id: Any, where: Node | None) -> dict[str, Any]:
     """Read a stored document that a rule lets be seen; raises DocumentNotFound."""
-    if where is None and session() is None:
-        present = await collection.joined_reads.get(document_id)
-    else:
-        present = await find_one(collection, selector(document_id, where))
+    present = await collection.store.get(document_id, where)
     if present is None:
         raise DocumentNotFound
-    return present
+    return decoded(present)
 
 
 def at_version(present: dict[str, Any]) -> Node:
@@ -123,7 +120,7 @@ async def _serve(
             return left
         if unserved is not None:
             return [*unserved, *left]
-        await RETRY.sleep(attempt)
+        await pause(attempt)
     for each in batch:
         each.settle(Contention())
     return left

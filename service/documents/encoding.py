@@ -1,7 +1,7 @@
 """Stored documents as JSON: BSON's types become plain JSON, `_id` becomes `id`."""
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,6 @@ from bson.regex import Regex
 from bson.timestamp import Timestamp
 
 from service.collections.registry import Collection
-from service.documents.reading import Page
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
 
@@ -21,37 +20,8 @@ def view_bytes(shown: dict[str, Any]) -> bytes:
     return b'{"data":%b}' % dump(shown)
 
 
-def list_bytes(shown: Iterable[dict[str, Any]], page: Page) -> bytes:
-    """Write the views of a page's documents, and what is known of the list around them."""
-    return page_bytes(map(dump, shown), page)
-
-
-def page_bytes(texts: Iterable[bytes], page: Page) -> bytes:
-    """Write a page of documents, whose JSON is given, and what is known of the list around them.
-
-    `{"data": […], "page", "limit", "has_more"}` with the cursors `next` and, instead of `page`, `prev`; with
-    `total` and `count` when it was counted.
-    """
-    return b'{"data":[%b],%b' % (b",".join(texts), dump(page_members(page))[1:])
-
-
-def page_members(page: Page) -> dict[str, Any]:
-    """Return what is known of the list around a page, by the names of the members beside `data`."""
-    members: dict[str, Any] = {}
-    if page.number is not None:
-        members["page"] = page.number
-    members |= {"limit": page.limit, "has_more": page.has_more}
-    if page.following is not None:
-        members["next"] = page.following
-    if page.previous is not None:
-        members["prev"] = page.previous
-    if page.total is not None:
-        members |= {"total": page.total.number, "count": page.total.count}
-    return members
-
-
 def view(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
-    """Give the members of a stored document that clients see; may share parts with it."""
+    """Return the members of a stored document that clients see; may share parts with it."""
     schema = collection.description.schema
     visible = schema.with_text_forms(schema.visible(document))
     if "_id" not in visible:
@@ -62,7 +32,7 @@ def view(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_json(collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
-    """Give a stored document as a client would have it after parsing, hidden members included."""
+    """Return a stored document as a client would have it after parsing, hidden members included."""
     schema = collection.description.schema
     shown = schema.with_text_forms(document)
     parsed: dict[str, Any] = orjson.loads(dump(shown))
@@ -76,7 +46,7 @@ def dump(value: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Give the JSON form of a BSON value that JSON has no type for; never fails, whatever was imported."""
+    """Return the JSON form of a BSON value that JSON has no type for; never fails, whatever was imported."""
     form = _FORMS.get(type(value))
     if form is not None:
         return form(value)
@@ -98,4 +68,4 @@ _FORMS: dict[type, Callable[[Any], Any]] = {
     Regex: lambda value: value.pattern,
     Timestamp: Timestamp.as_datetime,
 }
-"""How values of a type are told; by their very type, because that is asked three times for each document."""
+"""How values of a type are written; by their very type, because it is looked up for each value."""

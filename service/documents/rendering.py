@@ -1,13 +1,18 @@
-"""Documents as the text that clients get, written once for as long as they stay the same."""
+"""Documents and pages as the text that clients get; a document's is kept for as long as it stays the same."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import asyncio
+from collections.abc import Iterable, Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
 
 from service.collections.registry import Collection
-from service.documents import encoding, preconditions
-from service.documents.reading import Stored, decoded
-from service.kit.tasks import Breather
+from service.documents import encoding, expanding, preconditions, visibility
+from service.documents.access import Access
+from service.documents.encoding import dump
+from service.documents.expanding import BREATH_S, WHOLE, References, ViewPlan
+from service.documents.lists import ListRequest, Page
 from service.schema import Schema
+from service.storage.store import Stored, decoded
 
 MAXIMUM_BYTES = 12 * 1024 * 1024
 """Of documents that are remembered, and of their texts, with what keeping them takes."""
@@ -55,18 +60,20 @@ class Renderings:
         return known
 
     async def texts(self, collection: Collection, documents: Sequence[Stored]) -> list[bytes]:
-        """Give the texts of documents; between large ones, other requests go on."""
+        """Return the texts of documents; between large ones, other requests go on."""
         if (known := self._known(collection, documents)) is not None:
             return known
         texts: list[bytes] = []
-        breather = Breather()
+        began_s = perf_counter()
         for stored in documents:
-            await breather.breathe()
+            if perf_counter() - began_s > BREATH_S:
+                await asyncio.sleep(0)
+                began_s = perf_counter()
             texts.append(self.of(collection, stored).text)
         return texts
 
     def _known(self, collection: Collection, documents: Sequence[Stored]) -> list[bytes] | None:
-        """Give the texts of documents if all of them are remembered, and young: those of hot lists are."""
+        """Return the texts of documents if all of them are remembered, and young: those of hot lists are."""
         if documents and isinstance(documents[0], dict):  # then all of them are
             return None
         schema, young = collection.description.schema, self._young
@@ -92,3 +99,58 @@ def _render(collection: Collection, document: dict[str, object]) -> Rendered:
     # a copy, for what orjson gives keeps the room that it was written in: 4 KB at the least, up to tenfold
     text = bytes(memoryview(encoding.dump(encoding.view(collection, document))))
     return Rendered(collection.description.schema, text, preconditions.tag(document))
+
+
+async def page(
+    renderings: Renderings, access: Access, references: References, asked: ListRequest, found: Page
+) -> bytes:
+    """Write a page of a list; raises what `expanding.views` raises."""
+    collection, decision = access.collection, access.permit("list")
+    if asked.shown.expansions or not decision.shows_all:
+        views = await expanding.views(references, collection, decision, found.decoded(), asked.shown)
+        return page_bytes(map(dump, views), found)
+    # the fields are selected already
+    return page_bytes(await renderings.texts(collection, found.stored), found)
+
+
+async def document(
+    renderings: Renderings, access: Access, references: References, shown: ViewPlan, stored: Stored
+) -> tuple[bytes, str]:
+    """Write one document that was read by the rule for `get`, and its entity tag.
+
+    Raises what `expanding.views` raises.
+    """
+    collection, decision = access.collection, access.permit("get")
+    if shown is WHOLE and decision.shows_all:
+        rendered = renderings.of(collection, stored)
+        return b'{"data":%b}' % rendered.text, rendered.tag
+    members = decoded(stored)
+    if shown is WHOLE and visibility.mask(decision, members).shows_all:
+        return encoding.view_bytes(encoding.view(collection, members)), preconditions.tag(members)
+    (view,) = await expanding.views(references, collection, decision, [members], shown)
+    content = encoding.view_bytes(view)
+    return content, preconditions.view_tag(members, content)
+
+
+def page_bytes(texts: Iterable[bytes], page: Page) -> bytes:
+    """Write a page of documents, whose JSON is given, and what is known of the list around them.
+
+    `{"data": […], "page", "limit", "has_more"}` with the cursors `next` and, instead of `page`, `prev`; with
+    `total` and `count` when it was counted.
+    """
+    return b'{"data":[%b],%b' % (b",".join(texts), dump(page_members(page))[1:])
+
+
+def page_members(page: Page) -> dict[str, Any]:
+    """Return what is known of the list around a page, by the names of the members beside `data`."""
+    members: dict[str, Any] = {}
+    if page.number is not None:
+        members["page"] = page.number
+    members |= {"limit": page.limit, "has_more": page.has_more}
+    if page.following is not None:
+        members["next"] = page.following
+    if page.previous is not None:
+        members["prev"] = page.previous
+    if page.total is not None:
+        members |= {"total": page.total.number, "count": page.total.count}
+    return members

@@ -8,7 +8,7 @@ from service.access.decisions import ALLOWED, Decision, Grant, Refusal, grants_f
 from service.access.principals import Principal
 from service.access.rules import Verb
 from service.collections.registry import Collection
-from service.documents import encoding, narrowing, visibility
+from service.documents import encoding, visibility
 from service.documents.reading import decide, permit
 from service.kit.errors import (
     DocumentInvalid,
@@ -35,9 +35,9 @@ class Terms:
 
     def mask(self, document: dict[str, Any]) -> Mask:
         """Tell what the caller sees of a stored document."""
-        if self.read.where is None and self.read.allowed and narrowing.shows_all(self.read):
+        if self.read.where is None and self.read.allowed and self.read.shows_all:
             return SHOWN
-        found = narrowing.mask(grants_for(self.read, document))
+        found = visibility.mask_of(grants_for(self.read, document))
         return IDENTITY if found.hides_all else found
 
     @property

@@ -14,7 +14,7 @@ from service.documents import changes, composing, failures, ids, preconditions, 
 from service.documents.computing import compute
 from service.documents.patches import Patch
 from service.documents.preconditions import Expected
-from service.documents.reading import permit, selector
+from service.documents.reading import permit
 from service.kit.errors import (
     Contention,
     DocumentNotFound,
@@ -26,8 +26,9 @@ from service.kit.errors import (
 from service.query import conjoin
 from service.schema import Schema
 from service.storage.database import calls_of
+from service.storage.store import selector
 from service.storage.transactions import delegate_session, session
-from service.storage.turns import RETRY
+from service.storage.turns import pause
 
 ATTEMPTS = 32
 """How often an id is made, or a deletion tried again, before the client is told of the contention."""
@@ -99,7 +100,7 @@ async def put(
             is_of_id = [each.pointer for each in duplicate.errors] == ["/id"]
             if not is_of_id or session() is not None or attempt == PUT_ATTEMPTS - 1:
                 raise
-        await RETRY.sleep(attempt)  # somebody created it just now
+        await pause(attempt)  # somebody created it just now
     raise Contention
 
 
@@ -136,7 +137,7 @@ async def delete(
             return
         if expected is None:
             raise DocumentNotFound
-        await RETRY.sleep(attempt)
+        await pause(attempt)
     raise Contention
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.documents import encoding, reading
+from service.documents import encoding, lists, rendering
 
 Version = Annotated[int, Field(serialization_alias="_version", ge=1)]
 CreatedAt = Annotated[datetime, Field(serialization_alias="_created_at")]
@@ -67,6 +67,6 @@ class Page(ResponseBody, Generic[Content]):
     count: str = ""
 
     @classmethod
-    def of(cls, page: reading.Page, data: Iterable[Content]) -> Self:
+    def of(cls, page: lists.Page, data: Iterable[Content]) -> Self:
         """Return the body for a page as it was read, whose documents are shown so."""
-        return cls(data=list(data), **encoding.page_members(page))
+        return cls(data=list(data), **rendering.page_members(page))

@@ -2,7 +2,7 @@
 
 from litestar.utils import normalize_path
 
-from service.documents.reading import Page
+from service.documents.lists import Page
 from service.http.requests import AnyRequest
 from service.query.limits import MAXIMUM_SKIP
 

@@ -6,8 +6,8 @@ from typing import Any, cast
 from litestar.connection import ASGIConnection
 
 from service.collections.registry import Registry
-from service.documents.asking import KnownLists
 from service.documents.idempotency.claims import Claims
+from service.documents.lists import ListCache
 from service.documents.rendering import Renderings
 from service.http.contract import Contracts
 from service.identity.api_keys import ApiKeys, KeyBearers
@@ -49,7 +49,7 @@ class Services:
     claims: Claims
     contracts: Contracts
     cursors: Cursors
-    known_lists: KnownLists
+    list_cache: ListCache
     renderings: Renderings
 
     # identity

@@ -11,10 +11,9 @@ from bson import CodecOptions
 from bson.binary import UuidRepresentation
 
 from service.kit.errors import ParameterInvalid, Violation
-from service.query.keyset import Place
+from service.query.keyset import Keys, Place
 from service.query.limits import MAXIMUM_CURSOR_VALUES_BYTES
-from service.query.lists import ListQuery
-from service.query.mongo import sort_keys, to_mongo
+from service.query.mongo import Filter
 
 VERSION = b"\x01"
 KEY_LABEL = b"sheaf cursor key"
@@ -62,16 +61,16 @@ class Cursors:
         return Place(None if values is None else tuple(values), document["is_backward"])
 
 
-def list_id(collection: str, query: ListQuery) -> bytes:
-    """Name the list that a query asks for, of which pages are parts: by collection, filter, search and order.
+def list_id(collection: str, where: Filter | None, keys: Keys, search: str | None = None) -> bytes:
+    """Name the list that pages are parts of: by collection, the client's filter, order and search.
 
     `collection` tells the collection from all others, also from one of the same name before it.
     """
     described = {
         "collection": collection,
-        "where": None if query.where is None else to_mongo(query.where),
-        "search": query.search,
-        "sort": [[path, direction] for path, direction in sort_keys(query.sort)],
+        "where": where,
+        "search": search,
+        "sort": [[path, direction] for path, direction in keys],
     }
     encoded = bson.encode(described, codec_options=_CODEC)
     return hashlib.sha256(encoded).digest()[:LIST_BYTES]

@@ -200,6 +200,10 @@ class Order:
         return [(path, -direction) for path, direction in self.keys]
 
 
+BY_ID = Order([("_id", 1)], may_hold_arrays=(False,), has_places=True)
+"""The order of a list that names none."""
+
+
 def order_of(sort: tuple[SortKey, ...], root: Field) -> Order:
     """Return the order of a list of documents with these fields; it always ends in the id."""
     keys = sort_keys(sort)

@@ -48,6 +48,8 @@ HIDDEN = Mask(rest=False)
 IDENTITY = Mask(rest=False, members=dict.fromkeys(ALWAYS, SHOWN))
 """The mask that shows no more than every mask does."""
 
+_ID = Mask(rest=False, members={"id": SHOWN})
+
 MASKED = Field(write_only=True)
 """What stands for a field that is masked: queries find no more of it than of one that is not there."""
 
@@ -62,11 +64,22 @@ def of_selections(selections: frozenset[Selection | None]) -> Mask:
     return reduce(either, map(_of_selection, selections), HIDDEN)
 
 
-def _of_selection(selection: Selection | None) -> Mask:
-    if selection is None:
-        return SHOWN
+@lru_cache(maxsize=1024)
+def selecting(selection: Selection) -> Mask:
+    """Return the mask of documents that gives what a selection gives, and the id.
+
+    It shows what MongoDB's projection gives, in each detail: arrays are looked through, however many are
+    within each other, what is no object has no members, and no name is a position.
+
+    >>> shown({"id": 1, "a": [{"b": 2, "c": 3}, 4]}, selecting(Selection((("a", "b"),))))
+    {'id': 1, 'a': [{'b': 2}]}
+    """
     end = HIDDEN if selection.is_exclusion else SHOWN
-    return either(_of_paths(selection.paths, end, rest=selection.is_exclusion), IDENTITY)
+    return either(_of_paths(selection.paths, end, rest=selection.is_exclusion), _ID)
+
+
+def _of_selection(selection: Selection | None) -> Mask:
+    return SHOWN if selection is None else either(selecting(selection), IDENTITY)
 
 
 def _of_paths(paths: Iterable[Path], end: Mask, *, rest: bool) -> Mask:

@@ -24,6 +24,15 @@ def to_mongo(node: Node) -> Filter:
     return _filter(node, is_top=True)
 
 
+def both(one: Filter, other: Filter) -> Filter:
+    """And two filters as `to_mongo` ands the parts of a tree.
+
+    >>> both({"price": {"$gt": 1}}, {"price": {"$lt": 5}})
+    {'price': {'$gt': 1, '$lt': 5}}
+    """
+    return _all([one, other])
+
+
 def sort_keys(sort: tuple[SortKey, ...]) -> list[tuple[str, int]]:
     """Return the driver's sort, which always ends in `_id`, in the last key's direction: one index serves it.
 

@@ -9,7 +9,7 @@ from service.query.limits import MAXIMUM_SELECTED_FIELDS, MAXIMUM_SORT_KEYS
 from service.query.lists import Selection, SortKey
 from service.query.operators import SCALARS
 from service.query.problems import Problems, shown
-from service.query.tree import Path
+from service.query.tree import Path, outermost
 from service.query.values import comparable_kinds
 
 
@@ -59,7 +59,8 @@ def read_selection(problems: Problems, fields: Field, names: Any) -> Selection |
         minuses.add(name.has_minus)
     if len(minuses) > 1:
         problems.add("name the fields to give or those to leave out, not both", "form", parameter="fields")
-    return Selection(_without_nested(paths), True in minuses) if paths else None
+    # MongoDB takes no path twice
+    return Selection(outermost(sorted(paths)), True in minuses) if paths else None
 
 
 def _names(problems: Problems, names: Any, parameter: str, maximum: int) -> Iterator[_Name]:
@@ -77,13 +78,6 @@ def _names(problems: Problems, names: Any, parameter: str, maximum: int) -> Iter
             yield _Name(name.removeprefix("-"), name.startswith("-"), pointer)
         else:
             problems.add("the name of a field is text", "type", parameter=parameter, pointer=pointer)
-
-
-def _without_nested(paths: set[Path]) -> tuple[Path, ...]:
-    """Leave out what lies within another of the paths: MongoDB takes no path twice."""
-    return tuple(
-        path for path in sorted(paths) if not any(path[:length] in paths for length in range(1, len(path)))
-    )
 
 
 def _is_sortable(field: Field) -> bool:

@@ -1,12 +1,31 @@
 """The syntax tree of a filter: what clients' text, JSON filters and access rules all become."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from bson import Decimal128
 
 Path: TypeAlias = tuple[str, ...]
+
+
+def is_within(path: Path, outer: Path) -> bool:
+    """Return whether a path leads to what stands at another one, or to a part of that.
+
+    >>> is_within(("place", "city"), ("place",)), is_within(("place",), ("place", "city"))
+    (True, False)
+    """
+    return path[: len(outer)] == outer
+
+
+def outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Leave out repetitions, and paths within others; the rest keeps its order.
+
+    >>> outermost([("place", "city"), ("name",), ("place",), ("name",)])
+    (('name',), ('place',))
+    """
+    known = dict.fromkeys(paths)
+    return tuple(path for path in known if not any(path[:length] in known for length in range(1, len(path))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from service.storage.finds import Find
+from service.storage.commands import Find
 from service.storage.pages import Reader
 
 Command = Mapping[str, Any]
@@ -20,8 +20,9 @@ def command_of(subject: Any) -> Command | None:
         return subject
     if not isinstance(subject, partial):
         return None
-    if subject.args and isinstance(subject.args[0], Find):
-        return subject.args[0].command()
+    find = next((each for each in subject.args if isinstance(each, Find)), None)
+    if find is not None:
+        return find.command()
     owner = getattr(subject.func, "__self__", None)
     if isinstance(owner, Reader):
         return _of_list(owner)
@@ -29,13 +30,14 @@ def command_of(subject: Any) -> Command | None:
 
 
 def _of_list(reader: Reader) -> Command:
-    """Give the query of a list's first page: those after it differ in where they begin."""
-    projection = {} if reader.projection is None else {"projection": reader.projection}
+    """Return the query of a list's first page: those after it differ in where they begin."""
+    plan = reader.plan
+    projection = {} if plan.projection is None else {"projection": plan.projection}
     return {
-        "find": reader.documents.name,
-        "filter": reader.narrowed(),
-        "sort": dict(reader.order.keys),
-        "limit": reader.limit + 1,
+        "find": plan.collection,
+        "filter": plan.condition(),
+        "sort": dict(plan.order.keys),
+        "limit": plan.limit + 1,
         **projection,
     }
 

@@ -1,24 +1,22 @@
 """One page of a list: read by number, or from a place on, forward and backward, with the places around it.
 
-All of it is synchronous, for a thread: a page may need several queries, and those who wait need not know.
+`slice_of` and all of `Reader` is synchronous; a Reader is for a thread: a page may take it several queries.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
 
 import bson
-from bson import MinKey
+from bson import CodecOptions, MinKey
 from bson.errors import BSONError
 from pymongo.errors import OperationFailure
 
 from service.query import keyset
-from service.query.keyset import Keys, Order, Place
-from service.query.mongo import Filter, shape_of
-from service.query.search import searched
-from service.storage import finds
+from service.query.keyset import Keys, Place
+from service.query.mongo import Filter
 from service.storage.codes import NO_SORT_KEY
-from service.storage.finds import Find
+from service.storage.plans import ReadPlan
 from service.storage.transactions import delegate_session
 
 Document = dict[str, Any]
@@ -31,14 +29,11 @@ HAS_ARRAYS = "_has_arrays"
 REVERSED = "_reversed"
 """What is computed beside a document's own members, of which none can have such a name."""
 
-MAXIMUM_KNOWN = 2
-"""Places that a reader remembers: those at the ends of a page."""
+MAXIMUM_PLACES = 2
+"""Places that a plan remembers: those at the ends of a page."""
 
-MAXIMUM_KNOWN_BYTES = 1024
+MAXIMUM_PLACE_BYTES = 1024
 """Of a document whose place is remembered."""
-
-SHAPE_CHARACTERS = 500
-"""Of what is remembered of slow lists: a filter of a hundred conditions is told by its beginning."""
 
 _ALL: Filter = {}
 _VALUES: Stage = {
@@ -54,101 +49,91 @@ class _ArrayFound(Exception):  # it is no error: only MongoDB knows what is sort
     """A document holds an array where its schema has none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many documents there are, and how sure that is: `at_least` means that there may be more."""
+
+    number: int
+    count: Literal["exact", "estimated", "at_least"]
+
+
 @dataclass(slots=True)  # not frozen, which takes four times as long to make
 class Slice(Generic[Stored]):
     """Some documents in order, and the places where those before and after them begin, None where none do.
 
-    `has_more` tells of documents after them, also where there is no place to go on from.
+    `has_more` tells of documents after them, also where there is no place to go on from. `total` is that of
+    the whole list, if it was counted.
     """
 
     documents: list[Stored]
     has_more: bool
     previous: Place | None = None
     following: Place | None = None
+    total: Total | None = None
+
+
+def slice_of(
+    plan: ReadPlan, found: list[bytes], codec: "CodecOptions[dict[str, Any]]"
+) -> Slice[bytes] | None:
+    """Return the page whose documents the plan's command has found, in BSON.
+
+    None where an array is in the way, so that a `Reader` has to read it. Raises InvalidBSON when the
+    documents at its ends cannot be decoded.
+    """
+
+    def place_of(raw: bytes, *, is_backward: bool = False) -> Place | None:
+        key = (raw, is_backward)
+        places = plan.places
+        if key in places:
+            return places[key]
+        document: Document = bson.decode(raw, codec_options=codec)
+        if not plan.order.is_by_id and plan.order.has_places and not _have_places(plan, [document]):
+            raise _ArrayFound
+        place = _place(plan, document, is_backward=is_backward)
+        if len(raw) <= MAXIMUM_PLACE_BYTES:
+            if len(places) >= MAXIMUM_PLACES:
+                places.clear()
+            places[key] = place
+        return place
+
+    has_previous = plan.place is not None and plan.place.values is not None
+    try:
+        return _slice(plan, found, has_previous=has_previous, place_of=place_of)
+    except _ArrayFound:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads slices of the documents that fulfil a filter and a search for text, in one order.
+    """Reads pages that take more than one query, or that one query alone cannot be sure of.
 
-    `documents` is the driver's collection, `projection` names the members that are read.
+    `documents` is the driver's synchronous collection.
     """
 
     documents: Any
-    where: Filter
-    order: Order
-    limit: int
-    projection: dict[str, int] | None = None
-    search: str | None = None
-    _known: dict[tuple[bytes, bool], Place | None] = field(default_factory=dict, compare=False, repr=False)
+    plan: ReadPlan
 
-    def find(self, place: Place | None, skip: int) -> Find | None:
-        """Give the one query that reads a part, None where it may take several; `sliced` takes its result."""
-        order = self.order
-        is_told = order.is_by_id or not order.has_places
-        if self.search is not None or (place is not None and place.is_backward):
-            return None
-        if not is_told and (self.projection is not None or any(order.may_hold_arrays)):
-            return None
-        beyond = _ALL if place is None or place.values is None else keyset.beyond(order, place.values)
-        return Find(
-            self.documents.delegate,
-            self.narrowed(beyond),
-            keys=order.keys,
-            skip=skip if place is None else 0,
-            limit=self.limit + 1,
-            projection=self.projection,
-            shape=f"{self.documents.name} {order.keys} {shape_of(self.where)}"[:SHAPE_CHARACTERS],
-        )
-
-    def sliced(self, found: list[bytes], place: Place | None) -> Slice[bytes] | None:
-        """Give the part that was found, in BSON; None where an array is in the way, so that `read` must be.
-
-        Raises InvalidBSON when the documents at its ends cannot be decoded.
-        """
-        try:
-            return self._slice(
-                found,
-                has_previous=place is not None and place.values is not None,
-                place_of=self._place_of_raw,
-            )
-        except _ArrayFound:
-            return None
-
-    def _place_of_raw(self, raw: bytes, *, is_backward: bool = False) -> Place | None:
-        """Give the place of a document; those of the last ones are known, for a list that is read again."""
-        key = (raw, is_backward)
-        if key in self._known:
-            return self._known[key]
-        document = finds.decode(self.documents, raw)
-        if not self.order.is_by_id and self.order.has_places and not self._have_places([document]):
-            raise _ArrayFound
-        place = self._place(document, is_backward=is_backward)
-        if len(raw) <= MAXIMUM_KNOWN_BYTES:
-            if len(self._known) >= MAXIMUM_KNOWN:
-                self._known.clear()
-            self._known[key] = place
-        return place
-
-    def read(self, place: Place | None, skip: int) -> Slice[Document]:
-        """Read from a place on, in its direction, or else what comes after the first `skip` documents."""
+    def read(self) -> Slice[Document]:
+        """Read the page of the plan."""
+        place = self.plan.place
         if place is None:
-            return self.at(skip)
+            return self.at(self.plan.skip)
         return self.before(place) if place.is_backward else self.after(place)
 
-    def key(self, place: Place | None, skip: int) -> bytes | None:
-        """Give what tells this read from all others of the collection, None where that cannot be told."""
+    def key(self) -> bytes | None:
+        """Return what tells this read from all others of the collection, None where that cannot be told."""
+        plan, place = self.plan, self.plan.place
         asked = {
-            "where": self.where,
-            "keys": self.order.keys,
-            "arrays": self.order.may_hold_arrays,
-            "has_places": self.order.has_places,
-            "limit": self.limit,
-            "projection": self.projection,
-            "search": self.search,
+            "where": plan.filter,
+            "keys": plan.order.keys,
+            "arrays": plan.order.may_hold_arrays,
+            "has_places": plan.order.has_places,
+            "limit": plan.limit,
+            "projection": plan.projection,
+            "search": plan.search,
             "values": None if place is None or place.values is None else place.values,
             "direction": None if place is None else place.is_backward,
-            "skip": skip,
+            "skip": plan.skip,
         }
         try:
             return bson.encode(asked, codec_options=self.documents.codec_options)
@@ -157,73 +142,51 @@ class Reader:
 
     def at(self, skip: int) -> Slice[Document]:
         """Read what comes after the first `skip` documents."""
-        found = self._read(_ALL, self.order.keys, skip=skip)
-        return self._bare(self._slice(found, has_previous=False, place_of=self._place))
+        found = self._read(_ALL, self.plan.order.keys, skip=skip)
+        return _bare(_slice(self.plan, found, has_previous=False, place_of=self._place))
 
     def after(self, place: Place) -> Slice[Document]:
         """Read what comes after a place; before it there is something, if only the beginning."""
-        beyond = _ALL if place.values is None else keyset.beyond(self.order, place.values)
-        found = self._read(beyond, self.order.keys)
+        beyond = _ALL if place.values is None else keyset.beyond(self.plan.order, place.values)
+        found = self._read(beyond, self.plan.order.keys)
         has_previous = place.values is not None
-        return self._bare(self._slice(found, has_previous=has_previous, place_of=self._place))
+        return _bare(_slice(self.plan, found, has_previous=has_previous, place_of=self._place))
 
     def before(self, place: Place) -> Slice[Document]:
         """Read what comes just before a place, in the list's order."""
         found = None
-        if not any(self.order.may_hold_arrays):
-            found = self._read(self._before(place, is_exact=False), self.order.reversed(), marked=True)
+        if not any(self.plan.order.may_hold_arrays):
+            found = self._read(self._before(place, is_exact=False), self.plan.order.reversed(), marked=True)
             if any(document.pop(HAS_ARRAYS, False) for document in found):
                 found = None  # some have come too early: the other way round they sort by their other end
         if found is None:
             found = self._read_backward(self._before(place, is_exact=True))
-        shown = found[: self.limit][::-1]
+        shown = found[: self.plan.limit][::-1]
         is_end = place.values is None
         if not shown:
             return Slice([], has_more=not is_end, following=None if is_end else Place())
-        previous = self._place(shown[0], is_backward=True) if len(found) > self.limit else None
+        previous = self._place(shown[0], is_backward=True) if len(found) > self.plan.limit else None
         following = None if is_end else self._place(shown[-1])
-        return self._bare(Slice(shown, not is_end, previous, following))
-
-    def _slice(
-        self, found: list[Stored], *, has_previous: bool, place_of: Callable[..., Place | None]
-    ) -> Slice[Stored]:
-        has_more = len(found) > self.limit
-        shown = found[: self.limit]
-        if not shown:
-            return Slice([], has_more=False, previous=Place(None, is_backward=True) if has_previous else None)
-        previous = place_of(shown[0], is_backward=True) if has_previous else None
-        following = place_of(shown[-1]) if has_more else None
-        return Slice(shown, has_more, previous, following)
-
-    @staticmethod
-    def _bare(part: Slice[Document]) -> Slice[Document]:
-        for document in part.documents:
-            document.pop(SORT_VALUES, None)
-        return part
+        return _bare(Slice(shown, not is_end, previous, following))
 
     def _before(self, place: Place, *, is_exact: bool) -> Filter:
-        return _ALL if place.values is None else keyset.before(self.order, place.values, is_exact=is_exact)
-
-    def narrowed(self, part: Filter = _ALL) -> Filter:
-        """Give the driver's filter for the whole list, or for a part of it."""
-        both = {"$and": [self.where, part]} if self.where and part else self.where or part
-        return both if self.search is None else searched(both, self.search)
+        order, values = self.plan.order, place.values
+        return _ALL if values is None else keyset.before(order, values, is_exact=is_exact)
 
     def _place(self, document: Document, *, is_backward: bool = False) -> Place | None:
-        values = [document["_id"]] if self.order.is_by_id else document.get(SORT_VALUES)
-        return None if values is None else keyset.place(values, is_backward=is_backward)
+        return _place(self.plan, document, is_backward=is_backward)
 
     def _read(self, part: Filter, keys: Keys, *, skip: int = 0, marked: bool = False) -> list[Document]:
         """Read one document more than asked for, each with its values to sort by."""
-        if self.order.is_by_id or not self.order.has_places:
+        if self.plan.order.is_by_id or not self.plan.order.has_places:
             return self._find(part, keys, skip)
-        if self.projection is None and not marked and not any(self.order.may_hold_arrays):
+        if self.plan.projection is None and not marked and not any(self.plan.order.may_hold_arrays):
             found = self._find(part, keys, skip)
-            if self._have_places(found):
+            if _have_places(self.plan, found):
                 return found
-        stages: list[Stage] = [{"$match": self.narrowed(part)}, {"$sort": dict(keys)}]
+        stages: list[Stage] = [{"$match": self.plan.condition(part)}, {"$sort": dict(keys)}]
         stages += [{"$skip": skip}] if skip else []
-        stages += [{"$limit": self.limit + 1}, {"$set": {SORT_VALUES: _VALUES}}]
+        stages += [{"$limit": self.plan.limit + 1}, {"$set": {SORT_VALUES: _VALUES}}]
         if marked:
             arrays = [{"$isArray": f"${path}"} for path, _ in keys]
             stages.append({"$set": {HAS_ARRAYS: {"$or": arrays}}})
@@ -234,45 +197,33 @@ class Reader:
                 raise
             return self._find(part, keys, skip)
 
-    def _have_places(self, found: list[Document]) -> bool:
-        """Give the documents at both ends their values to sort by, or tell that only MongoDB knows them.
-
-        Where no array is in the way they are just the members, and a plain query costs MongoDB half as much.
-        """
-        for document in (found[0], found[: self.limit][-1]) if found else ():
-            values = [_member(document, path.split(".")) for path, _ in self.order.keys]
-            if any(isinstance(value, list) for value in values):
-                return False
-            document[SORT_VALUES] = values
-        return True
-
     def _read_backward(self, part: Filter) -> list[Document]:
         """Read the last documents, last first: in the order itself, and then by its values the other way."""
         wrapped = {
             # Within an object, so that a value that is an array sorts as one.
             f"key_{position}": {"value": {"$arrayElemAt": [f"${SORT_VALUES}", position]}}
-            for position in range(len(self.order.keys))
+            for position in range(len(self.plan.order.keys))
         }
         opposite = {
             f"{REVERSED}.key_{position}": -direction
-            for position, (_, direction) in enumerate(self.order.keys)
+            for position, (_, direction) in enumerate(self.plan.order.keys)
         }
         stages: list[Stage] = [
-            {"$match": self.narrowed(part)},
-            {"$sort": dict(self.order.keys)},
+            {"$match": self.plan.condition(part)},
+            {"$sort": dict(self.plan.order.keys)},
             {"$set": {SORT_VALUES: _VALUES}},
             {"$set": {REVERSED: wrapped}},
             {"$sort": opposite},
-            {"$limit": self.limit + 1},
+            {"$limit": self.plan.limit + 1},
             {"$unset": REVERSED},
         ]
         return self._aggregate(stages, allowDiskUse=True)
 
     def _find(self, part: Filter, keys: Keys, skip: int) -> list[Document]:
-        count = self.limit + 1
-        cursor = self.documents.delegate.find(
-            self.narrowed(part),
-            self.projection,
+        count = self.plan.limit + 1
+        cursor = self.documents.find(
+            self.plan.condition(part),
+            self.plan.projection,
             sort=keys,
             skip=skip,
             limit=count,
@@ -283,20 +234,56 @@ class Reader:
         return found
 
     def _aggregate(self, stages: list[Stage], **options: Any) -> list[Document]:
-        if self.projection is not None:
-            is_inclusion = any(self.projection.values())
+        if self.plan.projection is not None:
+            is_inclusion = any(self.plan.projection.values())
             computed = {SORT_VALUES: 1, HAS_ARRAYS: 1} if is_inclusion else {}
-            stages = [*stages, {"$project": self.projection | computed}]
+            stages = [*stages, {"$project": self.plan.projection | computed}]
         # With room in the batch for one more than there can be, MongoDB need not be asked for others.
-        cursor = self.documents.delegate.aggregate(
-            stages, batchSize=self.limit + 2, session=delegate_session(), **options
+        cursor = self.documents.aggregate(
+            stages, batchSize=self.plan.limit + 2, session=delegate_session(), **options
         )
         found: list[Document] = cursor.to_list()
         return found
 
 
+def _slice(
+    plan: ReadPlan, found: list[Stored], *, has_previous: bool, place_of: Callable[..., Place | None]
+) -> Slice[Stored]:
+    has_more = len(found) > plan.limit
+    shown = found[: plan.limit]
+    if not shown:
+        return Slice([], has_more=False, previous=Place(None, is_backward=True) if has_previous else None)
+    previous = place_of(shown[0], is_backward=True) if has_previous else None
+    following = place_of(shown[-1]) if has_more else None
+    return Slice(shown, has_more, previous, following)
+
+
+def _bare(part: Slice[Document]) -> Slice[Document]:
+    for document in part.documents:
+        document.pop(SORT_VALUES, None)
+    return part
+
+
+def _place(plan: ReadPlan, document: Document, *, is_backward: bool) -> Place | None:
+    values = [document["_id"]] if plan.order.is_by_id else document.get(SORT_VALUES)
+    return None if values is None else keyset.place(values, is_backward=is_backward)
+
+
+def _have_places(plan: ReadPlan, found: list[Document]) -> bool:
+    """Add to the documents at both ends their values to sort by; return False where only MongoDB knows them.
+
+    Where no array is in the way they are just the members, and a plain query costs MongoDB half as much.
+    """
+    for document in (found[0], found[: plan.limit][-1]) if found else ():
+        values = [_member(document, path.split(".")) for path, _ in plan.order.keys]
+        if any(isinstance(value, list) for value in values):
+            return False
+        document[SORT_VALUES] = values
+    return True
+
+
 def _member(document: Document, path: list[str]) -> Any:
-    """Give the value at a path, None for a missing one, or the first array on the way."""
+    """Return the value at a path, None for a missing one, or the first array on the way."""
     here: Any = document
     for name in path:
         if isinstance(here, list):

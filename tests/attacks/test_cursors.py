@@ -6,9 +6,11 @@ from typing import Any
 import bson
 import pytest
 
-from service.query.cursors import SIGNATURE_BYTES, Cursors, list_id
+from service.query.cursors import SIGNATURE_BYTES, Cursors
+from service.query.fields import Field
 from service.query.keyset import Place
 from service.query.lists import ListQuery, SortKey
+from service.storage.plans import plan_list
 from tests.attacks.conftest import Place as Attacked
 from tests.attacks.conftest import Siege, made
 
@@ -103,7 +105,7 @@ async def test_a_cursor_of_another_collection_is_400(siege: Siege) -> None:
 async def test_no_cursor_leads_along_a_hidden_field(siege: Siege, hidden: str) -> None:
     """Even one that is signed well, as if the field had not always been hidden."""
     sort = (SortKey(tuple(hidden.split("."))),)
-    name = list_id("vault 1", ListQuery(sort=sort))
+    name = plan_list("vault", Field(), ListQuery(sort=sort)).list_id("vault 1")
     cursor = Cursors("any").write(name, Place(("a", "id")))
     for query in ({"sort": hidden}, {"sort": hidden, "cursor": cursor or ""}):
         answer = await siege.client.get("/api/vault", params=query)

@@ -6,21 +6,19 @@ import json
 import pytest
 from litestar import Litestar
 
-from service.access.decisions import ALLOWED
 from service.access.principals import ANONYMOUS
-from service.documents import expanding
-from service.documents.reading import Page
+from service.documents import lists, rendering
+from service.documents.access import Access
+from service.documents.expanding import References
+from service.documents.lists import Page
 from service.documents.rendering import Renderings
-from service.documents.targets import Targets
-from service.kit import tasks
-from service.query.lists import ListQuery
 from tests.services import services_of
 
 
 async def test_other_requests_go_on_between_the_documents_of_a_page(
     app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "BREATH_S", 0)
+    monkeypatch.setattr(rendering, "BREATH_S", 0)
     registry = services_of(app).registry
     documents = [{"_id": number, "name": "Mug"} for number in range(10)]
     turns = 0
@@ -32,13 +30,13 @@ async def test_other_requests_go_on_between_the_documents_of_a_page(
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
-    content = await expanding.page(
-        Targets(registry, ANONYMOUS),
-        registry.get("products"),
-        ALLOWED,
+    access, references = Access(registry.get("products"), ANONYMOUS), References(registry, ANONYMOUS)
+    content = await rendering.page(
+        Renderings(),
+        access,
+        references,
+        lists.parse(access, references, b""),
         Page(documents, limit=10, has_more=False),
-        ListQuery(),
-        renderings=Renderings(),
     )
     task.cancel()
 

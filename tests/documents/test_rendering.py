@@ -14,10 +14,10 @@ from bson.errors import InvalidBSON
 from litestar import Litestar
 
 from service.collections import description as descriptions
-from service.collections.registry import FAST_CODEC, Collection
+from service.collections.registry import Collection
 from service.documents import encoding, preconditions, rendering
-from service.documents.reading import decoded
 from service.documents.rendering import Renderings
+from service.storage.store import CODEC, decoded
 from tests.services import services_of
 
 SHARES_SERVICE = True
@@ -71,7 +71,7 @@ def things(app: Litestar) -> Collection:
 
 
 def stored(document: dict[str, Any]) -> bytes:
-    return bson.encode(document, codec_options=FAST_CODEC)
+    return bson.encode(document, codec_options=CODEC)
 
 
 def random_document(chance: Random, number: int) -> dict[str, Any]:

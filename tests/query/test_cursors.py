@@ -9,12 +9,21 @@ from bson import Decimal128, Int64, ObjectId
 
 from service.kit.errors import ParameterInvalid
 from service.query import Compare, ListQuery, SortKey
-from service.query.cursors import Cursors, list_id
+from service.query.cursors import Cursors
+from service.query.fields import Field
 from service.query.keyset import EMPTY, Place
 from service.query.limits import MAXIMUM_CURSOR_CHARACTERS, MAXIMUM_CURSOR_VALUES_BYTES
+from service.storage.plans import plan_list
 
 QUERY = ListQuery(Compare(("price",), "gt", Decimal128("1.5")), (SortKey(("price",), is_descending=True),))
-LIST = list_id("goods 1", QUERY)
+
+
+def list_of(collection: str, query: ListQuery) -> bytes:
+    """The name of the list that a query asks for."""
+    return plan_list("goods", Field(), query).list_id(collection)
+
+
+LIST = list_of("goods 1", QUERY)
 PLACE = Place((7, ObjectId("5" * 24)))
 CURSORS = Cursors("a secret")
 WRITTEN = CURSORS.write(LIST, PLACE) or ""
@@ -91,12 +100,12 @@ def test_what_was_not_given_out_is_refused(texts: list[str]) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        list_id("goods 2", QUERY),
-        list_id("goods 1", ListQuery(Compare(("price",), "gt", Decimal128("1.6")), QUERY.sort)),
-        list_id("goods 1", ListQuery(None, QUERY.sort)),
-        list_id("goods 1", ListQuery(QUERY.where)),
-        list_id("goods 1", ListQuery(QUERY.where, (SortKey(("price",)),))),
-        list_id("goods 1", ListQuery(QUERY.where, QUERY.sort, search="desk")),
+        list_of("goods 2", QUERY),
+        list_of("goods 1", ListQuery(Compare(("price",), "gt", Decimal128("1.6")), QUERY.sort)),
+        list_of("goods 1", ListQuery(None, QUERY.sort)),
+        list_of("goods 1", ListQuery(QUERY.where)),
+        list_of("goods 1", ListQuery(QUERY.where, (SortKey(("price",)),))),
+        list_of("goods 1", ListQuery(QUERY.where, QUERY.sort, search="desk")),
     ],
 )
 def test_a_cursor_of_another_list_is_refused(other: bytes) -> None:
@@ -106,7 +115,7 @@ def test_a_cursor_of_another_list_is_refused(other: bytes) -> None:
 
 def test_what_is_shown_of_a_list_does_not_make_it_another() -> None:
     shown = ListQuery(QUERY.where, QUERY.sort, page=3, limit=7, cursor="x", count="exact", expand=(("a",),))
-    assert list_id("goods 1", shown) == LIST
+    assert list_of("goods 1", shown) == LIST
 
 
 def test_values_that_are_too_long_have_no_cursor() -> None:

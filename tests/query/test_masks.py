@@ -12,7 +12,6 @@ from service.query.json_filters import parse_filter
 from service.query.kinds import Kind
 from service.query.lists import Selection
 from service.query.masks import HIDDEN, IDENTITY, SHOWN, Mask
-from service.query.select import select
 from service.query.tree import Path
 from tests.query.shop import an_array, an_object, of
 
@@ -41,7 +40,7 @@ def mask_of(*chosen: Selection | None) -> Mask:
 def test_a_mask_of_one_selection_shows_what_that_selects(
     document: dict[str, Any], selection: Selection
 ) -> None:
-    selected = {"_version": 2, **select(document, selection)}
+    selected = {"_version": 2, **masks.shown(document, masks.selecting(selection))}
     assert masks.shown(document, mask_of(selection)) == selected
 
 

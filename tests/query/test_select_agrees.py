@@ -12,9 +12,9 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from service.query import Selection, projection
+from service.query.masks import selecting, shown
 from service.query.ordering import read_selection
 from service.query.problems import Problems
-from service.query.select import select
 from tests.query.shop import ANYTHING
 
 Documents = Collection[dict[str, Any]]
@@ -77,16 +77,12 @@ selections = st.builds(
 def test_a_selection_gives_what_mongodb_projects(collection: Documents, selection: Selection) -> None:
     found = collection.find({}, projection(selection)).sort("_id")
     projected = [{("id" if name == "_id" else name): part for name, part in each.items()} for each in found]
-    assert [select(document, selection) for document in DOCUMENTS] == projected
-
-
-def test_no_selection_gives_all() -> None:
-    assert select({"id": 1, "a": [2]}, None) == {"id": 1, "a": [2]}
+    assert [shown(document, selecting(selection)) for document in DOCUMENTS] == projected
 
 
 def test_a_path_within_another_is_in_it_already() -> None:
     selection = Selection((("a", "b"), ("a",), ("a", "b", "c")))
-    assert select({"id": 1, "a": {"b": {"c": 2}, "d": 3}}, selection) == {
+    assert shown({"id": 1, "a": {"b": {"c": 2}, "d": 3}}, selecting(selection)) == {
         "id": 1,
         "a": {"b": {"c": 2}, "d": 3},
     }

@@ -107,7 +107,7 @@ async def open_shop(mongodb_uri: str, queries: dict[str, Any], *, is_code_first:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sale, "queries", queries)
         documents = (*DOCUMENTS, Maker, Sale) if is_code_first else DOCUMENTS
-        patch.setattr("service.app.application.DOCUMENTS", documents)
+        patch.setattr("service.app.services.DOCUMENTS", documents)
         async with served(mongodb_uri) as service:
             people = {
                 None: {},

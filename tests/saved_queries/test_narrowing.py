@@ -9,7 +9,7 @@ import pytest
 from pymongo.collection import Collection
 
 from service.access.decisions import ALLOWED, Decision, Grant, grants_for
-from service.documents.narrowing import mask
+from service.documents.visibility import mask_of
 from service.query import masks
 from service.query.lists import Selection
 from service.query.tree import Compare, Elem, Node, Not
@@ -62,7 +62,7 @@ def seen(granted: Decision) -> list[dict[str, Any]]:
     for document in DOCUMENTS:
         if grants := grants_for(granted, document):
             named = {("id" if name == "_id" else name): value for name, value in document.items()}
-            shown = masks.shown(named, mask(grants))
+            shown = masks.shown(named, mask_of(grants))
             views.append({("_id" if name == "id" else name): value for name, value in shown.items()})
     return views
 

@@ -128,7 +128,7 @@ async def open_library(mongodb_uri: str, *, is_code_first: bool) -> AsyncIterato
     """Start a service with the library, whose collections classes describe, or stored definitions."""
     with pytest.MonkeyPatch.context() as patch:
         documents = (*DOCUMENTS, *MODELS) if is_code_first else DOCUMENTS
-        patch.setattr("service.app.application.DOCUMENTS", documents)
+        patch.setattr("service.app.services.DOCUMENTS", documents)
         async with served(mongodb_uri) as service:
             people = {
                 None: {},

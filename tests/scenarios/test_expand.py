@@ -10,8 +10,8 @@ import pytest
 from service.access.decisions import ALLOWED
 from service.access.principals import OPERATOR
 from service.documents import encoding, expanding, reading, writing
-from service.documents.targets import Targets
-from service.query import parse_list
+from service.documents.access import Access
+from service.documents.expanding import References
 from service.query.limits import MAXIMUM_EXPANDED_DOCUMENTS, MAXIMUM_EXPANDED_REFERENCES
 from tests.scenarios.library import ABSENT, Library
 from tests.services import services_of
@@ -236,15 +236,16 @@ async def test_more_references_documents_or_bytes_than_the_limits_are_refused(li
 
 async def test_within_a_transaction_its_own_documents_are_expanded(library: Library) -> None:
     registry = services_of(library.app).registry
-    books, targets = registry.get("books"), Targets(registry, OPERATOR)
+    books, references = registry.get("books"), References(registry, OPERATOR)
 
     async def work() -> dict[str, Any]:
         author = await writing.create(registry.get("authors"), OPERATOR, {"name": "New"})
         body = {"title": "New", "author": str(author["_id"])}
         book = await writing.create(books, OPERATOR, body)
-        read = await reading.get(books, OPERATOR, book["_id"])
-        query = parse_list([("expand", "author")], books.description.schema.root, targets.fields_of)
-        (shown,) = await expanding.views(targets, books, ALLOWED, [read], query)
+        access = Access(books, OPERATOR)
+        read = await reading.get_decoded(access, book["_id"])
+        plan = reading.parse(access, references, b"expand=author")
+        (shown,) = await expanding.views(references, books, ALLOWED, [read], plan)
         await writing.delete(books, OPERATOR, book["_id"], None)
         return shown
 

@@ -8,7 +8,7 @@ import pytest
 from litestar import Litestar
 
 from service.query.limits import MAXIMUM_ESTIMATED, MAXIMUM_SKIP
-from service.storage import counting
+from service.storage import store
 from tests.conftest import Asker
 from tests.services import services_of
 
@@ -287,7 +287,7 @@ async def test_what_a_rule_hides_is_not_counted(
 async def test_an_exact_count_that_takes_too_long_is_a_clear_refusal(
     client: httpx.AsyncClient, shelf: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "TIMEOUT_S", 1e-6)
+    monkeypatch.setattr(store, "COUNT_TIMEOUT_S", 1e-6)
     answer = await client.get(shelf, params={"count": "exact"})
     assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
     (error,) = answer.json()["errors"]

@@ -10,7 +10,7 @@ from service.query.fields import Field, find_field
 from service.query.limits import MAXIMUM_PATH_NAMES
 from service.query.lists import Selection
 from service.query.problems import shown
-from service.query.tree import Path
+from service.query.tree import Path, outermost
 
 Use = Literal["read", "write"]
 
@@ -48,7 +48,7 @@ def read_fields(
             faults.add("a path is text such as `place.city`", "type", here)
         elif root is None or _is_usable(faults, name, root, here, uses, is_exclusion=is_exclusion):
             paths.add(tuple(name.split(".")))
-    return Selection(tuple(sorted(_without_nested(paths))), is_exclusion)
+    return Selection(outermost(sorted(paths)), is_exclusion)
 
 
 def _is_usable(
@@ -122,8 +122,3 @@ def _is_read_only(root: Field, path: Path) -> bool:
         if any(each.read_only for each in places):
             return True
     return False
-
-
-def _without_nested(paths: set[Path]) -> Iterator[Path]:
-    """Return the paths that do not lie within another of them."""
-    return (path for path in paths if not any(path[:length] in paths for length in range(1, len(path))))

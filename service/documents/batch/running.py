@@ -10,6 +10,7 @@ import orjson
 from service.access.principals import Principal
 from service.collections.registry import Collection, Registry
 from service.documents import encoding, ids, patches, preconditions, reading, terms, writing
+from service.documents.access import Access
 from service.documents.batch.operations import REFERRING, Batch, Operation
 from service.documents.batch.references import resolve
 from service.documents.idempotency.steps import Step, Tell, Told, minimal
@@ -199,7 +200,7 @@ async def _delete(collection: Collection, principal: Principal, members: dict[st
 
 
 async def _get(collection: Collection, principal: Principal, members: dict[str, Any]) -> Done:
-    document = await reading.get(collection, principal, _id(collection, members))
+    document = await reading.get_decoded(Access(collection, principal), _id(collection, members))
     return Done(OK, collection, document)
 
 

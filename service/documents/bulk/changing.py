@@ -1,7 +1,9 @@
 """Changing or deleting all the documents that fulfil a filter."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from bson.errors import BSONError
@@ -11,12 +13,12 @@ from pymongo.errors import BulkWriteError, OperationFailure
 from service.access.decisions import Decision
 from service.access.principals import Principal
 from service.collections.registry import Collection
-from service.documents import encoding, terms
+from service.documents import encoding, terms, visibility
 from service.documents.bulk.refusals import Refusals, cause, of_write
 from service.documents.computing import compute, is_altered
 from service.documents.patches import Patch
 from service.documents.preconditions import Expected
-from service.documents.reading import narrowed, permit
+from service.documents.reading import permit
 from service.documents.terms import Terms
 from service.kit.errors import (
     BodyTooLarge,
@@ -27,7 +29,6 @@ from service.kit.errors import (
     TooManyAffected,
     Violation,
 )
-from service.kit.tasks import Breather
 from service.query import Node, conjoin, to_mongo
 from service.query.changes import ChangeQuery
 from service.query.search import searched, unsearchable
@@ -38,6 +39,9 @@ from service.storage.transactions import session
 
 MAXIMUM_BYTES = 64 * 1024 * 1024
 """How large the documents that one request changes may be together, as JSON: all are held in memory."""
+
+BREATH_S = 0.02
+"""How long documents are changed before other requests may go on: one patch may cost much, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def _narrowed(
     collection: Collection, principal: Principal, decision: Decision, query: ChangeQuery
 ) -> Node | None:
     """Give the condition on the documents; a filter also reads, so that it asks for the right to list."""
-    listed = narrowed(collection, permit(collection, principal, "list"), query)
+    listed = visibility.condition(collection, permit(collection, principal, "list"), query)
     return conjoin(decision.where, listed)
 
 
@@ -143,10 +147,12 @@ async def _update(
     size = 0
     if not found:
         return Changed([], 0)
-    breather = Breather()
+    began_s = perf_counter()
     cursor = collection.documents.find({"_id": {"$in": found}}, sort=[("_id", 1)], session=session())
     async for present in cursor:
-        await breather.breathe()
+        if perf_counter() - began_s > BREATH_S:
+            await asyncio.sleep(0)
+            began_s = perf_counter()
         try:
             changed = compute(collection, agreed, present, change)
         except Failure as failure:

@@ -5,10 +5,10 @@ from typing import Any
 from litestar import Response
 
 from service.collections.registry import Collection
-from service.documents import bulk, encoding, narrowing, reading, terms
+from service.documents import bulk, encoding, terms, visibility
 from service.documents.bulk import MAXIMUM_DOCUMENTS
 from service.http import preferences
-from service.http.guards import principal
+from service.http.guards import access_of, principal
 from service.http.requests import (
     AnyRequest,
     expected_by,
@@ -53,8 +53,8 @@ async def delete(request: AnyRequest, collection: Collection) -> Response[bytes]
 
 
 def _query(request: AnyRequest, collection: Collection) -> ChangeQuery:
-    listed = reading.permit(collection, principal(request), "list")
-    return parse_change(parameters_of(request), narrowing.root(collection, listed), MAXIMUM_DOCUMENTS)
+    fields = visibility.fields_of(collection, access_of(request).permit("list"))
+    return parse_change(parameters_of(request), fields, MAXIMUM_DOCUMENTS)
 
 
 def _data(request: AnyRequest, collection: Collection, documents: list[dict[str, Any]]) -> bytes:

@@ -7,17 +7,13 @@ from litestar.params import FromPath
 
 from service.collections.registry import Collection
 from service.documents import (
-    encoding,
-    expanding,
     ids,
-    narrowing,
-    preconditions,
     reading,
-    visibility,
+    rendering,
     writing,
 )
+from service.documents.expanding import References
 from service.documents.preconditions import Expected
-from service.documents.targets import Targets
 from service.http.answers import written_response
 from service.http.guards import FOR_API_KEYS, MayAct, access_of
 from service.http.idempotent import once
@@ -26,15 +22,12 @@ from service.http.requests import (
     expected_by,
     json_of,
     only_parameters,
-    parameters_of,
     patch_of,
     tagged_response,
 )
 from service.http.routing import delete, patch, put, route
 from service.http.services import Services
 from service.kit.errors import ParameterInvalid, Violation
-from service.query import parse_view
-from service.query.views import WHOLE
 
 
 class DocumentsController(Controller):
@@ -47,23 +40,13 @@ class DocumentsController(Controller):
     async def get_document(
         self, request: AnyRequest, document_id: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give one document: `fields`, `expand`."""
+        """Return one document: `fields`, `expand`."""
         access = access_of(request)
-        found, decision = access.collection, access.permit("get")
-        if not request.scope["query_string"] and decision.shows_all:
-            stored = await reading.get_under(found, decision, ids.parse(found, document_id))
-            rendered = services.renderings.of(found, stored)
-            return tagged_response(request, b'{"data":%b}' % rendered.text, rendered.tag)
-        targets = Targets(services.registry, access.principal)
-        query = parse_view(parameters_of(request), narrowing.root(found, decision), targets.fields_of)
-        stored = await reading.get_under(found, decision, ids.parse(found, document_id))
-        document = reading.decoded(stored)
-        if query == WHOLE and visibility.mask(decision, document).shows_all:
-            content = encoding.view_bytes(encoding.view(found, document))
-            return tagged_response(request, content, preconditions.tag(document))
-        (view,) = await expanding.views(targets, found, decision, [document], query)
-        content = encoding.view_bytes(view)
-        return tagged_response(request, content, preconditions.view_tag(document, content))
+        references = References(services.registry, access.principal)
+        shown = reading.parse(access, references, request.scope["query_string"])
+        stored = await reading.get(access, ids.parse(access.collection, document_id))
+        content, entity_tag = await rendering.document(services.renderings, access, references, shown, stored)
+        return tagged_response(request, content, entity_tag)
 
     @put("/", guards=[MayAct("update")])
     async def replace_document(self, request: AnyRequest, document_id: FromPath[str]) -> Response[bytes]:

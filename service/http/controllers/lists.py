@@ -6,8 +6,8 @@ from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 
-from service.documents import expanding, reading, writing
-from service.documents.targets import Targets
+from service.documents import lists, rendering, writing
+from service.documents.expanding import References
 from service.http import links
 from service.http.answers import written_response
 from service.http.controllers import bulk
@@ -36,18 +36,15 @@ class ListsController(Controller):
     async def list_documents(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give one page of documents, as `filter`, `q`, `sort`, `page` or `cursor` and the others say."""
+        """Return one page of documents, as `filter`, `q`, `sort`, `page` or `cursor` and the others say."""
         access = access_of(request)
-        found, decision = access.collection, access.permit("list")
-        targets = Targets(services.registry, access.principal)
-        asked = services.known_lists.read(targets, found, decision, request.scope["query_string"])
-        page = await reading.find_under(found, decision, asked.to_read, services.cursors, asked.plan)
-        content = await expanding.page(
-            targets, found, decision, page, asked.query, renderings=services.renderings
-        )
+        references = References(services.registry, access.principal)
+        asked = services.list_cache.parse(access, references, request.scope["query_string"])
+        plan = lists.plan(access, asked, services.cursors)
+        page = await lists.execute(access, asked, plan, services.cursors)
+        content = await rendering.page(services.renderings, access, references, asked, page)
         entity_tag = f'W/"{sha256(content).hexdigest()[:TAG_DIGITS]}"'
-        headers = links.around(request, asked.repeated, page)
-        return tagged_response(request, content, entity_tag, **headers)
+        return tagged_response(request, content, entity_tag, **links.around(request, asked.repeated, page))
 
     @post("/", guards=[MayAct("create")])
     @once

@@ -7,8 +7,8 @@ from dataclasses import replace
 from litestar import Controller, Response
 from litestar.di import NamedDependency
 
-from service.documents import expanding, narrowing, reading
-from service.documents.targets import Targets
+from service.documents import lists, rendering
+from service.documents.expanding import References
 from service.http import idempotent
 from service.http.guards import FOR_API_KEYS, MayAct, access_of
 from service.http.requests import (
@@ -20,7 +20,6 @@ from service.http.requests import (
 from service.http.routing import post
 from service.http.services import Services
 from service.kit.errors import ParameterInvalid
-from service.query import parse_query
 
 
 class QueriesController(Controller):
@@ -40,16 +39,13 @@ class QueriesController(Controller):
         without a Content-Location no cache may give it again (RFC 9110, 9.3.3).
         """
         access = access_of(request)
-        found, decision = access.collection, access.permit("list")
+        references = References(services.registry, access.principal)
         only_parameters(request)
-        targets = Targets(services.registry, access.principal)
-        query = parse_query(await json_of(request), narrowing.root(found, decision), targets.fields_of)
+        asked = lists.parse_body(access, references, await json_of(request))
         with _by_pointers():
-            to_read = expanding.to_read(targets, found, decision, query)
-            page = await reading.find_under(found, decision, to_read, services.cursors)
-            content = await expanding.page(
-                targets, found, decision, page, query, renderings=services.renderings
-            )
+            plan = lists.plan(access, asked, services.cursors)
+            page = await lists.execute(access, asked, plan, services.cursors)
+            content = await rendering.page(services.renderings, access, references, asked, page)
         return json_response(content)
 
 

@@ -12,6 +12,7 @@ from service.access.principals import Principal
 from service.access.rules import Verb
 from service.collections.registry import Collection
 from service.documents import encoding, ids, patches, reading
+from service.documents.access import Access
 from service.documents.concealing import Concealed
 from service.documents.encoding import dump
 from service.documents.terms import Terms
@@ -47,7 +48,7 @@ class RulesController(Controller):
         caller = await _caller(question)
         case = await _case(collection, principal(request), caller, question, verb)
         schema = collection.description.schema
-        decision = reading.decide(collection, caller, verb)
+        decision = Access(collection, caller).decide(verb)
         judged = explaining.judge(schema, decision, caller, verb, case)
         is_of_document = case != Case()
         explanation = Explanation(
@@ -76,7 +77,7 @@ async def _case(
     """Give the document asked about; raises DocumentNotFound, DocumentInvalid."""
     if question.document_id is not None:
         document_id = ids.parse(collection, str(question.document_id))
-        present = await reading.get(collection, administrator, document_id)
+        present = await reading.get_decoded(Access(collection, administrator), document_id)
         case = Case(present, encoding.as_json(collection, present))
         return _changed(collection, caller, case, question.changes)
     schema = collection.description.schema
@@ -93,7 +94,7 @@ def _changed(collection: Collection, caller: Principal, case: Case, changes: dic
     """Give a case with a merge patch as its change, which is made, as always, of what the caller sees."""
     if changes is None or case.present is None or case.before is None:
         return case
-    mask = Terms(ALLOWED, reading.decide(collection, caller, "get")).mask(case.present)
+    mask = Terms(ALLOWED, Access(collection, caller).decide("get")).mask(case.present)
     concealed = Concealed(case.before, collection.description.schema, mask)
     asked: dict[str, Any] = patches.merge(concealed.document, changes)
     return Case(case.present, concealed.document, asked, concealed.restored)

@@ -3,15 +3,15 @@
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pymongo
 from pymongo.errors import NetworkTimeout, OperationFailure, ServerSelectionTimeoutError
 
 from service.kit.lru import LruTable
-from service.storage import finds
+from service.storage import commands
 from service.storage.calls import Calls
-from service.storage.finds import Find
+from service.storage.commands import Find
 from service.storage.joining.joined import Joined, Told
 
 MAXIMUM_TOGETHER = 16
@@ -41,7 +41,14 @@ ALONE: Final = None
 """The outcome of a list that is to be read alone."""
 
 
-class JoinedLists(Joined[Find, list[bytes] | None]):
+class _Asked(NamedTuple):
+    documents: Any
+    """The driver's synchronous collection."""
+
+    find: Find
+
+
+class JoinedLists(Joined[_Asked, list[bytes] | None]):
     """Lists of all collections on one connection, never stale.
 
     Those that come while all threads are at work are read together. One that turns out to be slow holds the
@@ -54,27 +61,28 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
         super().__init__(calls.lists, calls.timeout_s)
         self._strikes: LruTable[str, int] = LruTable(MAXIMUM_KNOWN)
 
-    async def read(self, find: Find, told: Told) -> list[bytes]:
-        """Read documents as MongoDB has them, in BSON; raises Busy, and what the driver raises."""
+    async def read(self, documents: Any, find: Find, told: Told) -> list[bytes]:
+        """Read documents of a synchronous collection as BSON; raises Busy, and what the driver raises."""
         if (self._strikes.peek(find.shape) or 0) < STRIKES:
-            found = await self.ask(find, told)
+            found = await self.ask(_Asked(documents, find), told)
             if found is not ALONE:
                 return found
-        return await self._lane.share(find.key(), partial(self.alone, find))
+        return await self._lane.share(find.key(), partial(self.alone, documents, find))
 
-    def command(self, asked: Sequence[Find]) -> Mapping[str, Any] | None:
-        """Give the command of one list; several that are slow together are read again, each alone."""
-        return asked[0].command() if len(_different(asked)) == 1 else None
+    def command(self, asked: Sequence[_Asked]) -> Mapping[str, Any] | None:
+        """Return the command of one list; several that are slow together are read again, each alone."""
+        return asked[0].find.command() if len(_different(asked)) == 1 else None
 
-    def serve(self, asked: Sequence[Find]) -> list[list[bytes] | Exception | None]:
+    def serve(self, asked: Sequence[_Asked]) -> list[list[bytes] | Exception | None]:
         """Read lists; those who ask for the same share what they get."""
         different = _different(asked)
         if len(different) == 1:
-            return [self.alone(asked[0])] * len(asked)
+            return [self.alone(*asked[0])] * len(asked)
         began_s = perf_counter()
         try:
             with pymongo.timeout(TOGETHER_S):
-                found = dict(zip(different, finds.together(list(different.values())), strict=True))
+                together = commands.together(asked[0].documents, list(different.values()))
+                found = dict(zip(different, together, strict=True))
         except ServerSelectionTimeoutError:
             _ping(asked[0].documents)  # one waits for a server, for all of them
             return [ALONE] * len(asked)
@@ -83,13 +91,13 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
         is_slow = perf_counter() - began_s >= SLOWISH_S * len(different)
         for shape in {find.shape for find in different.values()}:
             self._tally(shape, 1 if is_slow else -1)
-        return [found[find.key()] for find in asked]
+        return [found[each.find.key()] for each in asked]
 
-    def alone(self, find: Find) -> list[bytes]:
+    def alone(self, documents: Any, find: Find) -> list[bytes]:
         """Read one list, in a thread, and note whether it may share a query."""
         began_s = perf_counter()
         try:
-            found = finds.alone(find)
+            found = commands.alone(documents, find)
         except (OperationFailure, NetworkTimeout):
             self._tally(find.shape, MAXIMUM_STRIKES)
             raise
@@ -109,11 +117,12 @@ class JoinedLists(Joined[Find, list[bytes] | None]):
             self._strikes.put(shape, known)
 
 
-def _different(asked: Sequence[Find]) -> dict[Hashable, Find]:
-    """Give the different ones among lists, by their keys; those of known lists are the very same."""
-    if all(find is asked[0] for find in asked):
-        return {asked[0]: asked[0]}
-    return {find.key(): find for find in asked}
+def _different(asked: Sequence[_Asked]) -> dict[Hashable, Find]:
+    """Return the different ones among lists, by their keys; those of cached plans are the very same."""
+    first = asked[0].find
+    if all(each.find is first for each in asked):
+        return {first: first}
+    return {each.find.key(): each.find for each in asked}
 
 
 def _ping(documents: Any) -> None:

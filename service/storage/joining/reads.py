@@ -8,10 +8,10 @@ from bson import CodecOptions, Decimal128, ObjectId
 from bson.binary import UuidRepresentation
 from pymongo.errors import PyMongoError
 
-from service.storage import finds, frames
+from service.storage import commands, raw_bson
 from service.storage.calls import Calls
+from service.storage.commands import Find
 from service.storage.database import calls_of
-from service.storage.finds import Find
 from service.storage.joining.joined import Joined, Told
 
 MAXIMUM_COLLECTIONS = 32
@@ -46,7 +46,7 @@ class JoinedReads:
     async def get(self, document_id: Any) -> dict[str, Any] | None:
         """Read the document of an id, None when there is none; raises Busy, and what the driver raises."""
         raw = await self.get_raw(document_id)
-        return None if raw is None else finds.decode(self._documents, raw)
+        return None if raw is None else commands.decode(self._documents, raw)
 
     async def get_raw(self, document_id: Any) -> bytes | None:
         """Read the document of an id as MongoDB has it, in BSON; raises Busy, and what the driver raises."""
@@ -80,25 +80,27 @@ _Found = dict[Any, bytes] | Exception
 """What was read of one collection: BSON by its id, or what is wrong with all of it."""
 
 
-def _query(asked: Sequence[_Asked]) -> Find:
+def _query(asked: Sequence[_Asked]) -> tuple[Any, Find]:
     ids = list(dict.fromkeys(each.document_id for each in asked))
-    return Find(asked[0].documents, {"_id": {"$in": ids}})
+    documents = asked[0].documents
+    return documents, Find(documents.name, {"_id": {"$in": ids}})
 
 
-def _read(queries: Sequence[Find]) -> list[_Found]:
+def _read(queries: Sequence[tuple[Any, Find]]) -> list[_Found]:
     """Read ids of collections, by one query if that can be; raises what is wrong with all of them."""
     if len(queries) > 1:
         try:
-            return [_by_id(part) for part in finds.together(queries)]
+            documents, _ = queries[0]
+            return [_by_id(part) for part in commands.together(documents, [find for _, find in queries])]
         except Exception as error:  # it may be the matter of one of them
             if isinstance(error, PyMongoError) and error.timeout:
                 raise
-    return [_read_alone(query) for query in queries]
+    return [_read_alone(documents, find) for documents, find in queries]
 
 
-def _read_alone(query: Find) -> _Found:
+def _read_alone(documents: Any, find: Find) -> _Found:
     try:
-        return _by_id(finds.alone(query))
+        return _by_id(commands.alone(documents, find))
     except Exception as error:  # noqa: BLE001  # whatever it is, it is for those of this collection
         return error
 
@@ -111,7 +113,7 @@ def _id_of(document: bytes) -> Any:
     """Give an id, which MongoDB puts first in each document: of an ObjectId its bytes, which is quicker."""
     if document.startswith(OBJECT_ID_FIRST, 4):
         return document[9:21]
-    _, _, _, end = next(frames.elements(document))
+    _, _, _, end = next(raw_bson.elements(document))
     alone = (end + 1).to_bytes(4, "little") + document[4:end] + b"\0"
     found = bson.decode(alone, codec_options=BY_ID)["_id"]
     return found.to_decimal() if isinstance(found, Decimal128) else found  # which is equal to its number

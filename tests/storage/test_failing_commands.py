@@ -12,9 +12,8 @@ import pytest
 from pymongo.errors import ExecutionTimeout, PyMongoError
 
 from service.dev import mongod
-from service.storage import finds
-from service.storage.finds import Find
-from tests.documents.commands import Commands, connect
+from tests.storage.listener import Commands, connect
+from tests.storage.queries import Query, alone, together
 
 Failing = Callable[..., None]
 
@@ -58,7 +57,7 @@ async def failing(testing_uri: str) -> AsyncIterator[tuple[Any, Commands, Failin
 def test_what_passes_is_tried_again(failing: tuple[Any, Commands, Failing], how: dict[str, Any]) -> None:
     data, commands, fail = failing
     fail(1, "find", **how)
-    found = finds.alone(Find(data["few"], {}, keys=[("_id", 1)]))
+    found = alone(Query(data["few"], {}, keys=[("_id", 1)]))
     assert [bson.decode(each)["_id"] for each in found] == list(range(7))
     assert commands.names() == ["find", "find"]
 
@@ -68,7 +67,7 @@ def test_what_does_not_pass_is_told_in_the_end(failing: tuple[Any, Commands, Fai
     fail(1000, "find", closeConnection=True)
     began_s = monotonic()
     with pymongo.timeout(0.7), pytest.raises(PyMongoError):
-        finds.alone(Find(data["few"], {}))
+        alone(Query(data["few"], {}))
     assert monotonic() - began_s < 1.5
     assert len(commands.names()) >= 2
 
@@ -79,7 +78,7 @@ def test_what_is_cut_off_by_its_own_time_is_not_tried_again(
     data, commands, fail = failing
     fail(1, "find", errorCode=50)
     with pytest.raises(ExecutionTimeout):
-        finds.alone(Find(data["few"], {}))
+        alone(Query(data["few"], {}))
     assert commands.names() == ["find"]
 
 
@@ -88,7 +87,7 @@ def test_an_answer_that_does_not_come_takes_its_time_once(failing: tuple[Any, Co
     fail(1, "find", blockConnection=True, blockTimeMS=500)
     began_s = monotonic()
     with pymongo.timeout(0.2), pytest.raises(PyMongoError) as caught:
-        finds.alone(Find(data["few"], {}))
+        alone(Query(data["few"], {}))
     assert caught.value.timeout
     assert monotonic() - began_s < 0.5
     assert commands.names() == ["find"]
@@ -98,13 +97,13 @@ def test_what_breaks_together_is_told(failing: tuple[Any, Commands, Failing]) ->
     data, _, fail = failing
     fail(1, "aggregate", closeConnection=True)
     with pytest.raises(pymongo.errors.AutoReconnect):
-        finds.together([Find(data["few"], {}), Find(data["few"], {})])
-    assert len(finds.together([Find(data["few"], {}), Find(data["few"], {})])[1]) == 7
+        together([Query(data["few"], {}), Query(data["few"], {})])
+    assert len(together([Query(data["few"], {}), Query(data["few"], {})])[1]) == 7
 
 
 def test_a_cursor_that_cannot_be_closed_is_no_failure(failing: tuple[Any, Commands, Failing]) -> None:
     data, _, fail = failing
     data["large"].insert_many({"text": "x" * 4_300_000} for _ in range(4))
     fail(1, "killCursors", errorCode=8)
-    assert len(finds.alone(Find(data["large"], {}))) == 4
+    assert len(alone(Query(data["large"], {}))) == 4
     data["large"].drop()

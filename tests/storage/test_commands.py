@@ -17,11 +17,12 @@ from pymongo import ReadPreference
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from service.storage import finds
+from service.storage import commands as module
+from service.storage.commands import CutShort
 from service.storage.database import Database
-from service.storage.finds import CutShort, Find
-from tests.documents.absent import absent
-from tests.documents.commands import Commands, connect
+from tests.storage.absent import absent
+from tests.storage.listener import Commands, connect
+from tests.storage.queries import Query, alone, together
 
 RAW: "CodecOptions[RawBSONDocument]" = CodecOptions(
     document_class=RawBSONDocument, uuid_representation=UuidRepresentation.STANDARD
@@ -94,7 +95,7 @@ def fill(data: Any) -> None:
     data.create_collection("empty")
 
 
-def by_driver(find: Find) -> list[bytes]:
+def by_driver(find: Query) -> list[bytes]:
     raw = find.documents.with_options(codec_options=RAW)
     cursor = raw.find(
         find.where, find.projection, sort=list(find.keys) or None, skip=find.skip, limit=find.limit
@@ -107,7 +108,7 @@ def open_cursors(data: Any) -> int:
     return count
 
 
-def random_find(data: Any, chance: random.Random) -> Find:
+def random_find(data: Any, chance: random.Random) -> Query:
     where: dict[str, Any] = chance.choice(
         [
             {},
@@ -120,7 +121,7 @@ def random_find(data: Any, chance: random.Random) -> Find:
         ]
     )
     keys = chance.choice([[], [("_id", 1)], [("_id", -1)], [("n", -1), ("_id", 1)], [("a", 1), ("_id", -1)]])
-    return Find(
+    return Query(
         data[chance.choice(["many", "many", "few", "ids", "empty", "absent"])],
         where,
         keys=keys,
@@ -136,7 +137,7 @@ def random_find(data: Any, chance: random.Random) -> Find:
 def test_alone_gives_what_the_driver_gives(data: Any, commands: Commands) -> None:
     chance = random.Random(1)  # noqa: S311  # the same queries in every run
     asked = [random_find(data, chance) for _ in range(150)]
-    found = [finds.alone(find) for find in asked]
+    found = [alone(find) for find in asked]
     assert commands.names() == ["find"] * 150
     assert found == [by_driver(find) for find in asked]
     assert sum(map(len, found)) > 500
@@ -145,16 +146,16 @@ def test_alone_gives_what_the_driver_gives(data: Any, commands: Commands) -> Non
 @pytest.mark.parametrize("document_id", IDS, ids=[f"{number} {type(id_)}" for number, id_ in enumerate(IDS)])
 def test_every_kind_of_id_can_be_asked_for(data: Any, document_id: Any) -> None:
     by_id = {"_id": {"$eq": document_id}}
-    [found] = finds.alone(Find(data["ids"], by_id, limit=1))
+    [found] = alone(Query(data["ids"], by_id, limit=1))
     assert found == bson.encode({"_id": document_id, "was": str(document_id)}, codec_options=RAW)
-    assert finds.together([Find(data["ids"], by_id), Find(data["few"], {"_id": 3})])[0] == [found]
+    assert together([Query(data["ids"], by_id), Query(data["few"], {"_id": 3})])[0] == [found]
 
 
 def test_more_than_one_answer_holds_comes_whole_and_leaves_no_cursor(data: Any, commands: Commands) -> None:
     before = open_cursors(data)
     commands.sent.clear()
     for limit in (0, 4):
-        found = finds.alone(Find(data["large"], {}, keys=[("_id", -1)], limit=limit))
+        found = alone(Query(data["large"], {}, keys=[("_id", -1)], limit=limit))
         assert [bson.decode(each)["_id"] for each in found] == [3, 2, 1, 0]
     assert commands.names() == ["find", "killCursors", "find", "getMore"] * 2
     assert open_cursors(data) == before
@@ -163,24 +164,24 @@ def test_more_than_one_answer_holds_comes_whole_and_leaves_no_cursor(data: Any, 
 def test_more_than_is_expected_without_a_limit_comes_whole(
     data: Any, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finds, "MAXIMUM_UNBOUNDED", 50)
+    monkeypatch.setattr(module, "MAXIMUM_UNBOUNDED", 50)
     before = open_cursors(data)
-    assert len(finds.alone(Find(data["many"], {}))) == 150
+    assert len(alone(Query(data["many"], {}))) == 150
     with pytest.raises(CutShort):
-        finds.together([Find(data["many"], {}), Find(data["few"], {})])
+        together([Query(data["many"], {}), Query(data["few"], {})])
     assert open_cursors(data) == before
 
 
 def test_the_collection_says_how_it_is_read(data: Any, commands: Commands) -> None:
-    asked = Find(
+    asked = Query(
         data["few"].with_options(
             read_preference=ReadPreference.PRIMARY_PREFERRED, read_concern=ReadConcern("local")
         ),
         {},
     )
-    finds.alone(asked)
-    finds.together([asked, Find(data["many"], {})])
-    finds.alone(Find(data["few"], {}))
+    alone(asked)
+    together([asked, Query(data["many"], {})])
+    alone(Query(data["few"], {}))
     told = [
         (event.command.get("readConcern", {}).get("level"), event.command.get("$readPreference"))
         for event in commands.sent
@@ -192,7 +193,7 @@ def test_the_collection_says_how_it_is_read(data: Any, commands: Commands) -> No
 
 def test_a_cursor_is_closed_where_it_was_opened(data: Any, commands: Commands) -> None:
     preferred = data["large"].with_options(read_preference=ReadPreference.SECONDARY_PREFERRED)
-    finds.alone(Find(preferred, {}))
+    alone(Query(preferred, {}))
     modes = [event.command.get("$readPreference") for event in commands.sent]
     assert commands.names() == ["find", "killCursors", "find", "getMore"]
     assert modes[:3] == [{"mode": "secondaryPreferred"}] * 3
@@ -201,7 +202,7 @@ def test_a_cursor_is_closed_where_it_was_opened(data: Any, commands: Commands) -
 def test_what_takes_too_long_is_not_tried_twice(data: Any, commands: Commands) -> None:
     began_s = monotonic()
     with pymongo.timeout(0.1), pytest.raises(PyMongoError) as caught:
-        finds.alone(Find(data["few"], SLEEP))
+        alone(Query(data["few"], SLEEP))
     assert caught.value.timeout
     assert commands.names() == ["find"]
     assert monotonic() - began_s < 1
@@ -209,7 +210,7 @@ def test_what_takes_too_long_is_not_tried_twice(data: Any, commands: Commands) -
 
 def test_what_is_wrong_is_told_and_not_tried_twice(data: Any, commands: Commands) -> None:
     with pytest.raises(OperationFailure, match="unknown operator"):
-        finds.alone(Find(data["few"], {"a": {"$what": 1}}))
+        alone(Query(data["few"], {"a": {"$what": 1}}))
     assert commands.names() == ["find"]
 
 
@@ -217,7 +218,7 @@ def test_a_database_that_is_down_is_looked_for_once() -> None:
     down = absent()
     began_s = monotonic()
     with pytest.raises(pymongo.errors.ServerSelectionTimeoutError):
-        finds.alone(Find(down.motor["few"].delegate, {}))
+        alone(Query(down.motor["few"].delegate, {}))
     assert monotonic() - began_s < 0.8, "the time for finding a server is spent once"
     down.close()
 
@@ -229,42 +230,42 @@ def test_a_database_that_is_down_is_looked_for_once() -> None:
 def test_together_each_gets_what_it_would_get_alone(data: Any, commands: Commands, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  # the same queries in every run
     batches = [[random_find(data, chance) for _ in range(chance.randint(2, 17))] for _ in range(8)]
-    found = [finds.together(batch) for batch in batches]
+    found = [together(batch) for batch in batches]
     assert commands.names() == ["aggregate"] * 8
-    assert found == [[finds.alone(find) for find in batch] for batch in batches]
+    assert found == [[alone(find) for find in batch] for batch in batches]
 
 
 def test_together_with_what_is_not_there(data: Any) -> None:
-    absent, few = Find(data["absent"], {}), Find(data["few"], {"_id": 1})
-    one = finds.alone(few)
-    assert finds.together([absent, few, absent]) == [[], one, []]
-    assert finds.together([few, absent]) == [one, []]
-    assert finds.together([absent, absent]) == [[], []]
+    absent, few = Query(data["absent"], {}), Query(data["few"], {"_id": 1})
+    one = alone(few)
+    assert together([absent, few, absent]) == [[], one, []]
+    assert together([few, absent]) == [one, []]
+    assert together([absent, absent]) == [[], []]
     nowhere = data.client[f"{data.name}_2"]
-    assert finds.together([Find(nowhere["a"], {}), Find(nowhere["b"], {})]) == [[], []]
+    assert together([Query(nowhere["a"], {}), Query(nowhere["b"], {})]) == [[], []]
 
 
 def test_a_document_as_large_as_can_be_is_found_together_with_others(data: Any) -> None:
     room = 16 * 1024 * 1024 - len(bson.encode({"_id": 1, "text": ""}))
     data["largest"].insert_one({"_id": 1, "text": "x" * room})
-    largest = Find(data["largest"], {}, limit=1)
-    found = finds.together([largest, Find(data["empty"], {})])
+    largest = Query(data["largest"], {}, limit=1)
+    found = together([largest, Query(data["empty"], {})])
     assert (len(found[0][0]), found[1]) == (16 * 1024 * 1024, [])
     with pytest.raises(CutShort):
-        finds.together([largest, Find(data["few"], {})])
+        together([largest, Query(data["few"], {})])
     data.drop_collection("largest")
 
 
 def test_what_does_not_fit_together_says_so_and_leaves_no_cursor(data: Any) -> None:
     before = open_cursors(data)
-    asked = [Find(data["large"], {"_id": number}, limit=1) for number in range(4)]
+    asked = [Query(data["large"], {"_id": number}, limit=1) for number in range(4)]
     for _ in range(3):
         with pytest.raises(CutShort):
-            finds.together(asked)
+            together(asked)
     assert open_cursors(data) == before
-    assert [len(part) for part in finds.together(asked[:2])] == [1, 1]
+    assert [len(part) for part in together(asked[:2])] == [1, 1]
 
 
 def test_one_that_is_wrong_fails_all_together(data: Any) -> None:
     with pytest.raises(OperationFailure, match="unknown operator"):
-        finds.together([Find(data["few"], {}), Find(data["few"], {"a": {"$what": 1}})])
+        together([Query(data["few"], {}), Query(data["few"], {"a": {"$what": 1}})])

@@ -24,7 +24,7 @@ from bson import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.storage import frames
+from service.storage import raw_bson
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 names = texts.filter(lambda text: "\0" not in text)
@@ -74,7 +74,7 @@ def framed(members: bytes) -> bytes:
 @settings(max_examples=50, deadline=None)
 def test_members_are_those_that_the_driver_reads(document: dict[str, Any]) -> None:
     raw = bson.encode(document)
-    found = list(frames.elements(raw))
+    found = list(raw_bson.elements(raw))
     codec = bson.CodecOptions[dict[str, Any]](datetime_conversion=bson.DatetimeConversion.DATETIME_AUTO)
     assert [name.decode() for _, name, _, _ in found] == list(bson.decode(raw, codec_options=codec))
     parts = [bytes([kind]) + name + b"\0" + raw[begin:end] for kind, name, begin, end in found]
@@ -89,7 +89,7 @@ def test_values_of_old_are_passed_by(kind: int, value: bytes) -> None:
     raw = framed(b"\x10a\0\1\0\0\0" + member + b"\x08b\0\1")
     assert "old" in bson.decode(raw)
     begin = raw.index(member) + 5
-    assert list(frames.elements(raw))[1:] == [
+    assert list(raw_bson.elements(raw))[1:] == [
         (kind, b"old", begin, begin + len(value)),
         (8, b"b", len(raw) - 2, len(raw) - 1),
     ]
@@ -99,13 +99,13 @@ def test_values_of_old_are_passed_by(kind: int, value: bytes) -> None:
 @settings(max_examples=15, deadline=None)
 def test_the_documents_of_an_array_are_cut_out_as_they_are(array: list[dict[str, Any]]) -> None:
     raw = bson.encode({"before": "x", "array": array, "after": 1})
-    begin = next(begin for _, name, begin, _ in frames.elements(raw) if name == b"array")
-    assert list(frames.objects(raw, begin)) == [bson.encode(each) for each in array]
+    begin = next(begin for _, name, begin, _ in raw_bson.elements(raw) if name == b"array")
+    assert list(raw_bson.objects(raw, begin)) == [bson.encode(each) for each in array]
 
 
 def test_an_array_of_many_documents_is_cut_apart() -> None:
     raw = bson.encode({"array": [{"n": number} for number in range(1001)]})
-    found = list(frames.objects(raw, raw.index(b"\4array\0") + 7))
+    found = list(raw_bson.objects(raw, raw.index(b"\4array\0") + 7))
     assert [bson.decode(each)["n"] for each in found] == list(range(1001))
 
 
@@ -113,16 +113,16 @@ def test_an_array_of_many_documents_is_cut_apart() -> None:
 def test_an_array_of_something_else_is_refused(other: Any) -> None:
     raw = bson.encode({"a": [{}, other]})
     with pytest.raises(ValueError, match="not a document"):
-        list(frames.objects(raw, raw.index(b"\4a\0") + 3))
+        list(raw_bson.objects(raw, raw.index(b"\4a\0") + 3))
 
 
 def members(raw: bytes) -> int:
     """Count members, of which there cannot be more than bytes."""
-    return sum(1 for _ in islice(frames.elements(raw), len(raw) + 1))
+    return sum(1 for _ in islice(raw_bson.elements(raw), len(raw) + 1))
 
 
 def objects(raw: bytes) -> int:
-    return sum(1 for _ in islice(frames.objects(raw, 0), len(raw) + 1))
+    return sum(1 for _ in islice(raw_bson.objects(raw, 0), len(raw) + 1))
 
 
 @given(documents, st.data())

@@ -18,7 +18,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from service.runtime import deadline
-from service.storage import frames
+from service.storage import raw_bson
 from service.storage.codes import UNREACHABLE
 
 Document = dict[str, Any]
@@ -37,16 +37,16 @@ class CutShort(Exception):  # it is no error: there was more than one answer hol
 
 
 class Find:
-    """One query: documents of a driver's synchronous collection, in an order, some of them.
+    """The command for some documents of a collection, in an order.
 
-    `limit` 0 is for all; what fulfils the filter is few then. `shape` tells it from others, its values apart.
+    `limit` 0 is for all; what fulfils the filter is few then. `shape` is its filter without the values.
     """
 
-    __slots__ = ("_key", "documents", "keys", "limit", "projection", "shape", "skip", "where")
+    __slots__ = ("_key", "collection", "keys", "limit", "projection", "shape", "skip", "where")
 
     def __init__(
         self,
-        documents: Any,
+        collection: str,
         where: Document,
         *,
         keys: Sequence[tuple[str, int]] = (),
@@ -55,7 +55,7 @@ class Find:
         projection: dict[str, int] | None = None,
         shape: str = "",
     ) -> None:
-        self.documents = documents
+        self.collection = collection
         self.where = where
         self.keys = keys
         self.skip = skip
@@ -65,17 +65,17 @@ class Find:
         self._key: Hashable = None
 
     def key(self) -> Hashable:
-        """Give what tells it from all others on its database; what cannot be encoded is like no other."""
+        """Return what tells it from all others on its database; what cannot be encoded is like no other."""
         if self._key is None:
             try:
-                self._key = bson.encode(self.command(), codec_options=self.documents.codec_options)
+                self._key = bson.encode(self.command(), codec_options=_RAW)
             except (BSONError, OverflowError, ValueError):  # MongoDB's driver will say what is wrong with it
                 self._key = id(self)
         return self._key
 
     def command(self) -> Document:
-        """Give the command that asks for it."""
-        command: Document = {"find": self.documents.name, "filter": self.where}
+        """Return the command as the server takes it."""
+        command: Document = {"find": self.collection, "filter": self.where}
         if self.keys:
             command["sort"] = dict(self.keys)
         if self.projection is not None:
@@ -89,7 +89,7 @@ class Find:
         return command
 
     def stages(self) -> list[Stage]:
-        """Give the stages of an aggregation that ask for it."""
+        """Return the stages of an aggregation with the same outcome."""
         stages: list[Stage] = [{"$match": self.where}] if self.where else []
         stages += [{"$sort": dict(self.keys)}] if self.keys else []
         stages += [{"$skip": self.skip}] if self.skip else []
@@ -102,17 +102,17 @@ MAXIMUM_UNBOUNDED = 1000
 """Documents that come at once of a find that has no limit, which asks for no more ids than that."""
 
 
-def alone(find: Find) -> list[bytes]:
-    """Find documents.
+def alone(documents: Any, find: Find) -> list[bytes]:
+    """Run one query on its synchronous collection; return the documents as BSON.
 
     A command costs two thirds of what the driver's cursors do, but is sent once. Where that is not enough
     (the connection broke, there is more than one answer holds) the cursor follows, which tries again as all
     reads are tried. Raises what the driver raises.
     """
-    timeout_s = find.documents.database.client.options.timeout or float("inf")
+    timeout_s = documents.database.client.options.timeout or float("inf")
     ends_at_s = monotonic() + timeout_s
     try:
-        return list(_found(find.documents, find.command()))
+        return list(_found(documents, find.command()))
     except CutShort:
         pass
     except ServerSelectionTimeoutError:
@@ -124,28 +124,29 @@ def alone(find: Find) -> list[bytes]:
         if error.code not in UNREACHABLE:  # of NOT_PRIMARY the driver makes an AutoReconnect
             raise
     with pymongo.timeout(max(deadline.SHORTEST_S, ends_at_s - monotonic())):
-        return _by_cursor(find)
+        return _by_cursor(documents, find)
 
 
-def together(finds: Sequence[Find]) -> list[list[bytes]]:
-    """Find documents of several queries on one database, by one command, for each as it would be alone.
+def together(documents: Any, finds: Sequence[Find]) -> list[list[bytes]]:
+    """Run several queries on one database by one command; return the outcome of each as BSON.
 
+    `documents` is the synchronous collection of one of them, which says how all are read.
     MongoDB works on one after the other, but reads, plans and answers once, which is most of the work where
     each finds little. Raises CutShort when they do not fit into one answer, and what the driver raises.
     """
     first, *others = [[*find.stages(), _told(position)] for position, find in enumerate(finds)]
     unions = [
-        {"$unionWith": {"coll": find.documents.name, "pipeline": stages}}
+        {"$unionWith": {"coll": find.collection, "pipeline": stages}}
         for find, stages in zip(finds[1:], others, strict=True)
     ]
     most = sum(find.limit or MAXIMUM_UNBOUNDED for find in finds) + 1
     command = {
-        "aggregate": finds[0].documents.name,
+        "aggregate": finds[0].collection,
         "pipeline": [*first, *unions],
         "cursor": {"batchSize": most},
     }
     found: list[list[bytes]] = [[] for _ in finds]
-    for told in _found(finds[0].documents, command):
+    for told in _found(documents, command):
         if (told[4:7], told[11:14]) != _TOLD:
             raise CutShort  # a server of another kind tells it otherwise
         found[_POSITION.unpack_from(told, 7)[0]].append(told[14:-1])
@@ -157,7 +158,7 @@ def _told(position: int) -> Stage:
 
 
 def _found(documents: Any, command: Document) -> Iterable[bytes]:
-    """Give the documents of the one answer to a command; raises CutShort when it does not hold all."""
+    """Return the documents of the one answer to a command; raises CutShort when it does not hold all."""
     level = documents.read_concern.document
     answer = documents.database.command(
         command | ({"readConcern": level} if level else {}),
@@ -166,13 +167,13 @@ def _found(documents: Any, command: Document) -> Iterable[bytes]:
     )
     cursor = bytes(answer["cursor"].raw)
     begin = 0
-    for _, name, value, end in frames.elements(cursor):
+    for _, name, value, end in raw_bson.elements(cursor):
         if name == b"firstBatch":
             begin = value
         elif name == b"id" and any(cursor[value:end]):
             _close(documents, answer["cursor"]["id"])
             raise CutShort
-    return frames.objects(cursor, begin)
+    return raw_bson.objects(cursor, begin)
 
 
 def _close(documents: Any, cursor_id: int) -> None:
@@ -184,8 +185,8 @@ def _close(documents: Any, cursor_id: int) -> None:
         )
 
 
-def _by_cursor(find: Find) -> list[bytes]:
-    raw = find.documents.with_options(codec_options=_RAW)
+def _by_cursor(documents: Any, find: Find) -> list[bytes]:
+    raw = documents.with_options(codec_options=_RAW)
     cursor = raw.find(
         find.where,
         find.projection,
@@ -198,6 +199,6 @@ def _by_cursor(find: Find) -> list[bytes]:
 
 
 def decode(documents: Any, raw: bytes) -> Document:
-    """Give a document as a driver's collection reads it; raises InvalidBSON."""
+    """Return a document as a driver's collection reads it; raises InvalidBSON."""
     found: Document = bson.decode(raw, codec_options=documents.codec_options)
     return found

@@ -12,7 +12,7 @@ from service.kit.errors import Busy
 from service.storage.database import Database
 from service.storage.joining import JoinedReads, joined
 from service.storage.joining import reads as joining_reads
-from tests.documents.absent import absent
+from tests.storage.absent import absent
 
 
 async def queries(database: Database) -> int:

@@ -25,7 +25,7 @@ from service.storage import database as databases
 from service.storage.calls import Lane, Work
 from service.storage.database import Database
 from service.storage.joining import JoinedCreates, joined
-from tests.documents.absent import absent
+from tests.storage.absent import absent
 
 
 def nested(levels: int) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 from service.kit.errors import Busy, DatabaseUnavailable
 from service.storage.calls import Lane, Work
 from service.storage.database import Database
-from service.storage.finds import Find
 from service.storage.joining import JoinedLists, joined, lists
 from service.storage.joining.joined import Told
-from tests.documents.absent import absent
-from tests.documents.commands import connect
+from tests.storage.absent import absent
+from tests.storage.listener import connect
+from tests.storage.queries import Query
 
 NAMES = ("a", "b", "c", "d")
 TOLD = Told("find", {})
@@ -39,14 +39,14 @@ class Shelf:
     def _note(self, _: Lane, work: Work, __: float) -> None:
         self.sizes.append(work.size)
 
-    def find(self, name: str, where: dict[str, Any], shape: str = "", **options: Any) -> Find:
+    def find(self, name: str, where: dict[str, Any], shape: str = "", **options: Any) -> Query:
         documents = self.database.motor[name].delegate
-        return Find(documents, where, shape=f"{name} {shape}", **{"limit": 100, **options})
+        return Query(documents, where, shape=f"{name} {shape}", **{"limit": 100, **options})
 
-    async def ids(self, find: Find) -> list[Any]:
-        return [bson.decode(each)["_id"] for each in await self.joined.read(find, TOLD)]
+    async def ids(self, find: Query) -> list[Any]:
+        return [bson.decode(each)["_id"] for each in await self.joined.read(find.documents, find, TOLD)]
 
-    async def all_ids(self, finds: list[Find]) -> list[Any]:
+    async def all_ids(self, finds: list[Query]) -> list[Any]:
         return list(await asyncio.gather(*map(self.ids, finds), return_exceptions=True))
 
 
@@ -84,11 +84,11 @@ async def test_lists_of_one_query_share_its_result(shelf: Shelf, database: Datab
     same, other = shelf.find("a", {"n": 1}), shelf.find("b", {"n": 2})
     before = (await database.motor.command("serverStatus"))["opcounters"]
     answers = await asyncio.gather(
-        *(shelf.joined.read(find, TOLD) for find in [same, same, same, other, same, other])
+        *(shelf.joined.read(find.documents, find, TOLD) for find in [same, same, same, other, same, other])
     )
     assert all(answer is answers[0] for answer in (answers[1], answers[2], answers[4]))
     assert answers[5] is answers[3] is not answers[0]
-    only = await asyncio.gather(*(shelf.joined.read(same, TOLD) for _ in range(10)))
+    only = await asyncio.gather(*(shelf.joined.read(same.documents, same, TOLD) for _ in range(10)))
     assert all(answer is only[0] for answer in only)
     after = (await database.motor.command("serverStatus"))["opcounters"]
     assert after["query"] - before["query"] <= 1, "the same asked for alone"
@@ -142,7 +142,7 @@ async def test_who_gives_up_while_lists_run_harms_no_other(shelf: Shelf) -> None
 async def test_a_slow_list_holds_the_others_up_once_and_not_for_long(shelf: Shelf) -> None:
     """It takes far longer than lists may take together."""
 
-    async def took_s(find: Find) -> float:
+    async def took_s(find: Query) -> float:
         began_s = monotonic()
         assert await shelf.ids(find) == [1]
         return monotonic() - began_s
@@ -167,7 +167,7 @@ async def test_a_list_that_becomes_quick_is_read_with_others_again(shelf: Shelf)
     quick = shelf.find("a", {"_id": 1}, "its shape")
     others = [shelf.find("b", {"_id": number}) for number in range(5)]
 
-    async def sizes(find: Find) -> list[int]:
+    async def sizes(find: Query) -> list[int]:
         shelf.sizes.clear()
         assert await shelf.all_ids([find, *others]) == [[1], *([number] for number in range(5))]
         return sorted(shelf.sizes)
@@ -185,7 +185,7 @@ async def test_a_list_that_becomes_quick_is_read_with_others_again(shelf: Shelf)
 async def test_lists_that_are_alike_share_what_they_get(shelf: Shelf) -> None:
     alike = [shelf.find("a", {"_id": 1 + number % 2}) for number in range(10)]
     assert len({find.key() for find in alike}) == 2
-    found = await asyncio.gather(*(shelf.joined.read(find, TOLD) for find in alike))
+    found = await asyncio.gather(*(shelf.joined.read(find.documents, find, TOLD) for find in alike))
     assert len({id(each) for each in found}) == 2
     assert [bson.decode(each[0])["_id"] for each in found] == [1, 2] * 5
 

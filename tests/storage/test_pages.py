@@ -15,13 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import OperationFailure
 
-from service.query import ListQuery, SortKey, keyset
+from service.query import SortKey, keyset
 from service.query.cursors import Cursors, list_id
 from service.query.fields import Field
 from service.query.keyset import Order, Place, order_of
 from service.query.kinds import Kind
 from service.storage import database as databases
 from service.storage.pages import Document, Reader, Slice
+from service.storage.plans import ReadPlan
 from tests.query.shop import ANYTHING
 
 NAN = float("nan")
@@ -107,10 +108,14 @@ def random_documents(shape: Shape) -> list[Document]:
     return [{"_id": number, **random_document(random, 2, shape)} for number in range(60)]
 
 
+def reader_of(documents: Motor, order: Order, limit: int, where: dict[str, Any] | None = None) -> Reader:
+    return Reader(documents.delegate, ReadPlan(documents.name, order=order, limit=limit, filter=where))
+
+
 async def walk(reader: Reader, first: Slice[Document], *, is_backward: bool) -> list[Document]:
     """Go from a slice to the end, by cursors as they travel."""
     found, here = list(first.documents), first
-    binding = list_id("test", ListQuery())
+    binding = list_id("test", None, [("_id", 1)])
     while place := here.previous if is_backward else here.following:
         text = CURSORS.write(binding, place)
         assert text is not None
@@ -118,7 +123,7 @@ async def walk(reader: Reader, first: Slice[Document], *, is_backward: bool) -> 
         assert place.is_backward == is_backward
         here = reader.before(place) if is_backward else reader.after(place)
         found = here.documents + found if is_backward else found + here.documents
-        assert len(here.documents) <= reader.limit
+        assert len(here.documents) <= reader.plan.limit
     return found
 
 
@@ -165,7 +170,7 @@ async def test_walking_gives_every_document_once_in_order(
     is_by_pairs = shape == "plain arrays" and len(set(first_names)) < len(first_names)
     if not order.has_places or is_by_pairs:  # which a schema that knows no arrays does not foresee
         return
-    reader = Reader(documents, {}, order, limit)
+    reader = reader_of(documents, order, limit)
     expected = await sorted_ids(documents, order)
     if expected is None:
         return
@@ -210,7 +215,7 @@ async def test_a_page_costs_the_same_wherever_it_is(
     indexed: Any, path: str, where: dict[str, Any], is_descending: bool, is_backward: bool
 ) -> None:
     order = order_of((SortKey(tuple(path.split(".")), is_descending),), PLAIN)
-    reader = Reader(indexed, where, order, STEP)
+    reader = reader_of(indexed, order, STEP, where)
     for skip in (0, 700, MANY // 2 - 2 * STEP):  # among nulls, and among values
         part = reader.at(skip)
         assert part.following is not None
@@ -220,7 +225,7 @@ async def test_a_page_costs_the_same_wherever_it_is(
             criteria, keys = keyset.before(order, values, is_exact=False), order.reversed()
         else:
             criteria, keys = keyset.beyond(order, values), order.keys
-        found = indexed.find(reader.narrowed(criteria), sort=keys, limit=STEP)
+        found = indexed.find(reader.plan.condition(criteria), sort=keys, limit=STEP)
         plan = await found.explain()
         assert plan["executionStats"]["totalKeysExamined"] <= 4 * STEP
         assert '"SORT"' not in json_util.dumps(plan["queryPlanner"]["winningPlan"])
@@ -232,7 +237,7 @@ async def test_reading_backward_among_arrays_is_exact_too(motor: Motor) -> None:
     await documents.insert_many([{"_id": 1, "a": [1, 9]}, {"_id": 2, "a": 5}, {"_id": 3, "a": 7}])
     order = order_of((SortKey(("a",)),), PLAIN)
     assert not any(order.may_hold_arrays)
-    reader = Reader(documents, {}, order, 1)
+    reader = reader_of(documents, order, 1)
     assert ids(await walk(reader, reader.before(Place(is_backward=True)), is_backward=True)) == [
         1,
         2,
@@ -254,5 +259,5 @@ def test_some_orders_have_no_places(sort: tuple[SortKey, ...], fields: Field) ->
 async def test_what_nothing_is_compared_with_has_no_place(motor: Motor) -> None:
     documents = motor["codes"]
     await documents.insert_many([{"_id": 1, "a": Regex("x")}, {"_id": 2, "a": Regex("y")}])
-    part = Reader(documents, {}, order_of((SortKey(("a",)),), PLAIN), 1).at(0)
+    part = reader_of(documents, order_of((SortKey(("a",)),), PLAIN), 1).at(0)
     assert (part.has_more, part.following) == (True, None)

@@ -7,11 +7,11 @@ import bson
 import pytest
 from litestar import Litestar
 
-from service.access.principals import OPERATOR
 from service.collections.registry import Collection
-from service.documents import reading
 from service.query import ListQuery, parse_list
 from service.storage.calls import Lane, Work
+from service.storage.plans import plan_list
+from service.storage.store import decoded
 from tests.services import services_of
 
 SHARES_SERVICE = True
@@ -32,8 +32,9 @@ def query(collection: Collection, *parameters: tuple[str, str]) -> ListQuery:
 
 
 async def prices(collection: Collection, asked: ListQuery) -> list[Any]:
-    page = await reading.find(collection, OPERATOR, asked)
-    return [document.get("price") for document in page.documents]
+    plan = plan_list(collection.name, collection.description.schema.root, asked)
+    page = await collection.store.read(plan)
+    return [decoded(each).get("price") for each in page.documents]
 
 
 async def test_those_who_ask_for_the_same_at_once_share_a_query(

@@ -1,0 +1,203 @@
+"""The documents of one collection, and the one way to them: reads and counts by plans."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
+from typing import Any
+
+import bson
+import pymongo
+from beanie import Document as Model
+from bson import CodecOptions
+from bson.binary import UuidRepresentation
+from pymongo.errors import OperationFailure, PyMongoError
+
+from service.kit.errors import ParameterInvalid, Violation
+from service.query.limits import MAXIMUM_ESTIMATED
+from service.query.mongo import Filter, to_mongo
+from service.query.tree import Node
+from service.runtime import deadline
+from service.storage.codes import AMBIGUOUS_SORT, BAD_VALUE, INDEX_NOT_FOUND
+from service.storage.database import calls_of
+from service.storage.joining import JoinedCreates, JoinedLists, JoinedReads
+from service.storage.joining.joined import Told
+from service.storage.pages import Document, Reader, Slice, Total, slice_of
+from service.storage.plans import ReadPlan, ReadRefused, Reason
+from service.storage.transactions import delegate_session, session
+from service.storage.turns import Turns
+
+Stored = bytes | Document
+"""A stored document, in BSON as MongoDB has it, or decoded."""
+
+CODEC: "CodecOptions[Document]" = CodecOptions(
+    tz_aware=False, uuid_representation=UuidRepresentation.STANDARD
+)
+"""How documents are decoded: datetimes without a zone, which are UTC and cheaper to build."""
+
+COUNT_TIMEOUT_S = 2.0
+"""How long counting may take: less than an operation, so that there is time to say that it was too long."""
+
+
+class Store:
+    """The documents of one collection.
+
+    Whatever is read or written joins the transaction of the present task, if there is one. Outside of one,
+    reads share queries with others that wait at the same time.
+    """
+
+    __slots__ = ("_calls", "_joined_lists", "_joined_reads", "_told", "documents", "joined_creates", "turns")
+
+    def __init__(self, documents: Any) -> None:
+        self.documents = documents
+        self._calls = calls_of(documents)
+        self._told = Told.of("find", documents)
+        self._joined_reads = JoinedReads(documents)
+        self._joined_lists = self._calls.once(JoinedLists)
+        self.joined_creates = JoinedCreates(documents)
+        self.turns: Turns[Any] = Turns()
+
+    @classmethod
+    def of(cls, model: type[Model]) -> "Store":
+        """Open the store of a document class."""
+        return cls(model.get_motor_collection().with_options(codec_options=CODEC))
+
+    async def get(self, document_id: Any, where: Node | None = None) -> Stored | None:
+        """Read the document of an id, None when there is none that fulfils the condition."""
+        if where is None and session() is None:
+            return await self._joined_reads.get_raw(document_id)
+        return await self.find_one(selector(document_id, where))
+
+    async def find_one(self, criteria: Filter) -> Document | None:
+        """Read the one document that fulfils the driver's filter, None when there is none."""
+        find = partial(self.documents.delegate.find_one, criteria, session=delegate_session())
+        found: Document | None = await self._calls.quick.run(find)
+        return found
+
+    async def get_many(self, ids: Sequence[Any], where: Node | None = None) -> AsyncGenerator[Document, None]:
+        """Read the documents of some ids that fulfil the condition, in no order; for `aclosing`."""
+        cursor = self.documents.find(selector({"$in": [*ids]}, where), batch_size=len(ids), session=session())
+        try:
+            async for document in cursor:
+                yield document
+        except GeneratorExit:  # enough of them were read
+            await cursor.close()
+            raise
+
+    async def read(self, plan: ReadPlan) -> Slice[Any]:
+        """Read the page of a plan, and count what the plan wants counted.
+
+        Raises ReadRefused, ParameterInvalid for an exact count that takes too long, and what the driver
+        raises.
+        """
+        try:
+            if plan.count is None:
+                return await self._page(plan)
+            return await self._counted_page(plan)
+        except OperationFailure as error:
+            reason = _reason(plan, error)
+            if reason is None:
+                raise
+            raise ReadRefused(reason) from None
+
+    async def _page(self, plan: ReadPlan) -> Slice[Any]:
+        """Read in a thread; together with others, outside of transactions."""
+        documents = self.documents.delegate
+        in_transaction = session() is not None
+        if plan.command is not None and not in_transaction:
+            found = await self._joined_lists.read(documents, plan.command, self._told)
+            page = slice_of(plan, found, CODEC)
+            if page is not None:
+                return page
+        lane = self._calls.lists if plan.search is None else self._calls.scans
+        reader = Reader(documents, plan)
+        key = None if in_transaction else reader.key()
+        if key is None:
+            return await lane.run(partial(reader.read))
+        return await lane.share((documents.full_name, key), partial(reader.read))
+
+    async def _counted_page(self, plan: ReadPlan) -> Slice[Any]:
+        """Read and count at the same time, but not in a transaction, which does one thing after the other."""
+        if session() is not None:
+            page = await self._page(plan)
+            total = await self.total(plan)
+        else:
+            tasks = (asyncio.ensure_future(self._page(plan)), asyncio.ensure_future(self.total(plan)))
+            try:
+                page, total = await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+        if total is None and plan.count == "exact":
+            raise _too_slow()
+        if total is None:
+            before = plan.skip if page.documents else 0
+            total = Total(before + len(page.documents) + page.has_more, "at_least")
+        page.total = total
+        return page
+
+    async def total(self, plan: ReadPlan) -> Total | None:
+        """Count the documents of a plan's list; None when that takes too long.
+
+        An estimate without a filter is the number that MongoDB keeps; with one it is exact up to a bound.
+        """
+        where, calls = plan.condition(), self._calls
+        documents = self.documents.delegate
+        try:
+            # also of the time until a thread is free
+            with pymongo.timeout(deadline.at_most_s(COUNT_TIMEOUT_S)):
+                if plan.count == "exact":
+                    return Total(await calls.scans.run(partial(_counted, documents, where)), "exact")
+                if not where and session() is None:  # MongoDB's own number is not to be had in transactions
+                    number = await calls.lists.run(documents.estimated_document_count)
+                    return Total(number, "estimated")
+                counted = await calls.scans.run(partial(_counted, documents, where, MAXIMUM_ESTIMATED + 1))
+        except PyMongoError as error:
+            if error.timeout:
+                return None
+            raise
+        if counted <= MAXIMUM_ESTIMATED:
+            return Total(counted, "exact")
+        return Total(MAXIMUM_ESTIMATED, "at_least")
+
+
+def selector(document_id: Any, where: Node | None) -> Filter:
+    """Return the driver's filter for the document of an id, if it fulfils a condition."""
+    by_id: Filter = {"_id": document_id}
+    return by_id if where is None else {"$and": [by_id, to_mongo(where)]}
+
+
+def decoded(stored: Stored) -> Document:
+    """Return the members of a stored document; raises InvalidBSON."""
+    if isinstance(stored, dict):
+        return stored
+    document: Document = bson.decode(stored, codec_options=CODEC)
+    return document
+
+
+def _counted(documents: Any, where: Filter, limit: int | None = None) -> int:
+    bound = {} if limit is None else {"limit": limit}
+    return int(documents.count_documents(where, session=delegate_session(), **bound))
+
+
+def _too_slow() -> ParameterInvalid:
+    """Return the refusal of an exact count that takes too long, whatever a client would wait."""
+    violation = Violation(
+        "counting exactly takes too long here",
+        "too_slow",
+        parameter="count",
+        hint="Ask for `count=estimated`, or narrow the filter to what an index finds.",
+    )
+    return ParameterInvalid(violation.detail, hint=violation.hint, errors=[violation])
+
+
+def _reason(plan: ReadPlan, error: OperationFailure) -> Reason | None:
+    """Return why MongoDB refused a plan, None when it is no matter of the plan."""
+    sorted_by = [path for path, direction in plan.order.keys if path != "_id" and isinstance(direction, int)]
+    if error.code == BAD_VALUE and len(sorted_by) > 1:
+        return "parallel_arrays"
+    if error.code == AMBIGUOUS_SORT and sorted_by:
+        return "ambiguous_sort"
+    is_without_search = error.code == BAD_VALUE and plan.search is not None  # the substitute's answer
+    if error.code == INDEX_NOT_FOUND or is_without_search:
+        return "no_text_index"
+    return None

@@ -1,0 +1,146 @@
+"""Lists that are asked for again: remembered where nothing but the definition decides how they are read."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from service.access.decisions import ALLOWED, Decision, Grant
+from service.access.principals import ANONYMOUS
+from service.access.rules import Verb
+from service.collections.registry import Collection
+from service.documents.access import Access
+from service.documents.expanding import References
+from service.documents.lists import MAXIMUM_BYTES, MAXIMUM_KNOWN, ListCache
+from service.kit.errors import ParameterInvalid
+from service.query.lists import Selection
+from service.query.tree import Compare
+from tests.services import services_of
+
+SHARES_SERVICE = True
+
+MASKED = Decision((Grant(fields=Selection((("name",),))),))
+NARROWED = Decision((Grant(where=Compare(("price",), "gt", 5)),))
+
+
+@pytest.fixture
+def goods(app: Any) -> Collection:
+    found: Collection = services_of(app).registry.get("products")
+    return found
+
+
+@pytest.fixture
+def references(app: Any) -> References:
+    return References(services_of(app).registry, ANONYMOUS)
+
+
+class Decided(Access):
+    """Access by a decision that no rule has made."""
+
+    def __init__(self, collection: Collection, decision: Decision) -> None:
+        super().__init__(collection, ANONYMOUS)
+        self._decision = decision
+
+    def decide(self, _: Verb) -> Decision:
+        return self._decision
+
+
+def test_a_list_is_read_once(goods: Collection, references: References) -> None:
+    known = ListCache()
+    first = known.parse(Decided(goods, ALLOWED), references, b"filter%5Bprice%5D%5Bgte%5D=3&sort=name&page=2")
+    assert (
+        known.parse(Decided(goods, ALLOWED), references, b"filter%5Bprice%5D%5Bgte%5D=3&sort=name&page=2")
+        is first
+    )
+    assert first.repeated == "filter%5Bprice%5D%5Bgte%5D=3&sort=name"
+    assert first.plan.filter == {"price": {"$gte": 3}}
+
+
+def test_a_list_that_a_rule_narrows_is_the_same_question(goods: Collection, references: References) -> None:
+    known = ListCache()
+    assert known.parse(Decided(goods, NARROWED), references, b"page=2") is known.parse(
+        Decided(goods, ALLOWED), references, b"page=2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("decision", "query"),
+    [
+        (MASKED, b"page=2"),
+        (ALLOWED, b"filter%5Bname%5D=" + b"x" * MAXIMUM_BYTES),
+    ],
+)
+def test_what_somebody_else_would_read_otherwise_is_not_remembered(
+    goods: Collection, references: References, decision: Decision, query: bytes
+) -> None:
+    known = ListCache()
+    asked = known.parse(Decided(goods, decision), references, query)
+    assert known.parse(Decided(goods, decision), references, query) is not asked
+
+
+@pytest.mark.parametrize(
+    ("query", "whole"),
+    [
+        (b"cursor=abc", b""),
+        (b"cursor=abc&sort=name", b"sort=name"),
+        (b"sort=name&cursor=abc", b"sort=name"),
+        (b"sort=name&cursor=abc&limit=3", b"sort=name&limit=3"),
+    ],
+)
+def test_a_place_that_a_cursor_leads_to_is_a_part_of_the_list(
+    goods: Collection, references: References, query: bytes, whole: bytes
+) -> None:
+    known = ListCache()
+    asked = known.parse(Decided(goods, ALLOWED), references, query)
+    listed = known.parse(Decided(goods, ALLOWED), references, whole)
+    assert asked.query == replace(listed.query, cursor="abc")
+    assert asked.plan is listed.plan
+    assert asked.list_id == listed.list_id
+    assert asked.repeated == listed.repeated
+    assert asked == ListCache().parse(Decided(goods, MASKED), references, query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"cursor=abc&page=2",
+        b"cursor=abc&cursor=abc",
+        b"q=x&cursor=abc",
+        b"cursor=&sort=name",
+        b"cursor=%5f",
+        b"cursor=A&%63ursor=B",
+        b"cursor=A&%70age=3",
+    ],
+)
+def test_a_cursor_that_may_be_wrong_is_read_as_ever(
+    goods: Collection, references: References, query: bytes
+) -> None:
+    outcomes: list[Any] = []
+    for decision in (ALLOWED, MASKED):
+        try:
+            outcomes.append(ListCache().parse(Decided(goods, decision), references, query).query)
+        except ParameterInvalid as failure:
+            outcomes.append(failure.errors)
+    assert outcomes[0] == outcomes[1]
+
+
+def test_another_definition_reads_anew(goods: Collection, references: References) -> None:
+    known = ListCache()
+    first = known.parse(Decided(goods, ALLOWED), references, b"page=2")
+    newer = replace(goods, version=goods.version + 1)
+    assert known.parse(Decided(newer, ALLOWED), references, b"page=2") is not first
+
+
+def test_a_wrong_list_is_refused_each_time(goods: Collection, references: References) -> None:
+    known = ListCache()
+    for _ in range(2):
+        with pytest.raises(ParameterInvalid):
+            known.parse(Decided(goods, ALLOWED), references, b"page=nonsense")
+
+
+def test_the_oldest_is_forgotten(goods: Collection, references: References) -> None:
+    known = ListCache()
+    first = known.parse(Decided(goods, ALLOWED), references, b"page=1")
+    for number in range(MAXIMUM_KNOWN):
+        known.parse(Decided(goods, ALLOWED), references, b"filter%%5Bprice%%5D=%d" % number)
+    assert known.parse(Decided(goods, ALLOWED), references, b"page=1") is not first
