@@ -17,6 +17,7 @@ from service.http.pipeline.step import Step
 from service.http.services import Services
 from service.identity.core.hashing import Passwords
 from service.identity.core.revocations import Revocations
+from service.kit.tasks import background
 from service.mail.post import Post
 from service.runtime.admission import Places
 from service.runtime.metrics import Meter, families
@@ -169,12 +170,8 @@ class Mails:
         if not self._post.is_open:
             yield
             return
-        task = asyncio.create_task(self._count(), name="mails")
-        try:
+        async with background(self._count(), "mails"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _count(self) -> None:
         while True:

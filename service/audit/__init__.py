@@ -1,4 +1,4 @@
-"""The trail of who did what to users, sessions, keys, definitions and rules; it can only be added to."""
+"""The audit log: who did what to users, sessions, keys, definitions and rules; it can only be added to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from service.storage.transactions import collection_of, session
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, from where: `id` is a user's id; an operator is at the command line."""
+    """Who acts, and from where: `id` is a user's id; an operator is at the command line."""
 
     kind: Literal["anonymous", "user", "key", "operator"]
     id: str | None = None
@@ -25,8 +25,8 @@ OPERATOR = Actor("operator")
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
-    """Where one actor's doings are noted, to be kept for `ttl_s` seconds."""
+class AuditContext:
+    """Who acts; notes what they do in the audit log, where it is kept for `ttl_s` seconds."""
 
     actor: Actor
     ttl_s: float
@@ -34,7 +34,7 @@ class Trail:
     async def note(
         self, action: str, target_kind: str, target_id: str | None, details: Mapping[str, Any] | None = None
     ) -> None:
-        """Note what was done, such as `user.disabled`; within a transaction, only if that comes to pass.
+        """Note what was done, such as `user.disabled`; within a transaction, only if it commits.
 
         Details are plain facts, such as the roles before and after; never a secret.
         """

@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from models.base import utc_now
 from models.counter import Counter
 from models.definition import CollectionDefinition
-from service.audit import Trail
+from service.audit import AuditContext
 from service.collections import building, names
 from service.collections import description as descriptions
 from service.collections.description import Description
@@ -43,11 +43,11 @@ STRAY = timedelta(seconds=10)
 
 
 async def create(
-    registry: Registry, body: dict[str, Any], owner: str | None, trail: Trail | None = None
+    registry: Registry, body: dict[str, Any], owner: str | None, audit: AuditContext | None = None
 ) -> Collection:
     """Create a collection from `{"name", "schema", "rules"?, "indexes"?, "options"?}`.
 
-    It is noted in the trail, if there is one, as the other changes are.
+    It is noted in the audit log, if there is a context, as the other changes are.
 
     Raises DefinitionInvalid, CollectionExists (also when MongoDB holds documents under that name that are not
     Sheaf's), Duplicate.
@@ -68,7 +68,7 @@ async def create(
     )
     try:
         await registry.database.patiently(lambda: building.build(documents, description.indexes, []))
-        await registry.database.transaction(partial(_store, definition, deleted, trail))
+        await registry.database.transaction(partial(_store, definition, deleted, audit))
     except BaseException:  # a client that leaves cancels, and leaves no index behind either
         await _settle(registry, name, description.indexes)
         raise
@@ -76,7 +76,7 @@ async def create(
 
 
 async def replace(
-    registry: Registry, collection: Collection, body: dict[str, Any], trail: Trail | None = None
+    registry: Registry, collection: Collection, body: dict[str, Any], audit: AuditContext | None = None
 ) -> Collection:
     """Replace the description of a runtime collection, which must be the stored one still.
 
@@ -88,7 +88,7 @@ async def replace(
     present = collection.description.indexes
     try:
         await registry.database.patiently(lambda: building.build(documents, description.indexes, present))
-        await registry.database.transaction(partial(_restate, collection, description, trail))
+        await registry.database.transaction(partial(_restate, collection, description, audit))
     except BaseException:  # a client that leaves cancels, and leaves no index behind either
         await _settle(registry, collection.name, description.indexes)
         raise
@@ -97,7 +97,7 @@ async def replace(
 
 
 async def delete(
-    registry: Registry, name: str, version: int | None = None, trail: Trail | None = None
+    registry: Registry, name: str, version: int | None = None, audit: AuditContext | None = None
 ) -> int:
     """Delete a runtime collection with all its documents; returns how many they were.
 
@@ -106,7 +106,7 @@ async def delete(
     next creation of that name, and its documents are never served again.
     """
     collection = registry.get(name)
-    if not await registry.database.transaction(partial(_mark, collection, version, trail)):
+    if not await registry.database.transaction(partial(_mark, collection, version, audit)):
         await stored(name)
         raise CollectionChanged
     registry.remove(name)
@@ -129,7 +129,7 @@ async def count(collection: Collection) -> int:
 
 
 def _text(rules: Any) -> str:
-    """Return rules as text for the trail: their names may be such as MongoDB gives a meaning."""
+    """Return rules as text for the audit log: their names may be such as MongoDB gives a meaning."""
     written = json.dumps(rules, ensure_ascii=False, separators=(",", ":"))
     return written if len(written) <= MAXIMUM_NOTED else f"{written[:MAXIMUM_NOTED]}…"
 
@@ -176,7 +176,7 @@ async def _empty(registry: Registry, name: str, uid: str) -> None:
 
 
 async def _store(
-    definition: CollectionDefinition, deleted: CollectionDefinition | None, trail: Trail | None
+    definition: CollectionDefinition, deleted: CollectionDefinition | None, audit: AuditContext | None
 ) -> None:
     """Store a new definition, in place of a deleted one's mark if there is one; raises CollectionExists."""
     definitions = collection_of(CollectionDefinition)
@@ -190,23 +190,23 @@ async def _store(
         mark = {"_id": deleted.id, "uid": deleted.uid, "is_deleting": True}
         if not (await definitions.replace_one(mark, written, session=session())).matched_count:
             raise _exists(definition.id)
-    if trail is not None:
-        await trail.note("collection.created", "collection", definition.id)
+    if audit is not None:
+        await audit.note("collection.created", "collection", definition.id)
 
 
-async def _mark(collection: Collection, version: int | None, trail: Trail | None) -> bool:
+async def _mark(collection: Collection, version: int | None, audit: AuditContext | None) -> bool:
     """Mark a collection as being deleted; returns whether it was still the one known here."""
     marked = await collection_of(CollectionDefinition).update_one(
         _unchanged(collection, version),
         {"$set": {"is_deleting": True, "_updated_at": utc_now()}},
         session=session(),
     )
-    if marked.matched_count and trail is not None:
-        await trail.note("collection.deleted", "collection", collection.name)
+    if marked.matched_count and audit is not None:
+        await audit.note("collection.deleted", "collection", collection.name)
     return bool(marked.matched_count)
 
 
-async def _restate(collection: Collection, description: Description, trail: Trail | None) -> None:
+async def _restate(collection: Collection, description: Description, audit: AuditContext | None) -> None:
     """Store another description of a collection; raises CollectionChanged when somebody else was first."""
     changed = await collection_of(CollectionDefinition).update_one(
         _unchanged(collection, collection.version),
@@ -215,13 +215,13 @@ async def _restate(collection: Collection, description: Description, trail: Trai
     )
     if changed.modified_count == 0:
         raise CollectionChanged
-    if trail is not None:
+    if audit is not None:
         before, after = collection.description.source, description.source
         parts = [name for name in after if before.get(name) != after[name]]
         details: dict[str, Any] = {"version": collection.version + 1, "parts": parts}
         if "rules" in parts:
             details |= {"rules": {"before": _text(before["rules"]), "after": _text(after["rules"])}}
-        await trail.note("collection.changed", "collection", collection.name, details)
+        await audit.note("collection.changed", "collection", collection.name, details)
 
 
 async def _settle(registry: Registry, name: str, others: Sequence[Index]) -> None:

@@ -18,6 +18,7 @@ from service import schema as schemas
 from service.collections import building
 from service.collections import description as descriptions
 from service.collections.description import Description
+from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import (
     CollectionNotFound,
     DatabaseUnavailable,
@@ -25,13 +26,14 @@ from service.kit.errors import (
     Failure,
     StartupFailure,
 )
+from service.kit.tasks import background
 from service.query.kinds import Kind
 from service.storage.database import Database
 from service.storage.joining import JoinedCreates
 from service.storage.store import Store
 from service.storage.turns import Turns
 
-FIRST_RETRY_S, LAST_RETRY_S = 0.2, 1.0
+RETRY = Backoff(0.2, 1.0)
 """Between tries to follow; one that finds no database takes the timeout of an operation anyway."""
 
 ID_CLASSES: dict[Kind, type] = {
@@ -144,22 +146,18 @@ class Registry:
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Keep the registry in step with the stored definitions until the context ends."""
-        task = asyncio.create_task(self._follow(), name="registry")
-        try:
+        async with background(self._follow(), "registry"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _follow(self) -> None:
         """Load everything and follow changes; after any gap load everything again."""
-        retry_s = FIRST_RETRY_S
-        while True:
+        attempts = Attempts(RETRY)
+        async for _ in attempts:
             try:
                 started_at = await self.database.operation_time()
                 await self.database.initialise(self._models)
                 await self._load()
-                retry_s = FIRST_RETRY_S
+                attempts.reset()
                 # From before the load on, so that nothing between load and follow is missed.
                 async with _stored_definitions().watch(start_at_operation_time=started_at) as changes:
                     self.is_following, self.heard_at_s = True, time.time()
@@ -167,12 +165,10 @@ class Registry:
                         self.heard_at_s = time.time()
                         await self._refresh(change["documentKey"]["_id"])
             except (PyMongoError, DatabaseUnavailable, KeyError) as error:
-                log.warning("registry.reconnecting", reason=type(error).__name__, retry_s=retry_s)
+                log.warning("registry.reconnecting", reason=type(error).__name__, retry_s=attempts.pause_s)
             except Exception:
-                log.exception("registry.failed", retry_s=retry_s)
+                log.exception("registry.failed", retry_s=attempts.pause_s)
             self.is_following = False
-            await asyncio.sleep(retry_s)
-            retry_s = min(retry_s * 2, LAST_RETRY_S)
 
     async def _load(self) -> None:
         loaded = {collection.name: collection for collection in map(self._of_class, self._descriptions)}

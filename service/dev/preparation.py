@@ -16,7 +16,7 @@ from models.user import ADMIN, User
 from service.access.principals import ANONYMOUS, OPERATOR
 from service.access.rules import VERBS
 from service.audit import OPERATOR as AT_THE_TERMINAL
-from service.audit import Trail
+from service.audit import AuditContext
 from service.collections.registry import Collection, Registry
 from service.dev import progress, report
 from service.dev.mongodb import UNREACHABLE
@@ -142,7 +142,7 @@ async def _new_admin(connection: Database, chosen: Settings) -> str | None:
     users = Users(connection, Ending(revocations), revocations, passwords)
     try:
         with suppress(Duplicate):  # somebody registered the address before
-            await users.create(Trail(AT_THE_TERMINAL, chosen.audit_ttl_s), form)
+            await users.create(AuditContext(AT_THE_TERMINAL, chosen.audit_ttl_s), form)
             return password
     finally:
         passwords.close()

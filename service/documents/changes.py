@@ -24,7 +24,7 @@ from service.query import Compare, Node, conjoin
 from service.storage.database import calls_of
 from service.storage.store import decoded, selector
 from service.storage.transactions import delegate_session, session
-from service.storage.turns import Waiting, pause
+from service.storage.turns import RETRY, Waiting
 
 ATTEMPTS = 100
 """How often a write is tried again on the newest version: with the pauses, longer than a request may take."""
@@ -120,7 +120,7 @@ async def _serve(
             return left
         if unserved is not None:
             return [*unserved, *left]
-        await pause(attempt)
+        await RETRY.sleep(attempt)
     for each in batch:
         each.settle(Contention())
     return left

@@ -3,11 +3,9 @@
 References are followed level by level, each document is read and written once.
 """
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from time import perf_counter
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -28,6 +26,7 @@ from service.kit.errors import (
     SignInRequired,
     Violation,
 )
+from service.kit.tasks import Breather
 from service.query import masks
 from service.query.expansions import Expansion, plan
 from service.query.fields import Field
@@ -42,9 +41,6 @@ from service.query.views import ViewQuery
 
 EXPANDED = "_expanded"
 """The member, beside references, that holds the documents that they lead to; no client's field begins so."""
-
-BREATH_S = 0.01
-"""How long documents are made into views before other requests may go on."""
 
 Steps: TypeAlias = dict[str, "Steps | Expansion"]
 """The references to follow, by the names on the way to them."""
@@ -156,11 +152,9 @@ async def _seen(
 ) -> list[View]:
     """Return all that may be seen of documents; between large ones, other requests go on."""
     found: list[View] = []
-    began_s = perf_counter()
+    breather = Breather()
     for document in documents:
-        if perf_counter() - began_s > BREATH_S:
-            await asyncio.sleep(0)
-            began_s = perf_counter()
+        await breather.breathe()
         found.append(visibility.view(collection, decision, document))
     return found
 
@@ -252,12 +246,10 @@ class _ResolvedReferences:
             raise _beyond(f"read more than {MAXIMUM_EXPANDED_DOCUMENTS} documents")
         collection, decision = access.collection, access.permit("get")
         loaded.views.update(dict.fromkeys(missing))
-        began_s = perf_counter()
+        breather = Breather()
         async with aclosing(collection.store.get_many(missing, decision.where)) as documents:
             async for document in documents:
-                if perf_counter() - began_s > BREATH_S:
-                    await asyncio.sleep(0)
-                    began_s = perf_counter()
+                await breather.breathe()
                 view = visibility.view(collection, decision, document)
                 text = encoding.dump(view)
                 self._read_bytes += len(text)

@@ -1,16 +1,15 @@
 """Documents and pages as the text that clients get; a document's is kept for as long as it stays the same."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
-from time import perf_counter
 from typing import Any, NamedTuple
 
 from service.collections.registry import Collection
 from service.documents import encoding, expanding, preconditions, visibility
 from service.documents.access import Access
 from service.documents.encoding import dump
-from service.documents.expanding import BREATH_S, WHOLE, References, ViewPlan
+from service.documents.expanding import WHOLE, References, ViewPlan
 from service.documents.lists import ListRequest, Page
+from service.kit.tasks import Breather
 from service.schema import Schema
 from service.storage.store import Stored, decoded
 
@@ -64,11 +63,9 @@ class Renderings:
         if (known := self._known(collection, documents)) is not None:
             return known
         texts: list[bytes] = []
-        began_s = perf_counter()
+        breather = Breather()
         for stored in documents:
-            if perf_counter() - began_s > BREATH_S:
-                await asyncio.sleep(0)
-                began_s = perf_counter()
+            await breather.breathe()
             texts.append(self.of(collection, stored).text)
         return texts
 

@@ -28,7 +28,7 @@ from service.schema import Schema
 from service.storage.database import calls_of
 from service.storage.store import selector
 from service.storage.transactions import delegate_session, session
-from service.storage.turns import pause
+from service.storage.turns import RETRY
 
 ATTEMPTS = 32
 """How often an id is made, or a deletion tried again, before the client is told of the contention."""
@@ -100,7 +100,7 @@ async def put(
             is_of_id = [each.pointer for each in duplicate.errors] == ["/id"]
             if not is_of_id or session() is not None or attempt == PUT_ATTEMPTS - 1:
                 raise
-        await pause(attempt)  # somebody created it just now
+        await RETRY.sleep(attempt)  # somebody created it just now
     raise Contention
 
 
@@ -137,7 +137,7 @@ async def delete(
             return
         if expected is None:
             raise DocumentNotFound
-        await pause(attempt)
+        await RETRY.sleep(attempt)
     raise Contention
 
 

@@ -1,6 +1,6 @@
 """Who asks and from where, for the audit log and for sessions."""
 
-from service.audit import Actor, Trail
+from service.audit import Actor, AuditContext
 from service.http.guards import principal
 from service.http.pipeline.client_address import limited_address
 from service.http.requests import AnyRequest
@@ -10,24 +10,24 @@ from service.identity.core.sessions import Client
 
 
 def address_of(request: AnyRequest) -> str | None:
-    """Give the client's address, which a trusted proxy may have told."""
+    """Return the client's address, as a trusted proxy may have told it."""
     address: str | None = request.scope["state"].get("client_address")
     return address or (request.client.host if request.client else None)
 
 
-def place_of(request: AnyRequest) -> str | None:
-    """Give the address that the client's guesses are counted under, as its requests are: for IPv6 the /64."""
+def client_network(request: AnyRequest) -> str | None:
+    """Return what the client's guesses are counted under: its address, for IPv6 its /64."""
     address = address_of(request)
     return None if address is None else limited_address(address)
 
 
 def client_of(request: AnyRequest, mode: Mode = "bearer") -> Client:
-    """Give where somebody signs in from."""
+    """Return the client that a session is opened for."""
     return Client(address=address_of(request), device=request.headers.get("user-agent"), mode=mode)
 
 
-def trail_of(request: AnyRequest) -> Trail:
-    """Give where what this request's caller does is noted."""
+def audit_context(request: AnyRequest) -> AuditContext:
+    """Return the context in which the audit log notes what this request's caller does."""
     caller = principal(request)
     actor = Actor(
         kind=caller.kind,
@@ -36,4 +36,4 @@ def trail_of(request: AnyRequest) -> Trail:
         address=address_of(request),
         request_id=request.scope["state"].get("request_id"),
     )
-    return Trail(actor, services_of(request).audit_ttl_s)
+    return AuditContext(actor, services_of(request).audit_ttl_s)

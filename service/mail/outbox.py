@@ -9,6 +9,7 @@ from pymongo import ASCENDING, ReturnDocument
 
 from models.base import utc_now
 from models.mail import Mail
+from service.kit.backoff import Backoff
 from service.kit.sealing import Sealer
 from service.mail.messages import Message
 from service.runtime.tracing import written
@@ -26,7 +27,7 @@ KEPT = timedelta(days=30)
 DEPTH_LIMIT = 100_000
 
 MAXIMUM_ATTEMPTS = 10
-FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_GROWTH = 10.0, 3600.0, 3
+RETRY = Backoff(10.0, 3600.0, growth=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Outbox:
 
     async def put_off(self, mail: Claimed, reason: str) -> None:
         """Try a mail again later, each time later by more."""
-        due_at = utc_now() + timedelta(seconds=pause_s(mail.attempts))
+        due_at = utc_now() + timedelta(seconds=RETRY.pause_s(mail.attempts - 1))
         await self._note(mail, {"due_at": due_at, "failure": reason})
 
     async def give_up(self, mail: Claimed, reason: str) -> None:
@@ -101,12 +102,3 @@ class Outbox:
     async def _note(self, mail: Claimed, change: dict[str, object]) -> None:
         claimed = {"_id": mail.id, "attempts": mail.attempts}
         await Mail.get_motor_collection().update_one(claimed, {"$set": change})
-
-
-def pause_s(attempts: int) -> float:
-    """Give the seconds to wait after so many attempts.
-
-    >>> [pause_s(attempts) for attempts in (1, 2, 3, 9)]
-    [10.0, 30.0, 90.0, 3600.0]
-    """
-    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * float(PAUSE_GROWTH ** (attempts - 1)))

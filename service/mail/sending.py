@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import structlog
 from pymongo.errors import PyMongoError
 
+from service.kit.tasks import background
 from service.mail.outbox import MAXIMUM_ATTEMPTS, Claimed, Outbox
 from service.mail.transports import NotNow, Transport, Undeliverable
 from service.runtime.tracing import continued, failed
@@ -38,13 +39,11 @@ class Sender:
     @asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
         """Send until the context ends; what was begun then is sent by another worker, or after a start."""
-        task = asyncio.create_task(self._run(), name="mail")
         try:
-            yield
+            # A mail library may take a cancellation for the end of its connection.
+            async with background(self._run(), "mail", cancel_again_s=ENDING_S):
+                yield
         finally:
-            while not task.done():  # a mail library may take a cancellation for the end of its connection
-                task.cancel()
-                await asyncio.wait({task}, timeout=ENDING_S)
             await self._transport.rest()
 
     async def _run(self) -> None:

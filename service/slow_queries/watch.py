@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 from service.collections.registry import Registry
 from service.kit.errors import Failure
 from service.kit.lru import LruTable
+from service.kit.tasks import background
 from service.query.mongo import shape_of as filter_shape
 from service.slow_queries import commands, indexes, shapes
 from service.slow_queries.commands import Query
@@ -76,15 +77,13 @@ class SlowQueries:
     async def watching(self) -> AsyncIterator[None]:
         """Explain and log what is slow until the context ends."""
         self._loop = asyncio.get_running_loop()
-        task = asyncio.create_task(self._run(), name="slow queries")
         calls = self._database.calls
         calls.slow_s, calls.on_slow = self.threshold_s, self._note_call
-        try:
-            yield
-        finally:
-            calls.slow_s, calls.on_slow, self._loop = math.inf, None, None
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        async with background(self._run(), "slow queries"):
+            try:
+                yield
+            finally:
+                calls.slow_s, calls.on_slow, self._loop = math.inf, None, None
 
     def _note_call(self, slow: Slow) -> None:
         """Note a call of the driver that was slow, if it says what it asks of MongoDB."""

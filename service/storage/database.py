@@ -1,7 +1,6 @@
 """The one connection to MongoDB: open, ping, initialise the document classes, run transactions, close."""
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyM
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from service.kit.backoff import Backoff
 from service.kit.errors import Contention, DatabaseUnavailable, StartupFailure
 from service.runtime import deadline
 from service.storage import transactions
@@ -40,8 +40,8 @@ what waits for its answer is broken off, and tried on its successor."""
 PATIENT_PARTS = 2
 """As what part of the time for finding a server connecting to one may take, so that another can be tried."""
 
-MAXIMUM_PAUSE_S = 0.1
-"""How long a transaction waits, at the most, before it is tried again; the first waits are shorter."""
+RETRY = Backoff(0.002, 0.1)
+"""How long a transaction waits before it is tried again."""
 
 TRANSACTION_ATTEMPTS = 32
 
@@ -127,8 +127,7 @@ class Database:
                 if not error.has_error_label(TRANSIENT_TRANSACTION):
                     raise
                 last = error
-            longest_s = min(MAXIMUM_PAUSE_S, 0.002 * 2**attempt)
-            await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311  # no secret
+            await RETRY.sleep(attempt)
         if isinstance(last, OperationFailure):
             raise Contention from None
         raise DatabaseUnavailable from None
@@ -172,7 +171,7 @@ class Database:
                 attempt += 1
                 if attempt == TRANSACTION_ATTEMPTS or not error.has_error_label(UNKNOWN_COMMIT):
                     raise
-                await asyncio.sleep(MAXIMUM_PAUSE_S)
+                await asyncio.sleep(RETRY.longest_s)
             else:
                 return
 

@@ -1,17 +1,18 @@
 """Changes of one document in each worker: those who would race are served together, group after group."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from service.kit.backoff import Backoff
 from service.kit.errors import Busy
 
 MAXIMUM_WAITING = 10_000
 """Changes of one collection that may wait; beyond it they are refused at once."""
 
-LONGEST_PAUSE_S = 0.1
+RETRY = Backoff(0.002, 0.1)
+"""How long a change waits before it is tried again."""
 
 Asked = TypeVar("Asked")
 
@@ -83,9 +84,3 @@ class Turns(Generic[Asked]):
             else:
                 self._waiting[key][:0] = left
         del self._waiting[key]
-
-
-async def pause(attempt: int) -> None:
-    """Wait before a change is tried again: at random, so that those who met part, and longer each time."""
-    longest_s = min(LONGEST_PAUSE_S, 0.002 * 2 ** min(attempt, 10))
-    await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311  # no secret

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from service.audit import Actor, Trail
+from service.audit import Actor, AuditContext
 from service.identity.api_keys import MAXIMUM_KEYS, ApiKeys
 from service.identity.core import credentials
 from service.identity.core.revocations import Revocations
@@ -287,12 +287,12 @@ async def test_who_was_signed_out_makes_no_key_also_where_that_is_not_heard_of_y
     ann: Person = keyring.person()
     services = services_of(keyring.service.app)
     caller = services.tokens.read(ann.headers["Authorization"].removeprefix("Bearer "))
-    trail = Trail(Actor("user", ann.id), 60)
+    audit = AuditContext(Actor("user", ann.id), 60)
     deaf = ApiKeys(services.database, Revocations(900))  # as on a worker that the news has not reached
     form = NewApiKey(name="x", scopes=["*:read"])
-    await deaf.create(trail, caller, form)
+    await deaf.create(audit, caller, form)
     await services.database.transaction(lambda: services.revocations.end_session(str(caller.session_id)))
     with pytest.raises(TokenOutdated):
-        await deaf.create(trail, caller, form)
+        await deaf.create(audit, caller, form)
     assert keyring.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 1
     assert keyring.service.database["_audit"].count_documents({"actor.id": ann.id}) == 1

@@ -198,7 +198,7 @@ async def test_a39_no_secret_of_a_session_is_in_an_answer_the_trail_or_the_datab
     listed = await workers.first.get(SESSIONS, headers=device.headers)
     stored = workers.database["_sessions"].find_one({"_id": device.session_id})
     assert stored is not None
-    trail = list(workers.database["_audit"].find({"target.id": device.session_id}))
+    audit = list(workers.database["_audit"].find({"target.id": device.session_id}))
     hidden = [stored["token_hash"], stored["previous_hash"], stored["sealed_successor"], stored["csrf_hash"]]
     for token in tokens:
         _, _, random, code = token.split(".")
@@ -207,7 +207,7 @@ async def test_a39_no_secret_of_a_session_is_in_an_answer_the_trail_or_the_datab
     await workers.first.get("/api/films", headers={"Cookie": f"sheaf_refresh={tokens[1]}"})
     logged = capfd.readouterr()
     for secret in hidden:
-        assert secret not in listed.text + str(trail) + logged.out + logged.err
+        assert secret not in listed.text + str(audit) + logged.out + logged.err
 
 
 async def test_a43_what_a_cookie_lets_see_is_kept_from_everybody_else(workers: Workers) -> None:

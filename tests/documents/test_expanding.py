@@ -12,13 +12,14 @@ from service.documents.access import Access
 from service.documents.expanding import References
 from service.documents.lists import Page
 from service.documents.rendering import Renderings
+from service.kit import tasks
 from tests.services import services_of
 
 
 async def test_other_requests_go_on_between_the_documents_of_a_page(
     app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rendering, "BREATH_S", 0)
+    monkeypatch.setattr(tasks, "BREATH_S", 0)
     registry = services_of(app).registry
     documents = [{"_id": number, "name": "Mug"} for number in range(10)]
     turns = 0

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from models.base import utc_now
 from models.mail import Mail
+from service.kit.backoff import Backoff
 from service.kit.errors import StartupFailure
 from service.kit.sealing import Sealer
 from service.mail import outbox as outboxes
@@ -214,7 +215,7 @@ async def test_what_is_refused_for_now_is_tried_again_later(
     server = Server()
     server.refusals["ann@example.com"] = "451 come again"
     monkeypatch.setattr(sending, "REST_S", 0.02)
-    monkeypatch.setattr(outboxes, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(outboxes, "RETRY", Backoff(0.02, 3600.0, growth=3))
     await outbox.put(MESSAGE, HOUR_S)
     async with listening(server) as port:
         sender = Sender(outbox, Smtp(f"smtp://127.0.0.1:{port}", SENDER))
@@ -231,7 +232,7 @@ async def test_a_server_that_is_away_is_tried_a_bounded_number_of_times(
 ) -> None:
     monkeypatch.setattr(sending, "REST_S", 0.0)
     monkeypatch.setattr(sending, "INTERVAL_S", 0.0)
-    monkeypatch.setattr(outboxes, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(outboxes, "RETRY", Backoff(0.0, 0.0))
     await outbox.put(MESSAGE, HOUR_S)
     async with listening(Server()) as port:
         pass

@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from bson import ObjectId
 
 from models.user import User
-from service.audit import OPERATOR, Trail
+from service.audit import OPERATOR, AuditContext
 from service.identity.core.credentials import remove_second_factor
 from service.identity.core.hashing import Cost, Passwords
 from service.identity.core.sessions import Client
@@ -460,8 +460,8 @@ async def test_when_it_is_off_signing_in_takes_one_step(secured: Owner) -> None:
 
 
 async def test_an_administrator_can_take_away_what_is_lost(secured: Owner) -> None:
-    trail = Trail(OPERATOR, 60)
-    assert [await remove_second_factor(secured.user_id, trail) for _ in range(2)] == [True, False]
+    audit = AuditContext(OPERATOR, 60)
+    assert [await remove_second_factor(secured.user_id, audit) for _ in range(2)] == [True, False]
     await secured.sign_in()
     assert secured.noted() == ["second_factor.removed"]
 

@@ -1,4 +1,4 @@
-"""Administration of users over HTTP: every endpoint, each refusal, the races, the trail that they leave."""
+"""Administration of users over HTTP: every endpoint, each refusal, the races, the audit log."""
 
 import asyncio
 from collections.abc import AsyncIterator

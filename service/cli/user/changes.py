@@ -61,7 +61,7 @@ def password(email: str, *, password_stdin: bool, generate: bool, data: Path | N
 
     async def work(administration: Administration) -> None:
         user = await users.find_by_email(email)
-        await administration.users.set_password(administration.trail, str(user["_id"]), chosen)
+        await administration.users.set_password(administration.audit, str(user["_id"]), chosen)
         click.echo(f"{user['email']} has another password.")
 
     group.run(data, work)
@@ -76,7 +76,7 @@ def sign_out(email: str, *, data: Path | None) -> None:
 
     async def work(administration: Administration) -> None:
         user = await users.find_by_email(email)
-        ended = await administration.users.sign_out(administration.trail, str(user["_id"]))
+        ended = await administration.users.sign_out(administration.audit, str(user["_id"]))
         click.echo(f"{user['email']} is signed out: {ended} session{'' if ended == 1 else 's'} ended.")
 
     group.run(data, work)
@@ -92,8 +92,8 @@ def take_second_factor(email: str, *, is_removed: bool, data: Path | None) -> No
 
     async def work(administration: Administration) -> None:
         user = await users.find_by_email(email)
-        trail = administration.trail
-        was_there = await administration.users.remove_second_factor(trail, str(user["_id"]))
+        audit = administration.audit
+        was_there = await administration.users.remove_second_factor(audit, str(user["_id"]))
         click.echo(f"{user['email']} has {'no second factor any more' if was_there else 'no second factor'}.")
 
     group.run(data, work)
@@ -136,4 +136,4 @@ def _switch(email: str, data: Path | None, *, is_disabled: bool) -> None:
 
 async def _change(administration: Administration, user: Any, body: dict[str, Any]) -> None:
     form = forms.read(UserChange, body)
-    await administration.users.change(administration.trail, str(user["_id"]), form, None)
+    await administration.users.change(administration.audit, str(user["_id"]), form, None)

@@ -46,7 +46,7 @@ def create(
     form = forms.read(NewUser, body if name is None else body | {"name": name})
 
     async def work(administration: Administration) -> None:
-        made = await administration.users.create(administration.trail, form)
+        made = await administration.users.create(administration.audit, form)
         click.echo(f"Created {made['email']} (roles: {', '.join(made['roles']) or 'none'}).")
 
     group.run(data, work)

@@ -11,7 +11,7 @@ import click
 from pymongo.errors import PyMongoError
 
 from models import DOCUMENTS
-from service.audit import OPERATOR, Trail
+from service.audit import OPERATOR, AuditContext
 from service.collections.registry import Registry
 from service.dev import mongodb
 from service.dev.mongodb import UNREACHABLE
@@ -48,7 +48,7 @@ class Administration:
     users: Users
     removal: Removal
     registry: Registry
-    trail: Trail
+    audit: AuditContext
 
     async def owned(self, user_id: str) -> dict[str, int]:
         """Count the documents that a user owns, by collection."""
@@ -58,7 +58,7 @@ class Administration:
     async def remove(self, user_id: str, fate: Fate, heir_id: str | None) -> Removed:
         """Remove a user."""
         async with self._loaded():
-            return await self.removal.remove(self.trail, user_id, fate, heir_id)
+            return await self.removal.remove(self.audit, user_id, fate, heir_id)
 
     @asynccontextmanager
     async def _loaded(self) -> AsyncIterator[None]:
@@ -104,7 +104,7 @@ async def _administration(chosen: Settings) -> AsyncIterator[Administration]:
             users=Users(connection, ending, revocations, passwords),
             removal=Removal(connection, registry, ending, revocations),
             registry=registry,
-            trail=Trail(OPERATOR, chosen.audit_ttl_s),
+            audit=AuditContext(OPERATOR, chosen.audit_ttl_s),
         )
     except (PyMongoError, DatabaseUnavailable):
         raise StartupFailure(UNREACHABLE) from None

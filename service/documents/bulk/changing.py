@@ -1,9 +1,7 @@
 """Changing or deleting all the documents that fulfil a filter."""
 
-import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 from bson.errors import BSONError
@@ -29,6 +27,7 @@ from service.kit.errors import (
     TooManyAffected,
     Violation,
 )
+from service.kit.tasks import Breather
 from service.query import Node, conjoin, to_mongo
 from service.query.changes import ChangeQuery
 from service.query.search import searched, unsearchable
@@ -39,9 +38,6 @@ from service.storage.transactions import session
 
 MAXIMUM_BYTES = 64 * 1024 * 1024
 """How large the documents that one request changes may be together, as JSON: all are held in memory."""
-
-BREATH_S = 0.02
-"""How long documents are changed before other requests may go on: one patch may cost much, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +143,10 @@ async def _update(
     size = 0
     if not found:
         return Changed([], 0)
-    began_s = perf_counter()
+    breather = Breather()
     cursor = collection.documents.find({"_id": {"$in": found}}, sort=[("_id", 1)], session=session())
     async for present in cursor:
-        if perf_counter() - began_s > BREATH_S:
-            await asyncio.sleep(0)
-            began_s = perf_counter()
+        await breather.breathe()
         try:
             changed = compute(collection, agreed, present, change)
         except Failure as failure:

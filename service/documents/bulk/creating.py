@@ -1,6 +1,5 @@
 """Creating many documents at once."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,7 +13,6 @@ from service.access.principals import Principal
 from service.collections.registry import Collection
 from service.documents import composing, ids
 from service.documents.bulk.refusals import (
-    BREATH,
     MAXIMUM_DOCUMENTS,
     Refusals,
     cause,
@@ -30,6 +28,7 @@ from service.kit.errors import (
     Violation,
 )
 from service.kit.pointers import escape
+from service.kit.tasks import Breather
 from service.storage.database import Database
 from service.storage.transactions import session
 
@@ -92,9 +91,9 @@ async def _compose(
     """Give all the documents as they are stored, without ids where none is; raises what is wrong with any."""
     composed: list[dict[str, Any]] = []
     refusals = Refusals()
+    breather = Breather()
     for index, document in enumerate(documents):
-        if index % BREATH == BREATH - 1:
-            await asyncio.sleep(0)
+        await breather.breathe()
         try:
             composed.append(compose(document, made[index]))
         except IdInvalid as failure:

@@ -10,9 +10,6 @@ from service.storage.codes import DUPLICATE_KEY
 MAXIMUM_DOCUMENTS = 1000
 """Documents that one request creates, changes or deletes at the most."""
 
-BREATH = 50
-"""Documents that are validated before other requests may go on."""
-
 
 class Refusals:
     """The failures of single documents, each with its place told in its violations."""

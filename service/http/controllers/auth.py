@@ -3,7 +3,7 @@
 from litestar import Controller, Response
 from litestar.di import NamedDependency
 
-from service.http.audit_context import place_of, trail_of
+from service.http.audit_context import audit_context, client_network
 from service.http.bodies import Data, Message
 from service.http.contract.operations import Answer, Operation, json_body
 from service.http.controllers import profile, signing_in
@@ -64,9 +64,9 @@ class AuthController(Controller):
         if not services.registration_open:
             raise RegistrationClosed("Registration is closed; ask an administrator for an account")
         if services.needs_verified_email:
-            await services.registrations.request(trail_of(request), form, place_of(request))
+            await services.registrations.request(audit_context(request), form, client_network(request))
             return json_response(Data.of(ON_ITS_WAY).to_json(), status_code=202, headers=NOT_STORED)
-        user = await services.registrations.register(trail_of(request), form, place_of(request))
+        user = await services.registrations.register(audit_context(request), form, client_network(request))
         headers = {"Location": "/api/profile", **NOT_STORED}
         body = Data.of(profile.User.of(user))
         return json_response(body.to_json(), status_code=201, headers=headers)

@@ -11,7 +11,7 @@ from service.collections import change
 from service.collections.registry import Collection
 from service.documents import patches, preconditions
 from service.documents.encoding import dump
-from service.http.audit_context import trail_of
+from service.http.audit_context import audit_context
 from service.http.guards import FOR_API_KEYS, HasRole, principal
 from service.http.requests import (
     JSON,
@@ -57,7 +57,7 @@ class CollectionsController(Controller):
         only_parameters(request)
         body = _object(await json_of(request))
         registry = services.registry
-        collection = await change.create(registry, body, principal(request).id, trail_of(request))
+        collection = await change.create(registry, body, principal(request).id, audit_context(request))
         return await _answer(collection, status_code=201, Location=f"/api/collections/{collection.name}")
 
     @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
@@ -103,7 +103,7 @@ class CollectionsController(Controller):
             )
         preconditions_of(request, collection)
         version = collection.version if "if-match" in request.headers else None
-        deleted = await change.delete(services.registry, name, version, trail_of(request))
+        deleted = await change.delete(services.registry, name, version, audit_context(request))
         return json_response(dump({"data": {"name": name, "documents_deleted": deleted}}))
 
 
@@ -117,7 +117,7 @@ def preconditions_of(request: AnyRequest, collection: Collection) -> None:
 async def _replace(request: AnyRequest, collection: Collection, body: dict[str, Any]) -> Response[bytes]:
     preconditions_of(request, collection)
     return await _answer(
-        await change.replace(services_of(request).registry, collection, body, trail_of(request))
+        await change.replace(services_of(request).registry, collection, body, audit_context(request))
     )
 
 

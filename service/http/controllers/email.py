@@ -3,7 +3,7 @@
 from litestar import Controller, Response
 from litestar.di import NamedDependency
 
-from service.http.audit_context import place_of, trail_of
+from service.http.audit_context import audit_context, client_network
 from service.http.bodies import Data, Message
 from service.http.contract.operations import Answer, Operation, json_body
 from service.http.controllers.passwords import CONFIRMED, closed, session_of
@@ -57,7 +57,9 @@ class EmailController(Controller):
         form = forms.read(EmailChange, await json_of(request))
         user_id, _ = session_of(request)
         try:
-            await services.addresses.ask_change(trail_of(request), user_id, form, place_of(request))
+            await services.addresses.ask_change(
+                audit_context(request), user_id, form, client_network(request)
+            )
         except DocumentNotFound:
             raise closed() from None
         return _accepted()
@@ -83,7 +85,9 @@ class EmailController(Controller):
         """Verify or change an address by the token of a mailed link, and the password or the session."""
         only_parameters(request)
         form = forms.read(Verification, await json_of(request))
-        await services.addresses.verify(trail_of(request), form, principal(request).id, place_of(request))
+        await services.addresses.verify(
+            audit_context(request), form, principal(request).id, client_network(request)
+        )
         return Response(None, status_code=204, headers=NOT_STORED)
 
     @post(
@@ -105,7 +109,7 @@ class EmailController(Controller):
         only_parameters(request)
         user_id, _ = session_of(request)
         try:
-            await services.addresses.resend(user_id, place_of(request))
+            await services.addresses.resend(user_id, client_network(request))
         except DocumentNotFound:
             raise closed() from None
         return _accepted()

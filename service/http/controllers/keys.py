@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 
 from service.access.principals import Principal
 from service.http import links
-from service.http.audit_context import trail_of
+from service.http.audit_context import audit_context
 from service.http.bodies import CreatedAt, Data, Page, ResponseBody, UpdatedAt, Version
 from service.http.contract.operations import Answer, Operation, json_body, merge_patch
 from service.http.contract.parameters import in_path, query
@@ -169,7 +169,7 @@ class KeysController(Controller):
         """Make a key for the caller; the answer alone has the key itself."""
         only_parameters(request)
         form = forms.read(NewApiKey, await json_of(request))
-        made = await services.api_keys.create(trail_of(request), signed_in(request), form)
+        made = await services.api_keys.create(audit_context(request), signed_in(request), form)
         headers = {"Location": f"/api/keys/{made.key['_id']}", **NOT_STORED}
         body = Data.of(MadeApiKey.of(made.key, key=made.text))
         return json_response(body.to_json(), status_code=201, headers=headers)
@@ -211,7 +211,9 @@ class KeysController(Controller):
         """Rename a key by a merge patch; what it may do and for how long is for ever as it was made."""
         only_parameters(request)
         form = forms.read(ApiKeyChange, await json_of(request, (MERGE_PATCH, JSON)))
-        return _answer(await services.api_keys.change(trail_of(request), key_id, _owner_of(request), form))
+        return _answer(
+            await services.api_keys.change(audit_context(request), key_id, _owner_of(request), form)
+        )
 
     @delete(
         "/{key_id:str}",
@@ -229,7 +231,7 @@ class KeysController(Controller):
     ) -> None:
         """Revoke a key: it opens nothing any more."""
         only_parameters(request)
-        await services.api_keys.revoke(trail_of(request), key_id, _owner_of(request))
+        await services.api_keys.revoke(audit_context(request), key_id, _owner_of(request))
 
 
 async def _page_of_all(request: AnyRequest, parameters: list[tuple[str, str]]) -> Response[bytes]:

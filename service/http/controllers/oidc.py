@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from pydantic import Field
 
 from models.user import User
-from service.http.audit_context import trail_of
+from service.http.audit_context import audit_context
 from service.http.bodies import Data, ResponseBody
 from service.http.contract.operations import Answer, Operation, json_body
 from service.http.contract.parameters import in_path, query
@@ -284,7 +284,7 @@ class OidcController(Controller):
         identity = await flows.take_code("link", form.code, form.code_verifier)
         if identity.provider != provider:
             raise FlowInvalid
-        await linked_accounts.link(services.database, user_id, identity, trail_of(request))
+        await linked_accounts.link(services.database, user_id, identity, audit_context(request))
 
     @delete(
         "/{provider:str}",
@@ -306,8 +306,8 @@ class OidcController(Controller):
         only_parameters(request)
         issuer = services.providers.get(provider).registration.issuer
         others = [each.issuer for each in services.providers]
-        (user_id, _), trail = session_of(request), trail_of(request)
-        if not await linked_accounts.unlink(services.database, user_id, issuer, others, trail):
+        (user_id, _), audit = session_of(request), audit_context(request)
+        if not await linked_accounts.unlink(services.database, user_id, issuer, others, audit):
             raise IdentityNotFound
 
 
@@ -370,7 +370,7 @@ async def _account(request: AnyRequest, identity: Identity) -> User:
     user = await linked_accounts.sign_in(
         services.database,
         identity,
-        trail_of(request),
+        audit_context(request),
         registration_open=services.registration_open,
         needs_verified_email=services.needs_verified_email,
     )

@@ -3,7 +3,7 @@
 from litestar import Controller, Response
 from litestar.di import NamedDependency
 
-from service.http.audit_context import place_of, trail_of
+from service.http.audit_context import audit_context, client_network
 from service.http.bodies import Data, Message
 from service.http.contract.operations import Answer, Operation, json_body
 from service.http.controllers.signing_in import MAILED, NOT_STORED
@@ -63,7 +63,7 @@ class PasswordController(Controller):
         user_id, session_id = session_of(request)
         try:
             await services.password_changes.change(
-                trail_of(request), user_id, session_id, form, place_of(request)
+                audit_context(request), user_id, session_id, form, client_network(request)
             )
         except DocumentNotFound:
             raise closed() from None
@@ -89,7 +89,7 @@ class PasswordController(Controller):
         """Mail a link to the owner of an address; answers alike whether there is one."""
         only_parameters(request)
         form = forms.read(Forgotten, await json_of(request))
-        await services.password_changes.ask_reset(form.email, place_of(request))
+        await services.password_changes.ask_reset(form.email, client_network(request))
         return json_response(Data.of(ON_ITS_WAY).to_json(), status_code=202, headers=NOT_STORED)
 
     @post(
@@ -112,7 +112,9 @@ class PasswordController(Controller):
         """Choose a new password by the token of a mailed link."""
         only_parameters(request)
         form = forms.read(PasswordReset, await json_of(request))
-        await services.password_changes.reset(trail_of(request), form.token, form.password, place_of(request))
+        await services.password_changes.reset(
+            audit_context(request), form.token, form.password, client_network(request)
+        )
         return Response(None, status_code=204, headers=NOT_STORED)
 
 

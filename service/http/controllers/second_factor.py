@@ -10,8 +10,8 @@ from litestar.enums import HttpMethod
 from pydantic import Field
 
 from models.user import User
-from service.audit import Trail
-from service.http.audit_context import trail_of
+from service.audit import AuditContext
+from service.http.audit_context import audit_context
 from service.http.bodies import Count, Data, ResponseBody
 from service.http.contract.operations import Answer, Operation, json_body
 from service.http.controllers.passwords import closed, session_of
@@ -146,13 +146,13 @@ class SecondFactorController(Controller):
         user = await _user(request)
         user_id, session_id = session_of(request)
 
-        async def confirm(trail: Trail) -> list[str]:
+        async def confirm(audit: AuditContext) -> list[str]:
             codes = await services.second_factors.confirm(user_id, form.code)
             ended = await services.sessions.end_all(user_id, except_id=session_id)
             await services.revocations.check(
                 signed_in(request)
             )  # a thief who was signed out locks nobody out
-            await trail.note("second_factor.enabled", "user", user_id, {"ended_sessions": ended})
+            await audit.note("second_factor.enabled", "user", user_id, {"ended_sessions": ended})
             return codes
 
         async with prover_of(request).code(user):
@@ -176,9 +176,9 @@ class SecondFactorController(Controller):
         """Give new recovery codes; the earlier ones are void."""
         only_parameters(request)
 
-        async def renew(user_id: str, trail: Trail) -> list[str]:
+        async def renew(user_id: str, audit: AuditContext) -> list[str]:
             codes = await second_factor.renew_recovery_codes(user_id)
-            await trail.note("second_factor.recovery_codes_renewed", "user", user_id)
+            await audit.note("second_factor.recovery_codes_renewed", "user", user_id)
             return codes
 
         return _answer(RecoveryCodes(recovery_codes=await _confirmed(request, renew)))
@@ -199,32 +199,32 @@ class SecondFactorController(Controller):
         """Switch the second factor off."""
         only_parameters(request)
 
-        async def disable(user_id: str, trail: Trail) -> None:
-            await credentials.remove_second_factor(user_id, trail, "second_factor.disabled")
+        async def disable(user_id: str, audit: AuditContext) -> None:
+            await credentials.remove_second_factor(user_id, audit, "second_factor.disabled")
 
         await _confirmed(request, disable)
         return Response(None, status_code=204, headers=NOT_STORED)
 
 
-async def _confirmed(request: AnyRequest, change: Callable[[str, Trail], Awaitable[Result]]) -> Result:
+async def _confirmed(request: AnyRequest, change: Callable[[str, AuditContext], Awaitable[Result]]) -> Result:
     """Make a change of a second factor in force for whoever gives the password and a code."""
     form = forms.read(SecondFactorConfirmation, await json_of(request))
     user = await _user(request)
     prover = prover_of(request)
     await prover.confirm_password(user, form.password)
 
-    async def use_and_change(trail: Trail) -> Result:
+    async def use_and_change(audit: AuditContext) -> Result:
         await services_of(request).second_factors.use(str(user.id), form.code)
-        return await change(str(user.id), trail)
+        return await change(str(user.id), audit)
 
     async with prover.code(user):
         return await _change(request, use_and_change)
 
 
-async def _change(request: AnyRequest, change: Callable[[Trail], Awaitable[Result]]) -> Result:
+async def _change(request: AnyRequest, change: Callable[[AuditContext], Awaitable[Result]]) -> Result:
     """Make a change and note it, both or neither."""
-    trail = trail_of(request)
-    return await services_of(request).database.transaction(lambda: change(trail))
+    audit = audit_context(request)
+    return await services_of(request).database.transaction(lambda: change(audit))
 
 
 async def _user(request: AnyRequest) -> User:

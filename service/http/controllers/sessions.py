@@ -12,9 +12,9 @@ from litestar.params import FromPath
 from pydantic import Field
 
 from service.access.principals import Principal
-from service.audit import Trail
+from service.audit import AuditContext
 from service.http import problems
-from service.http.audit_context import client_of, trail_of
+from service.http.audit_context import audit_context, client_of
 from service.http.bodies import Data, ResponseBody
 from service.http.contract.operations import Answer, Operation, json_body
 from service.http.contract.parameters import in_path, query
@@ -120,10 +120,10 @@ class RefreshController(Controller):
     async def refresh(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Exchange the refresh token of the body, or without a body that of the browser's cookie."""
         only_parameters(request)
-        trail = trail_of(request)
+        audit = audit_context(request)
         presented = await _presented(request)
         if presented is not None:
-            user, opened = await services.refreshing.refresh(presented, client_of(request), trail)
+            user, opened = await services.refreshing.refresh(presented, client_of(request), audit)
             return signing_in.granted(request, user, opened, "bearer")
         headers = request.scope["headers"]
         browsers = services.browsers
@@ -131,7 +131,7 @@ class RefreshController(Controller):
         try:
             kept = browsers.refresh_token(headers) or ""
             client = client_of(request, "cookie")
-            user, opened = await services.refreshing.refresh(kept, client, trail, csrf_header(headers))
+            user, opened = await services.refreshing.refresh(kept, client, audit, csrf_header(headers))
         except SessionEnded as failure:
             return signing_in.forget(request, problems.response(request, failure))
         return signing_in.granted(request, user, opened, "cookie")
@@ -226,14 +226,14 @@ class SessionsController(Controller):
         if kept not in {None, PRESENT}:
             raise ParameterInvalid(f"`{KEEP}` can only be `{PRESENT}`")
         caller = _with_session(request)
-        trail = trail_of(request)
+        audit = audit_context(request)
 
         async def end_all() -> None:
             if kept is None:  # also when it is not among those that are stored, for it has expired
                 await services.sessions.end(str(caller.session_id))
             ended = await services.sessions.end_all(str(caller.id), caller.session_id if kept else None)
             details = {"sessions": ended + (kept is None), "keeps_present": kept is not None}
-            await trail.note("session.all_ended", "user", caller.id, details)
+            await audit.note("session.all_ended", "user", caller.id, details)
 
         await services.database.transaction(end_all)
         await services.revocations.catch_up()
@@ -305,12 +305,12 @@ async def _session_to_end(request: AnyRequest) -> str | None:
 async def _end(request: AnyRequest, session_id: str, user_id: str | None = None) -> bool:
     """End a session and note it; who holds its tokens is its user. Tells whether there was one."""
     services = services_of(request)
-    trail = trail_of(request)
+    audit = audit_context(request)
 
     async def end() -> bool:
         whose = await services.sessions.end(session_id, user_id)
         if whose is not None:
-            own = Trail(replace(trail.actor, kind="user", id=whose), trail.ttl_s)
+            own = AuditContext(replace(audit.actor, kind="user", id=whose), audit.ttl_s)
             await own.note("session.ended", "session", session_id, {"user": whose})
         return whose is not None
 

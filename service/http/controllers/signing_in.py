@@ -8,8 +8,8 @@ from litestar.datastructures import Cookie
 from pydantic import Field
 
 from models.user import User
-from service.audit import Trail
-from service.http.audit_context import client_of, place_of, trail_of
+from service.audit import AuditContext
+from service.http.audit_context import audit_context, client_network, client_of
 from service.http.bodies import Data, Message, ResponseBody
 from service.http.contract.operations import Answer
 from service.http.controllers import profile
@@ -123,7 +123,7 @@ async def resume(request: AnyRequest, token: str, code: str) -> Response[bytes]:
         method = await services.second_factors.use(str(begun.user.id), code)
         await challenges.complete(token)
         if method == "recovery_code":
-            await prover.trail.note("second_factor.recovery_code_used", "user", str(begun.user.id))
+            await prover.audit.note("second_factor.recovery_code_used", "user", str(begun.user.id))
 
     async with prover.code(begun.user, SIGN_IN):
         await services.database.transaction(use_up)
@@ -151,8 +151,8 @@ async def open_session(request: AnyRequest, user: User, mode: Mode) -> Opened:
             "Follow the link in the mail that was sent to this address",
             hint="If it is lost, ask for a new password: that verifies the address too.",
         )
-    trail = trail_of(request)
-    own = Trail(replace(trail.actor, kind="user", id=str(user.id), key_id=None), trail.ttl_s)
+    audit = audit_context(request)
+    own = AuditContext(replace(audit.actor, kind="user", id=str(user.id), key_id=None), audit.ttl_s)
 
     async def open_and_note() -> Opened:
         opened = await services.sessions.open(user, client_of(request, mode))
@@ -164,14 +164,14 @@ async def open_session(request: AnyRequest, user: User, mode: Mode) -> Opened:
 
     opened = await services.database.transaction(open_and_note)
     await services.revocations.catch_up()
-    await services.lockouts.remember(user.email_key, place_of(request))
+    await services.lockouts.remember(user.email_key, client_network(request))
     return opened
 
 
 def prover_of(request: AnyRequest) -> Prover:
     """Give what verifies the passwords and codes that a client sends."""
     services = services_of(request)
-    return Prover(services.passwords, services.lockouts, trail_of(request), place_of(request))
+    return Prover(services.passwords, services.lockouts, audit_context(request), client_network(request))
 
 
 def granted(request: AnyRequest, user: User, opened: Opened, mode: Mode) -> Response[bytes]:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from service.documents import preconditions
 from service.http import links
-from service.http.audit_context import trail_of
+from service.http.audit_context import audit_context
 from service.http.bodies import Count, CreatedAt, Data, Page, ResponseBody, UpdatedAt, Version
 from service.http.contract.failures import OF_KEYS
 from service.http.contract.operations import NOT_MODIFIED, Answer, Operation, json_body, merge_patch
@@ -157,7 +157,7 @@ class UsersController(Controller):
         """Make an account."""
         only_parameters(request)
         form = forms.read(NewUser, await json_of(request))
-        made = await services.users.create(trail_of(request), form)
+        made = await services.users.create(audit_context(request), form)
         return _answer(made, 201, Location=f"/api/users/{made['_id']}")
 
     @route(
@@ -201,7 +201,7 @@ class UsersController(Controller):
         only_parameters(request)
         form = forms.read(UserChange, await json_of(request, (MERGE_PATCH, JSON)))
         expected = preconditions.read_if_match(request.headers.get("if-match"))
-        changed = await services.users.change(trail_of(request), user_id, form, expected)
+        changed = await services.users.change(audit_context(request), user_id, form, expected)
         await services.revocations.catch_up()
         return _answer(changed)
 
@@ -235,7 +235,7 @@ class UsersController(Controller):
         if given.get("documents") not in FATES:
             raise _undecided(given.get("documents"), await services.removal.owned(user_id))
         fate = cast("Fate", given["documents"])
-        removed = await services.removal.remove(trail_of(request), user_id, fate, given.get("to"))
+        removed = await services.removal.remove(audit_context(request), user_id, fate, given.get("to"))
         body = RemovedUser(id=user_id, documents=fate, counts=dict(removed.documents))
         return json_response(Data.of(body).to_json())
 
@@ -255,7 +255,7 @@ class UsersController(Controller):
     ) -> None:
         """Take away the second factor of one account, whether it has one or not; its sessions end then."""
         only_parameters(request)
-        await services.users.remove_second_factor(trail_of(request), user_id)
+        await services.users.remove_second_factor(audit_context(request), user_id)
         await services.revocations.catch_up()
 
     @delete(
@@ -275,7 +275,7 @@ class UsersController(Controller):
     ) -> Response[bytes]:
         """End all sessions of one account."""
         only_parameters(request)
-        ended = await services.users.sign_out(trail_of(request), user_id)
+        ended = await services.users.sign_out(audit_context(request), user_id)
         await services.revocations.catch_up()
         return json_response(Data.of(SignedOutUser(id=user_id, sessions_ended=ended)).to_json())
 

@@ -12,7 +12,7 @@ from models.base import utc_now
 from models.user import User
 from service.access import scopes
 from service.access.principals import Principal
-from service.audit import Trail
+from service.audit import AuditContext
 from service.documents.listing import Listing
 from service.identity.api_keys import texts
 from service.identity.core.revocations import Revocations
@@ -51,7 +51,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeys:
-    """Makes, changes and revokes keys; every method notes what it did in the trail that it is given.
+    """Makes, changes and revokes keys; every method notes what it did in the audit log.
 
     `owner_id` None stands for an administrator, to whom all keys are open; to others only their own are.
     """
@@ -59,7 +59,7 @@ class ApiKeys:
     database: Database
     revocations: Revocations
 
-    async def create(self, trail: Trail, caller: Principal, form: NewApiKey) -> Made:
+    async def create(self, audit: AuditContext, caller: Principal, form: NewApiKey) -> Made:
         """Make a key for a user; raises DocumentInvalid, TooManyKeys, TokenInvalid for a closed account.
 
         Raises TokenOutdated for a caller whose token has ended, also before this worker has heard of it: else
@@ -84,7 +84,7 @@ class ApiKeys:
             await self.revocations.check(caller)
             await key.insert(session=session())
             told = {"name": key.name, "scopes": key.scopes, "expires_at": key.expires_at}
-            await trail.note("key.created", "key", key.id, told)
+            await audit.note("key.created", "key", key.id, told)
 
         await self.database.transaction(store)
         return Made(await self.find(key.id, user_id), text.text)
@@ -103,7 +103,7 @@ class ApiKeys:
         return dict(found)
 
     async def change(
-        self, trail: Trail, key_id: str, owner_id: str | None, form: ApiKeyChange
+        self, audit: AuditContext, key_id: str, owner_id: str | None, form: ApiKeyChange
     ) -> Mapping[str, Any]:
         """Rename a key; gives it as stored then. Raises KeyNotFound."""
 
@@ -116,12 +116,12 @@ class ApiKeys:
             )
             if changed is None:
                 raise KeyNotFound
-            await trail.note("key.changed", "key", key_id, {"name": form.name})
+            await audit.note("key.changed", "key", key_id, {"name": form.name})
             return dict(changed)
 
         return await self.database.transaction(change)
 
-    async def revoke(self, trail: Trail, key_id: str, owner_id: str | None) -> None:
+    async def revoke(self, audit: AuditContext, key_id: str, owner_id: str | None) -> None:
         """Delete a key, which then opens nothing any more; raises KeyNotFound."""
 
         async def revoke() -> None:
@@ -130,7 +130,7 @@ class ApiKeys:
                 raise KeyNotFound
             await self.revocations.end_key(key_id)
             told = {"name": deleted["name"], "user_id": deleted["user_id"]}
-            await trail.note("key.revoked", "key", key_id, told)
+            await audit.note("key.revoked", "key", key_id, told)
 
         await self.database.transaction(revoke)
         await self.revocations.catch_up()

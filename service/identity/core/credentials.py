@@ -6,7 +6,7 @@ from beanie.odm.queries.update import UpdateResponse
 from models.api_key import ApiKey
 from models.second_factor import SecondFactor
 from models.user import User
-from service.audit import Trail
+from service.audit import AuditContext
 from service.identity.core import challenges
 from service.identity.core.revocations import Revocations
 from service.storage.transactions import session
@@ -18,7 +18,9 @@ async def has_second_factor(user_id: str) -> bool:
     return await SecondFactor.find_one(in_force, session=session()) is not None
 
 
-async def remove_second_factor(user_id: str, trail: Trail, action: str = "second_factor.removed") -> bool:
+async def remove_second_factor(
+    user_id: str, audit: AuditContext, action: str = "second_factor.removed"
+) -> bool:
     """Take an account's second factor away, and what waits for its codes; tells whether there was one.
 
     Joins the present transaction.
@@ -29,7 +31,7 @@ async def remove_second_factor(user_id: str, trail: Trail, action: str = "second
     await challenges.drop(user_id)
     was_in_force = removed is not None and removed.enabled_at is not None
     if was_in_force:
-        await trail.note(action, "user", user_id)
+        await audit.note(action, "user", user_id)
     return was_in_force
 
 
@@ -42,7 +44,7 @@ async def delete_keys(user_id: str, revocations: Revocations) -> int:
     return len(keys)
 
 
-async def reclaim(trail: Trail, user_id: str, revocations: Revocations) -> None:
+async def reclaim(audit: AuditContext, user_id: str, revocations: Revocations) -> None:
     """Take away all that opens an account beside the password, for the owner of its address has come.
 
     As long as nobody has shown that the address is theirs, whoever set these up may have registered somebody
@@ -54,7 +56,7 @@ async def reclaim(trail: Trail, user_id: str, revocations: Revocations) -> None:
     )
     unlinked = [each.issuer for each in before.identities] if isinstance(before, User) else []
     deleted = await delete_keys(user_id, revocations)
-    had_factor = await remove_second_factor(user_id, trail)
+    had_factor = await remove_second_factor(user_id, audit)
     if unlinked or deleted or had_factor:
         details = {"unlinked": unlinked, "keys": deleted, "second_factor": had_factor}
-        await trail.note("user.reclaimed", "user", user_id, details)
+        await audit.note("user.reclaimed", "user", user_id, details)

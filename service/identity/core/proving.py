@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from models.user import User
-from service.audit import Trail
+from service.audit import AuditContext
 from service.identity.core import accounts
 from service.identity.core.hashing import Passwords
 from service.identity.core.lockout import Guess, Lockouts
@@ -28,14 +28,14 @@ CONFIRMATION: Action = "confirmation"
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """Verifies what one client sends from one place; what was wrong is noted in the trail.
+    """Verifies what one client sends from one place; what was wrong is noted in the audit log.
 
     `place` is the client's address as the rate limits count it.
     """
 
     passwords: Passwords
     lockouts: Lockouts
-    trail: Trail
+    audit: AuditContext
     place: str | None
 
     async def sign_in(self, email: str, password: str) -> User:
@@ -88,7 +88,7 @@ class Prover:
             raise
 
     async def _note(self, action: str, user: User | None, **details: Any) -> None:
-        await self.trail.note(action, "user", None if user is None else str(user.id), details)
+        await self.audit.note(action, "user", None if user is None else str(user.id), details)
 
 
 def password_absent() -> PasswordAbsent:

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from models.session import Session
 from models.user import User
-from service.audit import Trail
+from service.audit import AuditContext
 from service.identity.core import accounts, browsers
 from service.identity.core.browsers import Browsers
 from service.identity.core.refresh_tokens import RefreshTokens, open_successor, seal_successor
@@ -35,7 +35,7 @@ class Refreshing:
     limits: Limits
 
     async def refresh(
-        self, presented: str, client: Client, trail: Trail, csrf_token: str | None = None
+        self, presented: str, client: Client, audit: AuditContext, csrf_token: str | None = None
     ) -> tuple[User, Opened]:
         """Give the account as it is now, and its session's new tokens.
 
@@ -51,7 +51,7 @@ class Refreshing:
             found = await self._find(claim.session_id, client)
             self._check_page(found, client, csrf_token)
             if used == found["token_hash"]:
-                user = await self._user(found, trail)
+                user = await self._user(found, audit)
                 successor = self.refresh_tokens.issue(claim.session_id, found["generation"] + 1)
                 lifetime_s = await self._rotate(found, presented, successor, client)
                 if lifetime_s is not None:
@@ -59,8 +59,8 @@ class Refreshing:
                 continue
             present = self._successor(found, used, presented)
             if present is None:
-                await self._refuse(found, trail, is_reuse=claim.is_ours or used == found["previous_hash"])
-            user = await self._user(found, trail)
+                await self._refuse(found, audit, is_reuse=claim.is_ours or used == found["previous_hash"])
+            user = await self._user(found, audit)
             return user, self._opened(user, found, present, found["lifetime_s"])
 
     async def session_of(self, presented: str) -> str | None:
@@ -95,12 +95,12 @@ class Refreshing:
         if csrf_token is None or digest(csrf_token) != found["csrf_hash"]:
             raise browsers.wrong_token()
 
-    async def _user(self, found: Mapping[str, Any], trail: Trail) -> User:
+    async def _user(self, found: Mapping[str, Any], audit: AuditContext) -> User:
         """Read the account anew; without one in use the session ends."""
         try:
             return await accounts.get(found["user_id"])
         except DocumentNotFound:
-            await self._end(found, trail, "session.ended")
+            await self._end(found, audit, "session.ended")
             raise SessionEnded from None
 
     async def _rotate(
@@ -142,16 +142,16 @@ class Refreshing:
             return None
         return open_successor(presented, found["sealed_successor"])
 
-    async def _refuse(self, found: Mapping[str, Any], trail: Trail, *, is_reuse: bool) -> NoReturn:
+    async def _refuse(self, found: Mapping[str, Any], audit: AuditContext, *, is_reuse: bool) -> NoReturn:
         """Raise SessionEnded, and see to it when the token is one that was given out."""
         if is_reuse:
-            await self._end(found, trail, "session.reuse_detected")
+            await self._end(found, audit, "session.reuse_detected")
         raise SessionEnded
 
-    async def _end(self, found: Mapping[str, Any], trail: Trail, action: str) -> None:
+    async def _end(self, found: Mapping[str, Any], audit: AuditContext, action: str) -> None:
         async def end() -> None:
             if await self.sessions.end(found["_id"], found["user_id"]):
-                await trail.note(action, "session", found["_id"], {"user": found["user_id"]})
+                await audit.note(action, "session", found["_id"], {"user": found["user_id"]})
 
         await self.database.transaction(end)
         await self.revocations.catch_up()

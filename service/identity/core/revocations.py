@@ -15,7 +15,9 @@ from pymongo.errors import PyMongoError
 from models.base import utc_now
 from models.revocation import Revocation
 from service.access.principals import Principal
+from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import TokenOutdated
+from service.kit.tasks import background
 from service.storage.database import Database
 from service.storage.transactions import session
 
@@ -38,7 +40,7 @@ MAXIMUM_KNOWN = 500_000
 """Revocations that a worker holds, some 200 bytes each. Beyond it no token is believed until some expire."""
 
 MAXIMUM_PENDING = 10_000
-FIRST_RETRY_S, LAST_RETRY_S = 0.2, 1.0
+RETRY = Backoff(0.2, 1.0)
 
 _STORED = [{"$match": {"operationType": {"$in": ["insert", "update", "replace"]}}}]
 
@@ -154,27 +156,22 @@ class Revocations:
     @asynccontextmanager
     async def following(self, database: Database) -> AsyncIterator[None]:
         """Keep up with the other workers until the context ends."""
-        task = asyncio.create_task(self._follow(database), name="revocations")
-        try:
+        async with background(self._follow(database), "revocations"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _follow(self, database: Database) -> None:
         """Load everything and follow what is stored; after any gap load everything again."""
-        retry_s, has_told = FIRST_RETRY_S, False
-        while True:
+        attempts, has_told = Attempts(RETRY), False
+        async for _ in attempts:
             try:
                 async for _ in self._heard(database):
-                    retry_s, has_told = FIRST_RETRY_S, False
+                    has_told = False
+                    attempts.reset()
             except Exception as error:
                 if not has_told:  # one line for an outage, however long
                     unexpected = None if isinstance(error, PyMongoError) else error
                     log.warning("revocations.retrying", reason=type(error).__name__, exc_info=unexpected)
                 has_told = True
-            await asyncio.sleep(retry_s)
-            retry_s = min(retry_s * 2, LAST_RETRY_S)
 
     async def _heard(self, database: Database) -> AsyncIterator[None]:
         """Yield whenever MongoDB has told what is new, or that nothing is, about once per INTERVAL_S."""

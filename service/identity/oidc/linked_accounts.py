@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from models.base import utc_now
 from models.user import LinkedIdentity, User
-from service.audit import Trail
+from service.audit import AuditContext
 from service.identity.core.accounts import email_key
 from service.identity.oidc.id_tokens import Identity
 from service.kit.errors import (
@@ -32,12 +32,12 @@ ATTEMPTS = 4
 async def sign_in(
     database: Database,
     identity: Identity,
-    trail: Trail,
+    audit: AuditContext,
     *,
     registration_open: bool,
     needs_verified_email: bool,
 ) -> User:
-    """Give the account of an identity, made or linked when there is none; noted in the trail.
+    """Give the account of an identity, made or linked when there is none; noted in the audit log.
 
     Whether an account may be made, and for an address that the provider has not verified, is for the operator
     to say. A second factor is still to be asked for. Of any number of first sign-ins at once, one makes the
@@ -45,7 +45,7 @@ async def sign_in(
     RegistrationClosed, ProviderRefused.
     """
     may_make = registration_open, identity.is_email_verified or not needs_verified_email
-    work = partial(_find_or_make, identity, trail, may_make)
+    work = partial(_find_or_make, identity, audit, may_make)
     for _ in range(ATTEMPTS):
         try:
             user = await database.transaction(work)
@@ -53,19 +53,19 @@ async def sign_in(
             continue
         if user.is_disabled:
             details = {"provider": identity.provider, "reason": "disabled"}
-            await trail.note("sign_in.failed", "user", str(user.id), details)
+            await audit.note("sign_in.failed", "user", str(user.id), details)
             raise Forbidden("This account is disabled")
-        own = Trail(replace(trail.actor, kind="user", id=str(user.id), key_id=None), trail.ttl_s)
+        own = AuditContext(replace(audit.actor, kind="user", id=str(user.id), key_id=None), audit.ttl_s)
         await own.note("sign_in.succeeded", "user", str(user.id), {"provider": identity.provider})
         return user
     raise Contention
 
 
-async def link(database: Database, user_id: str, identity: Identity, trail: Trail) -> None:
+async def link(database: Database, user_id: str, identity: Identity, audit: AuditContext) -> None:
     """Add an identity to an account; raises IdentityTaken when it is another's, or the account has one."""
 
     async def work() -> None:
-        if not await _add(user_id, identity, trail):
+        if not await _add(user_id, identity, audit):
             raise IdentityTaken("Your account is linked with this provider already")
 
     try:
@@ -74,7 +74,9 @@ async def link(database: Database, user_id: str, identity: Identity, trail: Trai
         raise IdentityTaken from None
 
 
-async def unlink(database: Database, user_id: str, issuer: str, others: Iterable[str], trail: Trail) -> bool:
+async def unlink(
+    database: Database, user_id: str, issuer: str, others: Iterable[str], audit: AuditContext
+) -> bool:
     """Take an issuer's identity from an account; tells whether there was one. Raises LastSignIn.
 
     A password, or an identity of one of the `others` (issuers), must be left to sign in with.
@@ -92,7 +94,7 @@ async def unlink(database: Database, user_id: str, issuer: str, others: Iterable
         users = User.get_motor_collection()
         changed = await users.update_one({**wanted, **ways}, change, session=session())
         if changed.matched_count:
-            await trail.note("identity.unlinked", "user", user_id, {"issuer": issuer})
+            await audit.note("identity.unlinked", "user", user_id, {"issuer": issuer})
             return True
         if await users.find_one(wanted, {"_id": 1}, session=session()) is not None:
             raise LastSignIn
@@ -107,7 +109,7 @@ async def linked(user_id: str) -> dict[str, Any]:
     return {each["issuer"]: each["linked_at"] for each in (found or {}).get("identities", ())}
 
 
-async def _find_or_make(identity: Identity, trail: Trail, may_make: tuple[bool, bool]) -> User:
+async def _find_or_make(identity: Identity, audit: AuditContext, may_make: tuple[bool, bool]) -> User:
     known = {"identities": {"$elemMatch": {"issuer": identity.issuer, "subject": identity.subject}}}
     user = await User.find_one(known, session=session())
     if user is not None:
@@ -116,7 +118,7 @@ async def _find_or_make(identity: Identity, trail: Trail, may_make: tuple[bool, 
         raise ProviderRefused("The provider told no e-mail address, without which there can be no account")
     present = await User.find_one({"email_key": email_key(identity.email)}, session=session())
     if present is not None:
-        return await _claimed(present, identity, trail)
+        return await _claimed(present, identity, audit)
     is_open, is_address_enough = may_make
     if not is_open:
         raise RegistrationClosed("Registration is closed; ask an administrator for an account")
@@ -124,10 +126,10 @@ async def _find_or_make(identity: Identity, trail: Trail, may_make: tuple[bool, 
         raise ProviderRefused(
             "The provider has not verified your e-mail address, which an account here needs"
         )
-    return await _made(identity.email, identity, trail)
+    return await _made(identity.email, identity, audit)
 
 
-async def _claimed(user: User, identity: Identity, trail: Trail) -> User:
+async def _claimed(user: User, identity: Identity, audit: AuditContext) -> User:
     """Link an account that has the identity's address, if both sides have verified it; raises AccountExists.
 
     An account whose address nobody has verified may have been made by somebody else, who waits for its victim
@@ -136,12 +138,12 @@ async def _claimed(user: User, identity: Identity, trail: Trail) -> User:
     """
     is_same_mailbox = identity.email is not None and identity.email.lower() == user.email.lower()
     is_same_person = is_same_mailbox and identity.is_email_verified and user.is_email_verified
-    if not is_same_person or user.is_disabled or not await _add(str(user.id), identity, trail):
+    if not is_same_person or user.is_disabled or not await _add(str(user.id), identity, audit):
         raise AccountExists(hint="Sign in to it as you did before, and link the provider there.")
     return user
 
 
-async def _made(email: str, identity: Identity, trail: Trail) -> User:
+async def _made(email: str, identity: Identity, audit: AuditContext) -> User:
     user = User(
         email=email,
         email_key=email_key(email),
@@ -150,11 +152,11 @@ async def _made(email: str, identity: Identity, trail: Trail) -> User:
         identities=[_linked(identity)],
     )
     await user.insert(session=session())
-    await trail.note("user.created", "user", str(user.id), {"provider": identity.provider})
+    await audit.note("user.created", "user", str(user.id), {"provider": identity.provider})
     return user
 
 
-async def _add(user_id: str, identity: Identity, trail: Trail) -> bool:
+async def _add(user_id: str, identity: Identity, audit: AuditContext) -> bool:
     """Add an identity to an account that has none of its issuer; tells whether that was so."""
     added = await User.get_motor_collection().update_one(
         {
@@ -171,7 +173,7 @@ async def _add(user_id: str, identity: Identity, trail: Trail) -> bool:
     )
     if added.matched_count:
         details = {"provider": identity.provider, "issuer": identity.issuer, "subject": identity.subject}
-        await trail.note("identity.linked", "user", user_id, details)
+        await audit.note("identity.linked", "user", user_id, details)
     return bool(added.matched_count)
 
 

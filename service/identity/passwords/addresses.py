@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from models.base import utc_now
 from models.user import User
-from service.audit import Trail
+from service.audit import AuditContext
 from service.identity.core import accounts, one_time
 from service.identity.core.hashing import Passwords
 from service.identity.core.lockout import Lockouts
@@ -65,7 +65,9 @@ class Addresses:
         await self.database.transaction(lambda: self.mail_link(user, is_decoy=not may_be_sent))
         self.post.wake()
 
-    async def ask_change(self, trail: Trail, user_id: str, form: EmailChange, client: str | None) -> None:
+    async def ask_change(
+        self, audit: AuditContext, user_id: str, form: EmailChange, client: str | None
+    ) -> None:
         """Mail a link to the address that a user wants, and a notice to the present one.
 
         An earlier such link becomes void. Whether another account has the address is not told. Raises
@@ -73,7 +75,7 @@ class Addresses:
         """
         self.post.links  # noqa: B018 - raises
         user = await accounts.get(user_id)
-        prover = Prover(self.passwords, self.lockouts, trail, client)
+        prover = Prover(self.passwords, self.lockouts, audit, client)
         await prover.confirm_password(user, form.password)
         key = accounts.email_key(form.email)
         if key == user.email_key:
@@ -90,13 +92,13 @@ class Addresses:
             await self.post.put(
                 "email-change-asked", user.email, is_decoy=not may_be_sent, address=form.email
             )
-            await trail.note("email.change_requested", "user", user_id)
+            await audit.note("email.change_requested", "user", user_id)
 
         await self.database.transaction(store)
         self.post.wake()
 
     async def verify(
-        self, trail: Trail, form: Verification, caller_id: str | None, client: str | None
+        self, audit: AuditContext, form: Verification, caller_id: str | None, client: str | None
     ) -> None:
         """Take an address for proved, by the token of a link that was mailed to it.
 
@@ -105,13 +107,13 @@ class Addresses:
         another account has got the address meanwhile; PasswordWrong, PasswordAbsent, DocumentInvalid without
         a password, Locked, Busy, which leave the link usable.
         """
-        await self._confirm(trail, form, caller_id, client)
+        await self._confirm(audit, form, caller_id, client)
 
         async def store() -> None:
             if (taken := await one_time.take(VERIFICATION, form.token)) is not None:
-                await self._verify(trail, taken)
+                await self._verify(audit, taken)
             elif (taken := await one_time.take(CHANGE, form.token)) is not None:
-                await self._change(trail, taken)
+                await self._change(audit, taken)
             else:
                 raise _void()
 
@@ -123,7 +125,7 @@ class Addresses:
         self.post.wake()
 
     async def _confirm(
-        self, trail: Trail, form: Verification, caller_id: str | None, client: str | None
+        self, audit: AuditContext, form: Verification, caller_id: str | None, client: str | None
     ) -> None:
         """See to it that whoever has the mailbox has the account too: by the session, or the password.
 
@@ -143,23 +145,23 @@ class Addresses:
         if user.password_hash is None:
             raise password_absent()
         try:
-            await Prover(self.passwords, self.lockouts, trail, client).confirm_password(user, form.password)
+            await Prover(self.passwords, self.lockouts, audit, client).confirm_password(user, form.password)
         except PasswordWrong:
             raise PasswordWrong(
                 "This is not the password of the account that the link is for", hint=_STRANGERS
             ) from None
 
-    async def _verify(self, trail: Trail, taken: OneTime) -> None:
+    async def _verify(self, audit: AuditContext, taken: OneTime) -> None:
         await self._store(taken, taken.facts["email_key"], {})
         await one_time.drop(VERIFICATION, str(taken.user_id))
-        await trail.note("email.verified", "user", taken.user_id)
+        await audit.note("email.verified", "user", taken.user_id)
 
-    async def _change(self, trail: Trail, taken: OneTime) -> None:
+    async def _change(self, audit: AuditContext, taken: OneTime) -> None:
         new = {"email": taken.facts["email"], "email_key": taken.facts["email_key"]}
         before = await self._store(taken, taken.facts["from_key"], new)
         await one_time.drop_all(str(taken.user_id))  # they were sent to the earlier address
         await self.post.put("email-changed", before["email"], address=new["email"])
-        await trail.note("email.changed", "user", taken.user_id)
+        await audit.note("email.changed", "user", taken.user_id)
 
     async def _store(self, taken: OneTime, key: str, change: dict[str, Any]) -> Any:
         """Mark the address of a token's account as verified, and change it; gives the account before."""

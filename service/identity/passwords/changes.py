@@ -7,7 +7,7 @@ from pymongo import ReturnDocument
 
 from models.base import utc_now
 from models.user import User
-from service.audit import Trail
+from service.audit import AuditContext
 from service.identity.core import accounts, one_time
 from service.identity.core.credentials import reclaim
 from service.identity.core.hashing import Passwords
@@ -39,7 +39,7 @@ class PasswordChanges:
     ttl_s: float
 
     async def change(
-        self, trail: Trail, user_id: str, session_id: str, form: PasswordChange, address: str | None
+        self, audit: AuditContext, user_id: str, session_id: str, form: PasswordChange, address: str | None
     ) -> None:
         """Change the password of a user who knows the present one; ends all other sessions.
 
@@ -49,7 +49,7 @@ class PasswordChanges:
         PasswordWrong, Locked, DocumentInvalid, Contention, Busy.
         """
         user = await accounts.get(user_id)
-        prover = Prover(self.passwords, self.lockouts, trail, address)
+        prover = Prover(self.passwords, self.lockouts, audit, address)
         await prover.confirm_password(user, form.current_password)
         if form.new_password == form.current_password:
             fault = Violation("This is the password that you have", "unchanged", "/new_password")
@@ -66,7 +66,7 @@ class PasswordChanges:
             kept = (VERIFICATION,) if user.is_email_verified else (VERIFICATION, RESET)
             await one_time.drop_all(user_id, but=kept)
             await self.post.put("password-changed", user.email)
-            await trail.note("password.changed", "user", user_id)
+            await audit.note("password.changed", "user", user_id)
 
         await self._do(store)
 
@@ -105,7 +105,7 @@ class PasswordChanges:
             lifetime=lifetime(self.ttl_s),
         )
 
-    async def reset(self, trail: Trail, token: str, password: str, address: str | None) -> None:
+    async def reset(self, audit: AuditContext, token: str, password: str, address: str | None) -> None:
         """Choose the password of the account that a link was mailed to; of any number at once one succeeds.
 
         Ends all sessions, voids all other links, and marks the address as verified, which it is. If nobody
@@ -128,12 +128,12 @@ class PasswordChanges:
                 raise _void()
             user_id = str(user.id)
             if not user.is_email_verified:
-                await reclaim(trail, user_id, self.revocations)
+                await reclaim(audit, user_id, self.revocations)
             await self.sessions.end_all(user_id)
             await self.revocations.outdate_user(user_id, changed["epoch"])
             await one_time.drop_all(user_id)
             await self.post.put("password-changed", user.email)
-            await trail.note("password.reset", "user", user_id)
+            await audit.note("password.reset", "user", user_id)
 
         await self._do(store)
         await self.lockouts.remember(user.email_key, address)

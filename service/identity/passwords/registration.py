@@ -6,7 +6,7 @@ from typing import Literal
 from pymongo.errors import DuplicateKeyError
 
 from models.user import User
-from service.audit import Trail
+from service.audit import AuditContext
 from service.identity.core import accounts
 from service.identity.core.hashing import Passwords
 from service.identity.forms.account_bodies import Registration
@@ -30,7 +30,7 @@ class Registrations:
     post: Post
     verification: Verification
 
-    async def register(self, trail: Trail, form: Registration, client: str | None) -> User:
+    async def register(self, audit: AuditContext, form: Registration, client: str | None) -> User:
         """Make an account; raises DocumentInvalid, Duplicate, Busy.
 
         Of any number that are made at once for one address, in whatever case, one succeeds.
@@ -40,13 +40,13 @@ class Registrations:
         made = await self._made(form)
         may_be_sent = await self.post.takes(made.email_key, client)
         try:
-            await self._store(trail, made, is_decoy=not may_be_sent)
+            await self._store(audit, made, is_decoy=not may_be_sent)
         except DuplicateKeyError:
             raise accounts.taken() from None
         self.post.wake()
         return made
 
-    async def request(self, trail: Trail, form: Registration, client: str | None) -> None:
+    async def request(self, audit: AuditContext, form: Registration, client: str | None) -> None:
         """Make an account, or tell the owner of the one that there is; who asks is not told which.
 
         For when addresses must be verified. The work is the same in both cases. Raises DocumentInvalid,
@@ -58,11 +58,11 @@ class Registrations:
         may_be_sent = await self.post.takes(made.email_key, client)
         if owner is None:
             try:
-                await self._store(trail, made, is_decoy=not may_be_sent)
+                await self._store(audit, made, is_decoy=not may_be_sent)
             except DuplicateKeyError:
                 owner = await _find(form)
         if owner is not None:
-            await self._tell(trail, owner, form.email, may_be_sent=may_be_sent)
+            await self._tell(audit, owner, form.email, may_be_sent=may_be_sent)
         self.post.wake()
 
     async def _made(self, form: Registration) -> User:
@@ -73,16 +73,16 @@ class Registrations:
             name=form.name,
         )
 
-    async def _store(self, trail: Trail, made: User, *, is_decoy: bool) -> None:
+    async def _store(self, audit: AuditContext, made: User, *, is_decoy: bool) -> None:
         async def store() -> None:
             await made.insert(session=session())
             if self.verification != "off" and self.post.is_open:
                 await self.addresses.mail_link(made, is_decoy=is_decoy)
-            await trail.note("user.created", "user", str(made.id), {"by": "registration"})
+            await audit.note("user.created", "user", str(made.id), {"by": "registration"})
 
         await self.database.transaction(store)
 
-    async def _tell(self, trail: Trail, owner: User, email: str, *, may_be_sent: bool) -> None:
+    async def _tell(self, audit: AuditContext, owner: User, email: str, *, may_be_sent: bool) -> None:
         """Tell the owner of an account of a registration: by as many operations as one that succeeds."""
         is_real = may_be_sent and not owner.is_disabled
 
@@ -90,7 +90,7 @@ class Registrations:
             same = {"$set": {"email_key": owner.email_key}}
             await User.get_motor_collection().update_one({"_id": owner.id}, same, session=session())
             await self.changes.mail_link(owner if is_real else None, email, "account-exists")
-            await trail.note("user.registered_again", "user", str(owner.id))
+            await audit.note("user.registered_again", "user", str(owner.id))
 
         await self.database.transaction(store)
 

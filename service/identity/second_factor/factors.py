@@ -5,7 +5,6 @@ be read; recovery codes have 80 bits and are stored as hashes. How often codes a
 `service/identity/core/lockout.py` to count.
 """
 
-import asyncio
 import re
 import secrets
 import time
@@ -25,8 +24,10 @@ from pyotp.exceptions import OTPVerificationError
 from models.base import utc_now
 from models.second_factor import SecondFactor
 from models.user import User
+from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import CodeWrong, SecondFactorAbsent, SecondFactorPresent
 from service.kit.sealing import Sealer, digest
+from service.kit.tasks import background
 from service.storage.transactions import session
 
 PURPOSE = "second factor"
@@ -46,7 +47,7 @@ RECOVERY_CODE = re.compile(r"[a-z2-7]{16}")
 FILLERS = re.compile(r"[\s-]+")
 
 RESEALED_AT_ONCE = 100
-RETRY_S = 5.0
+RETRY = Backoff(5.0, 5.0)
 
 Method = Literal["totp", "recovery_code"]
 
@@ -169,20 +170,15 @@ class SecondFactors:
     @asynccontextmanager
     async def resealing(self) -> AsyncIterator[None]:
         """Reseal once, in the background, as soon as the database is there."""
-        task = asyncio.create_task(self._reseal_in_time(), name="second factors")
-        try:
+        async with background(self._reseal_in_time(), "second factors"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _reseal_in_time(self) -> None:
-        while True:
+        async for _ in Attempts(RETRY):
             try:
                 await self.reseal()
             except (PyMongoError, CollectionWasNotInitialized) as error:
                 log.warning("second_factors.retrying", reason=type(error).__name__)
-                await asyncio.sleep(RETRY_S)
             else:
                 return
 

@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from models.base import utc_now
 from models.counter import Counter
 from models.user import ADMIN, User
-from service.audit import Trail
+from service.audit import AuditContext
 from service.documents.listing import Listing
 from service.documents.preconditions import Expected
 from service.identity.core import accounts, credentials, one_time
@@ -53,7 +53,7 @@ LISTING = Listing.of(
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Administration of users; every method notes what it did in the trail that it is given.
+    """Administration of users; every method notes what it did in the audit log.
 
     What is revoked is heeded by this worker once its caller lets `revocations.catch_up`.
     """
@@ -63,7 +63,7 @@ class Users:
     revocations: Revocations
     passwords: Passwords
 
-    async def create(self, trail: Trail, form: NewUser) -> Mapping[str, Any]:
+    async def create(self, audit: AuditContext, form: NewUser) -> Mapping[str, Any]:
         """Make an account; gives it as stored.
 
         Raises DocumentInvalid for a password that will not do, Duplicate naming the address, Busy.
@@ -83,7 +83,7 @@ class Users:
 
         async def store() -> None:
             await made.insert(session=session())
-            await trail.note("user.created", "user", str(made.id), {"roles": made.roles})
+            await audit.note("user.created", "user", str(made.id), {"roles": made.roles})
 
         try:
             await self.database.transaction(store)
@@ -92,7 +92,7 @@ class Users:
         return await find(str(made.id))
 
     async def change(
-        self, trail: Trail, user_id: str, form: UserChange, expected: Expected | None
+        self, audit: AuditContext, user_id: str, form: UserChange, expected: Expected | None
     ) -> Mapping[str, Any]:
         """Change what a form gives; gives the account as stored then.
 
@@ -103,7 +103,7 @@ class Users:
             present = await find(user_id)
             if expected is not None:
                 expected.check(dict(present))
-            return await self._change(trail, present, _wanted(form, present))
+            return await self._change(audit, present, _wanted(form, present))
 
         try:
             return await self.database.transaction(change)
@@ -111,7 +111,7 @@ class Users:
             raise accounts.taken() from None
 
     async def _change(
-        self, trail: Trail, present: Mapping[str, Any], wanted: Mapping[str, Any]
+        self, audit: AuditContext, present: Mapping[str, Any], wanted: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         if not wanted:
             return present
@@ -135,10 +135,10 @@ class Users:
             await self.sessions.end_all(user_id)
             await one_time.drop_all(user_id)
         for action, details in _events(present, wanted):
-            await trail.note(action, "user", user_id, details)
+            await audit.note(action, "user", user_id, details)
         return changed
 
-    async def set_password(self, trail: Trail, user_id: str, password: str) -> None:
+    async def set_password(self, audit: AuditContext, user_id: str, password: str) -> None:
         """Give an account another password; its sessions end, and links and codes that were sent are void.
 
         Raises DocumentNotFound, DocumentInvalid for a password that will not do, Busy.
@@ -159,7 +159,7 @@ class Users:
             await self.revocations.outdate_user(user_id, present.get("epoch", 0) + 1)
             await self.sessions.end_all(user_id)
             await one_time.drop_all(user_id)
-            await trail.note("password.set", "user", user_id)
+            await audit.note("password.set", "user", user_id)
 
         await self.database.transaction(store)
 
@@ -175,18 +175,18 @@ class Users:
                 return
             page = await LISTING.page([*parameters, ("cursor", page.following)], cursors)
 
-    async def sign_out(self, trail: Trail, user_id: str) -> int:
+    async def sign_out(self, audit: AuditContext, user_id: str) -> int:
         """End all sessions of a user; gives their number. Raises DocumentNotFound."""
 
         async def end() -> int:
             await find(user_id)
             ended = await self.sessions.end_all(user_id)
-            await trail.note("session.all_ended", "user", user_id, {"sessions": ended})
+            await audit.note("session.all_ended", "user", user_id, {"sessions": ended})
             return ended
 
         return await self.database.transaction(end)
 
-    async def remove_second_factor(self, trail: Trail, user_id: str) -> bool:
+    async def remove_second_factor(self, audit: AuditContext, user_id: str) -> bool:
         """Take a user's second factor away, as for a lost phone; tells whether there was one.
 
         Whoever lost it may have lost more: all sessions end. Raises DocumentNotFound.
@@ -194,7 +194,7 @@ class Users:
 
         async def remove() -> bool:
             await find(user_id)
-            was_there = await credentials.remove_second_factor(user_id, trail)
+            was_there = await credentials.remove_second_factor(user_id, audit)
             if was_there:
                 await self.sessions.end_all(user_id)
             return was_there

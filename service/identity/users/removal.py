@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from models.base import utc_now
 from models.user import User
-from service.audit import Trail
+from service.audit import AuditContext
 from service.collections.registry import Collection, Registry
 from service.identity.core import credentials, one_time
 from service.identity.core.revocations import BOUND_S, Revocations
@@ -45,10 +45,12 @@ class Removal:
     sessions: Ending
     revocations: Revocations
 
-    async def remove(self, trail: Trail, user_id: str, fate: Fate, heir_id: str | None = None) -> Removed:
+    async def remove(
+        self, audit: AuditContext, user_id: str, fate: Fate, heir_id: str | None = None
+    ) -> Removed:
         """Remove a user; raises DocumentNotFound, ParameterInvalid for a wrong heir, LastAdministrator."""
         await _check_heir(user_id, fate, heir_id)
-        await self.database.transaction(partial(self._close, trail, user_id))
+        await self.database.transaction(partial(self._close, audit, user_id))
         await self.revocations.catch_up()
         counts = {}
         if fate != "keep":
@@ -59,7 +61,7 @@ class Removal:
                 if changed:
                     counts[collection.name] = changed
         details = {"documents": fate, "heir": heir_id, "counts": counts}
-        await self.database.transaction(partial(self._delete, trail, user_id, details))
+        await self.database.transaction(partial(self._delete, audit, user_id, details))
         await self.revocations.catch_up()
         return Removed(counts)
 
@@ -73,17 +75,17 @@ class Removal:
                 counts[collection.name] = number
         return counts
 
-    async def _delete(self, trail: Trail, user_id: str, details: Mapping[str, Any]) -> None:
+    async def _delete(self, audit: AuditContext, user_id: str, details: Mapping[str, Any]) -> None:
         present = await find(user_id)
         await one_time.drop_all(user_id)
-        await credentials.remove_second_factor(user_id, trail)
+        await credentials.remove_second_factor(user_id, audit)
         await credentials.delete_keys(user_id, self.revocations)
         await self.sessions.end_all(user_id)  # of an account that was enabled again after an earlier removal
         await self.revocations.outdate_user(user_id)
         await User.get_motor_collection().delete_one({"_id": present["_id"]}, session=session())
-        await trail.note("user.deleted", "user", user_id, details)
+        await audit.note("user.deleted", "user", user_id, details)
 
-    async def _close(self, trail: Trail, user_id: str) -> None:
+    async def _close(self, audit: AuditContext, user_id: str) -> None:
         present = await find(user_id)
         if is_administrator(present):
             await refuse_last(present["_id"])
@@ -94,7 +96,7 @@ class Removal:
         )
         await self.sessions.end_all(user_id)
         await self.revocations.outdate_user(user_id, present.get("epoch", 0) + 1)
-        await trail.note("user.closed", "user", user_id)
+        await audit.note("user.closed", "user", user_id)
 
 
 async def _check_heir(user_id: str, fate: Fate, heir_id: str | None) -> None:

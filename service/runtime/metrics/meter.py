@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from service.kit.tasks import background
 from service.runtime.metrics.cells import Cells, Key
 from service.runtime.metrics.exchanges import Exchanges
 from service.runtime.metrics.families import FAMILIES, LAG, TASKS, Family
@@ -77,12 +78,10 @@ class Meter:
     async def sampling(self, sources: Iterable[Source]) -> AsyncIterator[None]:
         """Sample each second until the context ends, and then once more."""
         every = (_tasks, *sources)
-        task = asyncio.create_task(self._run(every), name="metrics")
         try:
-            yield
+            async with background(self._run(every), "metrics"):
+                yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             self.sample(every)
 
     async def _run(self, sources: tuple[Source, ...]) -> None:

@@ -19,6 +19,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
+from service.kit.backoff import Backoff
 from service.kit.errors import StartupFailure
 from service.runtime.metrics import SIZE_BYTES, Cells, Exposition, Worker
 from service.runtime.server.address import Address, find
@@ -43,7 +44,7 @@ By glibc, which would raise the bound to that size and then keep it; others do n
 FAILED_STARTS = 5
 """How many replacements in a row may fail to start before the service gives up, if no worker is left."""
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
+RETRY = Backoff(0.1, 10.0)
 """How long the start of a worker waits after one that failed; doubled with each."""
 
 THROUGH_OUR_LOGS = {
@@ -257,7 +258,7 @@ class Server(MPServer):
         else:
             log.error("workers died", replaced=len(dead), reason=sentence)
             self.replacements += len(dead)
-        pause_s = min(FIRST_PAUSE_S * 2**self.failed_starts, LONGEST_PAUSE_S) if failed else 0.0
+        pause_s = RETRY.pause_s(self.failed_starts) if failed else 0.0
         self.next_start_s = time.monotonic() + pause_s
 
     def _fill_up(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import structlog
 
+from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import StartupFailure
 from service.runtime.drain import Cells, Drain
 from service.runtime.metrics import Meter
@@ -34,7 +35,7 @@ STARTING, UP, READY = range(3)
 
 READINESS = "/api/health/ready"
 LOOK_AGAIN_S = 0.005
-ASK_AGAIN_S, LONGEST_PAUSE_S = 0.1, 1.0
+ASK_AGAIN = Backoff(0.1, 1.0)
 
 GARBAGE_THRESHOLDS = 20_000, 20, 20
 """After how many new objects, and how many such rounds, garbage is looked for."""
@@ -122,10 +123,9 @@ class Loader:
         self, application: Application, slot: int, lifespan: MutableMapping[str, Any]
     ) -> None:
         """Ask the application itself until it is ready: over the shared address, any worker might answer."""
-        pause_s = ASK_AGAIN_S
-        while await _status(application, lifespan) != HTTPStatus.OK:
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        async for _ in Attempts(ASK_AGAIN):
+            if await _status(application, lifespan) == HTTPStatus.OK:
+                break
         self.starts[slot] = READY
 
     def _give_up(self, error: Exception) -> NoReturn:
