@@ -35,7 +35,7 @@ from service.http.controllers.sessions import (
 from service.http.controllers.users import UsersController
 from service.http.guards import MayEnter
 from service.http.pipeline.pipeline import surround
-from service.http.routing import operations_of
+from service.http.routing import endpoints_of
 from service.http.services import services_of
 from service.runtime import logs
 from service.runtime.settings import Settings, load
@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> Litestar:
 
     Raises StartupFailure when the settings lack the database or the secret, or name a key that is none.
     """
-    services = build(settings, operations_of(CONTROLLERS))
+    services = build(settings, endpoints_of(CONTROLLERS))
     steps = pipeline(settings, services)
     application = Litestar(
         route_handlers=[*CONTROLLERS],

@@ -10,7 +10,7 @@ from service.documents.idempotency.claims import Claims
 from service.documents.lists import ListCache
 from service.documents.rendering import Renderings
 from service.http.contract import Contracts
-from service.http.contract.operations import Operation
+from service.http.contract.operations import Endpoint
 from service.http.services import Services
 from service.identity.api_keys import ApiKeys, KeyBearers
 from service.identity.core import signing_keys
@@ -43,8 +43,8 @@ from service.storage import database as databases
 from service.storage.rates import SharedCounts
 
 
-def build(settings: Settings, operations: Iterable[Operation]) -> Services:
-    """Build the services; `operations` are those of fixed endpoints, for the contract.
+def build(settings: Settings, endpoints: Iterable[Endpoint]) -> Services:
+    """Build the services; `endpoints` are the service's own, for the contract.
 
     They connect to MongoDB when the application's lifespan begins.
 
@@ -85,7 +85,7 @@ def build(settings: Settings, operations: Iterable[Operation]) -> Services:
         registry=registry,
         shared_counts=shared_counts,
         claims=Claims(database, lease_s=settings.operation_timeout_s + GRACE_S),
-        contracts=Contracts([*operations]),
+        contracts=Contracts([*endpoints]),
         cursors=Cursors(*_secrets(settings)),
         list_cache=ListCache(),
         renderings=Renderings(),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -13,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, AsyncAnyCallable, Empty, EmptyType, ExceptionHandlersMap
 from litestar.utils import is_async_callable, normalize_path
 
-from service.http.contract.operations import Described, Operation
+from service.http.contract.operations import Described, Endpoint, Operation
 from service.http.guards import Guard
 from service.http.responses import Ready
 from service.http.services import Services, services_of
@@ -34,9 +33,7 @@ class route(HTTPRouteHandler):  # noqa: N801  # a decorator
     _direct_call: "AsyncAnyCallable | EmptyType | None" = Empty
     _path_names: tuple[str, ...] = ()
 
-    def __init__(
-        self, path: str, *, operation: Operation | Described = Described.NOWHERE, **options: Any
-    ) -> None:
+    def __init__(self, path: str, *, operation: Operation | Described, **options: Any) -> None:
         super().__init__(path, **options)
         self.operation = operation
 
@@ -103,8 +100,8 @@ def _is_direct(handler: HTTPRouteHandler) -> bool:
 _PATH_PARAMETER = re.compile(r"\{(\w+):\w+\}")
 
 
-def operations_of(controllers: Iterable[type[Controller]]) -> Iterator[Operation]:
-    """Yield the operations of the routes of controllers, in their order, each with its method and path."""
+def endpoints_of(controllers: Iterable[type[Controller]]) -> Iterator[Endpoint]:
+    """Yield the endpoints of controllers, in their order; not those that the contract describes otherwise."""
     for controller in controllers:
         members = vars(controller)
         for handler in members.values():
@@ -112,9 +109,7 @@ def operations_of(controllers: Iterable[type[Controller]]) -> Iterator[Operation
                 (method,) = handler.http_methods - {HttpMethod.HEAD}
                 (path,) = handler.paths
                 full = normalize_path(f"{members['path']}/{path}")
-                yield replace(
-                    handler.operation, method=method.lower(), path=_PATH_PARAMETER.sub(r"{\1}", full)
-                )
+                yield Endpoint(method.lower(), _PATH_PARAMETER.sub(r"{\1}", full), handler.operation)
 
 
 delete = partial(route, http_method=HttpMethod.DELETE)

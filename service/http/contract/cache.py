@@ -8,7 +8,7 @@ from hashlib import blake2b
 from service.access.principals import Principal
 from service.collections.registry import Collection
 from service.http.contract.contract import Fixed, Fragment, Visible, assemble, fragment, visible
-from service.http.contract.operations import Operation
+from service.http.contract.operations import Endpoint
 from service.kit.lru import LruTable
 
 MAXIMUM_CONTRACTS_BYTES = 32 * 1024 * 1024
@@ -28,11 +28,11 @@ class Contract:
 class Contracts:
     """The contracts of one worker, by what the callers may see.
 
-    `operations` are those of the service's own endpoints.
+    `endpoints` are the service's own.
     """
 
-    def __init__(self, operations: Sequence[Operation] = ()) -> None:
-        self._fixed = Fixed.of(operations)
+    def __init__(self, endpoints: Sequence[Endpoint] = ()) -> None:
+        self._fixed = Fixed.of(endpoints)
         self._by_audience: LruTable[Hashable, tuple[Hashable, ...]] = LruTable(MAXIMUM_AUDIENCES)
         self._by_view: LruTable[Hashable, Contract] = LruTable(
             MAXIMUM_AUDIENCES,

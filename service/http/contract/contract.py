@@ -10,19 +10,15 @@ from service.access.principals import Principal
 from service.access.rules import VERBS, Verb
 from service.collections.registry import Collection
 from service.documents.access import Access
+from service.http.contract import collections as of_collections
 from service.http.contract import (
-    batches,
-    definitions,
     parameters,
     patching,
     problems,
-    rules,
     sights,
 )
-from service.http.contract import collections as of_collections
 from service.http.contract.filters import SHARED_PREFIX
-from service.http.contract.operations import BEARER, Operation
-from service.http.contract.schemas import describe_all
+from service.http.contract.operations import BEARER, Endpoint
 from service.http.contract.sights import Sight
 
 Schema = dict[str, Any]
@@ -60,10 +56,6 @@ class Visible:
     def key(self) -> tuple[str, str, int, frozenset[Verb], Sight]:
         """Give what tells it from every other: two of the same key are described alike."""
         return self.collection.name, self.collection.uid, self.collection.version, self.verbs, self.sight
-
-
-FIXED = (definitions, rules, batches)
-"""The modules that tell of what is always there, each by its `operations` and `schemas`."""
 
 
 def visible(collections: Iterable[Collection], principal: Principal) -> tuple[Visible, ...]:
@@ -105,7 +97,7 @@ def fragment(seen: Visible) -> Fragment:
     own = {each: schema for each, schema in described.schemas.items() if each not in shared}
     return Fragment(
         tag={"name": name, "description": f"Documents of the collection `{name}`."},
-        paths=_members(_paths(described.operations)),
+        paths=_members(_paths(described.endpoints)),
         schemas=_members(own),
         shared=shared,
     )
@@ -119,14 +111,14 @@ class Fixed:
     schemas: dict[str, Schema]
 
     @classmethod
-    def of(cls, operations: Sequence[Operation]) -> "Fixed":
-        """Write what the contract says of the operations of the service's own endpoints."""
-        contents = [content for operation in operations for content in operation.contents]
-        schemas: dict[str, Schema] = {**problems.schemas(), **patching.schemas(), **describe_all(contents)}
-        operations = [*operations, *(operation for part in FIXED for operation in part.operations())]
-        for part in FIXED:
-            schemas |= part.schemas()
-        return cls(_members(_paths(operations)), schemas)
+    def of(cls, endpoints: Sequence[Endpoint]) -> "Fixed":
+        """Write what the contract says of the service's own endpoints."""
+        schemas: dict[str, Schema] = {**problems.schemas(), **patching.schemas()}
+        for endpoint in endpoints:
+            for name, schema in endpoint.operation.named_schemas().items():
+                if schemas.setdefault(name, schema) != schema:
+                    raise ValueError(f"Two schemas of the contract are called {name}")
+        return cls(_members(_paths(endpoints)), schemas)
 
 
 def assemble(fixed: Fixed, fragments: Sequence[Fragment]) -> bytes:
@@ -165,10 +157,10 @@ _SCHEME: Schema = {
 }
 
 
-def _paths(operations: Iterable[Operation]) -> dict[str, Schema]:
+def _paths(endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
     paths: dict[str, Schema] = {}
-    for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method] = operation.written()
+    for method, path, operation in endpoints:
+        paths.setdefault(path, {})[method] = operation.written(method)
     return paths
 
 

@@ -1,9 +1,9 @@
 """What the contract says of one operation, and how that is written in OpenAPI."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from service.http.contract.schemas import Content, describe
 from service.kit.errors import (
@@ -94,18 +94,17 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method at one path.
+    """What the contract says of one endpoint.
 
     `parameters` are names of the contract's shared ones, or Parameter Objects. `failures` are those of the
     operation itself; what every request can meet is added. `access`: whether it takes a token, or needs one.
+    `schemas` are those that bodies refer to which no model has, by their names.
     """
 
     id: str
     tag: str
     summary: str
     answers: tuple[Answer, ...]
-    method: str = ""
-    path: str = ""
     failures: tuple[type[Failure], ...] = ()
     parameters: tuple[str | Schema, ...] = ()
     bodies: Mapping[str, Body] | None = None
@@ -113,28 +112,32 @@ class Operation:
     description: str = ""
     is_limited: bool = True
     needs_body: bool = True
+    schemas: Mapping[str, Schema] = field(default_factory=dict)
 
-    @property
-    def contents(self) -> Iterator[Content]:
-        """The bodies that it takes and answers with."""
-        yield from (body.content for body in (self.bodies or {}).values())
-        yield from (answer.content for answer in self.answers if answer.content is not None)
+    def named_schemas(self) -> dict[str, Schema]:
+        """Return the schemas that it refers to, by their names."""
+        contents = [body.content for body in (self.bodies or {}).values()]
+        contents += [answer.content for answer in self.answers if answer.content is not None]
+        named = dict(self.schemas)
+        for content in contents:
+            named |= describe(content)[1]
+        return named
 
-    @property
-    def statuses(self) -> list[int]:
-        """Give the statuses of the problems that it can be answered with."""
+    def statuses(self, method: str) -> list[int]:
+        """Return the statuses of the problems that it can be answered with."""
         kinds = {*ALWAYS, *self.failures}
         kinds |= {RateLimited} if self.is_limited else set()
         kinds |= set(OF_TOKENS) if self.access != "anyone" else set()
-        kinds |= set(OF_COOKIES) if self.access != "anyone" and self.method != "get" else set()
+        kinds |= set(OF_COOKIES) if self.access != "anyone" and method != "get" else set()
         kinds |= set(OF_BODIES) if self.bodies is not None else set()
         return sorted({kind.status for kind in kinds})
 
-    def written(self) -> Schema:
-        """Give the Operation Object."""
+    def written(self, method: str) -> Schema:
+        """Return the Operation Object."""
         answers = {str(answer.status): answer.written(is_limited=self.is_limited) for answer in self.answers}
         problems = {
-            str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in self.statuses
+            str(status): {"$ref": f"#/components/responses/Problem{status}"}
+            for status in self.statuses(method)
         }
         if any(isinstance(each, dict) and "content" in each for each in self.parameters):
             problems["414"] = {"$ref": "#/components/responses/UrlTooLong"}
@@ -149,6 +152,14 @@ class Operation:
         operation["responses"] = {**answers, **problems}
         operation["security"] = _SECURITY[self.access]
         return operation
+
+
+class Endpoint(NamedTuple):
+    """An operation, and where it is: a method in small letters, and a path with `{…}` for what varies."""
+
+    method: str
+    path: str
+    operation: Operation
 
 
 class Described(Enum):

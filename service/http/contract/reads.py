@@ -4,7 +4,7 @@ from typing import Any
 
 from service.http.contract import filters, views
 from service.http.contract.failures import IN_COLLECTION, ON_ONE
-from service.http.contract.operations import JSON, NOT_MODIFIED, Answer, Body, Operation, data
+from service.http.contract.operations import JSON, NOT_MODIFIED, Answer, Body, Endpoint, Operation, data
 from service.http.contract.parameters import parameters
 from service.http.contract.parts import Part
 from service.kit.errors import QueryNotFound, QueryTooExpensive, QueryUnfit
@@ -29,25 +29,27 @@ def filter_parameter(part: Part) -> Schema:
     }
 
 
-def list_documents(part: Part) -> Operation:
+def list_documents(part: Part) -> Endpoint:
     """Describe the list."""
-    return Operation(
-        method="get",
-        path=part.path,
-        id=f"list{part.base}",
-        tag=part.collection.name,
-        summary="List documents",
-        answers=(_page(part, ("ETag",)), NOT_MODIFIED),
-        failures=IN_COLLECTION,
-        parameters=(
-            filter_parameter(part),
-            *("q", "sort", *part.read_parameters, "limit", "page", "cursor", "count", "If-None-Match"),
+    return Endpoint(
+        "get",
+        part.path,
+        Operation(
+            id=f"list{part.base}",
+            tag=part.collection.name,
+            summary="List documents",
+            answers=(_page(part, ("ETag",)), NOT_MODIFIED),
+            failures=IN_COLLECTION,
+            parameters=(
+                filter_parameter(part),
+                *("q", "sort", *part.read_parameters, "limit", "page", "cursor", "count", "If-None-Match"),
+            ),
+            access="perhaps",
         ),
-        access="perhaps",
     )
 
 
-def query_documents(part: Part) -> Operation:
+def query_documents(part: Part) -> Endpoint:
     """Describe the list by a query in the body."""
     shared = parameters()
     members: dict[str, Schema] = {
@@ -56,16 +58,18 @@ def query_documents(part: Part) -> Operation:
         **dict.fromkeys(("sort", *part.read_parameters), _TEXTS),
     }
     query: Schema = {"type": "object", "additionalProperties": False, "properties": members}
-    return Operation(
-        method="post",
-        path=f"{part.path}/query",
-        id=f"query{part.base}",
-        tag=part.collection.name,
-        summary="List documents by a query that does not fit a URL",
-        answers=(_page(part, ()),),
-        failures=IN_COLLECTION,
-        bodies={JSON: Body(part.add("Query", query), {"limit": 20})},
-        access="perhaps",
+    return Endpoint(
+        "post",
+        f"{part.path}/query",
+        Operation(
+            id=f"query{part.base}",
+            tag=part.collection.name,
+            summary="List documents by a query that does not fit a URL",
+            answers=(_page(part, ()),),
+            failures=IN_COLLECTION,
+            bodies={JSON: Body(part.add("Query", query), {"limit": 20})},
+            access="perhaps",
+        ),
     )
 
 
@@ -92,23 +96,25 @@ def _page(part: Part, headers: tuple[str, ...]) -> Answer:
     return Answer(200, "A page of documents.", schema, headers, optional_headers=("Link",), example=example)
 
 
-def get_document(part: Part) -> Operation:
+def get_document(part: Part) -> Endpoint:
     """Describe reading one document."""
     answer = Answer(200, "The document.", data(part.shown()), ("ETag",), example=part.answer_example())
-    return Operation(
-        method="get",
-        path=part.path_of_one,
-        id=f"get{part.base}ById",
-        tag=part.collection.name,
-        summary="Get a document",
-        answers=(answer, NOT_MODIFIED),
-        failures=ON_ONE,
-        parameters=(part.id_parameter, *part.read_parameters, "If-None-Match"),
-        access="perhaps",
+    return Endpoint(
+        "get",
+        part.path_of_one,
+        Operation(
+            id=f"get{part.base}ById",
+            tag=part.collection.name,
+            summary="Get a document",
+            answers=(answer, NOT_MODIFIED),
+            failures=ON_ONE,
+            parameters=(part.id_parameter, *part.read_parameters, "If-None-Match"),
+            access="perhaps",
+        ),
     )
 
 
-def list_queries(part: Part) -> Operation:
+def list_queries(part: Part) -> Endpoint:
     """Describe the list of saved queries."""
     query: Schema = {
         "type": "object",
@@ -119,43 +125,47 @@ def list_queries(part: Part) -> Operation:
             "parameters": {"type": "object", "description": "A JSON Schema for each parameter."},
         },
     }
-    return Operation(
-        method="get",
-        path=f"{part.path}/queries",
-        id=f"list{part.base}Queries",
-        tag=part.collection.name,
-        summary="List the saved queries",
-        answers=(
-            Answer(200, "The queries.", data({"type": "array", "items": query}), ("ETag",)),
-            NOT_MODIFIED,
+    return Endpoint(
+        "get",
+        f"{part.path}/queries",
+        Operation(
+            id=f"list{part.base}Queries",
+            tag=part.collection.name,
+            summary="List the saved queries",
+            answers=(
+                Answer(200, "The queries.", data({"type": "array", "items": query}), ("ETag",)),
+                NOT_MODIFIED,
+            ),
+            failures=IN_COLLECTION,
+            parameters=("If-None-Match",),
+            access="perhaps",
         ),
-        failures=IN_COLLECTION,
-        parameters=("If-None-Match",),
-        access="perhaps",
     )
 
 
-def run_queries(part: Part) -> list[Operation]:
+def run_queries(part: Part) -> list[Endpoint]:
     """Describe each saved query."""
     return [_run(part, query) for _, query in sorted(part.collection.description.queries.items())]
 
 
-def _run(part: Part, query: SavedQuery) -> Operation:
+def _run(part: Part, query: SavedQuery) -> Endpoint:
     results = data({"type": "array", "maxItems": query.limit, "items": {"type": "object"}})
-    return Operation(
-        method="get",
-        path=f"{part.path}/queries/{query.name}",
-        id=f"run{part.base}.{query.name}",
-        tag=part.collection.name,
-        summary=f"Run the saved query {query.name}",
-        description=query.description,
-        answers=(Answer(200, "What the query gives.", results, ("ETag",)), NOT_MODIFIED),
-        failures=(*IN_COLLECTION, QueryNotFound, QueryUnfit, QueryTooExpensive),
-        parameters=(
-            *(_of_query(part, query, name, schema) for name, schema in query.parameters.schemas.items()),
-            "If-None-Match",
+    return Endpoint(
+        "get",
+        f"{part.path}/queries/{query.name}",
+        Operation(
+            id=f"run{part.base}.{query.name}",
+            tag=part.collection.name,
+            summary=f"Run the saved query {query.name}",
+            description=query.description,
+            answers=(Answer(200, "What the query gives.", results, ("ETag",)), NOT_MODIFIED),
+            failures=(*IN_COLLECTION, QueryNotFound, QueryUnfit, QueryTooExpensive),
+            parameters=(
+                *(_of_query(part, query, name, schema) for name, schema in query.parameters.schemas.items()),
+                "If-None-Match",
+            ),
+            access="perhaps",
         ),
-        access="perhaps",
     )
 
 

@@ -1,7 +1,5 @@
 """JSON Schemas of request forms and of answers, from the models that read and write them."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -14,16 +12,7 @@ from service.kit.forms import Form
 Schema = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A schema that no model has, by its name in the contract, and the named ones that it refers to."""
-
-    name: str
-    schema: Schema
-    others: Mapping[str, Schema] = field(default_factory=dict)
-
-
-Content = type[Form] | type[ResponseBody] | Named | Schema
+Content = type[Form] | type[ResponseBody] | Schema
 """What a body can be described by."""
 
 
@@ -34,8 +23,6 @@ def describe(content: Content) -> tuple[Schema, dict[str, Schema]]:
     """
     if isinstance(content, dict):
         return content, {}
-    if isinstance(content, Named):
-        return reference(content.name), {**content.others, content.name: content.schema}
     written = of_form(content) if issubclass(content, Form) else of_body(content)
     named = written.pop("$defs", {})
     if content.__pydantic_generic_metadata__["args"]:
@@ -93,13 +80,3 @@ class _Generator(GenerateJsonSchema):
         if isinstance(written.get("type"), str) and not written.keys() & {"enum", "const"}:
             return {**written, "type": [written["type"], "null"]}
         return super().nullable_schema(schema)
-
-
-def describe_all(contents: Iterable[Content]) -> dict[str, Schema]:
-    """Return the named schemas that some bodies are described by; raises ValueError for two of one name."""
-    found: dict[str, Schema] = {}
-    for content in contents:
-        for name, schema in describe(content)[1].items():
-            if found.setdefault(name, schema) != schema:
-                raise ValueError(f"Two schemas of the contract are called {name}")
-    return found

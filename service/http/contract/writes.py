@@ -14,7 +14,7 @@ from service.http.contract.failures import (
     ON_ONE,
 )
 from service.http.contract.names import reference
-from service.http.contract.operations import JSON, Answer, Body, Operation, data
+from service.http.contract.operations import JSON, Answer, Body, Endpoint, Operation, data
 from service.http.contract.parts import Part
 from service.http.contract.reads import filter_parameter
 from service.kit.errors import IdInvalid, TooManyAffected
@@ -46,7 +46,7 @@ _AFFECTED: Schema = {
 }
 
 
-def create_documents(part: Part) -> Operation:
+def create_documents(part: Part) -> Endpoint:
     """Describe creating one document or several."""
     one, document = part.refer(views.CREATE), part.written()
     many: Schema = {"type": "array", "items": one, "minItems": 1, "maxItems": MAXIMUM_DOCUMENTS}
@@ -58,73 +58,81 @@ def create_documents(part: Part) -> Operation:
         optional_headers=("ETag", "Location", *_APPLIED, *_REPLAYED),
         example=part.answer_example(),
     )
-    return Operation(
-        method="post",
-        path=part.path,
-        id=f"create{part.base}",
-        tag=part.collection.name,
-        summary="Create a document, or those of an array, all or none",
-        answers=(created,),
-        failures=(*IN_COLLECTION, *OF_CHECKS, IdInvalid, *OF_KEYS),
-        parameters=("Idempotency-Key", "Prefer"),
-        bodies={JSON: Body({"anyOf": [one, many]}, part.example)},
-        access="perhaps",
+    return Endpoint(
+        "post",
+        part.path,
+        Operation(
+            id=f"create{part.base}",
+            tag=part.collection.name,
+            summary="Create a document, or those of an array, all or none",
+            answers=(created,),
+            failures=(*IN_COLLECTION, *OF_CHECKS, IdInvalid, *OF_KEYS),
+            parameters=("Idempotency-Key", "Prefer"),
+            bodies={JSON: Body({"anyOf": [one, many]}, part.example)},
+            access="perhaps",
+        ),
     )
 
 
-def replace_document(part: Part) -> Operation:
+def replace_document(part: Part) -> Endpoint:
     """Describe replacing one document."""
     answer = _written(part, 200, "The document as it is now.")
     created = _written(part, 201, "The document, which is new.", ("Location",))
-    return Operation(
-        method="put",
-        path=part.path_of_one,
-        id=f"replace{part.base}ById",
-        tag=part.collection.name,
-        summary="Replace a document",
-        answers=(answer, created, _MINIMAL),
-        failures=(*ON_ONE, *OF_CHECKS, *OF_VERSIONS),
-        parameters=(part.id_parameter, _UPSERT, "If-Match", "If-None-Match.new", "Prefer"),
-        bodies={JSON: Body(part.refer(views.REPLACE), part.example)},
-        access="perhaps",
-    )
-
-
-def patch_document(part: Part) -> Operation:
-    """Describe changing one document."""
-    return Operation(
-        method="patch",
-        path=part.path_of_one,
-        id=f"patch{part.base}ById",
-        tag=part.collection.name,
-        summary="Change a document",
-        answers=(
-            _written(part, 200, "The document as it is now.", optional=_REPLAYED),
-            _MINIMAL,
+    return Endpoint(
+        "put",
+        part.path_of_one,
+        Operation(
+            id=f"replace{part.base}ById",
+            tag=part.collection.name,
+            summary="Replace a document",
+            answers=(answer, created, _MINIMAL),
+            failures=(*ON_ONE, *OF_CHECKS, *OF_VERSIONS),
+            parameters=(part.id_parameter, _UPSERT, "If-Match", "If-None-Match.new", "Prefer"),
+            bodies={JSON: Body(part.refer(views.REPLACE), part.example)},
+            access="perhaps",
         ),
-        failures=(*ON_ONE, *OF_CHECKS, *OF_PATCHES, *OF_VERSIONS, *OF_KEYS),
-        parameters=(part.id_parameter, "If-Match", "Idempotency-Key", "Prefer"),
-        bodies=_patches(part),
-        access="perhaps",
     )
 
 
-def delete_document(part: Part) -> Operation:
+def patch_document(part: Part) -> Endpoint:
+    """Describe changing one document."""
+    return Endpoint(
+        "patch",
+        part.path_of_one,
+        Operation(
+            id=f"patch{part.base}ById",
+            tag=part.collection.name,
+            summary="Change a document",
+            answers=(
+                _written(part, 200, "The document as it is now.", optional=_REPLAYED),
+                _MINIMAL,
+            ),
+            failures=(*ON_ONE, *OF_CHECKS, *OF_PATCHES, *OF_VERSIONS, *OF_KEYS),
+            parameters=(part.id_parameter, "If-Match", "Idempotency-Key", "Prefer"),
+            bodies=_patches(part),
+            access="perhaps",
+        ),
+    )
+
+
+def delete_document(part: Part) -> Endpoint:
     """Describe deleting one document."""
-    return Operation(
-        method="delete",
-        path=part.path_of_one,
-        id=f"delete{part.base}ById",
-        tag=part.collection.name,
-        summary="Delete a document",
-        answers=(Answer(204, "It is gone."),),
-        failures=(*ON_ONE, *OF_VERSIONS, *OF_CHECKS[-1:]),
-        parameters=(part.id_parameter, "If-Match"),
-        access="perhaps",
+    return Endpoint(
+        "delete",
+        part.path_of_one,
+        Operation(
+            id=f"delete{part.base}ById",
+            tag=part.collection.name,
+            summary="Delete a document",
+            answers=(Answer(204, "It is gone."),),
+            failures=(*ON_ONE, *OF_VERSIONS, *OF_CHECKS[-1:]),
+            parameters=(part.id_parameter, "If-Match"),
+            access="perhaps",
+        ),
     )
 
 
-def change_documents(part: Part) -> Operation:
+def change_documents(part: Part) -> Endpoint:
     """Describe changing all documents that fulfil a filter."""
     documents: Schema = {"type": "array", "items": part.written()}
     changed = Answer(
@@ -133,32 +141,36 @@ def change_documents(part: Part) -> Operation:
         {"anyOf": [data(_AFFECTED), data(documents)]},
         optional_headers=(*_APPLIED, *_REPLAYED),
     )
-    return Operation(
-        method="patch",
-        path=part.path,
-        id=f"change{part.base}",
-        tag=part.collection.name,
-        summary="Change all documents that fulfil a filter, all or none",
-        answers=(changed,),
-        failures=(*_FILTERED, *OF_CHECKS, *OF_PATCHES, *OF_KEYS),
-        parameters=(filter_parameter(part), "q", _MAXIMUM, "If-Match.any", "Idempotency-Key", "Prefer"),
-        bodies=_patches(part),
-        access="perhaps",
+    return Endpoint(
+        "patch",
+        part.path,
+        Operation(
+            id=f"change{part.base}",
+            tag=part.collection.name,
+            summary="Change all documents that fulfil a filter, all or none",
+            answers=(changed,),
+            failures=(*_FILTERED, *OF_CHECKS, *OF_PATCHES, *OF_KEYS),
+            parameters=(filter_parameter(part), "q", _MAXIMUM, "If-Match.any", "Idempotency-Key", "Prefer"),
+            bodies=_patches(part),
+            access="perhaps",
+        ),
     )
 
 
-def delete_documents(part: Part) -> Operation:
+def delete_documents(part: Part) -> Endpoint:
     """Describe deleting all documents that fulfil a filter."""
-    return Operation(
-        method="delete",
-        path=part.path,
-        id=f"deleteFrom{part.base}",
-        tag=part.collection.name,
-        summary="Delete all documents that fulfil a filter, all or none",
-        answers=(Answer(200, "How many they were.", data(_AFFECTED)),),
-        failures=_FILTERED,
-        parameters=(filter_parameter(part), "q", _MAXIMUM, "If-Match.any"),
-        access="perhaps",
+    return Endpoint(
+        "delete",
+        part.path,
+        Operation(
+            id=f"deleteFrom{part.base}",
+            tag=part.collection.name,
+            summary="Delete all documents that fulfil a filter, all or none",
+            answers=(Answer(200, "How many they were.", data(_AFFECTED)),),
+            failures=_FILTERED,
+            parameters=(filter_parameter(part), "q", _MAXIMUM, "If-Match.any"),
+            access="perhaps",
+        ),
     )
 
 

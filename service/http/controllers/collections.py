@@ -1,17 +1,36 @@
 """Definitions of collections, for administrators."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
+from pydantic import Field
 
+from service.access.rules import GROUPS, VERBS, WORDS
+from service.access.rules.words import MASKS, MAXIMUM_ALTERNATIVES
 from service.collections import change
+from service.collections.description import MEMBERS
+from service.collections.indexes import MEMBERS as INDEX_MEMBERS
+from service.collections.names import NAME
+from service.collections.options import ID_TYPES
 from service.collections.registry import Collection
+from service.collections.rule_tests import MAXIMUM_RULE_TESTS, RuleTest
 from service.documents import patches, preconditions
 from service.documents.encoding import dump
 from service.http.audit_context import audit_context
+from service.http.bodies import Count, Data, ResponseBody
+from service.http.contract.names import reference
+from service.http.contract.operations import (
+    NOT_MODIFIED,
+    Answer,
+    Operation,
+    data,
+    json_body,
+    merge_patch,
+)
+from service.http.contract.parameters import in_path, query
 from service.http.guards import FOR_API_KEYS, HasRole, principal
 from service.http.requests import (
     JSON,
@@ -25,12 +44,145 @@ from service.http.requests import (
 from service.http.routing import delete, patch, post, put, route
 from service.http.services import Services, services_of
 from service.kit.errors import (
+    CollectionChanged,
+    CollectionExists,
+    CollectionNotFound,
     DefinitionInvalid,
+    Duplicate,
+    Forbidden,
     MethodNotAllowed,
     ParameterInvalid,
     PatchInvalid,
+    SignInRequired,
+    Stale,
     Violation,
 )
+
+Schema = dict[str, Any]
+
+_EXAMPLE: dict[str, Any] = {
+    "name": "films",
+    "schema": {
+        "type": "object",
+        "properties": {"title": {"type": "string", "minLength": 1}, "year": {"type": "integer"}},
+        "required": ["title"],
+        "additionalProperties": False,
+    },
+    "rules": {"read": "anyone", "create": "user", "update": ["owner", "role:editor"]},
+    "indexes": [{"fields": ["title", "-year"], "unique": True}],
+}
+_PARTS: dict[str, Schema] = {
+    "schema": {"type": "object", "description": "JSON Schema 2020-12 of the documents, for an object."},
+    "rules": {
+        "type": "object",
+        "description": "Who may do what: an alternative or a list of them for each of "
+        f"{', '.join((*GROUPS, *VERBS))}. An alternative is one of the words {', '.join(WORDS)} and "
+        "`role:…`, or an object.",
+        "propertyNames": {"enum": [*GROUPS, *VERBS]},
+        "additionalProperties": reference("Rule"),
+    },
+    "rule_tests": {
+        "type": "array",
+        "maxItems": MAXIMUM_RULE_TESTS,
+        "description": "Who may do what in examples: a definition whose rules decide otherwise is refused.",
+        "items": reference("RuleTest"),
+    },
+    "indexes": {
+        "type": "array",
+        "description": f"Indexes, each with some of {', '.join(INDEX_MEMBERS)}.",
+        "items": {"type": "object"},
+    },
+    "options": {
+        "type": "object",
+        "description": f"`id_type`: {', '.join(ID_TYPES)}.",
+    },
+}
+"""What is told of the members of a definition; others that there are may be anything."""
+
+
+def _schemas() -> dict[str, Schema]:
+    """Give the schemas of definitions: as they are read, created, replaced and patched."""
+    parts = {name: _PARTS.get(name, {}) for name in MEMBERS}
+    name: Schema = {"type": "string", "pattern": f"^{NAME.pattern}$"}
+    kept: dict[str, Schema] = {
+        "source": {
+            "enum": ["code", "runtime"],
+            "description": "Whether a class or a definition describes it.",
+        },
+        "count": {"type": "integer", "minimum": 0, "description": "How many documents there are, roughly."},
+        "warnings": {"type": "array", "items": {"type": "string"}},
+        "_version": {"type": "integer", "minimum": 1},
+    }
+    read = {"name": name, **parts, **kept}
+    told = {"name": name, **parts}
+    return {
+        **_rules(),
+        "Definition": {"type": "object", "required": list(read), "properties": read},
+        "NewDefinition": {
+            "type": "object",
+            "required": ["name", "schema"],
+            "properties": told,
+            "additionalProperties": False,
+        },
+        "ChangedDefinition": {
+            "type": "object",
+            "required": ["schema"],
+            "properties": read,
+            "additionalProperties": False,
+        },
+        "DefinitionChange": {"type": "object", "properties": {each: {} for each in read}},
+    }
+
+
+def _rules() -> dict[str, Schema]:
+    """Give the schemas of one verb's rule, of an alternative, and of a test."""
+    condition: Schema = {"type": "object", "minProperties": 1}
+    paths: Schema = {"type": "array", "items": {"type": "string"}}
+    alternative: Schema = {
+        "type": "object",
+        "required": ["role"],
+        "properties": {
+            "role": {"type": "string", "description": f"One of {', '.join(WORDS)}, or a role's name."},
+            "where": {**condition, "description": "Which documents, of those that are there."},
+            "check": {**condition, "description": "What the result of a write has to fulfil."},
+            "set": {"type": "object", "minProperties": 1, "description": "Fields that a write sets."},
+            "fields": {
+                "description": "What may be read, or written: a list of paths, or `only` or `except` these.",
+                "anyOf": [
+                    paths,
+                    *({"type": "object", "required": [word], "properties": {word: paths}} for word in MASKS),
+                ],
+            },
+        },
+        "additionalProperties": False,
+    }
+    several: Schema = {"type": "array", "minItems": 1, "maxItems": MAXIMUM_ALTERNATIVES}
+    named = reference("RuleAlternative")
+    tested: dict[str, Schema] = {field.alias or name: {} for name, field in RuleTest.model_fields.items()}
+    return {
+        "Rule": {"anyOf": [named, {**several, "items": named}]},
+        "RuleAlternative": {"anyOf": [{"type": "string"}, alternative]},
+        "RuleTest": {
+            "type": "object",
+            "required": ["verb", "expect"],
+            "properties": {**tested, "verb": {"enum": list(VERBS)}, "expect": {"enum": ["allow", "deny"]}},
+            "additionalProperties": False,
+        },
+    }
+
+
+SCHEMAS = _schemas()
+_GUARDED = (SignInRequired, Forbidden, ParameterInvalid)
+_CHANGED = (*_GUARDED, CollectionNotFound, DefinitionInvalid, CollectionChanged, Stale, MethodNotAllowed)
+_NAME = in_path("name", "The collection's name.", "films")
+_DEFINITION = Answer(200, "The definition.", data(reference("Definition")), ("ETag",))
+
+
+class DeletedCollection(ResponseBody):
+    """What was deleted."""
+
+    name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+    documents_deleted: Count
 
 
 class CollectionsController(Controller):
@@ -40,7 +192,20 @@ class CollectionsController(Controller):
     opt = {FOR_API_KEYS: "collections"}
     guards = [HasRole("admin")]
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route(
+        "/",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation=Operation(
+            id="listDefinitions",
+            tag="Definitions",
+            summary="All definitions",
+            answers=(
+                Answer(200, "The definitions.", data({"type": "array", "items": reference("Definition")})),
+            ),
+            failures=_GUARDED,
+            schemas=SCHEMAS,
+        ),
+    )
     async def list_collections(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
@@ -49,7 +214,18 @@ class CollectionsController(Controller):
         collections = services.registry.all()
         return json_response(dump({"data": [await _view(collection) for collection in collections]}))
 
-    @post("/")
+    @post(
+        "/",
+        operation=Operation(
+            id="createCollection",
+            tag="Definitions",
+            summary="Create a collection",
+            answers=(Answer(201, "The definition.", data(reference("Definition")), ("ETag", "Location")),),
+            failures=(*_GUARDED, DefinitionInvalid, CollectionExists, Duplicate),
+            bodies=json_body(reference("NewDefinition"), _EXAMPLE),
+            schemas=SCHEMAS,
+        ),
+    )
     async def create_collection(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
@@ -60,7 +236,19 @@ class CollectionsController(Controller):
         collection = await change.create(registry, body, principal(request).id, audit_context(request))
         return await _answer(collection, status_code=201, Location=f"/api/collections/{collection.name}")
 
-    @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route(
+        "/{name:str}",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation=Operation(
+            id="getDefinition",
+            tag="Definitions",
+            summary="One definition",
+            answers=(_DEFINITION, NOT_MODIFIED),
+            failures=(*_GUARDED, CollectionNotFound),
+            parameters=(_NAME, "If-None-Match"),
+            schemas=SCHEMAS,
+        ),
+    )
     async def get_collection(
         self, request: AnyRequest, name: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:
@@ -69,7 +257,19 @@ class CollectionsController(Controller):
         collection = services.registry.get(name)
         return tagged_response(request, dump({"data": await _view(collection)}), _tag(collection))
 
-    @put("/{name:str}")
+    @put(
+        "/{name:str}",
+        operation=Operation(
+            id="replaceDefinition",
+            tag="Definitions",
+            summary="Replace a definition",
+            answers=(_DEFINITION,),
+            failures=_CHANGED,
+            parameters=(_NAME, "If-Match"),
+            bodies=json_body(reference("ChangedDefinition"), {**_EXAMPLE, "rules": {"read": "user"}}),
+            schemas=SCHEMAS,
+        ),
+    )
     async def replace_collection(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
         """Replace one definition."""
         only_parameters(request)
@@ -77,7 +277,19 @@ class CollectionsController(Controller):
         body = _own_members(_object(await json_of(request)), await _view(collection))
         return await _replace(request, collection, body)
 
-    @patch("/{name:str}")
+    @patch(
+        "/{name:str}",
+        operation=Operation(
+            id="patchDefinition",
+            tag="Definitions",
+            summary="Change a definition by a merge patch",
+            answers=(_DEFINITION,),
+            failures=(*_CHANGED, PatchInvalid),
+            parameters=(_NAME, "If-Match"),
+            bodies=merge_patch(reference("DefinitionChange"), {"rules": {"read": "anyone"}}),
+            schemas=SCHEMAS,
+        ),
+    )
     async def patch_collection(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
         """Apply a merge patch to one definition."""
         only_parameters(request)
@@ -88,7 +300,27 @@ class CollectionsController(Controller):
         view = await _view(collection)
         return await _replace(request, collection, _own_members(patches.merge(view, body), view))
 
-    @delete("/{name:str}", status_code=200)
+    @delete(
+        "/{name:str}",
+        status_code=200,
+        operation=Operation(
+            id="deleteCollection",
+            tag="Definitions",
+            summary="Delete a collection and its documents",
+            answers=(Answer(200, "What was deleted.", Data[DeletedCollection]),),
+            failures=(*_GUARDED, CollectionNotFound, CollectionChanged, Stale, MethodNotAllowed),
+            parameters=(
+                _NAME,
+                query(
+                    "confirm",
+                    "The name again: with the collection go its documents.",
+                    required=True,
+                    example="films",
+                ),
+                "If-Match",
+            ),
+        ),
+    )
     async def delete_collection(
         self, request: AnyRequest, name: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:
@@ -104,7 +336,7 @@ class CollectionsController(Controller):
         preconditions_of(request, collection)
         version = collection.version if "if-match" in request.headers else None
         deleted = await change.delete(services.registry, name, version, audit_context(request))
-        return json_response(dump({"data": {"name": name, "documents_deleted": deleted}}))
+        return json_response(Data.of(DeletedCollection(name=name, documents_deleted=deleted)).to_json())
 
 
 def preconditions_of(request: AnyRequest, collection: Collection) -> None:

@@ -15,6 +15,7 @@ from service.documents import (
 from service.documents.expanding import References
 from service.documents.preconditions import Expected
 from service.http.answers import written_response
+from service.http.contract.operations import Described
 from service.http.guards import FOR_API_KEYS, MayAct, access_of
 from service.http.idempotent import once
 from service.http.requests import (
@@ -36,7 +37,12 @@ class DocumentsController(Controller):
     path = "/api/{collection:str}/{document_id:str}"
     opt = {FOR_API_KEYS: True}
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("get")])
+    @route(
+        "/",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        guards=[MayAct("get")],
+        operation=Described.PER_COLLECTION,
+    )
     async def get_document(
         self, request: AnyRequest, document_id: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:
@@ -48,7 +54,7 @@ class DocumentsController(Controller):
         content, entity_tag = await rendering.document(services.renderings, access, references, shown, stored)
         return tagged_response(request, content, entity_tag)
 
-    @put("/", guards=[MayAct("update")])
+    @put("/", guards=[MayAct("update")], operation=Described.PER_COLLECTION)
     async def replace_document(self, request: AnyRequest, document_id: FromPath[str]) -> Response[bytes]:
         """Replace one document; with `upsert=true` or `If-None-Match: *`, create it when there is none."""
         access = access_of(request)
@@ -64,7 +70,7 @@ class DocumentsController(Controller):
         )
         return written_response(request, found, document, is_new=is_new)
 
-    @patch("/", guards=[MayAct("update")])
+    @patch("/", guards=[MayAct("update")], operation=Described.PER_COLLECTION)
     @once
     async def patch_document(self, request: AnyRequest, document_id: FromPath[str]) -> Response[bytes]:
         """Apply a patch to one document: a merge patch, a JSON Patch or operations, by the media type."""
@@ -80,7 +86,7 @@ class DocumentsController(Controller):
         )
         return written_response(request, found, document)
 
-    @delete("/", guards=[MayAct("delete")])
+    @delete("/", guards=[MayAct("delete")], operation=Described.PER_COLLECTION)
     async def delete_document(self, request: AnyRequest, document_id: FromPath[str]) -> None:
         """Delete one document."""
         access = access_of(request)

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 
 from service.documents import preconditions
+from service.http.contract.operations import Described
 from service.http.guards import IGNORES_TOKEN
 from service.http.requests import AnyRequest, only_parameters
 from service.http.responses import Ready
@@ -25,7 +26,7 @@ class JwksController(Controller):
     path = "/.well-known/jwks.json"
     opt = {IGNORES_TOKEN: True}
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.NOWHERE)
     async def get_keys(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Give the public halves of the asymmetric keys; none when a secret signs and verifies alone."""
         only_parameters(request)

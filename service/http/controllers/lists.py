@@ -10,6 +10,7 @@ from service.documents import lists, rendering, writing
 from service.documents.expanding import References
 from service.http import links
 from service.http.answers import written_response
+from service.http.contract.operations import Described
 from service.http.controllers import bulk
 from service.http.guards import FOR_API_KEYS, MayAct, access_of
 from service.http.idempotent import once
@@ -32,7 +33,12 @@ class ListsController(Controller):
     path = "/api/{collection:str}"
     opt = {FOR_API_KEYS: True}
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], guards=[MayAct("list")])
+    @route(
+        "/",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        guards=[MayAct("list")],
+        operation=Described.PER_COLLECTION,
+    )
     async def list_documents(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
@@ -46,7 +52,7 @@ class ListsController(Controller):
         entity_tag = f'W/"{sha256(content).hexdigest()[:TAG_DIGITS]}"'
         return tagged_response(request, content, entity_tag, **links.around(request, asked.repeated, page))
 
-    @post("/", guards=[MayAct("create")])
+    @post("/", guards=[MayAct("create")], operation=Described.PER_COLLECTION)
     @once
     async def create_document(self, request: AnyRequest) -> Response[bytes]:
         """Create one document, or those of an array, all or none."""
@@ -59,13 +65,13 @@ class ListsController(Controller):
         document = await writing.create(found, access.principal, body)
         return written_response(request, found, document, is_new=True)
 
-    @patch("/", guards=[MayAct("update")])
+    @patch("/", guards=[MayAct("update")], operation=Described.PER_COLLECTION)
     @once
     async def change_documents(self, request: AnyRequest) -> Response[bytes]:
         """Change all documents that fulfil `filter`, `max_affected` at most."""
         return await bulk.update(request, access_of(request).collection)
 
-    @delete("/", guards=[MayAct("delete")], status_code=200)
+    @delete("/", guards=[MayAct("delete")], status_code=200, operation=Described.PER_COLLECTION)
     async def delete_documents(self, request: AnyRequest) -> Response[bytes]:
         """Delete all documents that fulfil `filter`, `max_affected` at most."""
         return await bulk.delete(request, access_of(request).collection)

@@ -6,13 +6,14 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from service.documents import preconditions
+from service.http.contract.operations import NOT_MODIFIED, Answer, Described, Operation
 from service.http.contract.page import ASSETS, Asset, index
 from service.http.guards import FOR_API_KEYS, IGNORES_TOKEN, principal
 from service.http.requests import AnyRequest, only_parameters, tagged_response
 from service.http.responses import Ready
 from service.http.routing import route
 from service.http.services import Services
-from service.kit.errors import RouteNotFound
+from service.kit.errors import ParameterInvalid, RouteNotFound
 
 READING = [HttpMethod.GET, HttpMethod.HEAD]
 FOREVER = "public, max-age=31536000, immutable"
@@ -25,7 +26,19 @@ class ContractController(Controller):
     path = "/api/openapi.json"
     opt = {FOR_API_KEYS: True}
 
-    @route("/", http_method=READING)
+    @route(
+        "/",
+        http_method=READING,
+        operation=Operation(
+            id="getContract",
+            tag="Contract",
+            summary="This contract, as far as the caller may use it",
+            answers=(Answer(200, "OpenAPI 3.1.", {"type": "object"}, ("ETag",)), NOT_MODIFIED),
+            failures=(ParameterInvalid,),
+            parameters=("If-None-Match",),
+            access="perhaps",
+        ),
+    )
     async def get_contract(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Give the contract of what the caller may do, as OpenAPI 3.1."""
         only_parameters(request)
@@ -40,13 +53,13 @@ class DocsController(Controller):
     path = "/docs"
     opt = {IGNORES_TOKEN: True}
 
-    @route("/", http_method=READING)
+    @route("/", http_method=READING, operation=Described.NOWHERE)
     async def show_page(self, request: AnyRequest) -> Response[bytes]:
         """Give the page."""
         only_parameters(request)
         return file_response(request, index(), REVALIDATED)
 
-    @route("/{name:str}", http_method=READING)
+    @route("/{name:str}", http_method=READING, operation=Described.NOWHERE)
     async def get_asset(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
         """Give a file that the page needs; under the address that the page has for it, for ever."""
         version = only_parameters(request, ("v",)).get("v")

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from service.documents import lists, rendering
 from service.documents.expanding import References
 from service.http import idempotent
+from service.http.contract.operations import Described
 from service.http.guards import FOR_API_KEYS, MayAct, access_of
 from service.http.requests import (
     AnyRequest,
@@ -28,7 +29,7 @@ class QueriesController(Controller):
     path = "/api/{collection:str}/query"
     opt = {FOR_API_KEYS: True}
 
-    @post("/", guards=[MayAct("list")], status_code=200)
+    @post("/", guards=[MayAct("list")], status_code=200, operation=Described.PER_COLLECTION)
     @idempotent.takes_key
     async def query_documents(
         self, request: AnyRequest, services: NamedDependency[Services]

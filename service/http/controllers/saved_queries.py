@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from service.documents import saved_queries
 from service.documents.encoding import dump
+from service.http.contract.operations import Described
 from service.http.guards import FOR_API_KEYS, MayAct, access_of
 from service.http.requests import (
     AnyRequest,
@@ -27,7 +28,7 @@ class SavedQueriesController(Controller):
     opt = {FOR_API_KEYS: True}
     guards = [MayAct("list")]
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.PER_COLLECTION)
     async def list_queries(self, request: AnyRequest) -> Response[bytes]:
         """Give the name, description and parameters of every query."""
         only_parameters(request)
@@ -38,7 +39,7 @@ class SavedQueriesController(Controller):
         ]
         return _tagged(request, dump({"data": listed}))
 
-    @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.PER_COLLECTION)
     async def run_query(
         self, request: AnyRequest, name: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:

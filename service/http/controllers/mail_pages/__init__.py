@@ -12,6 +12,7 @@ from litestar import Controller, Response
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
+from service.http.contract.operations import Described
 from service.http.contract.page import File
 from service.http.controllers.openapi import REVALIDATED, file_response
 from service.http.guards import IGNORES_TOKEN
@@ -36,7 +37,7 @@ class MailPagesController(Controller):
     path = "/auth"
     opt = {IGNORES_TOKEN: True}
 
-    @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.NOWHERE)
     async def show(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
         """Give a page, or a file that it needs; whatever a mail program has put behind the path."""
         if name not in FILES:
