@@ -1,10 +1,7 @@
-"""Running a saved query: under the rules of all collections that it reads, bounded in time and size."""
+"""Saved queries, stage by stage: by the rules of all collections that they read, bounded in time and size."""
 
-from typing import Any, NoReturn
-
-import pymongo
-from bson.errors import InvalidBSON
-from pymongo.errors import OperationFailure, PyMongoError
+from dataclasses import dataclass
+from typing import Any
 
 from service.access.principals import Principal
 from service.collections.registry import Collection, Registry
@@ -12,34 +9,33 @@ from service.documents import encoding
 from service.documents.access import Access
 from service.kit.errors import (
     DefinitionInvalid,
+    Failure,
     QueryNotFound,
     QueryTooExpensive,
     QueryUnfit,
     suggestion,
 )
 from service.query.fields import Field
-from service.runtime import deadline
 from service.saved_queries import narrowing
 from service.saved_queries.definition import SavedQuery
 from service.saved_queries.limits import MAXIMUM_ANSWER_BYTES, TIME_LIMIT_S
 from service.saved_queries.parameters import Values, fill
 from service.saved_queries.shapes import without_hidden
 from service.schema.encoding import with_text_forms
-from service.storage.codes import (
-    FIRST_ASSERTION,
-    MEMORY_EXCEEDED,
-    RESULT_TOO_LARGE,
-    RETRYABLE,
-    UNFIT_VALUES,
-)
-from service.storage.timing import timed
-from service.storage.transactions import session
+from service.storage.errors import DatabaseError
+from service.storage.plans import PipelinePlan, ReadRefused, Reason
 
-BATCH = 100
+
+@dataclass(frozen=True, slots=True)
+class QueryPlan:
+    """A saved query as it runs for one caller; `query` says how its documents are written."""
+
+    query: SavedQuery
+    pipeline: PipelinePlan
 
 
 def find(collection: Collection, name: str) -> SavedQuery:
-    """Give a collection's query of a name; raises QueryNotFound."""
+    """Return a collection's query of a name; raises QueryNotFound."""
     queries = collection.description.queries
     if name not in queries:
         detail = f"`{collection.name}` has no query `{name[:80]}`"
@@ -47,55 +43,53 @@ def find(collection: Collection, name: str) -> SavedQuery:
     return queries[name]
 
 
-async def run(
+def plan(
     registry: Registry, access: Access, query: SavedQuery, parameters: list[tuple[str, str]]
-) -> bytes:
-    """Run a query for a caller with a request's parameters; gives `{"data": […]}`.
+) -> QueryPlan:
+    """Return how a query runs for a caller, with a request's parameters.
 
     Raises ParameterInvalid; SignInRequired or Forbidden when the caller may not list this collection, or read
-    one that the query looks up; QueryTooExpensive; QueryUnfit.
+    one that the query looks up; QueryUnfit.
     """
     decision = access.permit("list")
     given, encoded = query.parameters.read(parameters)
     narrowed = {name: _narrowing(registry, access.principal, name) for name in sorted(query.collections)}
     present = _over_present(query, registry)
     values = Values(given, encoded, narrowed)
-    pipeline = [*narrowing.stages(decision), *fill(present.stages, values), {"$limit": query.limit}]
+    stages = [*narrowing.stages(decision), *fill(present.stages, values), {"$limit": query.limit}]
+    return QueryPlan(
+        present, PipelinePlan(access.collection.name, stages, TIME_LIMIT_S, MAXIMUM_ANSWER_BYTES)
+    )
+
+
+async def execute(registry: Registry, access: Access, planned: QueryPlan) -> bytes:
+    """Run a query, and write each document as it is read; return `{"data": […]}`.
+
+    Raises QueryTooExpensive, QueryUnfit.
+    """
+    query = planned.query
     try:
-        with pymongo.timeout(deadline.at_most_s(TIME_LIMIT_S)):
-            return await _answer(access.collection, present, pipeline)
-    except InvalidBSON:  # a time beyond the year 9999
-        raise _unfit() from None
-    except PyMongoError as error:
+        written = await access.collection.store.aggregate(
+            planned.pipeline, lambda document: encoding.dump(_view(query, document))
+        )
+    except ReadRefused as refused:
+        raise _refusal(refused.reason) from None
+    except DatabaseError as error:
         if error.timeout and await registry.database.is_reachable():
             raise _too_expensive(f"takes longer than {TIME_LIMIT_S:g} seconds") from None
-        _translate(error)
-
-
-async def _answer(collection: Collection, query: SavedQuery, pipeline: list[dict[str, Any]]) -> bytes:
-    """Write the documents one by one, so that no more of them than an answer may hold is in memory."""
-    cursor = collection.documents.aggregate(pipeline, allowDiskUse=False, batchSize=BATCH, session=session())
-    written: list[bytes] = []
-    size = 0
-    with timed(collection.documents, {"aggregate": collection.name, "pipeline": pipeline}):
-        async for document in cursor:
-            written.append(encoding.dump(_view(query, document)))
-            size += len(written[-1]) + 1
-            if size > MAXIMUM_ANSWER_BYTES:
-                await cursor.close()
-                raise _too_expensive(f"gives more than {MAXIMUM_ANSWER_BYTES // 2**20} MiB")
+        raise
     return b'{"data":[%b]}' % b",".join(written)
 
 
 def _view(query: SavedQuery, document: dict[str, Any]) -> dict[str, Any]:
     if "_id" in document:
         document = {("id" if name == "_id" else name): value for name, value in document.items()}
-    told: dict[str, Any] = with_text_forms(document, query.root, query.told)
-    return told
+    view: dict[str, Any] = with_text_forms(document, query.root, query.told)
+    return view
 
 
 def _narrowing(registry: Registry, principal: Principal, name: str) -> list[dict[str, Any]]:
-    """Give the stages that leave of another collection what the caller may read there."""
+    """Return the stages that leave of another collection what the caller may read there."""
     other = _other(registry, name)
     decision = Access(other, principal).permit("get")
     return [*narrowing.stages(decision), *without_hidden(other.description.schema.root)[1]]
@@ -120,20 +114,13 @@ def _other(registry: Registry, name: str) -> Collection:
     return found
 
 
-def _translate(error: PyMongoError) -> NoReturn:
-    code = error.code if isinstance(error, OperationFailure) else None
-    if code is None or error.timeout or error.has_error_label(RETRYABLE):
-        raise error
-    if code in RESULT_TOO_LARGE:
-        raise _too_expensive("makes a document of more than MongoDB's 16 MB") from None
-    if code in MEMORY_EXCEEDED:
-        raise _too_expensive("needs more memory than a stage may have") from None
-    if code in UNFIT_VALUES or code >= FIRST_ASSERTION:
-        raise _unfit() from None
-    raise error
-
-
-def _unfit() -> QueryUnfit:
+def _refusal(reason: Reason) -> Failure:
+    if reason == "answer_too_large":
+        return _too_expensive(f"gives more than {MAXIMUM_ANSWER_BYTES // 2**20} MiB")
+    if reason == "document_too_large":
+        return _too_expensive("makes a document of more than MongoDB's 16 MB")
+    if reason == "memory_exceeded":
+        return _too_expensive("needs more memory than a stage may have")
     detail = "A document holds a value that the query cannot compute with"
     return QueryUnfit(detail, hint="Have its pipeline `match` the documents that it can.")
 

@@ -17,11 +17,19 @@ from service.storage.commands import Find
 SHAPE_CHARACTERS = 500
 """Of what tells slow lists apart: of a filter of a hundred conditions, its beginning."""
 
-Reason = Literal["ambiguous_sort", "no_text_index", "parallel_arrays"]
+Reason = Literal[
+    "ambiguous_sort",
+    "no_text_index",
+    "parallel_arrays",
+    "answer_too_large",
+    "document_too_large",
+    "memory_exceeded",
+    "unfit_value",
+]
 
 
 class ReadRefused(Exception):
-    """A plan that MongoDB alone can know to be wrong."""
+    """A plan that is wrong, or too much, as MongoDB alone can know; whoever made it words the `reason`."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -99,6 +107,16 @@ class ReadPlan:
             projection=self.projection,
             shape=f"{self.collection} {order.keys} {shape_of(self.filter)}"[:SHAPE_CHARACTERS],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PipelinePlan:
+    """An aggregation of a collection's documents, bounded in time and in the bytes of its answer."""
+
+    collection: str
+    stages: list[dict[str, Any]]
+    time_limit_s: float
+    limit_bytes: int
 
 
 def plan_list(collection: str, root: Field, query: ListQuery) -> ReadPlan:

@@ -1,7 +1,7 @@
 """The documents of one collection, and the one way to them: reads and counts by plans."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import pymongo
 from beanie import Document as Model
 from bson import CodecOptions
 from bson.binary import UuidRepresentation
+from bson.errors import InvalidBSON
 from pymongo.errors import OperationFailure, PyMongoError
 
 from service.kit.errors import ParameterInvalid, Violation
@@ -17,12 +18,22 @@ from service.query.limits import MAXIMUM_ESTIMATED
 from service.query.mongo import Filter, to_mongo
 from service.query.tree import Node
 from service.runtime import deadline
-from service.storage.codes import AMBIGUOUS_SORT, BAD_VALUE, INDEX_NOT_FOUND
+from service.storage.codes import (
+    AMBIGUOUS_SORT,
+    BAD_VALUE,
+    FIRST_ASSERTION,
+    INDEX_NOT_FOUND,
+    MEMORY_EXCEEDED,
+    RESULT_TOO_LARGE,
+    RETRYABLE,
+    UNFIT_VALUES,
+)
 from service.storage.database import calls_of
 from service.storage.joining import JoinedCreates, JoinedLists, JoinedReads
 from service.storage.joining.joined import Told
 from service.storage.pages import Document, Reader, Slice, Total, slice_of
-from service.storage.plans import ReadPlan, ReadRefused, Reason
+from service.storage.plans import PipelinePlan, ReadPlan, ReadRefused, Reason
+from service.storage.timing import timed
 from service.storage.transactions import delegate_session, session
 from service.storage.turns import Turns
 
@@ -33,6 +44,9 @@ CODEC: "CodecOptions[Document]" = CodecOptions(
     tz_aware=False, uuid_representation=UuidRepresentation.STANDARD
 )
 """How documents are decoded: datetimes without a zone, which are UTC and cheaper to build."""
+
+PIPELINE_BATCH = 100
+"""Documents that a pipeline's answer brings at once."""
 
 COUNT_TIMEOUT_S = 2.0
 """How long counting may take: less than an operation, so that there is time to say that it was too long."""
@@ -82,6 +96,35 @@ class Store:
         except GeneratorExit:  # enough of them were read
             await cursor.close()
             raise
+
+    async def aggregate(self, plan: PipelinePlan, write: Callable[[Document], bytes]) -> list[bytes]:
+        """Run a pipeline and write its documents one by one, so that no more than the answer is in memory.
+
+        Raises ReadRefused for an answer of more than `limit_bytes` and what the pipeline cannot do with the
+        documents, and what the driver raises.
+        """
+        command = {"aggregate": plan.collection, "pipeline": plan.stages}
+        written: list[bytes] = []
+        size = 0
+        try:
+            with pymongo.timeout(deadline.at_most_s(plan.time_limit_s)), timed(self.documents, command):
+                cursor = self.documents.aggregate(
+                    plan.stages, allowDiskUse=False, batchSize=PIPELINE_BATCH, session=session()
+                )
+                async for document in cursor:
+                    written.append(write(document))
+                    size += len(written[-1]) + 1
+                    if size > plan.limit_bytes:
+                        await cursor.close()
+                        raise ReadRefused("answer_too_large")
+        except InvalidBSON:  # a time beyond the year 9999
+            raise ReadRefused("unfit_value") from None
+        except OperationFailure as error:
+            reason = _pipeline_reason(error)
+            if reason is None:
+                raise
+            raise ReadRefused(reason) from None
+        return written
 
     async def read(self, plan: ReadPlan) -> Slice[Any]:
         """Read the page of a plan, and count what the plan wants counted.
@@ -201,3 +244,15 @@ def _reason(plan: ReadPlan, error: OperationFailure) -> Reason | None:
     if error.code == INDEX_NOT_FOUND or is_without_search:
         return "no_text_index"
     return None
+
+
+def _pipeline_reason(error: OperationFailure) -> Reason | None:
+    """Return why MongoDB refused a pipeline, None when it is no matter of the pipeline."""
+    code = error.code
+    if code is None or error.timeout or error.has_error_label(RETRYABLE):
+        return None
+    if code in RESULT_TOO_LARGE:
+        return "document_too_large"
+    if code in MEMORY_EXCEEDED:
+        return "memory_exceeded"
+    return "unfit_value" if code in UNFIT_VALUES or code >= FIRST_ASSERTION else None

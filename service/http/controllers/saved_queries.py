@@ -46,7 +46,8 @@ class SavedQueriesController(Controller):
         """Run one query with its parameters."""
         access = access_of(request)
         query = saved_queries.find(access.collection, name)
-        content = await saved_queries.run(services.registry, access, query, parameters_of(request))
+        plan = saved_queries.plan(services.registry, access, query, parameters_of(request))
+        content = await saved_queries.execute(services.registry, access, plan)
         return _tagged(request, content)
 
 
