@@ -8,7 +8,7 @@ import pytest
 from service.documents import changes, rendering
 from service.documents.bulk import refusals
 from service.documents.idempotency import claims, keys
-from service.http.pipeline import admission
+from service.http.pipeline import concurrency_limit
 from service.identity.api_keys import bearers
 from service.identity.core import hashing, lockout, refreshing, revocations
 from service.mail import outbox
@@ -47,8 +47,8 @@ STATED = [
     ("0028", f"waits up to {sum(lockout.PAUSES_S):.2f} s"),
     ("0034", f"anything beyond {exchanges.MAXIMUM_ROWS} rows"),
     ("0037", f"Heartbeats every {database.HEARTBEAT_S} s"),
-    ("0039", f"of {admission.RETRY_AFTER_S[0]} to {admission.RETRY_AFTER_S[-1]} s"),
-    ("0039", f"probes have {admission.PROBES}"),
+    ("0039", f"of {concurrency_limit.RETRY_AFTER_S[0]} to {concurrency_limit.RETRY_AFTER_S[-1]} s"),
+    ("0039", f"probes have {concurrency_limit.PROBES}"),
     ("0045", f"{watch.MAXIMUM_WAITING} waiting"),
     ("0047", f"Up to {lists.MAXIMUM_TOGETHER} lists share one"),
     ("0047", f"up to {reads.MAXIMUM_COLLECTIONS} collections"),

@@ -24,8 +24,8 @@ from pymongo.errors import (
 
 from service.http import problems
 from service.http.pipeline.failures import Failures
-from service.http.pipeline.pipeline import surround
 from service.http.pipeline.request_id import RequestId
+from service.http.pipeline.runner import surround
 from service.kit.errors import (
     BodyTooLarge,
     Busy,

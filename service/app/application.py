@@ -34,7 +34,7 @@ from service.http.controllers.sessions import (
 )
 from service.http.controllers.users import UsersController
 from service.http.guards import MayEnter
-from service.http.pipeline.pipeline import surround
+from service.http.pipeline.runner import surround
 from service.http.routing import endpoints_of
 from service.http.services import services_of
 from service.runtime import logs

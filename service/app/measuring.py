@@ -1,4 +1,4 @@
-"""What a worker tells of its parts, each second, where metrics are read."""
+"""What a worker samples of its parts each second, where metrics are read."""
 
 import asyncio
 import math
@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import structlog
-from pymongo.errors import PyMongoError
-from pymongo.monitoring import CommandListener, ConnectionPoolListener
 
 from service.collections.registry import Registry
-from service.http.pipeline.admission import Admission
+from service.http.pipeline.concurrency_limit import ConcurrencyLimit
 from service.http.pipeline.rate_limit import RateLimit
 from service.http.pipeline.step import Step
 from service.http.services import Services
@@ -19,22 +17,20 @@ from service.identity.core.hashing import Passwords
 from service.identity.core.revocations import Revocations
 from service.kit.tasks import background
 from service.mail.post import Post
-from service.runtime.admission import Places
+from service.runtime.concurrency import ConcurrencyLimiter
 from service.runtime.metrics import Meter, families
 from service.runtime.metrics.meter import Sample
-from service.runtime.metrics.pools import Pools
 from service.runtime.settings import Settings
-from service.runtime.waits import CommandTimes
 from service.storage.calls import Calls, Lane, Work
-from service.storage.rates import Limiter
-
-EventListener = CommandListener | ConnectionPoolListener
+from service.storage.errors import DatabaseError
+from service.storage.monitoring import PoolCounts
+from service.storage.rate_limits import Limiter
 
 MAILS_INTERVAL_S = 15.0
-"""How often mails in the outbox are counted, which asks the database."""
+"""How often mails in the outbox are counted, by a query."""
 
 SILENT_S = 5.0
-"""After how long without word from MongoDB, which comes each second, revocations are not followed."""
+"""After how long without news from MongoDB, which come each second, revocations are not followed."""
 
 log = structlog.get_logger("sheaf.metrics")
 
@@ -47,15 +43,15 @@ async def measured(settings: Settings, services: Services, steps: Iterable[Step]
         return
     mails = Mails(services.post)
     calls = services.database.calls
-    limiters, places = limiters_of(steps), places_of(steps)
+    rates, concurrency = rate_limiters(steps), concurrency_limiters(steps)
     sources = (
-        lambda: pools(services.pools, settings.pool_size),
-        lambda: admission(places),
-        lambda: lanes(calls),
-        lambda: rates(limiters),
-        lambda: passwords(services.passwords),
-        lambda: followers(services.registry, services.revocations),
-        mails.told,
+        lambda: pool_samples(services.pools, settings.pool_size),
+        lambda: concurrency_samples(concurrency),
+        lambda: lane_samples(calls),
+        lambda: rate_samples(rates),
+        lambda: password_samples(services.passwords),
+        lambda: follower_samples(services.registry, services.revocations),
+        mails.samples,
     )
     calls.on_done = observer(Meter.of_process(), calls.lanes)
     async with mails.counting(), Meter.of_process().sampling(sources):
@@ -63,33 +59,30 @@ async def measured(settings: Settings, services: Services, steps: Iterable[Step]
     calls.on_done = None
 
 
-def listeners(settings: Settings, found: Pools) -> list[EventListener]:
-    """Give who is to hear of the driver's connections, and of its commands."""
-    heard: list[EventListener] = [] if settings.metrics_port is None else [found]
-    return [*heard, CommandTimes()] if settings.has_server_timing else heard
-
-
-def limiters_of(steps: Iterable[Step]) -> dict[str, Limiter]:
-    """Give the rate limits among steps by their tier."""
+def rate_limiters(steps: Iterable[Step]) -> dict[str, Limiter]:
+    """Return the rate limiters of steps by their tier."""
     return {name: each for step in steps if isinstance(step, RateLimit) for name, each in step.limiters}
 
 
-def places_of(steps: Iterable[Step]) -> tuple[Places, ...]:
-    """Give the places for requests among steps."""
+def concurrency_limiters(steps: Iterable[Step]) -> tuple[ConcurrencyLimiter, ...]:
+    """Return the concurrency limiters of steps."""
     return tuple(
-        places for step in steps if isinstance(step, Admission) for places in (step.places, step.searches)
+        limiter
+        for step in steps
+        if isinstance(step, ConcurrencyLimit)
+        for limiter in (step.singles, step.searches)
     )
 
 
-def admission(places: tuple[Places, ...]) -> Iterable[Sample]:
-    """Tell how many requests are in work, wait for that, or were refused."""
-    yield families.ADMISSION, ("in_work",), sum(each.taken for each in places)
-    yield families.ADMISSION, ("in_line",), sum(each.in_line for each in places)
-    yield families.SHED, (), sum(each.refused for each in places)
+def concurrency_samples(limiters: tuple[ConcurrencyLimiter, ...]) -> Iterable[Sample]:
+    """Yield how many requests are handled, are queued and were refused."""
+    yield families.ADMISSION, ("in_work",), sum(each.taken for each in limiters)
+    yield families.ADMISSION, ("in_line",), sum(each.queued for each in limiters)
+    yield families.SHED, (), sum(each.refused for each in limiters)
 
 
-def pools(found: Pools, limit: int) -> Iterable[Sample]:
-    """Tell of connections to MongoDB."""
+def pool_samples(found: PoolCounts, limit: int) -> Iterable[Sample]:
+    """Yield the connections to MongoDB."""
     yield families.CONNECTIONS, ("idle",), found.idle
     yield families.CONNECTIONS, ("in_use",), found.in_use
     yield families.CONNECTIONS_LIMIT, (), limit
@@ -101,7 +94,7 @@ def pools(found: Pools, limit: int) -> Iterable[Sample]:
 
 
 def observer(meter: Meter, lanes: Iterable[Lane]) -> Callable[[Lane, Work, float], None]:
-    """Give what notes each call of the driver that has run in one of the lanes."""
+    """Return what observes each call of the driver that has run in one of the lanes."""
     observers = {
         lane.name: (
             meter.observer(families.CALL_DURATION, lane.name),
@@ -118,16 +111,16 @@ def observer(meter: Meter, lanes: Iterable[Lane]) -> Callable[[Lane, Work, float
     return note
 
 
-def lanes(calls: Calls) -> Iterable[Sample]:
-    """Tell what the threads for the driver's calls do."""
+def lane_samples(calls: Calls) -> Iterable[Sample]:
+    """Yield what the threads for the driver's calls do."""
     for lane in calls.lanes:
         yield families.CALLS, (lane.name, "running"), lane.running
         yield families.CALLS, (lane.name, "waiting"), lane.waiting
         yield families.THREADS, (lane.name,), lane.threads
 
 
-def rates(limiters: dict[str, Limiter]) -> Iterable[Sample]:
-    """Tell what rate limits decided, by tier."""
+def rate_samples(limiters: dict[str, Limiter]) -> Iterable[Sample]:
+    """Yield what rate limits decided, by tier."""
     for tier, limiter in limiters.items():
         yield families.DECISIONS, (tier, "admitted"), limiter.admitted
         yield families.DECISIONS, (tier, "refused"), limiter.refused
@@ -135,16 +128,16 @@ def rates(limiters: dict[str, Limiter]) -> Iterable[Sample]:
         yield families.LEASES, (tier, "alone"), limiter.leases_alone
 
 
-def passwords(found: Passwords) -> Iterable[Sample]:
-    """Tell how many wait for their password to be hashed."""
+def password_samples(found: Passwords) -> Iterable[Sample]:
+    """Yield how many passwords are hashed and wait for that."""
     running = min(found.occupied, found.threads)
     yield families.PASSWORDS, ("running",), running
     yield families.PASSWORDS, ("waiting",), found.occupied - running
     yield families.PASSWORDS_REFUSED, (), found.refused
 
 
-def followers(registry: Registry, revocations: Revocations) -> Iterable[Sample]:
-    """Tell whether changes that others make are heard of."""
+def follower_samples(registry: Registry, revocations: Revocations) -> Iterable[Sample]:
+    """Yield whether the worker hears of changes that others make."""
     is_heard = time.time() - revocations.heard_at_s < SILENT_S
     yield families.FOLLOWING, ("definitions",), float(registry.is_following)
     yield families.FOLLOWING, ("revocations",), float(is_heard)
@@ -159,8 +152,8 @@ class Mails:
         self._post = post
         self._depths: dict[str, float] = {}
 
-    def told(self) -> Iterable[Sample]:
-        """Tell them by their state."""
+    def samples(self) -> Iterable[Sample]:
+        """Yield them by their state."""
         for state, count in self._depths.items():
             yield families.MAILS, (state,), count
 
@@ -177,7 +170,7 @@ class Mails:
         while True:
             try:
                 self._depths = {**await self._post.depths()}
-            except PyMongoError:
+            except DatabaseError:
                 self._depths = dict.fromkeys(self._depths, math.nan)
             except Exception:
                 log.exception("mails cannot be counted")

@@ -2,42 +2,40 @@
 
 from typing import Any
 
-from service.http.pipeline.admission import Admission
 from service.http.pipeline.body_limit import BodyLimit
-from service.http.pipeline.caching import Caching
 from service.http.pipeline.client_address import ClientAddress
 from service.http.pipeline.compression import Compression
+from service.http.pipeline.concurrency_limit import ConcurrencyLimit
 from service.http.pipeline.cors import Cors
 from service.http.pipeline.deadline import Deadline
 from service.http.pipeline.draining import DrainingMiddleware
 from service.http.pipeline.failures import Failures
-from service.http.pipeline.measuring import Measuring
+from service.http.pipeline.measuring import LIMIT, QUEUE, Mark, Measuring, ServerTiming
 from service.http.pipeline.options import Options
 from service.http.pipeline.principal import PrincipalMiddleware
 from service.http.pipeline.rate_limit import RateLimit
 from service.http.pipeline.request_id import RequestId
-from service.http.pipeline.security_headers import SecurityHeaders
-from service.http.pipeline.server_timing import LIMIT, QUEUE, Mark, ServerTiming
+from service.http.pipeline.response_headers import Caching, SecurityHeaders
 from service.http.pipeline.step import Step
 from service.http.pipeline.tracing import Tracing
 from service.http.services import Services
-from service.runtime.admission import Places
+from service.runtime.concurrency import ConcurrencyLimiter
 from service.runtime.metrics import Meter
 from service.runtime.settings import Settings
 
 GRACE_S = 0.2
-"""What a client waits beyond the timeout of one database operation before it is told of it."""
+"""What a client waits beyond the timeout of one database operation before it is answered."""
 
 
 def measures(settings: Settings) -> list[Step]:
-    """Give what counts requests and tells where their time went, if somebody reads it."""
+    """List the steps that measure requests, if anybody reads the figures."""
     measuring = Measuring(Meter.of_process().exchanges)
     counted: list[Step] = [] if settings.metrics_port is None else [measuring]
     return [*counted, ServerTiming()] if settings.has_server_timing else counted
 
 
 def timed(settings: Settings, step: Step, name: str) -> list[Step]:
-    """Give a step with what notes how long it holds requests up, if that is told."""
+    """Return a step between marks of how long it holds requests up, if answers say so."""
     mark = Mark(name)
     return [mark, step, mark] if settings.has_server_timing else [step]
 
@@ -49,14 +47,14 @@ def pipeline(settings: Settings, services: Services) -> list[Step]:
         credentials=settings.cors_credentials,
         local=settings.allows_local_pages,
     )
-    line: dict[str, Any] = {"waiting": settings.queue_length, "patience_s": settings.queue_timeout_s}
-    places = Places(settings.concurrency, **line)
-    searches = Places(max(1, settings.concurrency // 2), **line)
+    queue: dict[str, Any] = {"queue_length": settings.queue_length, "patience_s": settings.queue_timeout_s}
+    singles = ConcurrencyLimiter(settings.concurrency, **queue)
+    searches = ConcurrencyLimiter(max(1, settings.concurrency // 2), **queue)
     pipeline: list[Step] = [
         *measures(settings),  # of everything, whoever answers it
         SecurityHeaders(),  # on every answer, whoever gives it
         # before anything that costs; nothing after it is done for what it refuses
-        *timed(settings, Admission(places, searches, cors), QUEUE),
+        *timed(settings, ConcurrencyLimit(singles, searches, cors), QUEUE),
         Tracing(services.traces),  # before the access line, which has the ids of the trace too
         RequestId(),  # everything after it is logged and answered with the id
         cors,  # also on refusals

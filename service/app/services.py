@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from models import DOCUMENTS
-from service.app.measuring import listeners
 from service.app.pipeline import GRACE_S
 from service.collections.registry import Registry
 from service.documents.idempotency.claims import Claims
@@ -36,11 +35,11 @@ from service.mail.post import Allowance, Post
 from service.mail.templates import Templates
 from service.query.cursors import Cursors
 from service.runtime.drain import Drain
-from service.runtime.metrics.pools import Pools
 from service.runtime.settings import Settings
 from service.runtime.tracing.sending import Traces
 from service.storage import database as databases
-from service.storage.rates import SharedCounts
+from service.storage.monitoring import CommandSpans, CommandTimes, Listener, PoolCounts
+from service.storage.rate_limits import SharedCounts
 
 
 def build(settings: Settings, endpoints: Iterable[Endpoint]) -> Services:
@@ -52,12 +51,10 @@ def build(settings: Settings, endpoints: Iterable[Endpoint]) -> Services:
     """
     # the process
     traces = Traces.of_environment()
-    pools = Pools()
+    pools = PoolCounts()
 
     # the database and its collections
-    database = databases.connect(
-        **settings.connection, listeners=[*traces.listeners(), *listeners(settings, pools)]
-    )
+    database = databases.connect(**settings.connection, listeners=listeners(settings, traces, pools))
     registry = Registry(database, DOCUMENTS, document_limit_bytes=settings.body_limit_bytes)
     shared_counts = SharedCounts(database.motor["_rate_limits"])
 
@@ -117,6 +114,15 @@ def build(settings: Settings, endpoints: Iterable[Endpoint]) -> Services:
         needs_verified_email=settings.email_verification == "required",
         registration_open=settings.registration == "open",
     )
+
+
+def listeners(settings: Settings, traces: Traces, pools: PoolCounts) -> list[Listener]:
+    """List those who listen to the driver, each only where somebody reads what it notes."""
+    return [
+        *([CommandSpans()] if traces.is_on else []),
+        *([] if settings.metrics_port is None else [pools]),
+        *([CommandTimes()] if settings.has_server_timing else []),
+    ]
 
 
 def _browsers(settings: Settings, sealer: Sealer) -> Browsers:

@@ -27,10 +27,10 @@ from service.kit.sealing import Sealer
 from service.mail.post import Post
 from service.query.cursors import Cursors
 from service.runtime.drain import Drain
-from service.runtime.metrics.pools import Pools
 from service.runtime.tracing.sending import Traces
 from service.storage.database import Database
-from service.storage.rates import SharedCounts
+from service.storage.monitoring import PoolCounts
+from service.storage.rate_limits import SharedCounts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +77,7 @@ class Services:
 
     # the process
     drain: Drain
-    pools: Pools
+    pools: PoolCounts
     traces: Traces
 
     # settings that handlers ask for

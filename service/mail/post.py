@@ -13,7 +13,7 @@ from service.mail.outbox import Outbox
 from service.mail.sending import Sender
 from service.mail.templates import Templates
 from service.mail.transports import Transport
-from service.storage.rates import SharedCounts
+from service.storage.rate_limits import SharedCounts
 
 NOTICE_USEFUL_S = 86_400.0
 """How long it is worth telling somebody what has happened."""

@@ -28,7 +28,7 @@ class Watch:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def task(self) -> "asyncio.Task[Any]":
-        """Give the present task; the loop is remembered, for to ask for it is a system call (getpid)."""
+        """Return the present task; the loop is remembered, because asking for it is a system call."""
         task = None if self._loop is None else asyncio.current_task(self._loop)
         if task is None:
             self._loop = asyncio.get_running_loop()
@@ -116,7 +116,7 @@ class Clock(Alarm):
         self.ends_at_s = math.inf
 
     def start(self) -> None:
-        """Give the whole time anew."""
+        """Let the whole time begin anew."""
         if not self._is_over:
             self.ends_at_s = time.monotonic() + self._watch.timeout_s
 
@@ -127,7 +127,7 @@ class Clock(Alarm):
         _running.set(self)
 
     def cause_of(self, error: BaseException) -> BaseException:
-        """Give DatabaseUnavailable for the cancellation that was this clock's doing, else the error."""
+        """Return DatabaseUnavailable for the cancellation that was this clock's doing, else the error."""
         is_ours = self.close()
         return DatabaseUnavailable() if is_ours and isinstance(error, asyncio.CancelledError) else error
 
@@ -136,18 +136,18 @@ _running: ContextVar[Clock | None] = ContextVar("running", default=None)
 
 
 def ends_at_s() -> float:
-    """Give when the present request's time is over, by `time.monotonic`; infinity where nothing bounds it."""
+    """Return when the present request's time ends, by `time.monotonic`; infinity where nothing bounds it."""
     clock = _running.get()
     return math.inf if clock is None else clock.ends_at_s
 
 
 def remaining_s() -> float:
-    """Give how many seconds the present request has left; infinity where nothing bounds it."""
+    """Return how many seconds the present request has left; infinity where nothing bounds it."""
     return ends_at_s() - time.monotonic()
 
 
 def at_most_s(limit_s: float) -> float:
-    """Give a limit in seconds, or what is left to the present request if that is less, but a moment at least.
+    """Return a limit in seconds, or what the present request has left if that is less, never quite zero.
 
     >>> at_most_s(2.0)
     2.0

@@ -29,7 +29,7 @@ class Drain:
 
     @classmethod
     def of_process(cls) -> "Drain":
-        """Give the one that the server of this process, if there is one, keeps up to date."""
+        """Return the drain that the server of this process, if there is one, keeps up to date."""
         return _OF_PROCESS
 
     def share(self, cells: Cells, slot: int) -> None:

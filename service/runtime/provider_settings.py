@@ -40,12 +40,12 @@ class ProviderSettings(BaseModel):
 
     @property
     def is_encrypted(self) -> bool:
-        """Tell whether what it says comes by https."""
+        """Whether its answers come by https."""
         return self.issuer.startswith("https://")
 
 
 def is_issuer(value: str) -> bool:
-    """Tell whether text can be an issuer: an https URL, or an http one of this machine.
+    """Return whether text can be an issuer: an https URL, or an http one of this machine.
 
     >>> [is_issuer(each) for each in ("https://id.example", "http://127.0.0.1:5000", "http://id.example")]
     [True, True, False]
@@ -65,7 +65,7 @@ def is_issuer(value: str) -> bool:
 def fault_of(
     providers: dict[str, ProviderSettings], *, is_production: bool, has_public_url: bool
 ) -> str | None:
-    """Give what is wrong with the providers taken together, in a sentence; None when nothing is."""
+    """Return what is wrong with the providers taken together, in a sentence; None when nothing is."""
     for name, provider in providers.items():
         if not PROVIDER_NAME.fullmatch(name) or name in TAKEN_NAMES:
             return (

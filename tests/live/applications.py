@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from service.http.pipeline.draining import DrainingMiddleware
-from service.http.pipeline.pipeline import Pipeline
+from service.http.pipeline.runner import Pipeline
 from service.kit.errors import Failure, StartupFailure
 from service.runtime import logs
 from service.runtime.drain import Drain

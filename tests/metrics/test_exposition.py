@@ -8,7 +8,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.runtime.metrics import SIZE_BYTES, Cells, Exposition, Meter, Worker, families
+from service.runtime.metrics import SIZE_BYTES, Cells, Exposition, Meter, WorkerState, families
 from service.runtime.metrics.families import FAMILIES
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -21,7 +21,11 @@ class Fleet:
     def __init__(self) -> None:
         self.memories = [bytearray(SIZE_BYTES) for _ in range(3)]
         self.meters = [Meter(memory) for memory in self.memories[:2]]
-        self.workers = [Worker(is_up=True, in_flight=2), Worker(is_up=True, in_flight=0), Worker(False, 0)]
+        self.workers = [
+            WorkerState(is_up=True, in_flight=2),
+            WorkerState(is_up=True, in_flight=0),
+            WorkerState(False, 0),
+        ]
         self.replacements = 0
         cells = [*map(Cells, self.memories)]
         self.exposition = Exposition(cells, lambda: self.workers, 2, lambda: self.replacements)
@@ -113,7 +117,7 @@ def test_gauges_of_a_silent_worker_are_left_out_and_its_silence_is_told(fleet: F
 
 def test_gauges_of_a_dead_worker_are_left_out(fleet: Fleet) -> None:
     fleet.sample()
-    fleet.workers[1] = Worker(is_up=False, in_flight=0)
+    fleet.workers[1] = WorkerState(is_up=False, in_flight=0)
     assert {
         dict(labels)["worker"]
         for (name, labels) in fleet.series

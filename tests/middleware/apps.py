@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from service.http.pipeline.pipeline import Pipeline
+from service.http.pipeline.runner import Pipeline
 from service.http.pipeline.step import Step
 
 Pairs = Sequence[tuple[bytes, bytes]]

@@ -1,6 +1,6 @@
 import pytest
 
-from service.http.pipeline.caching import Caching
+from service.http.pipeline.response_headers import Caching
 from tests.middleware.apps import answering, ask, wrap
 
 

@@ -5,7 +5,7 @@ import pytest
 from litestar.types import Receive, Scope, Send
 
 from service.http.pipeline.draining import DrainingMiddleware
-from service.http.pipeline.pipeline import Pipeline
+from service.http.pipeline.runner import Pipeline
 from service.kit.errors import Draining
 from service.runtime.drain import Drain
 from tests.middleware.apps import answering, get, raising, wrap

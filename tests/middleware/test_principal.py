@@ -8,8 +8,8 @@ from litestar.types import Receive, Scope, Send
 from models.base import utc_now
 from service.access.principals import ANONYMOUS, Principal
 from service.http.pipeline.headers import FIRST_VALUES
-from service.http.pipeline.pipeline import Pipeline
 from service.http.pipeline.principal import PrincipalMiddleware
+from service.http.pipeline.runner import Pipeline
 from service.identity.api_keys import KeyBearers
 from service.identity.core.browsers import Browsers
 from service.identity.core.revocations import Revocations

@@ -13,7 +13,7 @@ from service.http.pipeline.rate_limit import RateLimit
 from service.http.pipeline.request_id import RequestId
 from service.http.pipeline.step import Step
 from service.storage.database import Database
-from service.storage.rates import SharedCounts
+from service.storage.rate_limits import SharedCounts
 from tests.middleware.apps import answering, client_of, wrap
 
 

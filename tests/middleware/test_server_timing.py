@@ -11,10 +11,10 @@ from litestar.types import Receive, Scope, Send
 
 from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.failures import Failures
-from service.http.pipeline.server_timing import LIMIT, QUEUE, Mark, ServerTiming
+from service.http.pipeline.measuring import LIMIT, QUEUE, Mark, ServerTiming
 from service.http.pipeline.step import Step
 from service.kit.errors import RateLimited
-from service.runtime import waits
+from service.runtime import database_time
 from tests.middleware.apps import answering, get, raising, wrap
 
 NAMES = ["total", "queue", "limit", "db", "app"]
@@ -47,13 +47,13 @@ class Slow(Step):
 
     def enter(self, _: Exchange) -> None:
         time.sleep(0.01)
-        with waits.database():
+        with database_time.counted():
             time.sleep(0.02)
 
 
 async def test_what_was_waited_for_is_told() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        with waits.database():
+        with database_time.counted():
             await asyncio.sleep(0.03)
         await asyncio.sleep(0.01)
         await answering()(scope, receive, send)
@@ -70,7 +70,7 @@ async def test_what_was_waited_for_is_told() -> None:
 
 async def test_what_tasks_wait_for_at_the_same_time_counts_once() -> None:
     async def wait() -> None:
-        with waits.database():
+        with database_time.counted():
             await asyncio.sleep(0.03)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +97,7 @@ async def test_a_refusal_tells_too() -> None:
 
 async def test_requests_do_not_share_what_they_wait_for() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        with waits.database():
+        with database_time.counted():
             await asyncio.sleep(0.02 if scope["path"] == "/slow" else 0)
         await answering()(scope, receive, send)
 
@@ -108,5 +108,5 @@ async def test_requests_do_not_share_what_they_wait_for() -> None:
 
 
 async def test_outside_of_such_a_request_nothing_is_added_up() -> None:
-    with waits.database() as present:
+    with database_time.counted() as present:
         assert present is None

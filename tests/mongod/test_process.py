@@ -19,7 +19,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
 from service.dev import mongod
-from service.dev.mongod import PrivateServer, Server, leash
+from service.dev.mongod import PrivateServer, Server, watchdog
 from service.dev.mongod.search import PROGRAMS
 from service.kit.errors import StartupFailure
 
@@ -234,14 +234,14 @@ def test_a_server_started_by_a_wrapper_is_known_and_ended(private: PrivateServer
 
 def test_the_log_of_a_long_run_is_bounded(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    wrote = leash.LOG_LIMIT_BYTES + 1
+    wrote = watchdog.LOG_LIMIT_BYTES + 1
     chatty = f"import sys, time; sys.stderr.write('x' * {wrote}); sys.stderr.flush(); time.sleep(60)"
     with (
         log.open("ab") as appended,
         (tmp_path / "lock").open("wb") as lock,
         subprocess.Popen(  # noqa: S603 - the text above
             [
-                *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(lock.fileno())),
+                *(sys.executable, "-I", "-S", watchdog.__file__, str(os.getpid()), str(lock.fileno())),
                 *(sys.executable, "-c", chatty),
             ],
             stdin=subprocess.PIPE,

@@ -9,7 +9,7 @@ import pytest
 
 from service.http.contract import page
 from service.http.contract.page import ASSETS
-from service.http.pipeline.security_headers import CONTENT_SECURITY_POLICY
+from service.http.pipeline.response_headers import CONTENT_SECURITY_POLICY
 
 TYPES = {
     "page.css": "text/css; charset=utf-8",

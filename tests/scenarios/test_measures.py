@@ -8,9 +8,8 @@ import pytest_asyncio
 
 from service.app.pipeline import pipeline
 from service.app.services import build
-from service.http.pipeline.measuring import Measuring
-from service.http.pipeline.server_timing import ServerTiming
-from service.runtime.metrics import Exposition, Meter, Worker
+from service.http.pipeline.measuring import Measuring, ServerTiming
+from service.runtime.metrics import Exposition, Meter, WorkerState
 from service.runtime.metrics.families import FAMILIES
 from service.runtime.settings import Settings
 from tests.conftest import Service, served
@@ -36,7 +35,7 @@ async def measured(mongodb_uri: str) -> AsyncIterator[Service]:
 def told() -> Series:
     """Give what a scrape of this process would."""
     cells = Meter.of_process().cells
-    exposition = Exposition([cells], lambda: [Worker(is_up=True, in_flight=0)], 1, lambda: 0)
+    exposition = Exposition([cells], lambda: [WorkerState(is_up=True, in_flight=0)], 1, lambda: 0)
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for metric in exposition.collect()

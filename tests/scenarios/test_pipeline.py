@@ -9,7 +9,7 @@ import pytest
 from litestar import Litestar
 
 from service.app import create_app
-from service.http.pipeline.security_headers import HELMET_DEFAULTS
+from service.http.pipeline.response_headers import HELMET_DEFAULTS
 from service.runtime.settings import Settings
 from tests.conftest import bearer, connect, opened
 from tests.services import replaced, services_of

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from service.app.services import listeners
 from service.kit.errors import StartupFailure
 from service.runtime import logs
+from service.runtime.settings import load
 from service.runtime.tracing.sending import FLUSH_S, Traces
+from service.storage.monitoring import CommandSpans, PoolCounts
 from tests.conftest import SECRET, Service, served
 from tests.mailbox import Mailbox
 from tests.services import services_of
@@ -245,7 +248,8 @@ async def test_what_waits_is_sent_at_the_end(
 def test_traces_are_off_unless_a_collector_is_named(environment: dict[str, str]) -> None:
     traces = Traces.of_environment(environment)
     assert not traces.is_on
-    assert traces.listeners() == []
+    settings = load(_env_file=None, environment="development", mongodb_uri="mongodb://127.0.0.1:9")
+    assert not any(isinstance(each, CommandSpans) for each in listeners(settings, traces, PoolCounts()))
 
 
 @pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
@@ -270,6 +274,9 @@ ALONE = """
 import sys
 from service.app import create_app
 from service.runtime.settings import load
+from service.app.services import listeners
+from service.runtime.settings import load
+from service.storage.monitoring import CommandSpans, PoolCounts
 from service.runtime.tracing.sending import FLUSH_S, Traces
 create_app(load(_env_file=None, environment="development", mongodb_uri="mongodb://127.0.0.1:9"))
 # Litestar imports the names of attributes where they are installed, and nothing that does anything.

@@ -15,7 +15,7 @@ from typing import Any, Self
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from service.dev.mongod import diagnosis, leash, replica
+from service.dev.mongod import diagnosis, replica, watchdog
 from service.dev.mongod.directory import (
     Home,
     claim,
@@ -69,7 +69,7 @@ class PrivateServer:
             self._leash.stdin.write(b".")
         self._leash.stdin.close()
         try:
-            self._leash.wait(leash.GRACE_S + 5)
+            self._leash.wait(watchdog.GRACE_S + 5)
         except subprocess.TimeoutExpired:
             self._leash.kill()
             self._leash.wait()
@@ -192,7 +192,7 @@ def _hold(command: list[str], home: Home, lock: int) -> "subprocess.Popen[bytes]
     log = open_log(home)
     try:
         return subprocess.Popen(  # noqa: S603 - our own program, and the server that was found
-            [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(lock), *command],
+            [sys.executable, "-I", "-S", watchdog.__file__, str(os.getpid()), str(lock), *command],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -17,7 +17,7 @@ from service.documents.idempotency.keys import KeyedRequest
 from service.documents.idempotency.steps import Step, Steps
 from service.kit.errors import Failure, IdempotencyMismatch, IdempotencyRunning
 from service.storage.database import Database
-from service.storage.moments import is_past
+from service.storage.server_clock import is_past
 from service.storage.transactions import session
 
 ANSWER_TTL_S = 24 * 3600

@@ -58,7 +58,7 @@ class ClientAddress(Step):
 
 @lru_cache(maxsize=4096)
 def limited_address(address: str) -> str:
-    """Give what one client's requests are counted under: the address, for IPv6 its /64.
+    """Return what one client's requests are counted under: the address, for IPv6 its /64.
 
     >>> limited_address("192.0.2.7"), limited_address("2001:db8::17"), limited_address("::ffff:192.0.2.7")
     ('192.0.2.7', '2001:db8::/64', '192.0.2.7')
@@ -84,7 +84,7 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _without_port(entry: str) -> str:
-    """Give the address of an entry of `X-Forwarded-For`.
+    """Return the address of an entry of `X-Forwarded-For`.
 
     >>> _without_port("192.0.2.7:443"), _without_port("[2001:db8::1]:443"), _without_port("2001:db8::1")
     ('192.0.2.7', '2001:db8::1', '2001:db8::1')

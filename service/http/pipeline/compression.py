@@ -82,7 +82,7 @@ class Compression(Step):
             exchange.rewriting = partial(self._compressed, encoding)
 
     async def _compressed(self, encoding: bytes, body: bytes, head: HTTPResponseStartEvent) -> bytes:
-        """Give the body to send, with `head` told of its encoding and length when that is a smaller one."""
+        """Return the body to send; when it is a smaller one, `head` says its encoding and length."""
         if len(body) < self._minimum_bytes:
             return body
         encode = ENCODERS[encoding]
@@ -101,7 +101,7 @@ class Compression(Step):
 
 @lru_cache(maxsize=256)
 def chosen_encoding(accepted: bytes) -> bytes | None:
-    """Give the encoding that an `Accept-Encoding` prefers, ours first among equals; None for no encoding.
+    """Return the encoding that an `Accept-Encoding` prefers, ours first among equals; None for no encoding.
 
     >>> chosen_encoding(b"gzip, br"), chosen_encoding(b"br;q=0.5, gzip"), chosen_encoding(b"identity")
     (b'br', b'gzip', None)

@@ -39,7 +39,7 @@ class Deadline(Step):
         _clock(exchange).end()
 
     def failed(self, exchange: Exchange, error: BaseException) -> BaseException:
-        """Tell of the time that is over where it was the clock that cut the request off."""
+        """Return DatabaseUnavailable where it was the clock that cut the request off."""
         return _clock(exchange).cause_of(error)
 
     def leave(self, exchange: Exchange) -> None:

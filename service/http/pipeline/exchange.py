@@ -110,7 +110,7 @@ class Exchange:
         return self.status is not None
 
     def header(self, name: bytes) -> bytes | None:
-        """Give the first value of a header, whose `name` is in lower case; None when it is absent."""
+        """Return the first value of a header, whose `name` is in lower case; None when it is absent."""
         return (self._headers or self.headers).get(name)
 
     async def receive(self) -> Received:

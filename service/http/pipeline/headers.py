@@ -12,7 +12,7 @@ FIRST_VALUES = "headers"
 
 
 def text_of(scope: Scope, name: bytes) -> str | None:
-    """Give the value of a request's header, whose `name` is in lower case; several lines as one list."""
+    """Return the value of a request's header, whose `name` is in lower case; several lines as one list."""
     first: bytes | None = scope["state"][FIRST_VALUES].get(name)
     if first is None:
         return None
@@ -20,7 +20,7 @@ def text_of(scope: Scope, name: bytes) -> str | None:
 
 
 def value_of(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """Give the first value of a header; None when it is absent. Names are in lower case (ASGI).
+    """Return the first value of a header; None when it is absent. Names are in lower case (ASGI).
 
     >>> value_of([(b"content-type", b"text/plain")], b"content-type")
     b'text/plain'

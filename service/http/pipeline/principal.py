@@ -83,7 +83,7 @@ class PrincipalMiddleware(Step):
             _note_failure(state, error)
 
     def _principal(self, exchange: Exchange) -> Principal | Awaitable[Principal]:
-        """Give who asks; for an API key, what finds it out."""
+        """Return who asks; for an API key, an awaitable of it."""
         if exchange.header(b"authorization") is None:
             return self._of_cookie(exchange)
         values = [value for name, value in exchange.scope["headers"] if name == b"authorization"]
@@ -135,7 +135,7 @@ def _note_failure(state: dict[str, Any], error: Exception) -> None:
 
 
 def _failure(error: Exception) -> Failure:
-    """Give the failure of a token; raises what is a fault of ours."""
+    """Return the failure of a token; raises what is a fault of ours."""
     failure = problems.translate(error)
     if isinstance(failure, TokenInvalid | CrossSite | Unavailable):
         return failure

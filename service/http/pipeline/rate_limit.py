@@ -11,7 +11,7 @@ from service.http.pipeline.client_address import UNKNOWN, limited_address
 from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.step import Step
 from service.kit.errors import RateLimited
-from service.storage.rates import Limiter, SharedCounts, Verdict
+from service.storage.rate_limits import Limiter, SharedCounts, Verdict
 
 AUTH_PREFIX = "/api/auth/"
 KEPT_ALIVE = frozenset({"/api/auth/refresh", "/api/auth/logout"})
@@ -66,7 +66,7 @@ class RateLimit(Step):
         return None
 
     def complete(self, exchange: Exchange, head: HTTPResponseStartEvent) -> None:
-        """Tell what is left."""
+        """Add the headers that say what is left."""
         if exchange.limits is not None:
             head["headers"].extend(exchange.limits)  # type: ignore[attr-defined]  # the exchange has made it a list
 
@@ -115,7 +115,7 @@ class RateLimit(Step):
             )
 
     def _tier(self, exchange: Exchange, address: str) -> "tuple[_Tier, str]":
-        """Give what limits this caller, and the key that the caller has there."""
+        """Return the tier that limits this caller, and the caller's key there."""
         user_id = getattr(exchange.state.get("principal"), "id", None)
         return (self._anonymous, address) if user_id is None else (self._user, str(user_id))
 
@@ -155,7 +155,7 @@ def _wait_s(verdict: Verdict) -> int:
 
 
 def _told(found: list[tuple[_Tier, Verdict]]) -> tuple[str, str]:
-    """Give what is told of limits, and of policies."""
+    """Return the values of `RateLimit` and `RateLimit-Policy`."""
     return ", ".join(tier.shown(each) for tier, each in found), ", ".join(tier.policy for tier, _ in found)
 
 

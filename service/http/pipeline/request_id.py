@@ -56,7 +56,7 @@ class RequestId(Step):
 
 
 def id_of(exchange: Exchange) -> str:
-    """Give the id that a request brings, or else a new one."""
+    """Return the id that a request brings, or else a new one."""
     given = exchange.header(b"x-request-id")
     if given is not None and (accepted := ACCEPTED_ID.fullmatch(given)):
         return accepted.group().decode("ascii")

@@ -24,14 +24,14 @@ class Step:
         return None
 
     def receiving(self, _exchange: Exchange, receive: Receive) -> Receive:
-        """Give what reads the body from what the step before it reads it from; only asked once it is read."""
+        """Wrap what the body is received with; only called once a body is read."""
         return receive
 
     def complete(self, _exchange: Exchange, _head: HTTPResponseStartEvent) -> None:
         """Complete the head of the answer before it is sent; the last step first, if it was entered."""
 
     def failed(self, _exchange: Exchange, error: BaseException) -> BaseException:
-        """Give what is to be answered for what was raised further in; the last step first, if entered."""
+        """Return what to answer for an error raised further in; the last step first, if it was entered."""
         return error
 
     async def answer(self, _exchange: Exchange, error: Exception) -> None:

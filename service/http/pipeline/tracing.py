@@ -70,7 +70,7 @@ def _state(exchange: Exchange, parent: TraceParent | None) -> str | None:
 
 
 def _description(exchange: Exchange) -> tuple[str, spans.Kind, spans.Attributes]:
-    """Give what a sampler may look at: no query, for that may hold personal data."""
+    """Return what a sampler may look at: no query, because that may hold personal data."""
     method = exchange.method if exchange.method in METHODS else "_OTHER"
     return (
         "HTTP" if method == "_OTHER" else method,
@@ -102,7 +102,7 @@ def _complete(span: Span, exchange: Exchange) -> None:
 
 
 def _route(template: str) -> str:
-    """Give a route without the kinds of its parameters.
+    """Return a route without the kinds of its parameters.
 
     >>> _route("/api/{collection:str}/{document_id:str}")
     '/api/{collection}/{document_id}'

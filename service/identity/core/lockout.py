@@ -21,7 +21,7 @@ from models.base import utc_now
 from models.lockout import KnownPlace, Lockout
 from service.kit.errors import Busy, Locked, SecondFactorAbsent, SecondFactorPresent
 from service.kit.sealing import Sealer
-from service.storage.moments import is_past, is_to_come
+from service.storage.server_clock import is_past, is_to_come
 
 PLACE_TTL = timedelta(days=90)
 """How long an address is known from which an account has signed in."""

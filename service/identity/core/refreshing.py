@@ -16,7 +16,7 @@ from service.identity.core.tokens import Tokens
 from service.kit.errors import DocumentNotFound, SessionEnded
 from service.kit.sealing import digest
 from service.storage.database import Database
-from service.storage.moments import is_to_come, until
+from service.storage.server_clock import is_to_come, until
 
 GRACE_S = 10.0
 """How long after its use the previous token still gets the same successor, for requests overlap."""

@@ -2,7 +2,7 @@
 
 from service.runtime.metrics.cells import SIZE_BYTES, Cells
 from service.runtime.metrics.exchanges import Exchanges
-from service.runtime.metrics.exposition import Exposition, Worker
+from service.runtime.metrics.exposition import Exposition, WorkerState
 from service.runtime.metrics.meter import Meter
 
-__all__ = ["SIZE_BYTES", "Cells", "Exchanges", "Exposition", "Meter", "Worker"]
+__all__ = ["SIZE_BYTES", "Cells", "Exchanges", "Exposition", "Meter", "WorkerState"]

@@ -65,12 +65,12 @@ class Cells:
         self._head[_SAMPLED_AT_S] = time_s
 
     def place(self, key: Key, width: int) -> int | None:
-        """Give the index in `values` of a key's first cell, made with zeros at first; None without room."""
+        """Return the index in `values` of a key's first cell, made with zeros at first; None without room."""
         place = self._places.get(key)
         return self._add(key, width) if place is None else place
 
     def read(self) -> Iterator[tuple[Key, "memoryview[float]"]]:
-        """Give every key with its cells as they are now."""
+        """Yield every key with its cells as they are now."""
         for key, place, width in self._written():
             yield key, self.values[place : place + width]
 

@@ -36,7 +36,7 @@ Numbers = dict[str, dict[Labels, list[float]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class WorkerState:
     """A worker process as the main process sees it, by its place."""
 
     is_up: bool
@@ -52,7 +52,7 @@ class Exposition(Collector):
     """
 
     cells: Sequence[Cells]
-    workers: Callable[[], Sequence[Worker]]
+    workers: Callable[[], Sequence[WorkerState]]
     wanted: int
     replacements: Callable[[], int]
     _processes: dict[str, ProcessCollector] = field(init=False)
@@ -64,11 +64,11 @@ class Exposition(Collector):
             self._processes[str(slot)] = ProcessCollector(pid=_pid_of(cells), registry=None)
 
     def describe(self) -> Iterator[Metric]:
-        """Give every metric without its series."""
+        """Yield every metric without its series."""
         yield from map(_metric, FAMILIES.values())
 
     def collect(self) -> Iterator[Metric]:
-        """Give every metric that has series."""
+        """Yield every metric that has series."""
         numbers: Numbers = defaultdict(dict)
         workers = self.workers()
         for slot, (cells, worker) in enumerate(zip(self.cells, workers, strict=True)):
@@ -83,7 +83,7 @@ class Exposition(Collector):
             if metric.samples:
                 yield metric
 
-    def _add_own(self, numbers: Numbers, workers: Sequence[Worker]) -> None:
+    def _add_own(self, numbers: Numbers, workers: Sequence[WorkerState]) -> None:
         """Add what only the main process knows."""
         up = sum(worker.is_up for worker in workers)
         numbers[families.WORKERS.name] = {("wanted",): [float(self.wanted)], ("up",): [float(up)]}
@@ -94,7 +94,9 @@ class Exposition(Collector):
                 numbers[families.IN_FLIGHT.name][str(slot),] = [float(worker.in_flight)]
                 numbers[families.SAMPLED_AT.name][str(slot),] = [cells.sampled_at_s]
 
-    def _of_processes(self, workers: Sequence[Worker]) -> Iterator[tuple[str, dict[Labels, list[float]]]]:
+    def _of_processes(
+        self, workers: Sequence[WorkerState]
+    ) -> Iterator[tuple[str, dict[Labels, list[float]]]]:
         gone = {str(slot) for slot, worker in enumerate(workers) if not worker.is_up}
         for worker, process in self._processes.items():
             for metric in () if worker in gone else process.collect():
@@ -106,7 +108,7 @@ def _pid_of(cells: Cells) -> Callable[[], int]:
     return lambda: cells.pid or -1
 
 
-def _read(numbers: Numbers, slot: str, cells: Cells, worker: Worker) -> None:
+def _read(numbers: Numbers, slot: str, cells: Cells, worker: WorkerState) -> None:
     """Add what one worker has written."""
     is_fresh = worker.is_up and time.time() - cells.sampled_at_s < SILENT_S
     for (name, *labels), values in cells.read():

@@ -39,7 +39,7 @@ class Meter:
 
     @classmethod
     def of_process(cls) -> "Meter":
-        """Give the one whose numbers the server of this process, if there is one, gives to Prometheus."""
+        """Return the meter whose numbers the server of this process, if there is one, gives to Prometheus."""
         return _OF_PROCESS
 
     def share(self, memory: object) -> None:
@@ -61,7 +61,7 @@ class Meter:
         self.cells.sampled_at_s = time.time()
 
     def observer(self, family: Family, *labels: str) -> Callable[[float], None]:
-        """Give what counts a value of a histogram, in some 0.2 µs; without room it counts nothing."""
+        """Return a function that counts a value in a histogram; without room it counts nothing."""
         bounds, values = family.bounds, self.cells.values
         place = self.cells.place((family.name, *labels), len(bounds) + 2)
         if place is None:
@@ -114,7 +114,7 @@ class Meter:
 
 
 def is_gauge(key: Key) -> bool:
-    """Tell whether a key is that of a gauge."""
+    """Return whether a key is that of a gauge."""
     family = FAMILIES.get(key[0])
     return family is not None and family.kind == "gauge"
 

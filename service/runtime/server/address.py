@@ -19,7 +19,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """Give the base URL to show.
+        """The base URL to show.
 
         >>> Address("::1", "::1", 8000).url
         'http://[::1]:8000'
@@ -29,7 +29,7 @@ class Address:
 
     @property
     def reachable_ip(self) -> str:
-        """Give the IP address that reaches the service from this machine."""
+        """The IP address that reaches the service from this machine."""
         return LOOPBACKS.get(self.ip, self.ip)
 
 

@@ -26,7 +26,7 @@ class Connections:
     stall_s: float = 20.0
 
     def within_file_limit(self) -> int:
-        """Raise this process's limit of open files as far as needed, and give how many connections it allows.
+        """Raise this process's limit of open files as far as needed; returns how many connections it allows.
 
         Beyond it a worker could not even reach MongoDB. Workers have the limit of the process they come from.
         """

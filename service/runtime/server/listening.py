@@ -57,7 +57,7 @@ class Listening:
             one.close()
 
     def of(self, slot: int) -> "Inherited":
-        """Give the socket that the worker in a slot is to accept from."""
+        """Return the socket that the worker in a slot accepts from."""
         return Inherited(self._sockets[slot if len(self._sockets) > 1 else 0])
 
     def steer(self, slots: Sequence[int]) -> None:
@@ -77,7 +77,7 @@ class Listening:
 
 
 def program(slots: Sequence[int]) -> list[tuple[int, int, int, int]]:
-    """Give the filter that chooses one of the slots by chance: a remainder, and what each one stands for.
+    """Return the filter that chooses one of the slots at random: a remainder, and the slot of each.
 
     >>> [hex(code) for code, *_ in program([0, 2])]
     ['0x20', '0x94', '0x15', '0x6', '0x15', '0x6', '0x6']
@@ -109,7 +109,7 @@ _OF_PROCESS: list[int] = []
 
 
 def is_open() -> bool:
-    """Tell whether this worker's socket listens."""
+    """Return whether this worker's socket listens."""
     for number in _OF_PROCESS:
         with socket.socket(fileno=number) as ours:
             try:

@@ -40,7 +40,7 @@ class Scraping:
 
     @property
     def url(self) -> str:
-        """Give the URL to show."""
+        """The URL to show."""
         return self.address.url + PATH
 
 
@@ -63,7 +63,7 @@ def scraped(scraping: Scraping, collector: Collector) -> Iterator[None]:
 
 
 def guarded(token: str | None, collector: Collector) -> Application:
-    """Give the WSGI application that answers with what a collector tells."""
+    """Return the WSGI application that answers with the metrics of a collector."""
     registry = CollectorRegistry()
     registry.register(collector)
     answer = make_wsgi_app(registry)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
+from http.client import HTTPConnection, HTTPException
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
@@ -21,15 +22,14 @@ from granian.server.mp import MPServer, WorkerProcess
 
 from service.kit.backoff import Backoff
 from service.kit.errors import StartupFailure
-from service.runtime.metrics import SIZE_BYTES, Cells, Exposition, Worker
+from service.runtime.metrics import SIZE_BYTES, Cells, Exposition, WorkerState
 from service.runtime.server.address import Address, find
-from service.runtime.server.announcement import announce
 from service.runtime.server.connections import USUAL, Connections
-from service.runtime.server.crew import Crew, Member
 from service.runtime.server.listening import BACKLOG, Listening
 from service.runtime.server.renewal import Renewal
 from service.runtime.server.scraping import Scraping, scraped
-from service.runtime.server.worker import Loader
+from service.runtime.server.worker import READINESS, Loader
+from service.runtime.server.worker_pool import Worker, WorkerPool
 
 TICK_S = 0.05
 """How often the main process looks after its workers."""
@@ -53,6 +53,9 @@ THROUGH_OUR_LOGS = {
     "loggers": {"_granian": {"handlers": [], "propagate": True}},
 }
 """Granian's logging without its own handlers."""
+
+EAGER_S, PATIENT_S = 0.05, 0.5
+"""How often readiness is asked for, before and after it takes too long."""
 
 log = structlog.get_logger("sheaf.server")
 
@@ -147,18 +150,18 @@ class Server(MPServer):
         )
         logging.getLogger("_granian").setLevel(logging.CRITICAL)  # in this process we say it ourselves
         self.listening = Listening(address, workers + 1, stall_s=connections.stall_s)
-        self.crew = Crew(workers, drain_timeout_s)
+        self.pool = WorkerPool(workers, drain_timeout_s)
         self.drain_delay_s = drain_delay_s
         self.drain_timeout_s = drain_timeout_s
         self.sentences: SimpleQueue[str] = multiprocessing.SimpleQueue()
         self.measures = tuple(
-            RawArray("d", SIZE_BYTES // 8) for _ in range(len(self.crew.starts) if is_measured else 0)
+            RawArray("d", SIZE_BYTES // 8) for _ in range(len(self.pool.starts) if is_measured else 0)
         )
         self.replacements = 0
         self.loader = Loader(
-            target, self.crew.cells, self.crew.starts, self.sentences, drain_timeout_s, self.measures
+            target, self.pool.cells, self.pool.starts, self.sentences, drain_timeout_s, self.measures
         )
-        self.renewal = Renewal(self.crew)
+        self.renewal = Renewal(self.pool)
         self.is_of_terminal = os.isatty(0)
         self.signals: list[int] = []
         self.failure: str | None = None
@@ -169,29 +172,31 @@ class Server(MPServer):
         self.over = threading.Event()
 
     def is_up(self) -> bool:
-        """Tell whether every worker of now has started."""
-        serving = self.crew.serving
-        return len(serving) >= self.workers and all(map(self.crew.is_up, serving))
+        """Return whether every worker that is to serve has started."""
+        serving = self.pool.serving
+        return len(serving) >= self.workers and all(map(self.pool.is_up, serving))
 
     def scraped(self, scraping: Scraping | None) -> AbstractContextManager[object]:
         """Answer scrapes of what the workers measure, until the context ends."""
         if scraping is None:
             return nullcontext()
         cells = [*map(Cells, self.measures)]
-        exposition = Exposition(cells, self._seen, self.workers, lambda: self.replacements)
+        exposition = Exposition(cells, self._states, self.workers, lambda: self.replacements)
         return scraped(scraping, exposition)
 
-    def _seen(self) -> list[Worker]:
-        """Give how the workers are, by their slots."""
-        seen = {one.slot: Worker(self.crew.is_up(one), one.drain.in_flight) for one in self.crew.members}
-        return [seen.get(slot, Worker(False, 0)) for slot in range(len(self.crew.starts))]
+    def _states(self) -> list[WorkerState]:
+        """Return how the workers are, by their slots."""
+        states = {
+            one.slot: WorkerState(self.pool.is_up(one), one.drain.in_flight) for one in self.pool.workers
+        }
+        return [states.get(slot, WorkerState(False, 0)) for slot in range(len(self.pool.starts))]
 
     def signal_handler_interrupt(self, number: int = signal.SIGTERM, *_: Any, **__: Any) -> None:
         """Drain at the first signal; at the second cut off what is still in flight."""
         self.signals.append(number)
         if len(self.signals) > 1:
-            for member in self.crew.members:
-                member.kill()
+            for worker in self.pool.workers:
+                worker.kill()
         self.interrupt_signal = True
         self.main_loop_interrupt.set()
 
@@ -217,7 +222,7 @@ class Server(MPServer):
 
         self.spawn = spawn
         for _ in range(self.workers):
-            self.crew.add(spawn, self.renewal.generation)
+            self.pool.add(spawn, self.renewal.generation)
 
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ARG002 - Granian's interface
         while not self.interrupt_signal and self.failure is None:
@@ -225,34 +230,34 @@ class Server(MPServer):
             self.main_loop_interrupt.clear()
             if self.is_up():
                 self.has_been_up, self.failed_starts = True, 0
-            dead = self.crew.bury()
+            dead = self.pool.reap()
             self._direct()  # before anything that takes time: until then connections go to the dead, too
             if dead and not self._is_stopping(dead):
-                self._mourn(dead)
+                self._note_deaths(dead)
             self._fill_up()
-            self.crew.see_off()
+            self.pool.end_leaving()
             self.renewal.go_on(self.spawn)
             self.interrupt_children.clear()
         self.over.set()
         if self.failure is None:
             self._drain()
-        self.wrks = [member.process for member in self.crew.members]  # whom Granian stops
+        self.wrks = [worker.process for worker in self.pool.workers]  # whom Granian stops
 
-    def _is_stopping(self, dead: list[Member]) -> bool:
-        """Tell whether what ended workers was meant for all of us: our own signal may come a moment later."""
-        if any(member.process.inner.exitcode == 0 for member in dead):
+    def _is_stopping(self, dead: list[Worker]) -> bool:
+        """Return whether what ended workers was meant for all: our own signal may come a moment later."""
+        if any(worker.process.inner.exitcode == 0 for worker in dead):
             time.sleep(TICK_S)
         return self.interrupt_signal
 
-    def _mourn(self, dead: list[Member]) -> None:
-        failed = [member for member in dead if not self.crew.is_up(member)]
+    def _note_deaths(self, dead: list[Worker]) -> None:
+        failed = [worker for worker in dead if not self.pool.is_up(worker)]
         sentence = None if self.sentences.empty() else self.sentences.get()
         if self.renewal.is_given_up(failed, sentence):
             return
         self.failed_starts += len(failed)
         if not self.has_been_up:
             self.failure = sentence or "A worker could not start; the log above says why."
-        elif self.failed_starts >= FAILED_STARTS and not any(map(self.crew.is_up, self.crew.serving)):
+        elif self.failed_starts >= FAILED_STARTS and not any(map(self.pool.is_up, self.pool.serving)):
             said = f"Workers failed to start {FAILED_STARTS} times in a row; the log above says why."
             self.failure = sentence or said
         else:
@@ -263,30 +268,67 @@ class Server(MPServer):
 
     def _fill_up(self) -> None:
         if self.failure is None and time.monotonic() >= self.next_start_s:
-            for _ in range(self.crew.missing):
-                self.crew.add(self.spawn, self.renewal.generation)
+            for _ in range(self.pool.missing):
+                self.pool.add(self.spawn, self.renewal.generation)
 
     def _direct(self) -> None:
         """Have new connections go to the workers that are up; until one of them is, they are refused."""
-        self.listening.steer(self.crew.accepting)
-        if not self.is_listening and any(map(self.crew.is_up, self.crew.serving)):
+        self.listening.steer(self.pool.accepting)
+        if not self.is_listening and any(map(self.pool.is_up, self.pool.serving)):
             self.listening.open()
             self.is_listening = True
 
     def _drain(self) -> None:
-        log.info("draining", requests_in_flight=self.crew.in_flight)
-        for drain in self.crew.drains:
+        log.info("draining", requests_in_flight=self.pool.in_flight)
+        for drain in self.pool.drains:
             drain.leave()
         left_at = time.monotonic()
         self._wait(lambda: time.monotonic() - left_at >= self.drain_delay_s)
-        for drain in self.crew.drains:
+        for drain in self.pool.drains:
             drain.close()
         deadline = time.monotonic() + self.drain_timeout_s
-        self._wait(lambda: not self.crew.in_flight or time.monotonic() >= deadline)
-        if requests := self.crew.in_flight:
+        self._wait(lambda: not self.pool.in_flight or time.monotonic() >= deadline)
+        if requests := self.pool.in_flight:
             log.warning("requests cut off", requests=requests, after_s=self.drain_timeout_s)
         self.workers_kill_timeout = max(1, round(deadline - time.monotonic()))
 
     def _wait(self, is_done: Callable[[], bool]) -> None:
         while not is_done() and len(self.signals) == 1:
             time.sleep(TICK_S)
+
+
+def announce(
+    address: Address,
+    *,
+    is_up: Callable[[], bool],
+    is_over: Callable[[], bool],
+    patience_s: float,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Call `on_ready` with the URL when every worker runs and readiness is 200, or return when it is over.
+
+    What takes longer than `patience_s` is logged once, and waited for on.
+    """
+    began = time.monotonic()
+    is_patient = False
+    while not is_over():
+        if is_up() and _status(address) == 200:  # noqa: PLR2004 - HTTP's OK
+            on_ready(address.url)
+            return
+        if not is_patient and time.monotonic() - began > patience_s:
+            is_patient = True
+            log.warning(
+                "not ready", waited_s=patience_s, hint="Is MongoDB reachable? It is tried again and again."
+            )
+        time.sleep(PATIENT_S if is_patient else EAGER_S)
+
+
+def _status(address: Address) -> int | None:
+    connection = HTTPConnection(address.reachable_ip, address.port, timeout=10)
+    try:
+        connection.request("GET", READINESS, headers={"Connection": "close"})
+        return connection.getresponse().status
+    except (OSError, HTTPException):
+        return None
+    finally:
+        connection.close()

@@ -55,7 +55,7 @@ class Loader:
     measures: "tuple[Array[c_double], ...]" = ()
 
     def __call__(self, slot: int) -> Application:
-        """Set this process up as the worker in `slot` and give its application.
+        """Set this process up as the worker in `slot`; returns its application.
 
         A StartupFailure goes to the main process as its sentence, anything else to the log; both end this
         process.
@@ -140,7 +140,7 @@ class Loader:
 
 
 async def _status(application: Application, lifespan: MutableMapping[str, Any]) -> int | None:
-    """Give the status of the application's readiness, None if it gives no answer."""
+    """Return the status of the application's readiness; None without an answer."""
     status: int | None = None
 
     async def receive() -> Message:

@@ -12,9 +12,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from service.kit.errors import StartupFailure
 from service.kit.origins import ANY
 from service.runtime.provider_settings import fault_of
-from service.runtime.settings.identity import MINIMUM_SECRET_BYTES, IdentitySettings
+from service.runtime.settings.identity import MINIMUM_SECRET_BYTES, IdentitySettings, MailSettings
 from service.runtime.settings.kinds import DELIMITER, PageOrigins, masked, split
-from service.runtime.settings.mail import MailSettings
 
 PREFIX = "SHEAF_"
 
@@ -212,7 +211,7 @@ class Settings(IdentitySettings, MailSettings):
 
     @property
     def link_url(self) -> str | None:
-        """Give what links in mails begin with; in development the service's own address will do."""
+        """What links in mails begin with; in development the service's own address will do."""
         if self.public_url is not None or self.environment == "production":
             return self.public_url
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -220,12 +219,12 @@ class Settings(IdentitySettings, MailSettings):
 
     @property
     def allows_local_pages(self) -> bool:
-        """Tell whether pages on any port of this machine are taken for our own."""
+        """Whether pages on any port of this machine count as our own."""
         return self.environment == "development"
 
     @property
     def connection(self) -> dict[str, Any]:
-        """Give the arguments of `database.connect`; raises StartupFailure without a MONGODB_URI."""
+        """The arguments of `database.connect`; raises StartupFailure without a MONGODB_URI."""
         if self.mongodb_uri is None:
             raise StartupFailure("MONGODB_URI is not set; name a MongoDB replica set, or run `sheaf dev`.")
         return {
@@ -238,25 +237,25 @@ class Settings(IdentitySettings, MailSettings):
 
     @property
     def worker_count(self) -> int:
-        """Give the number of worker processes."""
+        """The number of worker processes."""
         return self.workers or os.cpu_count() or 1
 
     @property
     def effective_log_format(self) -> Literal["json", "console"]:
-        """Give the format of the logs, `auto` resolved."""
+        """The format of the logs, `auto` resolved."""
         if self.log_format != "auto":
             return self.log_format
         return "json" if self.environment == "production" else "console"
 
     @property
     def has_server_timing(self) -> bool:
-        """Tell whether answers say where their time went, `auto` resolved."""
+        """Whether answers say where their time went, `auto` resolved."""
         if self.server_timing == "auto":
             return self.environment == "development"
         return self.server_timing == "on"
 
     def shown(self) -> dict[str, str]:
-        """Give every variable with its effective value, secrets masked, for people to read."""
+        """Return every variable with its effective value, secrets masked, for people to read."""
         return {variable(name): masked(getattr(self, name)) for name in type(self).model_fields}
 
 
@@ -269,7 +268,7 @@ class Development(Settings):
 
 
 def variable(name: str) -> str:
-    """Give the environment variable that sets a field.
+    """Return the environment variable that sets a field.
 
     >>> variable("port"), variable("mongodb_uri")
     ('SHEAF_PORT', 'MONGODB_URI')

@@ -40,7 +40,7 @@ def field_of(place: Sequence[int | str]) -> str:
 
 
 def masked(value: object) -> str:
-    """Give a setting's value for people to read, without what is secret in it.
+    """Return a setting's value for people to read, without what is secret in it.
 
     >>> masked(SecretStr("mongodb://ada:secret@db.example/a?x=1")), masked((SecretStr("a"), SecretStr("b")))
     ('mongodb://db.example/a', '********,********')

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.kit.errors import StartupFailure
 from service.runtime.tracing import spans
@@ -31,7 +31,7 @@ class Traces:
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str] = os.environ) -> "Traces":
-        """Give what the environment sets up: on where it names a collector.
+        """Read the environment: traces are sent where it names a collector.
 
         Raises StartupFailure when the extra `telemetry` is not installed, or for a protocol that it lacks.
         """
@@ -67,14 +67,6 @@ class Traces:
         finally:
             self.tracer = None
             await asyncio.get_running_loop().run_in_executor(None, tracer.close, FLUSH_S)
-
-    def listeners(self) -> list[Any]:
-        """Give what the driver tells of its commands, so that they are parts of traces."""
-        if not self.is_on:
-            return []
-        from service.runtime.tracing.commands import Commands  # noqa: PLC0415  # nobody else pays for it
-
-        return [Commands()]
 
 
 def _is_installed() -> bool:

@@ -27,7 +27,7 @@ class Span(Protocol):
         """Set an attribute."""
 
     def rename(self, name: str) -> None:
-        """Give it another name."""
+        """Rename it."""
 
     def fail(self, kind: str) -> None:
         """Note that it has failed, and how, in a word that holds no data."""
@@ -55,12 +55,12 @@ _tracer: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
 
 
 def present() -> Span | None:
-    """Give the part that this task works in, None where nothing is recorded."""
+    """Return the span of this task; None where nothing is recorded."""
     return _present.get()
 
 
 def written() -> str | None:
-    """Give the place of the present part as a `traceparent`, for what is done later; None without one."""
+    """Return the present span as a `traceparent`, for what is done later; None without one."""
     here = _present.get()
     return None if here is None else str(here.place)
 

@@ -98,7 +98,7 @@ class Recorded:
         self._span.set_attribute(name, value)
 
     def rename(self, name: str) -> None:
-        """Give it another name."""
+        """Rename it."""
         self._span.update_name(name)
 
     def fail(self, kind: str) -> None:
@@ -165,7 +165,7 @@ def _context(parent: TraceParent, state: str | None) -> Context:
 
 
 def _resource() -> Resource:
-    """Give what tells this worker from others; what the environment says of it goes first."""
+    """Return what identifies this worker; the environment's own attributes go first."""
     found = Resource.create()
     is_named = not str(found.attributes.get("service.name", "")).startswith("unknown_service")
     return found if is_named else found.merge(Resource({"service.name": "sheaf"}))

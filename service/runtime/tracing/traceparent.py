@@ -18,7 +18,7 @@ class TraceParent:
 
     @property
     def is_sampled(self) -> bool:
-        """Tell whether the caller may have recorded its part."""
+        """Whether the caller may have recorded its span."""
         return bool(self.flags & SAMPLED)
 
     def __str__(self) -> str:

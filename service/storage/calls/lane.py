@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Protocol, TypeVar
 
 from service.kit.errors import Busy, DatabaseUnavailable
-from service.runtime import deadline, waits
+from service.runtime import database_time, deadline
 from service.runtime.tracing import Attributes, span
 from service.storage.calls.work import Call, SharedCall, Work
 
@@ -97,7 +97,7 @@ class Lane:
         """
         future: asyncio.Future[Result] = self.loop.create_future()
         self.put(Call(call, future, self._calls.timeout_s))
-        with waits.database():
+        with database_time.counted():
             return await future
 
     async def share(self, key: Hashable, call: Callable[[], Result]) -> Result:
@@ -115,9 +115,9 @@ class Lane:
             self._shared[key] = shared
             future.add_done_callback(partial(self._forget, key, shared))
         if not joins:  # the call itself is a part of this one's trace
-            with waits.database():
+            with database_time.counted():
                 return await future
-        with span("shared query", "client", JOINED), waits.database():
+        with span("shared query", "client", JOINED), database_time.counted():
             return await future
 
     def _forget(self, key: Hashable, shared: SharedCall, _: object) -> None:

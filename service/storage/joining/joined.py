@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from service.kit.errors import Busy
-from service.runtime import deadline, waits
+from service.runtime import database_time, deadline
 from service.runtime.tracing import Attributes, span
 from service.storage import calls
 from service.storage.calls import Lane, Work
@@ -94,7 +94,7 @@ class Joined(ABC, Generic[Asked, Answer]):
         self._count += 1
         try:
             # here, for a thread serves many requests at once
-            with span(told.name, "client", told.attributes), waits.database():
+            with span(told.name, "client", told.attributes), database_time.counted():
                 return await future
         finally:
             self._count -= 1

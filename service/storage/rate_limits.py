@@ -15,7 +15,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from service.kit.lru import LruTable
-from service.storage.moments import is_to_come
+from service.storage.server_clock import is_to_come
 
 LEASE_SHARE = 0.05
 """Part of a limit that all workers together may hold unspent, and so may refuse too early."""
@@ -95,21 +95,21 @@ class SharedCounts(Storage):
         return Taken(window["count"], (window["expires_at"] - window["taken_at"]).total_seconds())
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Add `amount` to the key's count and give the sum."""
+        """Add `amount` to the key's count; returns the sum."""
         return (await self.take(key, expiry, amount)).count
 
     async def get(self, key: str) -> int:
-        """Give the count in the key's present window."""
+        """Return the count in the key's present window."""
         window = await self._live(key)
         return 0 if window is None else int(window["count"])
 
     async def get_expiry(self, key: str) -> float:
-        """Give the end of the key's window, in seconds since 1970; now when it has none."""
+        """Return the end of the key's window, in seconds since 1970; now when it has none."""
         window = await self._live(key)
         return time.time() if window is None else float(window["expires_at"].timestamp())
 
     async def check(self) -> bool:
-        """Tell whether the store answers."""
+        """Return whether the store answers."""
         try:
             await self._counts.find_one({}, {"_id": 1})
         except PyMongoError:
@@ -117,7 +117,7 @@ class SharedCounts(Storage):
         return True
 
     async def reset(self) -> int:
-        """Forget every count and tell how many there were."""
+        """Forget every count; returns how many there were."""
         return int((await self._counts.delete_many({})).deleted_count)
 
     async def clear(self, key: str) -> None:
@@ -163,7 +163,7 @@ class Limiter:
         self.leases_of_store = self.leases_alone = 0
 
     def spend_leased(self, key: str, amount: int = 1) -> Verdict | None:
-        """Count `amount` requests if what this worker knows is enough to decide; else give None."""
+        """Count `amount` requests if what this worker knows is enough to decide; else return None."""
         window = self._live(key)
         if window is None:
             return None
@@ -243,6 +243,6 @@ class Limiter:
         return _Window(self.limit, 0, time.monotonic() + self.window_s)
 
     def _live(self, key: str) -> _Window | None:
-        """Give what is known of a key, unless its time is over."""
+        """Return what is known of a key, unless its time is over."""
         known = self._windows.get(key)
         return known if known is not None and known.reset_at_s > time.monotonic() else None

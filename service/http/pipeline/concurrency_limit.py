@@ -1,4 +1,4 @@
-"""Refusing requests that the worker has no place for, at once and at little cost, before anything is done."""
+"""The concurrency limit: requests that find no slot are refused at once, at little cost."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -13,15 +13,15 @@ from service.http.pipeline.exchange import Exchange, Received
 from service.http.pipeline.request_id import id_of
 from service.http.pipeline.step import Step
 from service.kit.errors import Busy
-from service.runtime.admission import Places
+from service.runtime.concurrency import ConcurrencyLimiter
 
 HEALTH = "/api/health/"
 
 PROBES = 16
-"""Probes that may be answered at once; more wait in line like anybody, so that they are no way around it."""
+"""Probes that are handled at once; more wait in the queue like others, so that they bypass no limit."""
 
 RETRY_AFTER_S = range(1, 4)
-"""What refused clients are told to wait, each another time, so that they do not all come back at once."""
+"""What refused clients are told to wait, at random, so that they do not all come back at once."""
 
 REPORT_S = 1.0
 """Refusals are logged together, once in so many seconds: a line for each would cost more than refusing."""
@@ -31,67 +31,74 @@ AUTH_PREFIX = "/api/auth/"
 OF_ONE = 3
 """Slashes in the path of one document, `/api/{collection}/{id}`."""
 
-PLACE = "place"
-"""The name in a request's state of the places of which it has one."""
+SLOT = "slot"
+"""The name in a request's state of the limiter of which it holds a slot."""
 
 _random = Random()  # noqa: S311  # no secret
 
 log = structlog.get_logger("sheaf.admission")
 
 
-class Admission(Step):
-    """Let at most so many requests be done at once, have others wait for a moment, refuse the rest with Busy.
+class ConcurrencyLimit(Step):
+    """Handle a limited number of requests at once, let others wait for a moment, refuse the rest with Busy.
 
-    It answers by itself, without the steps after it: a refusal costs some µs, so that many of them leave the
-    time for those that are admitted. What is for one document has `places`, what may be for many `searches`,
-    so that slow searches hold up only each other; probes have their own. While a client sends its body, its
-    request has no place, so that slow clients hold none.
+    A refusal is answered here, without the steps after it, so that it costs some µs. Requests for one
+    document are limited by `singles`, those that may read many by `searches`, so that slow searches hold up
+    only each other. Probes have slots of their own. While a client sends its body, its request holds no
+    slot, so that slow clients hold none.
     """
 
-    def __init__(self, places: Places, searches: Places, cors: Cors, *, report_s: float = REPORT_S) -> None:
-        self.places = places
+    def __init__(
+        self,
+        singles: ConcurrencyLimiter,
+        searches: ConcurrencyLimiter,
+        cors: Cors,
+        *,
+        report_s: float = REPORT_S,
+    ) -> None:
+        self.singles = singles
         self.searches = searches
-        self._probes = Places(PROBES, waiting=0, patience_s=0)
+        self._probes = ConcurrencyLimiter(PROBES, queue_length=0, patience_s=0)
         self._cors = cors
         self._report_s = report_s
         self._reported = 0
         self._is_reporting = False
 
     def enter(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Take a place, or wait for one."""
-        if f"{exchange.path}/".startswith(HEALTH) and self._probes.take():
-            exchange.state[PLACE] = self._probes
+        """Take a slot, or wait for one."""
+        if f"{exchange.path}/".startswith(HEALTH) and self._probes.acquire_now():
+            exchange.state[SLOT] = self._probes
             return None
-        places = self.places if is_for_one(exchange.method, exchange.path) else self.searches
-        if places.take():
-            exchange.state[PLACE] = places
+        limiter = self.singles if is_for_one(exchange.method, exchange.path) else self.searches
+        if limiter.acquire_now():
+            exchange.state[SLOT] = limiter
             return None
-        return self._wait(exchange, places)
+        return self._wait(exchange, limiter)
 
     def receiving(self, exchange: Exchange, receive: Receive) -> Receive:
-        """Give the place back while the client is sending."""
+        """Release the slot while the client is sending."""
 
-        async def receive_without_place() -> Received:
-            places: Places | None = exchange.state.pop(PLACE, None)
-            if places is None:  # an error has ended the body before
+        async def receive_without_slot() -> Received:
+            limiter: ConcurrencyLimiter | None = exchange.state.pop(SLOT, None)
+            if limiter is None:  # an error has ended the body before
                 return await receive()
-            places.give_back()
+            limiter.release()
             message = await receive()
-            await places.take_again()
-            exchange.state[PLACE] = places
+            await limiter.reacquire()
+            exchange.state[SLOT] = limiter
             return message
 
-        return receive_without_place
+        return receive_without_slot
 
     def leave(self, exchange: Exchange) -> None:
-        """Give the place back, if the request has one."""
-        places: Places | None = exchange.state.pop(PLACE, None)
-        if places is not None:
-            places.give_back()
+        """Release the slot, if the request holds one."""
+        limiter: ConcurrencyLimiter | None = exchange.state.pop(SLOT, None)
+        if limiter is not None:
+            limiter.release()
 
-    async def _wait(self, exchange: Exchange, places: Places) -> None:
-        if await places.wait():
-            exchange.state[PLACE] = places
+    async def _wait(self, exchange: Exchange, limiter: ConcurrencyLimiter) -> None:
+        if await limiter.wait():
+            exchange.state[SLOT] = limiter
         else:
             await self._refuse(exchange)
 
@@ -112,16 +119,16 @@ class Admission(Step):
         await exchange.send({"type": "http.response.body", "body": content, "more_body": False})
 
     def _report(self) -> None:
-        both = self.places, self.searches
+        both = self.singles, self.searches
         total = sum(each.refused for each in both)
         refused, self._reported = total - self._reported, total
         self._is_reporting = False
-        in_work, in_line = sum(each.taken for each in both), sum(each.in_line for each in both)
+        in_work, in_line = sum(each.taken for each in both), sum(each.queued for each in both)
         log.warning("requests refused", refused=refused, in_work=in_work, in_line=in_line)
 
 
 def is_for_one(method: str, path: str) -> bool:
-    """Tell whether a request is for one document, or for signing in, by its address alone.
+    """Return whether a request is for one document, or for signing in, by its address alone.
 
     >>> is_for_one("GET", "/api/films/7"), is_for_one("POST", "/api/films"), is_for_one("GET", "/api/films")
     (True, True, False)

@@ -7,28 +7,32 @@ import pytest
 import structlog
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from service.http.pipeline.admission import PROBES, Admission
 from service.http.pipeline.body_limit import BodyLimit
+from service.http.pipeline.concurrency_limit import PROBES, ConcurrencyLimit
 from service.http.pipeline.cors import Cors
-from service.http.pipeline.security_headers import SecurityHeaders
-from service.runtime.admission import Places
+from service.http.pipeline.response_headers import SecurityHeaders
+from service.runtime.concurrency import ConcurrencyLimiter
 from tests.middleware.apps import answering, ask, client_of, echoing, get, raising, wrap
 
 PATIENCE_S = 0.1
 
 
-def places(count: int, waiting: int = 0) -> Places:
-    return Places(count, waiting=waiting, patience_s=PATIENCE_S)
+def limiter_of(count: int, waiting: int = 0) -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(count, queue_length=waiting, patience_s=PATIENCE_S)
 
 
-def around(app: ASGIApp, singles: Places, searches: Places | None = None, origins: Any = ()) -> ASGIApp:
-    admission = Admission(singles, searches or places(1), Cors(origins=origins), report_s=PATIENCE_S)
+def around(
+    app: ASGIApp, singles: ConcurrencyLimiter, searches: ConcurrencyLimiter | None = None, origins: Any = ()
+) -> ASGIApp:
+    admission = ConcurrencyLimit(
+        singles, searches or limiter_of(1), Cors(origins=origins), report_s=PATIENCE_S
+    )
     return wrap(app, SecurityHeaders(), admission, BodyLimit(limit_bytes=1000))
 
 
-def full(waiting: int = 0) -> Places:
-    taken = places(1, waiting)
-    taken.take()
+def full(waiting: int = 0) -> ConcurrencyLimiter:
+    taken = limiter_of(1, waiting)
+    taken.acquire_now()
     return taken
 
 
@@ -87,7 +91,7 @@ async def test_retries_are_spread_over_some_seconds() -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_place_is_free_again_however_a_request_ends(fails: bool) -> None:
-    singles = places(1)
+    singles = limiter_of(1)
     app = around(raising(ZeroDivisionError()) if fails else answering(), singles)
     for _ in range(3):
         if fails:
@@ -99,11 +103,11 @@ async def test_a_place_is_free_again_however_a_request_ends(fails: bool) -> None
 
 
 async def test_who_waits_in_line_is_answered_when_there_is_a_place() -> None:
-    singles, slow = places(1, waiting=5), Slow()
+    singles, slow = limiter_of(1, waiting=5), Slow()
     app = around(slow, singles)
     asked = [asyncio.create_task(get(app, "/api/films/7")) for _ in range(3)]
     await settle()
-    assert (slow.asked, singles.in_line) == (1, 2)
+    assert (slow.asked, singles.queued) == (1, 2)
     slow.may_answer.set()
     assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200] * 3
     assert singles.taken == 0
@@ -111,7 +115,7 @@ async def test_who_waits_in_line_is_answered_when_there_is_a_place() -> None:
 
 async def test_lists_have_places_of_their_own() -> None:
     searches = full()
-    app = around(answering(), places(1), searches)
+    app = around(answering(), limiter_of(1), searches)
     assert (await get(app, "/api/films/7")).status_code == 200
     for method, path in (("GET", "/api/films"), ("POST", "/api/films/query"), ("POST", "/api/batch")):
         refused = method == "GET" or path.count("/") > 2
@@ -133,7 +137,7 @@ async def test_probes_pass_whatever_there_is_to_do_but_are_no_way_around_it() ->
 
 
 async def test_while_a_body_is_on_its_way_its_request_has_no_place() -> None:
-    singles, goes_on = places(1, waiting=5), asyncio.Event()
+    singles, goes_on = limiter_of(1, waiting=5), asyncio.Event()
     app = around(echoing(), singles)
 
     async def slow_body() -> AsyncIterator[bytes]:
@@ -151,11 +155,11 @@ async def test_while_a_body_is_on_its_way_its_request_has_no_place() -> None:
         goes_on.set()
         answers = await asyncio.gather(*uploads)
     assert [answer.content for answer in answers] == [b"one two"] * 3
-    assert (singles.taken, singles.in_line) == (0, 0)
+    assert (singles.taken, singles.queued) == (0, 0)
 
 
 async def test_a_body_that_is_cut_off_leaves_no_place_taken() -> None:
-    singles = places(1)
+    singles = limiter_of(1)
 
     async def receive() -> Any:
         return {"type": "http.disconnect"}

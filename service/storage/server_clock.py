@@ -7,15 +7,15 @@ _NOW = {"$toLong": "$$NOW"}
 
 
 def is_past(moment: str) -> dict[str, Any]:
-    """Give the expression that the time of a field (`"$expires_at"`) is over, or that there is none."""
+    """Return the expression that the time of a field (`"$expires_at"`) is over, or that there is none."""
     return {"$lte": [{"$toLong": moment}, _NOW]}
 
 
 def is_to_come(moment: str) -> dict[str, Any]:
-    """Give the expression that the time of a field (`"$expires_at"`) is later than now."""
+    """Return the expression that the time of a field (`"$expires_at"`) is later than now."""
     return {"$gt": [{"$toLong": moment}, _NOW]}
 
 
 def until(moment: str) -> dict[str, Any]:
-    """Give the expression of the milliseconds until the time of a field, null where there is none."""
+    """Return the expression of the milliseconds until the time of a field, null where there is none."""
     return {"$subtract": [{"$toLong": moment}, _NOW]}

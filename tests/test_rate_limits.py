@@ -9,9 +9,9 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from pymongo.errors import AutoReconnect
 from structlog.testing import capture_logs
 
-from service.storage import rates
+from service.storage import rate_limits
 from service.storage.database import Database, connect
-from service.storage.rates import Limiter, SharedCounts, Taken
+from service.storage.rate_limits import Limiter, SharedCounts, Taken
 
 
 class Watched(SharedCounts):
@@ -38,7 +38,7 @@ def counts(database: Database) -> Watched:
 def _default_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     configured = structlog.get_config()
     structlog.reset_defaults()
-    monkeypatch.setattr(rates, "log", structlog.get_logger("sheaf.rates"))
+    monkeypatch.setattr(rate_limits, "log", structlog.get_logger("sheaf.rates"))
     yield
     structlog.configure(**configured)
 
@@ -139,7 +139,9 @@ async def test_a_client_that_goes_away_takes_nobody_with_it(counts: Watched) -> 
         task.cancel()
     verdicts = await asyncio.gather(*waiting, return_exceptions=True)
     assert [isinstance(verdict, asyncio.CancelledError) for verdict in verdicts] == [True] * 2 + [False] * 3
-    assert [verdict.is_admitted for verdict in verdicts if isinstance(verdict, rates.Verdict)] == [True] * 3
+    assert [verdict.is_admitted for verdict in verdicts if isinstance(verdict, rate_limits.Verdict)] == [
+        True
+    ] * 3
     assert (limiter._leases, limiter._waiting) == ({}, {})
 
 
@@ -153,7 +155,7 @@ async def test_a_worker_counts_alone_while_the_database_is_down() -> None:
         assert await admitted(limiter, 50, "a") == 20
         assert await admitted(limiter, 50, "b") == 20
     database.close()
-    assert time.monotonic() - began < rates.STORE_TIMEOUT_S + 0.3
+    assert time.monotonic() - began < rate_limits.STORE_TIMEOUT_S + 0.3
     assert [(line["log_level"], line["event"]) for line in lines] == [
         ("warning", "rate limits are counted by each worker alone")
     ]
@@ -162,7 +164,7 @@ async def test_a_worker_counts_alone_while_the_database_is_down() -> None:
 async def test_a_store_that_hangs_holds_nobody_for_long(
     counts: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rates, "STORE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(rate_limits, "STORE_TIMEOUT_S", 0.05)
     counts.delay_s = 30
     async with asyncio.timeout(1):
         assert await admitted(Limiter(parse("7/hour"), counts), 20) == 7
@@ -171,7 +173,7 @@ async def test_a_store_that_hangs_holds_nobody_for_long(
 async def test_what_was_counted_before_an_outage_still_counts(
     counts: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rates, "STORE_PAUSE_S", 0.05)
+    monkeypatch.setattr(rate_limits, "STORE_PAUSE_S", 0.05)
     limiter = Limiter(parse("20/hour"), counts)
     assert await admitted(limiter, 15) == 15
     counts.is_down = True
@@ -190,7 +192,7 @@ async def test_what_was_counted_before_an_outage_still_counts(
 async def test_a_worker_forgets_the_least_recent_keys_and_stays_within_the_limit(
     counts: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rates, "TABLE_SIZE", 10)
+    monkeypatch.setattr(rate_limits, "TABLE_SIZE", 10)
     limiter = Limiter(parse("3/hour"), counts)
     totals = [0] * 30
     for _ in range(5):
