@@ -1,10 +1,10 @@
 """A collection's description: schema, rules and their tests, indexes, options, queries, read as one."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from models.definition import CollectionDefinition
 from service import schema as schemas
@@ -15,8 +15,9 @@ from service.collections import names, rule_tests
 from service.collections import options as option_parts
 from service.collections.indexes import Index
 from service.collections.options import Options
-from service.kit.errors import DefinitionInvalid, Violation, suggestion
+from service.kit.errors import DefinitionInvalid, Violation
 from service.kit.pointers import escape
+from service.kit.violations import Violations
 from service.saved_queries import definition as saved_queries
 from service.saved_queries.definition import SavedQuery
 from service.schema import Schema
@@ -30,8 +31,6 @@ MEMBERS: dict[str, Any] = {
     "queries": {},
 }
 """The members of a description, with what they are when left out; the schema cannot be."""
-
-Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,34 +56,19 @@ def parse(body: Mapping[str, Any]) -> Description:
 
 
 def _compiled(body: Mapping[str, Any]) -> Description:
-    violations = [
-        Violation(
-            f"`{name}` is not a part of a definition", "unknown", escape(name), hint=suggestion(name, MEMBERS)
-        )
-        for name in body
-        if name not in MEMBERS
-    ]
+    violations = Violations()
+    violations.unknown_members(body, MEMBERS, "", "a part of a definition")
     source = {name: body.get(name, default) for name, default in MEMBERS.items()}
-    options = _gather(lambda: option_parts.parse(source["options"]), violations) or Options()
-    schema = _gather(lambda: _compile_schema(source["schema"], options), violations)
+    options = violations.read(lambda: option_parts.parse(source["options"])) or Options()
+    schema = violations.read(lambda: _compile_schema(source["schema"], options))
     root = None if schema is None else schema.root
-    rules = _gather(lambda: _compile_rules(source["rules"], schema), violations)
+    rules = violations.read(lambda: _compile_rules(source["rules"], schema))
     if root is not None:
-        indexes = _gather(partial(index_parts.parse, source["indexes"], root), violations)
-        queries = _gather(partial(saved_queries.parse, source["queries"], root), violations)
+        indexes = violations.read(partial(index_parts.parse, source["indexes"], root))
+        queries = violations.read(partial(saved_queries.parse, source["queries"], root))
     if violations or schema is None or rules is None or indexes is None or queries is None:
-        count = len(violations)
-        detail = violations[0].detail if count == 1 else f"{count} things are wrong"
-        raise DefinitionInvalid(detail, errors=violations)
+        raise violations.failure(DefinitionInvalid, "things are wrong")
     return Description(source, schema, rules, indexes, options, queries)
-
-
-def _gather(read: Callable[[], Part], violations: list[Violation]) -> Part | None:
-    try:
-        return read()
-    except DefinitionInvalid as error:
-        violations.extend(error.errors)
-        return None
 
 
 def _compile_schema(schema: Any, options: Options) -> Schema:

@@ -8,6 +8,7 @@ from typing import Any
 
 from service.kit.errors import DefinitionInvalid, ParameterInvalid, Violation, suggestion
 from service.kit.pointers import escape
+from service.kit.violations import Violations
 from service.query import parse_filter, to_mongo
 from service.query.fields import Field, find_field
 from service.query.kinds import Kind
@@ -43,32 +44,26 @@ def parse(indexes: Any, root: Field) -> tuple[Index, ...]:
     and perhaps `unique`, `sparse` or `where` (a filter: only those documents are indexed), `ttl_s` (seconds
     after the one date-time field at which documents go), `language` (of LANGUAGES, of a text's words).
     """
+    violations = Violations()
     if not isinstance(indexes, list):
-        raise _invalid([Violation("the indexes are not an array", "type", pointer="/indexes")])
+        violations.add("the indexes are not an array", "type", "/indexes")
+        raise violations.failure(DefinitionInvalid)
     if len(indexes) > MAXIMUM_INDEXES:
-        detail = f"there are more than {MAXIMUM_INDEXES} indexes"
-        raise _invalid([Violation(detail, "max_items", pointer="/indexes")])
+        violations.add(f"there are more than {MAXIMUM_INDEXES} indexes", "max_items", "/indexes")
+        raise violations.failure(DefinitionInvalid)
     parsed: list[Index] = []
-    violations: list[Violation] = []
     for position, described in enumerate(indexes):
-        reader = _Reader(described, f"/indexes/{position}", root)
-        index = reader.read()
-        violations += reader.violations
+        index = _Reader(described, f"/indexes/{position}", root, violations).read()
         if index is not None:
             parsed.append(index)
-    violations += _clashes(parsed)
-    if violations:
-        raise _invalid(violations)
+    violations.extend(_clashes(parsed))
+    violations.raise_if_any(DefinitionInvalid)
     return tuple(parsed)
 
 
 def has_text(indexes: Iterable[Index]) -> bool:
     """Return whether text can be searched for: whether one of the indexes is a text index."""
     return any(kind == "text" for index in indexes for _, kind in index.keys)
-
-
-def _invalid(violations: list[Violation]) -> DefinitionInvalid:
-    return DefinitionInvalid(violations[0].detail, errors=violations)
 
 
 def _clashes(indexes: list[Index]) -> Iterator[Violation]:
@@ -81,31 +76,28 @@ def _clashes(indexes: list[Index]) -> Iterator[Violation]:
 class _Reader:
     """Reads one described index, gathering all that is wrong with it."""
 
-    def __init__(self, described: Any, pointer: str, root: Field) -> None:
+    def __init__(self, described: Any, pointer: str, root: Field, violations: Violations) -> None:
         self._described = described
         self._pointer = pointer
         self._root = root
-        self.violations: list[Violation] = []
+        self._violations = violations
 
     def read(self) -> Index | None:
         """Return the index, or None when there are violations."""
+        before = len(self._violations)
         if not isinstance(self._described, dict):
             self._refuse("an index is an object", "type")
             return None
-        for name in self._described:
-            if name not in MEMBERS:
-                self._refuse(
-                    f"`{name}` is not a member of an index", "unknown", name, suggestion(name, MEMBERS)
-                )
+        self._violations.unknown_members(self._described, MEMBERS, self._pointer, "a member of an index")
         keys = self._keys()
         options = self._options(keys)
-        if self.violations:
+        if len(self._violations) > before:
             return None
         return Index(_name(keys, options), tuple(keys), options)
 
     def _refuse(self, detail: str, code: str, member: str | None = None, hint: str | None = None) -> None:
         pointer = self._pointer + ("" if member is None else escape(member))
-        self.violations.append(Violation(detail, code, pointer=pointer, hint=hint))
+        self._violations.add(detail, code, pointer, hint)
 
     def _keys(self) -> list[tuple[str, int | str]]:
         forms = [form for form in ("fields", "text", "geo") if form in self._described]

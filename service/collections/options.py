@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.kit.errors import DefinitionInvalid, Violation, suggestion
+from service.kit.errors import DefinitionInvalid
+from service.kit.violations import Violations
 from service.query.kinds import Kind
 
 ID_TYPES = {"objectid": Kind.OBJECT_ID, "uuid": Kind.UUID, "string": Kind.STRING, "integer": Kind.INTEGER}
@@ -42,25 +43,18 @@ class Options:
 
 def parse(options: Any) -> Options:
     """Read the options of a definition; raises DefinitionInvalid with pointers below `/options`."""
+    violations = Violations()
     if not isinstance(options, Mapping):
-        raise _invalid([Violation("the options are not an object", "type", pointer="/options")])
-    violations = [
-        Violation(f"`{name}` is not an option", "unknown", f"/options/{name}", hint=suggestion(name, NAMES))
-        for name in options
-        if name not in NAMES
-    ]
+        violations.add("the options are not an object", "type", "/options")
+        raise violations.failure(DefinitionInvalid)
+    violations.unknown_members(options, NAMES, "/options", "an option")
     id_type = options.get("id_type")
     if id_type is not None and not (isinstance(id_type, str) and id_type in ID_TYPES):
         detail = f"the id_type is not one of {', '.join(ID_TYPES)}"
-        violations.append(Violation(detail, "enum", pointer="/options/id_type"))
+        violations.add(detail, "enum", "/options/id_type")
     concurrency = options.get("concurrency", "optional")
     if not (isinstance(concurrency, str) and concurrency in CONCURRENCY):
         detail = f"the concurrency is not one of {', '.join(CONCURRENCY)}"
-        violations.append(Violation(detail, "enum", pointer="/options/concurrency"))
-    if violations:
-        raise _invalid(violations)
+        violations.add(detail, "enum", "/options/concurrency")
+    violations.raise_if_any(DefinitionInvalid)
     return Options(id_type=id_type, concurrency=concurrency)
-
-
-def _invalid(violations: list[Violation]) -> DefinitionInvalid:
-    return DefinitionInvalid(violations[0].detail, errors=violations)

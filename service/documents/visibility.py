@@ -12,12 +12,13 @@ from service.access.decisions import Decision, Grant, grants_for
 from service.collections.indexes import Index
 from service.collections.registry import Collection
 from service.documents import encoding
+from service.kit.violations import shown
 from service.query import masks
 from service.query.changes import ChangeQuery
 from service.query.fields import Field
 from service.query.lists import ListQuery, Selection
 from service.query.masks import Mask
-from service.query.problems import Problems, shown
+from service.query.problems import Problems
 from service.query.search import unsearchable
 from service.query.tree import Node, Path, conjoin
 

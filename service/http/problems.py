@@ -28,6 +28,7 @@ from service.kit.errors import (
     Unavailable,
     Violation,
 )
+from service.kit.violations import invalid
 from service.storage.errors import failure_of
 
 Headers = list[tuple[bytes, bytes]]
@@ -130,8 +131,8 @@ def _malformed(error: HTTPException) -> Failure:
     if any(fault.get("source") == "body" for fault in found):
         return RequestInvalid("The body does not have the form that this address takes.", errors=violations)
     if all(fault.get("source") == "query" for fault in found):
-        return ParameterInvalid(_counted("query parameter", len(found)), errors=violations)
-    return RequestInvalid(_counted("parameter", len(found)), errors=violations)
+        return ParameterInvalid(invalid(len(found), "query parameter"), errors=violations)
+    return RequestInvalid(invalid(len(found), "parameter"), errors=violations)
 
 
 def _violation(fault: dict[str, Any]) -> Violation:
@@ -140,10 +141,6 @@ def _violation(fault: dict[str, Any]) -> Violation:
     if fault.get("source") == "body":
         return Violation(detail, "invalid", pointer="".join(f"/{part}" for part in key.split(".") if key))
     return Violation(detail, "invalid", parameter=key or None)
-
-
-def _counted(noun: str, count: int) -> str:
-    return f"1 {noun} is invalid" if count == 1 else f"{count} {noun}s are invalid"
 
 
 def _from_litestar(error: HTTPException) -> Failure:

@@ -7,6 +7,7 @@ from pydantic_core import ErrorDetails
 
 from service.kit.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Violation, suggestion
 from service.kit.pointers import escape
+from service.kit.violations import invalid
 
 CODES = {
     "missing": "required",
@@ -43,9 +44,7 @@ def read(form: type[AnyForm], value: Any) -> AnyForm:
     if not isinstance(value, dict):
         raise DocumentInvalid("The body must be a JSON object")
     violations = [_violation(form, each) for each in found[:MAXIMUM_VIOLATIONS]]
-    number = len(found)
-    detail = "1 field is invalid" if number == 1 else f"{number} fields are invalid"
-    raise DocumentInvalid(detail, errors=violations)
+    raise DocumentInvalid(invalid(len(found)), errors=violations)
 
 
 def _violation(form: type[Form], error: ErrorDetails) -> Violation:

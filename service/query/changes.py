@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.kit.errors import ParameterInvalid, Violation, suggestion
+from service.kit.violations import Violations, shown
 from service.query.fields import Field
 from service.query.parse import BRACKET, parse_list
-from service.query.problems import shown
 from service.query.tree import Node
 
 CHANGE_PARAMETERS = ("filter", "q", "max_affected")
@@ -33,24 +33,20 @@ def parse_change(parameters: Sequence[tuple[str, str]], fields: Field, largest: 
     ChangeQuery(where=None, search='oak', maximum=9)
     """
     others = [(name, text) for name, text in parameters if name != "max_affected"]
-    violations = [_unknown(name) for name, _ in others if not _is_known(name)]
+    violations = Violations()
+    violations.extend(_unknown(name) for name, _ in others if not _is_known(name))
     maximum, wrong = _maximum([text for name, text in parameters if name == "max_affected"], largest)
-    violations += wrong
+    violations.extend(wrong)
     where, search = None, None
     try:
         query = parse_list([(name, text) for name, text in others if _is_known(name)], fields)
     except ParameterInvalid as failure:
-        violations += failure.errors
+        violations.extend(failure.errors)
     else:
         where, search = query.where, query.search
         if where is None and search is None:
-            violations.append(
-                Violation("a filter is needed", "required", parameter="filter", hint=EVERYTHING_HINT)
-            )
-    if violations:
-        first, *more = violations
-        detail = f"{len(violations)} parameters are invalid" if more else first.detail
-        raise ParameterInvalid(detail, hint=None if more else first.hint, errors=violations)
+            violations.add("a filter is needed", "required", None, EVERYTHING_HINT, parameter="filter")
+    violations.raise_if_any(ParameterInvalid, "parameters are invalid")
     return ChangeQuery(where, search, maximum)
 
 

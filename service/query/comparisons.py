@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from service.kit.violations import shown
 from service.query.fields import Field
 from service.query.geometry import (
     Misplaced,
@@ -16,7 +17,6 @@ from service.query.geometry import (
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_LIST_LENGTH, MAXIMUM_TEXT_CHARACTERS
 from service.query.operators import SCALARS, Operator, Takes
-from service.query.problems import shown
 from service.query.tree import And, Compare, Node, Or, Path
 from service.query.values import Unreadable, arrays_from_json, comparable_kinds, from_json, from_text
 

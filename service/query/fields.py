@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from service.kit.violations import shown
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_PATH_NAMES
-from service.query.problems import Problems, shown
+from service.query.problems import Problems
 from service.query.tree import Path
 
 

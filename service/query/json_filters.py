@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from service.kit.pointers import escape
+from service.kit.violations import shown
 from service.query.comparisons import Unfit, compare_json
 from service.query.fields import Field, find_field, report_unknown_field
 from service.query.geometry import cost
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_DEPTH, VALUES_OF_A_CONDITION
 from service.query.operators import OPERATORS, PLACES, Operator, Takes
-from service.query.problems import Problems, shown
+from service.query.problems import Problems
 from service.query.tree import EVERYTHING, And, Compare, Elem, Node, Not, Or, Path, all_of
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from service.kit.violations import shown
 from service.query.fields import Field, find_field, hides, report_unknown_field
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_SELECTED_FIELDS, MAXIMUM_SORT_KEYS
 from service.query.lists import Selection, SortKey
 from service.query.operators import SCALARS
-from service.query.problems import Problems, shown
+from service.query.problems import Problems
 from service.query.tree import Path, outermost
 from service.query.values import comparable_kinds
 

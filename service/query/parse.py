@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from service.kit.errors import JsonInvalid
 from service.kit.strict_json import parse as parse_json
+from service.kit.violations import shown
 from service.query.comparisons import Unfit, compare_text, described
 from service.query.expansions import FieldsOf, no_fields, read_expand
 from service.query.fields import Field, find_field, report_unknown_field
@@ -24,7 +25,7 @@ from service.query.limits import (
 from service.query.lists import Count, ListQuery
 from service.query.operators import OPERATORS, Takes
 from service.query.ordering import read_selection, read_sort
-from service.query.problems import Problems, shown
+from service.query.problems import Problems
 from service.query.tree import EVERYTHING, Node, Path, all_of
 from service.query.values import comparable_kinds
 

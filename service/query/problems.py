@@ -1,14 +1,13 @@
 """What is wrong with a request's parameters, or a query's members, collected so that all is told at once."""
 
-from collections.abc import Iterable
 from typing import NoReturn
 
-from service.kit.errors import ParameterInvalid, Violation, suggestion
+from service.kit.errors import ParameterInvalid
 from service.kit.pointers import escape
+from service.kit.violations import Violations, shown
 
 MAXIMUM_SUGGESTIONS = 3
-_LONGEST_WORD = 64
-_LONGEST_PLACE = 200
+_LONGEST_NAME = 200
 
 
 class Problems:
@@ -17,64 +16,31 @@ class Problems:
     In a body, a parameter's name is the beginning of the pointer; the body as a whole has the empty name.
     """
 
-    __slots__ = ("_suggestions", "_violations", "is_body")
+    __slots__ = ("_found", "is_body", "suggest")
 
     def __init__(self, *, is_body: bool = False) -> None:
         self.is_body = is_body
-        self._violations: list[Violation] = []
-        self._suggestions = 0
+        self._found = Violations(suggestions=MAXIMUM_SUGGESTIONS)
+        self.suggest = self._found.suggest
 
     def add(
         self, detail: str, code: str, *, parameter: str, pointer: str | None = None, hint: str | None = None
     ) -> None:
         """Note one problem with a parameter, and within its JSON the RFC 6901 pointer."""
-        named: str | None = shown(parameter, _LONGEST_PLACE)
         if self.is_body:
-            named, pointer = None, (escape(parameter) if parameter else "") + (pointer or "")
-        self._violations.append(
-            Violation(
-                detail=detail,
-                code=code,
-                parameter=named,
-                pointer=None if pointer is None else shown(pointer, _LONGEST_PLACE),
-                hint=hint,
-            )
-        )
+            self._found.add(detail, code, (escape(parameter) if parameter else "") + (pointer or ""), hint)
+        else:
+            self._found.add(detail, code, pointer, hint, parameter=shown(parameter, _LONGEST_NAME))
 
     def stop(self, detail: str, code: str, *, parameter: str) -> NoReturn:
         """Refuse the request at once, for a problem after which reading on would only cost."""
         self.add(detail, code, parameter=parameter)
-        raise self._failure()
-
-    def suggest(self, word: str, known: Iterable[str]) -> str | None:
-        """Return "Did you mean …?" for the first few unknown words; finding a near word is not cheap."""
-        if self._suggestions == MAXIMUM_SUGGESTIONS or len(word) > _LONGEST_WORD:
-            return None
-        self._suggestions += 1
-        return suggestion(word, known)
+        raise self._found.failure(ParameterInvalid, self._several)
 
     def raise_if_any(self) -> None:
         """Raise ParameterInvalid with every violation found, if there is one."""
-        if self._violations:
-            raise self._failure()
+        self._found.raise_if_any(ParameterInvalid, self._several)
 
-    def _failure(self) -> ParameterInvalid:
-        first, *others = self._violations
-        if others:
-            wrong = "parts of the query" if self.is_body else "parameters"
-            return ParameterInvalid(f"{len(others) + 1} {wrong} are invalid", errors=self._violations)
-        return ParameterInvalid(first.detail, hint=first.hint, errors=self._violations)
-
-
-def shown(text: str, longest: int = _LONGEST_WORD) -> str:
-    r"""Make a client's text fit to be repeated in a message: short, printable Unicode.
-
-    >>> shown("a" * 70) == "a" * 64 + "…"
-    True
-    >>> shown("a\udc80\0")
-    'a??'
-    """
-    short = text if len(text) <= longest else text[:longest] + "…"
-    if short.isprintable():
-        return short
-    return "".join(letter if letter.isprintable() else "?" for letter in short)
+    @property
+    def _several(self) -> str:
+        return "parts of the query are invalid" if self.is_body else "parameters are invalid"

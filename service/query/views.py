@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.kit.violations import shown
 from service.query.expansions import FieldsOf, no_fields, read_expand
 from service.query.fields import Field
 from service.query.lists import Selection
 from service.query.ordering import read_selection
-from service.query.problems import Problems, shown
+from service.query.problems import Problems
 from service.query.tree import Path
 
 PARAMETERS = ("fields", "expand")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from service.kit.errors import DefinitionInvalid
 from service.kit.pointers import escape
+from service.kit.violations import Violations, shown
 from service.query.fields import Field
-from service.query.problems import shown
-from service.saved_queries.faults import Faults
 from service.saved_queries.limits import (
     DEFAULT_RESULTS,
     MAXIMUM_DESCRIPTION_CHARACTERS,
@@ -57,10 +57,10 @@ class SavedQuery:
         """
         if not self.collections:
             return self
-        faults = Faults()
+        faults = Violations()
         reader, stages = _begin(faults, self.parameters, self._schema_root, fields_of)
         stages += reader.read(self._pipeline, "/pipeline")
-        faults.raise_if_any()
+        faults.raise_if_any(DefinitionInvalid)
         root = reader.shape.root
         return replace(self, stages=stages, root=root, told=leading_to(reachable(root), is_told))
 
@@ -70,13 +70,13 @@ def parse(queries: Any, root: Field) -> Mapping[str, SavedQuery]:
 
     Each is `{"description"?, "parameters"?: {name: JSON Schema}, "pipeline": [stages], "limit"?}`.
     """
-    faults = Faults()
+    faults = Violations()
     compiled = dict(_compiled(faults, queries, root))
-    faults.raise_if_any()
+    faults.raise_if_any(DefinitionInvalid)
     return compiled
 
 
-def _compiled(faults: Faults, queries: Any, root: Field) -> list[tuple[str, SavedQuery]]:
+def _compiled(faults: Violations, queries: Any, root: Field) -> list[tuple[str, SavedQuery]]:
     if not isinstance(queries, dict):
         faults.add("the queries are not an object of queries by name", "type", "/queries")
         return []
@@ -98,7 +98,7 @@ def _is_too_long(queries: Any) -> bool:
         return True
 
 
-def _query(faults: Faults, name: str, value: Any, root: Field) -> SavedQuery | None:
+def _query(faults: Violations, name: str, value: Any, root: Field) -> SavedQuery | None:
     pointer = "/queries" + escape(name)
     if not NAME.fullmatch(name):
         hint = "Use a lower-case letter, then up to 62 lower-case letters, digits, `_` and `-`."
@@ -114,9 +114,9 @@ def _query(faults: Faults, name: str, value: Any, root: Field) -> SavedQuery | N
         faults.add(
             f"the limit is not a whole number from 1 to {MAXIMUM_RESULTS}", "range", f"{pointer}/limit"
         )
-    before = len(faults.violations)
+    before = len(faults)
     parameters = compile_parameters(faults, value.get("parameters", {}), f"{pointer}/parameters")
-    if len(faults.violations) > before:
+    if len(faults) > before:
         return None  # the pipeline would be said to use parameters that are not there
     pipeline = value.get("pipeline")
     reader, stages = _begin(faults, parameters, root, lambda _: None)
@@ -136,7 +136,7 @@ def _query(faults: Faults, name: str, value: Any, root: Field) -> SavedQuery | N
 
 
 def _begin(
-    faults: Faults, parameters: Parameters, root: Field, fields_of: FieldsOf
+    faults: Violations, parameters: Parameters, root: Field, fields_of: FieldsOf
 ) -> tuple[PipelineReader, Stages]:
     """Return the reader of a pipeline, and the stages before it that take away what nobody may see."""
     visible, hiding = without_hidden(root)

@@ -9,11 +9,10 @@ from zoneinfo import available_timezones
 
 from service.kit.errors import suggestion
 from service.kit.pointers import escape
+from service.kit.violations import Violations, shown
 from service.query.fields import Field
 from service.query.kinds import INT64_MAXIMUM, INT64_MINIMUM, Kind
-from service.query.problems import shown
 from service.query.values import Unreadable, comparable_kinds, from_json
-from service.saved_queries.faults import Faults
 from service.saved_queries.functions import ALL, FUNCTIONS, NUMBERS, UNITS, Function
 from service.saved_queries.limits import (
     MAXIMUM_EXPRESSION_DEPTH,
@@ -62,7 +61,7 @@ def literal(value: Any) -> dict[str, Any]:
 class ExpressionReader:
     """Reads the expressions of one query: counts them, notes what is wrong."""
 
-    def __init__(self, faults: Faults, parameters: Parameters) -> None:
+    def __init__(self, faults: Violations, parameters: Parameters) -> None:
         self._faults = faults
         self._parameters = parameters
         self._count = 0

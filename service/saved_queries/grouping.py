@@ -6,11 +6,10 @@ from typing import Any
 
 from service.kit.errors import suggestion
 from service.kit.pointers import escape
+from service.kit.violations import Violations, shown
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.query.problems import shown
 from service.saved_queries.expressions import Expression, ExpressionReader
-from service.saved_queries.faults import Faults
 from service.saved_queries.functions import ALL, NUMBERS, number
 from service.saved_queries.limits import MAXIMUM_GATHERED, MAXIMUM_MEMBERS
 from service.saved_queries.shapes import Shape, of_members, stored
@@ -134,7 +133,7 @@ BY = "by"
 
 
 def read_group(
-    faults: Faults, expressions: ExpressionReader, value: Any, shape: Shape, pointer: str
+    faults: Violations, expressions: ExpressionReader, value: Any, shape: Shape, pointer: str
 ) -> tuple[list[dict[str, Any]], Shape]:
     """Compile `{"by": …, name: {accumulator: expression}}`; returns the stages and the shape after them."""
     if not isinstance(value, dict):
@@ -158,7 +157,7 @@ def read_group(
 
 
 def _by(
-    faults: Faults, expressions: ExpressionReader, value: Any, shape: Shape, pointer: str
+    faults: Violations, expressions: ExpressionReader, value: Any, shape: Shape, pointer: str
 ) -> dict[str, Expression]:
     """Read what to group by: nothing, a field, several, or an object of names and expressions."""
     if value is None:
@@ -175,7 +174,7 @@ def _by(
 
 
 def _accumulator(
-    faults: Faults, expressions: ExpressionReader, value: Any, shape: Shape, pointer: str
+    faults: Violations, expressions: ExpressionReader, value: Any, shape: Shape, pointer: str
 ) -> tuple[Accumulator, Expression] | None:
     if not isinstance(value, dict) or len(value) != 1:
         detail = 'an accumulator is an object of one member, such as {"sum": "price"}'

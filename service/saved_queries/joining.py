@@ -6,11 +6,10 @@ from typing import Any
 
 from models.base import SYSTEM_FIELDS
 from service.kit.errors import suggestion
+from service.kit.violations import Violations, shown
 from service.query.expansions import target_of
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.query.problems import shown
-from service.saved_queries.faults import Faults
 from service.saved_queries.limits import MAXIMUM_JOINED, MAXIMUM_MEMBERS
 from service.saved_queries.parameters import Later
 from service.saved_queries.shapes import ANYTHING, Shape, stored
@@ -32,7 +31,7 @@ class Join:
 
 
 def read_lookup(
-    faults: Faults, value: Any, shape: Shape, fields_of: Callable[[str], Field | None], pointer: str
+    faults: Violations, value: Any, shape: Shape, fields_of: Callable[[str], Field | None], pointer: str
 ) -> Join | None:
     """Compile `{"field": reference, "as": name, "fields": [names of the other collection]}`.
 
@@ -67,7 +66,7 @@ def _target(field: Field) -> str | None:
     return target_of(field) if field.items is None else target_of(field.items) or target_of(field)
 
 
-def _fields(faults: Faults, names: Any, known: Field | None, pointer: str) -> dict[str, Field]:
+def _fields(faults: Violations, names: Any, known: Field | None, pointer: str) -> dict[str, Field]:
     if not isinstance(names, list) or not 1 <= len(names) <= MAXIMUM_MEMBERS:
         faults.add(f"`fields` is an array of 1 to {MAXIMUM_MEMBERS} names", "type", pointer)
         return {}
@@ -86,7 +85,7 @@ def _fields(faults: Faults, names: Any, known: Field | None, pointer: str) -> di
     return fields
 
 
-def _reading(faults: Faults, path: str, reference: Field, known: Field | None, pointer: str) -> Any:
+def _reading(faults: Violations, path: str, reference: Field, known: Field | None, pointer: str) -> Any:
     """Return an expression for the ids that a reference names: text is turned into the kind that ids have."""
     is_list = Kind.ARRAY in reference.kinds
     element = reference.items or ANYTHING if is_list else reference

@@ -1,7 +1,7 @@
 """The parameters of a saved query: typed by JSON Schema, read from a URL, always data."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +11,14 @@ from service.kit.errors import (
     DocumentInvalid,
     ParameterInvalid,
     Violation,
-    suggestion,
 )
 from service.kit.pointers import escape
+from service.kit.violations import Violations, shown
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_LIST_LENGTH
 from service.query.operators import SCALARS
-from service.query.problems import MAXIMUM_SUGGESTIONS, shown
 from service.query.values import Unreadable, from_text
-from service.saved_queries.faults import Faults
 from service.saved_queries.limits import MAXIMUM_PARAMETERS_OF_A_QUERY
 from service.schema import Schema
 
@@ -111,7 +109,8 @@ class Parameters:
 
         Raises ParameterInvalid with every violation, each naming its parameter.
         """
-        violations = list(self._misplaced([name for name, _ in pairs]))
+        violations = Violations()
+        self._add_misplaced(violations, [name for name, _ in pairs])
         given: dict[str, Any] = {}
         unread = set()
         for name, text in pairs:
@@ -121,16 +120,13 @@ class Parameters:
                 except Unreadable as problem:
                     unread.add(name)
                     detail = f"`{shown(text)}` is {problem}"
-                    violations.append(Violation(detail, "type", parameter=name))
+                    violations.add(detail, "type", parameter=name)
         body = {_WRAPPER: given}
         if self._schema is not None:
             body = self._schema.with_defaults(body)
             found = (_of_parameter(each) for each in self._schema.violations(body))
-            violations += [each for each in found if each.parameter not in unread]
-        if violations:
-            first, count = violations[0], len(violations)
-            detail = first.detail if count == 1 else f"{count} parameters are invalid"
-            raise ParameterInvalid(detail, hint=first.hint if count == 1 else None, errors=violations)
+            violations.extend(each for each in found if each.parameter not in unread)
+        violations.raise_if_any(ParameterInvalid, "parameters are invalid")
         return body[_WRAPPER], self._encoded(body)
 
     def _encoded(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -142,18 +138,19 @@ class Parameters:
             raise ParameterInvalid(failure.detail, errors=map(_of_parameter, failure.errors)) from None
         return encoded
 
-    def _misplaced(self, names: list[str]) -> Iterator[Violation]:
-        for position, name in enumerate(dict.fromkeys(names)):
+    def _add_misplaced(self, violations: Violations, names: list[str]) -> None:
+        for name in dict.fromkeys(names):
             said = shown(name)
             if name not in self.schemas:
-                detail = f"`{said}` is not a parameter here"
-                hint = suggestion(name[:64], self.schemas) if position < MAXIMUM_SUGGESTIONS else None
-                yield Violation(detail, "unknown_parameter", parameter=said, hint=hint)
+                hint = violations.suggest(name, self.schemas)
+                violations.add(
+                    f"`{said}` is not a parameter here", "unknown_parameter", hint=hint, parameter=said
+                )
             elif names.count(name) > 1:
-                yield Violation(f"`{said}` is there more than once", "repeated", parameter=said)
+                violations.add(f"`{said}` is there more than once", "repeated", parameter=said)
 
 
-def compile_parameters(faults: Faults, value: Any, pointer: str) -> Parameters:
+def compile_parameters(faults: Violations, value: Any, pointer: str) -> Parameters:
     """Check and compile `{name: JSON Schema}`; what is wrong goes to `faults`."""
     nothing = Parameters({})
     if not isinstance(value, dict):
@@ -163,10 +160,10 @@ def compile_parameters(faults: Faults, value: Any, pointer: str) -> Parameters:
         detail = f"a query has at most {MAXIMUM_PARAMETERS_OF_A_QUERY} parameters"
         faults.add(detail, "too_complex", pointer)
         return nothing
-    before = len(faults.violations)
+    before = len(faults)
     for name, schema in value.items():
         _check(faults, name, schema, pointer + escape(name))
-    if not value or len(faults.violations) > before:
+    if not value or len(faults) > before:
         return nothing
     required = [name for name, schema in value.items() if "default" not in schema]
     own = {"type": "object", "properties": value, "required": required, "additionalProperties": False}
@@ -182,7 +179,7 @@ def compile_parameters(faults: Faults, value: Any, pointer: str) -> Parameters:
     compiled = Parameters(value, schemas.compile(wrapper))
     for name in value:
         _check_kinds(faults, compiled.field(name), name, pointer + escape(name))
-    return nothing if len(faults.violations) > before else compiled
+    return nothing if len(faults) > before else compiled
 
 
 def _samples(schema: Mapping[str, Any], field: Field) -> list[Any]:
@@ -191,7 +188,7 @@ def _samples(schema: Mapping[str, Any], field: Field) -> list[Any]:
     return [found[kind] for kind in Kind if kind in field.kinds and kind in found] or [None]
 
 
-def _check(faults: Faults, name: str, schema: Any, pointer: str) -> None:
+def _check(faults: Violations, name: str, schema: Any, pointer: str) -> None:
     """Check what a parameter needs beyond being a JSON Schema: a usable name, a type that a URL can say."""
     if not NAME.fullmatch(name):
         hint = "Use a letter, then up to 63 letters, digits and `_`."
@@ -209,7 +206,7 @@ def _check(faults: Faults, name: str, schema: Any, pointer: str) -> None:
         faults.add(detail, "type", f"{pointer}/type")
 
 
-def _check_kinds(faults: Faults, field: Field | None, name: str, pointer: str) -> None:
+def _check_kinds(faults: Violations, field: Field | None, name: str, pointer: str) -> None:
     kinds = frozenset() if field is None else field.kinds
     if field is not None and Kind.ARRAY in kinds:
         kinds = field.items.kinds if field.items is not None else frozenset({Kind.OBJECT})

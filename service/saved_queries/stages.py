@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from service.kit.errors import ParameterInvalid, Violation, suggestion
 from service.kit.pointers import escape
+from service.kit.violations import Violations, shown
 from service.query import parse_filter, to_mongo
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.mongo import sort_keys
 from service.query.ordering import read_sort
-from service.query.problems import Problems, shown
+from service.query.problems import Problems
 from service.saved_queries.expressions import ExpressionReader
-from service.saved_queries.faults import Faults
 from service.saved_queries.functions import one_of
 from service.saved_queries.grouping import read_group
 from service.saved_queries.joining import Join, read_lookup
@@ -24,7 +25,7 @@ from service.schema.check import name_fault
 
 
 def read_number(
-    faults: Faults, parameters: Parameters, value: Any, pointer: str, bounds: tuple[int, int]
+    faults: Violations, parameters: Parameters, value: Any, pointer: str, bounds: tuple[int, int]
 ) -> Any:
     """Read a whole number within bounds, or `{"param": name}` of an integer that is, when the query runs."""
     least, most = bounds
@@ -59,7 +60,7 @@ class _Use:
     name: str
 
 
-def read_match(faults: Faults, parameters: Parameters, value: Any, root: Field, pointer: str) -> Any:
+def read_match(faults: Violations, parameters: Parameters, value: Any, root: Field, pointer: str) -> Any:
     """Compile a filter over documents with the fields of `root` to what `$match` takes."""
     uses = list(_uses(value))
     unknown = [use for use in uses if use.name not in parameters.schemas]
@@ -72,21 +73,18 @@ def read_match(faults: Faults, parameters: Parameters, value: Any, root: Field, 
     samples = {use.name: parameters.samples(use.name) for use in uses}
     for turn in range(max(map(len, samples.values()), default=1)):
         given = {name: each[turn % len(each)] for name, each in samples.items()}
-        try:
-            compiled = to_mongo(_parse(value, uses, given, root))
-        except ParameterInvalid as failure:
-            for each in failure.errors:
-                faults.add(each.detail, each.code, pointer + (each.pointer or ""), each.hint)
+        compiled = faults.read(partial(_compile, value, uses, given, root), pointer)
+        if compiled is None:
             return {}
     if not uses:
         return compiled
-    return Later(lambda values: to_mongo(_parse(value, uses, values.json, root)))
+    return Later(lambda values: _compile(value, uses, values.json, root))
 
 
-def _parse(value: Any, uses: list[_Use], given: Mapping[str, Any], root: Field) -> Any:
-    """Read a filter with parameters' values in it; what they make wrong is said of them."""
+def _compile(value: Any, uses: list[_Use], given: Mapping[str, Any], root: Field) -> Any:
+    """Compile a filter with parameters' values in it; what they make wrong is said of them."""
     try:
-        return parse_filter(_bound(value, given), root)
+        return to_mongo(parse_filter(_bound(value, given), root))
     except ParameterInvalid as failure:
         violations = [_of_parameter(each, uses) for each in failure.errors]
         raise ParameterInvalid(violations[0].detail, errors=violations) from None
@@ -138,7 +136,7 @@ _ORDERING = frozenset({"sort", "group", "count"})
 class PipelineReader:
     """Reads one query's pipeline from its first stage on, following the shape of the documents."""
 
-    def __init__(self, faults: Faults, parameters: Parameters, shape: Shape, fields_of: FieldsOf) -> None:
+    def __init__(self, faults: Violations, parameters: Parameters, shape: Shape, fields_of: FieldsOf) -> None:
         self._faults = faults
         self._parameters = parameters
         self._fields_of = fields_of
@@ -156,9 +154,9 @@ class PipelineReader:
             return []
         compiled: Stages = []
         for index, stage in enumerate(pipeline):
-            before = len(self._faults.violations)
+            before = len(self._faults)
             compiled += self._stage(stage, f"{pointer}/{index}")
-            if len(self._faults.violations) > before:
+            if len(self._faults) > before:
                 return []  # what the stages after it would find wrong is a consequence
             if _name(stage) == "group" and not _ORDERING & set(map(_name, pipeline[index + 1 :])):
                 compiled += self._sorted({})
@@ -219,7 +217,7 @@ class PipelineReader:
             problems.raise_if_any()
             return dict(sort_keys(keys)[: len(keys)])
 
-        return self._sorted(self._faults.read(pointer, read) or {})
+        return self._sorted(self._faults.read(read, pointer) or {})
 
     def _sorted(self, keys: dict[str, int]) -> Stages:
         """Return a sort by keys and then by what tells documents apart: the order is always the same."""

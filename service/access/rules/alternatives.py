@@ -10,13 +10,12 @@ from service.access.decisions import NOTHING_FORCED, Grant
 from service.access.principals import Principal
 from service.access.rules import placeholders
 from service.access.rules.conditions import Condition, Pending, is_day
-from service.access.rules.faults import Faults, at
 from service.access.rules.placeholders import Absent, Unknown
 from service.access.rules.words import OWNER_PATH, ROLE_PREFIX
+from service.kit.violations import Violations, at, shown
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.lists import Selection
-from service.query.problems import shown
 from service.query.tree import Compare, Node, conjoin
 from service.query.values import Unreadable, from_json
 
@@ -39,7 +38,7 @@ class Forced:
         return members
 
 
-def read_forced(faults: Faults, stated: Any, root: Field | None, pointer: str) -> Forced | None:
+def read_forced(faults: Violations, stated: Any, root: Field | None, pointer: str) -> Forced | None:
     """Read `{top-level field: value}`, without `root` only its form; what is wrong goes to `faults`."""
     if not isinstance(stated, dict) or not stated:
         faults.add("`set` is an object of fields and their values, one at least", "type", pointer)
@@ -65,7 +64,7 @@ def read_forced(faults: Faults, stated: Any, root: Field | None, pointer: str) -
     return Forced(constants, pending)
 
 
-def _field(faults: Faults, name: str, root: Field, pointer: str) -> Field | None:
+def _field(faults: Violations, name: str, root: Field, pointer: str) -> Field | None:
     if name == "id" or name.startswith("_"):
         faults.add(f"`{shown(name)}` is kept by the service", "system_field", pointer)
         return None

@@ -9,12 +9,12 @@ from service.access.decisions import ALLOWED, REFUSED, Decision, Grant
 from service.access.principals import Principal
 from service.access.rules import placeholders
 from service.access.rules.alternatives import Alternative
-from service.access.rules.faults import Faults, at
 from service.access.rules.masks import read_only_paths
 from service.access.rules.placeholders import Absent
 from service.access.rules.reading import read_rules
 from service.access.rules.words import GROUPS, ROLE_PREFIX, VERBS, WORDS, Verb
 from service.kit.errors import DefinitionInvalid, suggestion
+from service.kit.violations import Violations, at
 from service.query.fields import Field
 
 NOW = datetime(2000, 1, 1, tzinfo=UTC)
@@ -164,12 +164,11 @@ def compile(rules: Any, fields: Field | None) -> Rules:  # noqa: A001  # read wi
     Traceback (most recent call last):
     service.kit.errors.DefinitionInvalid: The rules have 1 fault
     """
-    faults = Faults()
+    faults = Violations()
     alternatives = read_rules(faults, rules, fields)
-    if faults.violations:
-        number = len(faults.violations)
-        detail = f"The rules have {number} fault{'s' * (number > 1)}"
-        raise DefinitionInvalid(detail, errors=faults.violations)
+    if faults:
+        number = len(faults)
+        raise DefinitionInvalid(f"The rules have {number} fault{'s' * (number > 1)}", errors=faults)
     return Rules({} if fields is None else alternatives, fields)
 
 

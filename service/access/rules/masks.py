@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from models.base import SYSTEM_FIELDS
-from service.access.rules.faults import Faults
 from service.access.rules.words import MASKS, MAXIMUM_MASK_FIELDS
+from service.kit.violations import Violations, shown
 from service.query.fields import Field, find_field
 from service.query.limits import MAXIMUM_PATH_NAMES
 from service.query.lists import Selection
-from service.query.problems import shown
 from service.query.tree import Path, outermost
 
 Use = Literal["read", "write"]
@@ -20,7 +19,7 @@ EXAMPLE = 'such as ["title"], {"only": ["title"]} or {"except": ["score"]}'
 
 
 def read_fields(
-    faults: Faults, stated: Any, root: Field | None, pointer: str, uses: frozenset[Use]
+    faults: Violations, stated: Any, root: Field | None, pointer: str, uses: frozenset[Use]
 ) -> Selection | None:
     """Read a list of paths, `{"only": […]}` or `{"except": […]}`; what is wrong goes to `faults`.
 
@@ -52,7 +51,7 @@ def read_fields(
 
 
 def _is_usable(
-    faults: Faults, name: str, root: Field, pointer: str, uses: frozenset[Use], *, is_exclusion: bool
+    faults: Violations, name: str, root: Field, pointer: str, uses: frozenset[Use], *, is_exclusion: bool
 ) -> bool:
     path = tuple(name.split("."))
     if "write" in uses and path[0] in KEPT:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from service.access.principals import Principal
 from service.access.rules.words import MAXIMUM_NESTING, MAXIMUM_OFFSET_DAYS
 from service.kit.errors import suggestion
-from service.query.problems import shown
+from service.kit.violations import shown
 
 _ATTRIBUTE = re.compile(r"\$user\.attributes\.([A-Za-z_][A-Za-z0-9_-]{0,63})", re.ASCII)
 _NOW = re.compile(r"\$now(?:([+-])([1-9][0-9]{0,8})([smhdw]))?", re.ASCII)

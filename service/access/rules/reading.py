@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from service.access.principals import ROLE_PATTERN
 from service.access.rules.alternatives import Alternative, Forced, audience_of, read_forced
 from service.access.rules.conditions import Condition, ConditionReader
-from service.access.rules.faults import Faults, at
 from service.access.rules.masks import Use, read_fields
 from service.access.rules.words import (
     GROUPS,
@@ -21,10 +21,10 @@ from service.access.rules.words import (
     Verb,
     verbs_of,
 )
-from service.kit.errors import ParameterInvalid
+from service.kit.violations import Violations, at, shown
 from service.query.fields import Field
 from service.query.lists import Selection
-from service.query.problems import Problems, shown
+from service.query.problems import Problems
 
 NAMES = (*GROUPS, *VERBS)
 
@@ -43,7 +43,7 @@ class Stated(NamedTuple):
     fields: Selection | None = None
 
 
-def read_rules(faults: Faults, rules: Any, root: Field | None) -> dict[Verb, tuple[Alternative, ...]]:
+def read_rules(faults: Violations, rules: Any, root: Field | None) -> dict[Verb, tuple[Alternative, ...]]:
     """Read `{verb or group: alternative or list of them}`; what is wrong goes to `faults`.
 
     Without `root` only the form is read.
@@ -89,7 +89,7 @@ def _of_verb(verb: Verb, stated: Stated) -> Alternative:
 class _Reader:
     """Reads the rule of one verb or group, its name."""
 
-    def __init__(self, faults: Faults, root: Field | None, name: str) -> None:
+    def __init__(self, faults: Violations, root: Field | None, name: str) -> None:
         self._faults = faults
         self._root = root
         self._name = name
@@ -191,15 +191,15 @@ class _Reader:
             return None
         if self._root is None:
             return None
-        try:
-            condition = self._conditions.condition(value, self._root)
-            self._problems.raise_if_any()
-        except ParameterInvalid as failure:
-            for each in failure.errors:
-                self._faults.add(each.detail, each.code, pointer + (each.pointer or ""), each.hint)
+        condition = self._faults.read(partial(self._read_condition, value, self._root), pointer)
+        if condition is None:
             self._problems = Problems()
             self._conditions = ConditionReader(self._problems)
-            return None
+        return condition
+
+    def _read_condition(self, value: dict[str, Any], root: Field) -> Condition:
+        condition = self._conditions.condition(value, root)
+        self._problems.raise_if_any()
         return condition
 
 

@@ -13,7 +13,8 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerifyMismatchError
 from zxcvbn_rs_py import zxcvbn
 
-from service.kit.errors import Busy, DocumentInvalid, Violation
+from service.kit.errors import Busy
+from service.kit.violations import field_invalid
 from service.runtime import deadline
 from service.runtime.tracing import span
 
@@ -56,15 +57,11 @@ class Demands:
         The password is in nothing that is raised.
         """
         if len(password) < self.characters:
-            fault = Violation(
-                f"String should have at least {self.characters} characters", "minLength", pointer
-            )
-        elif strength(password, about) < self.score:
+            detail = f"String should have at least {self.characters} characters"
+            raise field_invalid(detail, "minLength", pointer)
+        if strength(password, about) < self.score:
             hint = advice(password, about)
-            fault = Violation("The password is too easy to guess", "strength", pointer, hint=hint)
-        else:
-            return
-        raise DocumentInvalid("1 field is invalid", errors=[fault])
+            raise field_invalid("The password is too easy to guess", "strength", pointer, hint)
 
 
 @cache

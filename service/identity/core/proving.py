@@ -13,11 +13,10 @@ from service.identity.core.lockout import Guess, Lockouts
 from service.kit.errors import (
     CodeWrong,
     CredentialsWrong,
-    DocumentInvalid,
     PasswordAbsent,
     PasswordWrong,
-    Violation,
 )
+from service.kit.violations import field_invalid
 
 Action = Literal["sign_in", "confirmation"]
 """What was tried: to sign in, or to confirm, signed in already, a change of what one signs in with."""
@@ -56,8 +55,7 @@ class Prover:
         if user.password_hash is None and password is None:
             return
         if password is None:
-            missing = Violation("`password` is required", "required", "/password")
-            raise DocumentInvalid("1 field is invalid", errors=[missing])
+            raise field_invalid("`password` is required", "required", "/password")
         if user.password_hash is None:
             raise password_absent()
         taken = self.lockouts.guess("password", user.email_key, self.place)

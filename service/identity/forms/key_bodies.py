@@ -7,8 +7,9 @@ from pydantic import Field
 
 from service.access.scopes import MAXIMUM_CHARACTERS, MAXIMUM_SCOPES
 from service.identity.forms.account_bodies import Name
-from service.kit.errors import DocumentInvalid, Violation
+from service.kit.errors import DocumentInvalid
 from service.kit.forms import Form
+from service.kit.violations import field_invalid
 from service.query.kinds import date_time
 
 MAXIMUM_TTL_S = 315_360_000
@@ -48,4 +49,4 @@ def expiry(form: NewApiKey, now: datetime) -> datetime | None:
 
 
 def _wrong(detail: str, code: str) -> DocumentInvalid:
-    return DocumentInvalid("1 field is invalid", errors=[Violation(detail, code, "/expires_at")])
+    return field_invalid(detail, code, "/expires_at")

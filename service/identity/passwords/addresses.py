@@ -18,13 +18,12 @@ from service.identity.core.proving import Prover, password_absent
 from service.identity.core.revocations import Revocations
 from service.identity.forms.password_bodies import EmailChange, Verification
 from service.kit.errors import (
-    DocumentInvalid,
     DocumentNotFound,
     EmailVerified,
     LinkInvalid,
     PasswordWrong,
-    Violation,
 )
+from service.kit.violations import field_invalid
 from service.mail.post import Post, lifetime
 from service.storage.database import Database
 from service.storage.transactions import session
@@ -79,8 +78,7 @@ class Addresses:
         await prover.confirm_password(user, form.password)
         key = accounts.email_key(form.email)
         if key == user.email_key:
-            fault = Violation("This is the address that the account has", "unchanged", "/email")
-            raise DocumentInvalid("1 field is invalid", errors=[fault])
+            raise field_invalid("This is the address that the account has", "unchanged", "/email")
         may_be_sent = await self._takes(CHANGE, key, client)
         is_taken = await User.find_one({"email_key": key}) is not None
         facts = {"email": form.email, "email_key": key, "from_key": user.email_key}

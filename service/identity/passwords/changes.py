@@ -17,7 +17,8 @@ from service.identity.core.revocations import Revocations
 from service.identity.core.sessions import Sessions
 from service.identity.forms.password_bodies import PasswordChange
 from service.identity.passwords.addresses import VERIFICATION
-from service.kit.errors import Contention, DocumentInvalid, LinkInvalid, Violation
+from service.kit.errors import Contention, LinkInvalid
+from service.kit.violations import field_invalid
 from service.mail.post import Post, lifetime
 from service.storage.database import Database
 from service.storage.transactions import session
@@ -52,8 +53,7 @@ class PasswordChanges:
         prover = Prover(self.passwords, self.lockouts, audit, address)
         await prover.confirm_password(user, form.current_password)
         if form.new_password == form.current_password:
-            fault = Violation("This is the password that you have", "unchanged", "/new_password")
-            raise DocumentInvalid("1 field is invalid", errors=[fault])
+            raise field_invalid("This is the password that you have", "unchanged", "/new_password")
         hashed = await self.passwords.hash_chosen(
             form.new_password, user.email, user.name, pointer="/new_password"
         )
