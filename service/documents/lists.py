@@ -138,7 +138,7 @@ class ListCache:
 
 _CURSOR = re.compile(rb"(?:^|&)cursor=([A-Za-z0-9_-]{1,%d})(?=&|$)" % MAXIMUM_CURSOR_CHARACTERS)
 _EXCLUDED = (b"cursor", b"page", b"q=")
-"""What may not stand beside a cursor, or as part of a longer name need not be told from what may not."""
+"""What may not stand beside a cursor; parts of longer names are taken for it, which costs only the cache."""
 
 
 def _parts(query_string: bytes) -> tuple[bytes, str] | None:

@@ -152,13 +152,13 @@ def access_of(connection: Connection) -> Access:
 
 
 def principal(connection: Connection) -> Principal:
-    """Give who asks."""
+    """Return the principal of a request."""
     found: Principal = connection.scope["state"].get("principal", ANONYMOUS)
     return found
 
 
 def signed_in(connection: Connection) -> Principal:
-    """Give the signed-in user who asks; raises SignInRequired, or the failure of the token that was sent."""
+    """Return the signed-in caller; raises SignInRequired, or the failure of the token that was sent."""
     failure: Failure | None = connection.scope["state"].get("token_failure")
     if failure is not None:
         raise failure

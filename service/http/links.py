@@ -14,7 +14,7 @@ MAXIMUM_HEADER_BYTES = 7000
 
 
 def around(request: AnyRequest, repeated: str, page: Page) -> dict[str, str]:
-    """Give the header with the first page and those before and after, relative to the API's root.
+    """Return the header with the first page and those before and after, relative to the API's root.
 
     They are asked for as this page was, by number or by cursor; by cursor too where numbers end. No header
     at all for a query so long that proxies would refuse it.

@@ -28,8 +28,8 @@ _RAW: "CodecOptions[RawBSONDocument]" = CodecOptions(
     document_class=RawBSONDocument, uuid_representation=UuidRepresentation.STANDARD
 )
 _POSITION = Struct("<i")
-_TOLD = (b"\x10n\0", b"\x03d\0")
-"""How a document that is told with its query's position begins, and what comes between the two."""
+_MARK = (b"\x10n\0", b"\x03d\0")
+"""How a document that is marked with its query's position begins, and what comes between the two."""
 
 
 class CutShort(Exception):  # it is no error: there was more than one answer holds
@@ -134,7 +134,7 @@ def together(documents: Any, finds: Sequence[Find]) -> list[list[bytes]]:
     MongoDB works on one after the other, but reads, plans and answers once, which is most of the work where
     each finds little. Raises CutShort when they do not fit into one answer, and what the driver raises.
     """
-    first, *others = [[*find.stages(), _told(position)] for position, find in enumerate(finds)]
+    first, *others = [[*find.stages(), _marked(position)] for position, find in enumerate(finds)]
     unions = [
         {"$unionWith": {"coll": find.collection, "pipeline": stages}}
         for find, stages in zip(finds[1:], others, strict=True)
@@ -146,14 +146,14 @@ def together(documents: Any, finds: Sequence[Find]) -> list[list[bytes]]:
         "cursor": {"batchSize": most},
     }
     found: list[list[bytes]] = [[] for _ in finds]
-    for told in _found(documents, command):
-        if (told[4:7], told[11:14]) != _TOLD:
-            raise CutShort  # a server of another kind tells it otherwise
-        found[_POSITION.unpack_from(told, 7)[0]].append(told[14:-1])
+    for marked in _found(documents, command):
+        if (marked[4:7], marked[11:14]) != _MARK:
+            raise CutShort  # a server of another kind marks it otherwise
+        found[_POSITION.unpack_from(marked, 7)[0]].append(marked[14:-1])
     return found
 
 
-def _told(position: int) -> Stage:
+def _marked(position: int) -> Stage:
     return {"$project": {"_id": 0, "n": {"$literal": position}, "d": "$$ROOT"}}
 
 

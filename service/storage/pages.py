@@ -121,7 +121,7 @@ class Reader:
         return self.before(place) if place.is_backward else self.after(place)
 
     def key(self) -> bytes | None:
-        """Return what tells this read from all others of the collection, None where that cannot be told."""
+        """Return what distinguishes this read from all others of the collection, None where nothing does."""
         plan, place = self.plan, self.plan.place
         asked = {
             "where": plan.filter,

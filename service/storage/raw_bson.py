@@ -20,7 +20,7 @@ _CUT_OFF = "a document ends too early"
 
 
 def elements(document: bytes) -> Iterator[tuple[int, bytes, int, int]]:
-    r"""Give each member of a document: its type, its name, and where its value begins and ends.
+    r"""Iterate over the members of a document: the type, its name, and where its value begins and ends.
 
     Raises ValueError for what is not BSON.
 
@@ -39,7 +39,7 @@ def elements(document: bytes) -> Iterator[tuple[int, bytes, int, int]]:
 
 
 def objects(document: bytes, begin: int) -> Iterator[bytes]:
-    """Give the documents of an array of nothing else, whose value begins there; raises ValueError."""
+    """Return the documents of an array of nothing else, whose value begins there; raises ValueError."""
     position = begin + 4
     try:
         while kind := document[position]:

@@ -11,18 +11,18 @@ _present: ContextVar[Any] = ContextVar("transaction", default=None)
 
 
 def session() -> Any:
-    """Give the driver's session of the present transaction, None outside of one; each operation takes it."""
+    """Return the driver's session of the present transaction, None outside of one."""
     return _present.get()
 
 
 def delegate_session() -> Any:
-    """Give the session of the driver's synchronous calls in the present transaction, None outside of one."""
+    """Return the present transaction's session for synchronous calls, None outside of one."""
     opened = _present.get()
     return None if opened is None else opened.delegate
 
 
 def collection_of(model: type[Document]) -> Any:
-    """Give the driver's collection of a class, as the present transaction can use it.
+    """Return the driver's collection of a class, as the present transaction can use it.
 
     Where applications share a process, a class belongs to the last that began, a transaction to its own.
     """

@@ -34,7 +34,7 @@ class QueriesController(Controller):
     async def query_documents(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give one page of documents, as the list does; its neighbours are told by cursors, without links.
+        """Return one page of documents, as the list does; cursors lead to its neighbours, without links.
 
         It has no ETag, and is stored nowhere: what a POST answers is not what its address stands for, and
         without a Content-Location no cache may give it again (RFC 9110, 9.3.3).

@@ -30,7 +30,7 @@ class SavedQueriesController(Controller):
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.PER_COLLECTION)
     async def list_queries(self, request: AnyRequest) -> Response[bytes]:
-        """Give the name, description and parameters of every query."""
+        """Return the name, description and parameters of every query."""
         only_parameters(request)
         collection = access_of(request).collection
         listed = [

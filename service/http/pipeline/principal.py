@@ -4,7 +4,6 @@ from collections.abc import Awaitable
 from typing import Any
 
 from litestar.types import Receive, Scope
-from pymongo.errors import PyMongoError
 
 from service.access.principals import ANONYMOUS, Principal
 from service.http import problems
@@ -23,6 +22,7 @@ from service.kit.errors import (
     TokenOutdated,
     Unavailable,
 )
+from service.storage.errors import DatabaseError
 
 
 class PrincipalMiddleware(Step):
@@ -79,7 +79,7 @@ class PrincipalMiddleware(Step):
     async def _read_key(self, state: dict[str, Any], reading: Awaitable[Principal]) -> None:
         try:
             state["principal"] = await reading
-        except (TokenInvalid, Unavailable, PyMongoError) as error:
+        except (TokenInvalid, Unavailable, DatabaseError) as error:
             _note_failure(state, error)
 
     def _principal(self, exchange: Exchange) -> Principal | Awaitable[Principal]:
