@@ -28,6 +28,7 @@ from service.kit.errors import (
 )
 from service.kit.tasks import background
 from service.query.kinds import Kind
+from service.storage import classes
 from service.storage.database import Database
 from service.storage.joining import JoinedCreates
 from service.storage.store import Store
@@ -159,9 +160,11 @@ class Registry:
                 await self._load()
                 attempts.reset()
                 # From before the load on, so that nothing between load and follow is missed.
-                async with _stored_definitions().watch(start_at_operation_time=started_at) as changes:
+                async with classes.changes(self.database, CollectionDefinition, started_at) as changes:
                     self.is_following, self.heard_at_s = True, time.time()
                     async for change in changes:
+                        if change is None:
+                            continue
                         self.heard_at_s = time.time()
                         await self._refresh(change["documentKey"]["_id"])
             except (PyMongoError, DatabaseUnavailable, KeyError) as error:

@@ -26,10 +26,10 @@ def roles(email: str, *, added: tuple[str, ...], removed: tuple[str, ...], data:
 
     async def work(administration: Administration) -> None:
         user = await users.find_by_email(email)
-        present = {*user.get("roles", ())}
+        present = {*user.roles}
         wanted = sorted((present | {*added}) - {*removed})
         await _change(administration, user, {"roles": wanted})
-        click.echo(f"{user['email']} has the roles: {', '.join(wanted) or 'none'}.")
+        click.echo(f"{user.email} has the roles: {', '.join(wanted) or 'none'}.")
 
     group.run(data, work)
 
@@ -61,8 +61,8 @@ def password(email: str, *, password_stdin: bool, generate: bool, data: Path | N
 
     async def work(administration: Administration) -> None:
         user = await users.find_by_email(email)
-        await administration.users.set_password(administration.audit, str(user["_id"]), chosen)
-        click.echo(f"{user['email']} has another password.")
+        await administration.users.set_password(administration.audit, str(user.id), chosen)
+        click.echo(f"{user.email} has another password.")
 
     group.run(data, work)
     tell(chosen, generated=generate)
@@ -76,8 +76,8 @@ def sign_out(email: str, *, data: Path | None) -> None:
 
     async def work(administration: Administration) -> None:
         user = await users.find_by_email(email)
-        ended = await administration.users.sign_out(administration.audit, str(user["_id"]))
-        click.echo(f"{user['email']} is signed out: {ended} session{'' if ended == 1 else 's'} ended.")
+        ended = await administration.users.sign_out(administration.audit, str(user.id))
+        click.echo(f"{user.email} is signed out: {ended} session{'' if ended == 1 else 's'} ended.")
 
     group.run(data, work)
 
@@ -93,8 +93,8 @@ def take_second_factor(email: str, *, is_removed: bool, data: Path | None) -> No
     async def work(administration: Administration) -> None:
         user = await users.find_by_email(email)
         audit = administration.audit
-        was_there = await administration.users.remove_second_factor(audit, str(user["_id"]))
-        click.echo(f"{user['email']} has {'no second factor any more' if was_there else 'no second factor'}.")
+        was_there = await administration.users.remove_second_factor(audit, str(user.id))
+        click.echo(f"{user.email} has {'no second factor any more' if was_there else 'no second factor'}.")
 
     group.run(data, work)
 
@@ -115,12 +115,12 @@ def remove(email: str, *, fate: str, heir: str | None, data: Path | None) -> Non
 
     async def work(administration: Administration) -> None:
         user = await users.find_by_email(email)
-        heir_id = None if heir is None else str((await users.find_by_email(heir))["_id"])
-        removed = await administration.remove(str(user["_id"]), cast("Fate", fate), heir_id)
+        heir_id = None if heir is None else str((await users.find_by_email(heir)).id)
+        removed = await administration.remove(str(user.id), cast("Fate", fate), heir_id)
         done = {"delete": "deleted", "transfer": "transferred"}.get(fate)
         number = sum(removed.documents.values())
         also = "" if done is None else f" {number} document{'' if number == 1 else 's'} {done}."
-        click.echo(f"{user['email']} is removed.{also}")
+        click.echo(f"{user.email} is removed.{also}")
 
     group.run(data, work)
 
@@ -129,11 +129,11 @@ def _switch(email: str, data: Path | None, *, is_disabled: bool) -> None:
     async def work(administration: Administration) -> None:
         user = await users.find_by_email(email)
         await _change(administration, user, {"is_disabled": is_disabled})
-        click.echo(f"{user['email']} is {'disabled' if is_disabled else 'enabled'}.")
+        click.echo(f"{user.email} is {'disabled' if is_disabled else 'enabled'}.")
 
     group.run(data, work)
 
 
 async def _change(administration: Administration, user: Any, body: dict[str, Any]) -> None:
     form = forms.read(UserChange, body)
-    await administration.users.change(administration.audit, str(user["_id"]), form, None)
+    await administration.users.change(administration.audit, str(user.id), form, None)

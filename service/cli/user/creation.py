@@ -47,7 +47,7 @@ def create(
 
     async def work(administration: Administration) -> None:
         made = await administration.users.create(administration.audit, form)
-        click.echo(f"Created {made['email']} (roles: {', '.join(made['roles']) or 'none'}).")
+        click.echo(f"Created {made.email} (roles: {', '.join(made.roles) or 'none'}).")
 
     group.run(data, work)
     tell(password, generated=generate)

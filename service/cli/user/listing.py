@@ -1,11 +1,11 @@
 """`sheaf user list` and `sheaf user show`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from models.user import User
 from service.cli.user import group
 from service.cli.user.group import Administration, data_option, email_argument
 from service.documents.encoding import dump
@@ -43,13 +43,13 @@ def show(email: str, *, data: Path | None) -> None:
 
     async def work(administration: Administration) -> dict[str, Any]:
         user = await users.find_by_email(email)
-        owned = await administration.owned(str(user["_id"]))
+        owned = await administration.owned(str(user.id))
         return ManagedUser.of(user).members() | {"documents": owned}
 
     click.echo(dump(group.run(data, work)).decode())
 
 
-def _line(user: Mapping[str, Any]) -> str:
-    roles = ", ".join(sorted(user.get("roles", []))) or "no roles"
-    state = ", disabled" if user.get("is_disabled") else ""
-    return f"{user['email']}  {user['_id']}  {roles}{state}"
+def _line(user: User) -> str:
+    roles = ", ".join(sorted(user.roles)) or "no roles"
+    state = ", disabled" if user.is_disabled else ""
+    return f"{user.email}  {user.id}  {roles}{state}"

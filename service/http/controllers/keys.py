@@ -1,8 +1,7 @@
 """API keys: of the signed-in user's own, and for administrators everybody's."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
@@ -10,6 +9,7 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import ConfigDict, Field
 
+from models.api_key import ApiKey as StoredKey
 from service.access.principals import Principal
 from service.http import links
 from service.http.audit_context import audit_context
@@ -63,19 +63,19 @@ class ApiKey(ResponseBody):
     updated_at: UpdatedAt
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any], **others: str) -> Self:
+    def of(cls, stored: StoredKey, **others: str) -> Self:
         """Return what is shown of a stored key: never the key, nor its hash."""
         return cls(
-            id=stored["_id"],
-            name=stored["name"],
-            user_id=stored["user_id"],
-            scopes=stored["scopes"],
-            expires_at=stored["expires_at"],
-            last_used_at=stored["last_used_at"],
-            last_used_address=stored["last_used_address"],
-            version=stored["_version"],
-            created_at=stored["_created_at"],
-            updated_at=stored["_updated_at"],
+            id=stored.id,
+            name=stored.name,
+            user_id=stored.user_id,
+            scopes=stored.scopes,
+            expires_at=stored.expires_at,
+            last_used_at=stored.last_used_at,
+            last_used_address=stored.last_used_address,
+            version=stored.version,
+            created_at=stored.created_at,
+            updated_at=stored.updated_at,
             **others,
         )
 
@@ -170,7 +170,7 @@ class KeysController(Controller):
         only_parameters(request)
         form = forms.read(NewApiKey, await json_of(request))
         made = await services.api_keys.create(audit_context(request), signed_in(request), form)
-        headers = {"Location": f"/api/keys/{made.key['_id']}", **NOT_STORED}
+        headers = {"Location": f"/api/keys/{made.key.id}", **NOT_STORED}
         body = Data.of(MadeApiKey.of(made.key, key=made.text))
         return json_response(body.to_json(), status_code=201, headers=headers)
 
@@ -237,7 +237,7 @@ class KeysController(Controller):
 async def _page_of_all(request: AnyRequest, parameters: list[tuple[str, str]]) -> Response[bytes]:
     others = [(name, value) for name, value in parameters if name != "user_id"]
     page = await api_keys.LISTING.page(others, services_of(request).cursors)
-    body = Page[ApiKey].of(page, map(ApiKey.of, page.documents))
+    body = Page[ApiKey].of(page, (ApiKey.of(StoredKey.model_validate(each)) for each in page.documents))
     return json_response(body.to_json(), headers=links.around(request, repeated(parameters), page))
 
 
@@ -257,5 +257,5 @@ def _owner_of(request: AnyRequest) -> str | None:
     return None if caller.is_admin else _id_of(caller)
 
 
-def _answer(key: Mapping[str, Any]) -> Response[bytes]:
+def _answer(key: StoredKey) -> Response[bytes]:
     return json_response(Data.of(ApiKey.of(key)).to_json())

@@ -1,9 +1,8 @@
 """Keeping a session alive, ending it, and seeing where one is signed in."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
@@ -11,6 +10,7 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import Field
 
+from models.session import Session as StoredSession
 from service.access.principals import Principal
 from service.audit import AuditContext
 from service.http import problems
@@ -75,17 +75,17 @@ class Session(ResponseBody):
     expires_at: Annotated[datetime, Field(description="When it ends unless it is refreshed.")]
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any], caller: Principal) -> "Session":
+    def of(cls, stored: StoredSession, caller: Principal) -> "Session":
         """Return what its user sees of a session; its id is in its own access tokens, and no secret."""
         return cls(
-            id=stored["_id"],
-            is_present=stored["_id"] == caller.session_id,
-            mode=stored["mode"],
-            device=stored["device"],
-            address=stored["address"],
-            created_at=stored["_created_at"],
-            last_used_at=stored["last_used_at"],
-            expires_at=stored["expires_at"],
+            id=stored.id,
+            is_present=stored.id == caller.session_id,
+            mode=stored.mode,
+            device=stored.device,
+            address=stored.address,
+            created_at=stored.created_at,
+            last_used_at=stored.last_used_at,
+            expires_at=stored.expires_at,
         )
 
 

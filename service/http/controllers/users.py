@@ -1,6 +1,5 @@
 """Users, for administrators: list, search, make, change, disable, sign out, remove."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, cast, get_args
 
 from litestar import Controller, Response
@@ -9,6 +8,7 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import Field
 
+from models.user import User
 from service.documents import preconditions
 from service.http import links
 from service.http.audit_context import audit_context
@@ -70,20 +70,20 @@ class ManagedUser(ResponseBody):
     updated_at: UpdatedAt
 
     @classmethod
-    def of(cls, user: Mapping[str, Any]) -> "ManagedUser":
+    def of(cls, user: User) -> "ManagedUser":
         """Return what is shown of a stored account; no secret is in it."""
         return cls(
-            id=str(user["_id"]),
-            email=user["email"],
-            is_email_verified=user.get("is_email_verified", False),
-            name=user.get("name"),
-            roles=sorted(user.get("roles", [])),
-            attributes=user.get("attributes", {}),
-            is_disabled=user.get("is_disabled", False),
-            has_password=user.get("password_hash") is not None,
-            version=user["_version"],
-            created_at=user["_created_at"],
-            updated_at=user["_updated_at"],
+            id=str(user.id),
+            email=user.email,
+            is_email_verified=user.is_email_verified,
+            name=user.name,
+            roles=sorted(user.roles),
+            attributes=user.attributes,
+            is_disabled=user.is_disabled,
+            has_password=user.password_hash is not None,
+            version=user.version,
+            created_at=user.created_at,
+            updated_at=user.updated_at,
         )
 
 
@@ -137,7 +137,8 @@ class UsersController(Controller):
         """Give one page of users, as `filter`, `sort`, `page`, `cursor`, `limit` and `count` say."""
         parameters = parameters_of(request)
         page = await users.LISTING.page(parameters, services.cursors)
-        body = ManagedUserPage.of(page, map(ManagedUser.of, page.documents))
+        shown = (ManagedUser.of(User.model_validate(each)) for each in page.documents)
+        body = ManagedUserPage.of(page, shown)
         return json_response(body.to_json(), headers=links.around(request, repeated(parameters), page))
 
     @post(
@@ -158,7 +159,7 @@ class UsersController(Controller):
         only_parameters(request)
         form = forms.read(NewUser, await json_of(request))
         made = await services.users.create(audit_context(request), form)
-        return _answer(made, 201, Location=f"/api/users/{made['_id']}")
+        return _answer(made, 201, Location=f"/api/users/{made.id}")
 
     @route(
         "/{user_id:str}",
@@ -280,17 +281,17 @@ class UsersController(Controller):
         return json_response(Data.of(SignedOutUser(id=user_id, sessions_ended=ended)).to_json())
 
 
-def _answer(user: Mapping[str, Any], status_code: int = 200, **headers: str) -> Response[bytes]:
+def _answer(user: User, status_code: int = 200, **headers: str) -> Response[bytes]:
     headers |= {"ETag": _tag(user), "Cache-Control": "no-store"}
     return json_response(_content(user), status_code=status_code, headers=headers)
 
 
-def _content(user: Mapping[str, Any]) -> bytes:
+def _content(user: User) -> bytes:
     return Data.of(ManagedUser.of(user)).to_json()
 
 
-def _tag(user: Mapping[str, Any]) -> str:
-    return preconditions.tag({"_version": user["_version"]})
+def _tag(user: User) -> str:
+    return preconditions.tag({"_version": user.version})
 
 
 def _undecided(said: str | None, owned: dict[str, int]) -> ParameterInvalid:

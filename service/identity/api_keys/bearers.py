@@ -10,9 +10,7 @@ from hmac import compare_digest
 from typing import Any
 
 import structlog
-from beanie import PydanticObjectId
-from pymongo import UpdateOne
-from pymongo.errors import PyMongoError
+from beanie import BulkWriter, PydanticObjectId
 
 from models.api_key import ApiKey
 from models.base import utc_now
@@ -24,6 +22,7 @@ from service.identity.core.revocations import Revocations
 from service.kit.errors import DatabaseUnavailable, TokenInvalid
 from service.kit.lru import LruTable
 from service.storage.database import Database
+from service.storage.errors import DatabaseError
 from service.storage.joining import JoinedReads
 
 REMEMBERED_S = 30.0
@@ -58,12 +57,11 @@ class KeyBearers:
 
     def __init__(self, database: Database, revocations: Revocations) -> None:
         self._revocations = revocations
-        self._keys = database.motor[ApiKey.Settings.name]
-        self._joined_keys = JoinedReads(self._keys)
+        self._joined_keys = JoinedReads(database.motor[ApiKey.Settings.name])
         self._joined_users = JoinedReads(database.motor[User.Settings.name])
         self._known: LruTable[str, _Known] = LruTable(MAXIMUM_REMEMBERED)
         self._refused: LruTable[str, _Known] = LruTable(MAXIMUM_REMEMBERED)
-        self._uses: dict[str, UpdateOne] = {}
+        self._uses: dict[str, dict[str, Any]] = {}
         self._writing: asyncio.Task[None] | None = None
 
     async def read(self, presented: str, address: str | None) -> Principal:
@@ -130,12 +128,9 @@ class KeyBearers:
     def _note_use(self, stored: Mapping[str, Any], address: str | None) -> None:
         """Have the use written soon, unless one was within the last minute; no request waits for that."""
         now = utc_now()
-        before = now - USE_INTERVAL
-        if stored["last_used_at"] is not None and stored["last_used_at"] > before:
+        if stored["last_used_at"] is not None and stored["last_used_at"] > now - USE_INTERVAL:
             return
-        not_noted = [{"last_used_at": None}, {"last_used_at": {"$lte": before}}]
-        use = {"last_used_at": now, "last_used_address": address}
-        self._uses[stored["_id"]] = UpdateOne({"_id": stored["_id"], "$or": not_noted}, {"$set": use})
+        self._uses[stored["_id"]] = {"last_used_at": now, "last_used_address": address}
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_uses(), name="uses of API keys")
 
@@ -143,8 +138,13 @@ class KeyBearers:
         while self._uses:
             uses, self._uses = self._uses, {}
             try:
-                await self._keys.bulk_write(list(uses.values()), ordered=False)
-            except PyMongoError as error:
+                async with BulkWriter(ordered=False) as writer:
+                    for key_id, use in uses.items():
+                        before = use["last_used_at"] - USE_INTERVAL
+                        not_noted = [{"last_used_at": None}, {"last_used_at": {"$lte": before}}]
+                        key = ApiKey.find_one({"_id": key_id, "$or": not_noted})
+                        await key.update({"$set": use}, bulk_writer=writer)
+            except DatabaseError as error:
                 log.warning("api_keys.use_not_noted", reason=type(error).__name__)
 
 

@@ -1,11 +1,10 @@
 """API keys: made by users for their programs, renamed, and revoked."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from beanie import PydanticObjectId
-from pymongo import ReturnDocument
+from beanie.odm.queries.update import UpdateResponse
 
 from models.api_key import ApiKey
 from models.base import utc_now
@@ -19,6 +18,7 @@ from service.identity.core.revocations import Revocations
 from service.identity.forms import key_bodies
 from service.identity.forms.key_bodies import ApiKeyChange, NewApiKey
 from service.kit.errors import KeyNotFound, TokenInvalid, TooManyKeys
+from service.storage import classes
 from service.storage.database import Database
 from service.storage.transactions import session
 
@@ -43,9 +43,9 @@ LISTING = Listing.of(
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A key as stored, and its text, which is known only now."""
+    """A key, and its text, which is known only now."""
 
-    key: Mapping[str, Any]
+    key: ApiKey
     text: str
 
 
@@ -89,35 +89,33 @@ class ApiKeys:
         await self.database.transaction(store)
         return Made(await self.find(key.id, user_id), text.text)
 
-    async def list(self, user_id: str) -> list[Mapping[str, Any]]:
-        """Give a user's keys as stored, the oldest first."""
-        found = _keys().find({"user_id": user_id, **_in_force()}, sort=[("_created_at", 1), ("_id", 1)])
-        keys: list[Mapping[str, Any]] = await found.to_list(MAXIMUM_KEYS)
-        return keys
+    async def list(self, user_id: str) -> list[ApiKey]:
+        """Return a user's keys, the oldest first."""
+        found = ApiKey.find({"user_id": user_id, **_in_force()}).sort("+_created_at", "+_id")
+        return await found.limit(MAXIMUM_KEYS).to_list()
 
-    async def find(self, key_id: str, owner_id: str | None) -> Mapping[str, Any]:
-        """Give a key as stored; raises KeyNotFound."""
-        found = await _keys().find_one(_wanted(key_id, owner_id), session=session())
+    async def find(self, key_id: str, owner_id: str | None) -> ApiKey:
+        """Return a key; raises KeyNotFound."""
+        found = await ApiKey.find_one(_wanted(key_id, owner_id), session=session())
         if found is None:
             raise KeyNotFound
-        return dict(found)
+        return found
 
     async def change(
         self, audit: AuditContext, key_id: str, owner_id: str | None, form: ApiKeyChange
-    ) -> Mapping[str, Any]:
-        """Rename a key; gives it as stored then. Raises KeyNotFound."""
+    ) -> ApiKey:
+        """Rename a key; returns it as it is then. Raises KeyNotFound."""
 
-        async def change() -> Mapping[str, Any]:
-            changed = await _keys().find_one_and_update(
-                _wanted(key_id, owner_id),
+        async def change() -> ApiKey:
+            key = ApiKey.find_one(_wanted(key_id, owner_id), session=session())
+            changed: ApiKey | None = await key.update(
                 {"$set": {"name": form.name, "_updated_at": utc_now()}, "$inc": {"_version": 1}},
-                return_document=ReturnDocument.AFTER,
-                session=session(),
+                response_type=UpdateResponse.NEW_DOCUMENT,
             )
             if changed is None:
                 raise KeyNotFound
             await audit.note("key.changed", "key", key_id, {"name": form.name})
-            return dict(changed)
+            return changed
 
         return await self.database.transaction(change)
 
@@ -125,11 +123,11 @@ class ApiKeys:
         """Delete a key, which then opens nothing any more; raises KeyNotFound."""
 
         async def revoke() -> None:
-            deleted = await _keys().find_one_and_delete(_wanted(key_id, owner_id), session=session())
+            deleted = await classes.take(ApiKey, _wanted(key_id, owner_id))
             if deleted is None:
                 raise KeyNotFound
             await self.revocations.end_key(key_id)
-            told = {"name": deleted["name"], "user_id": deleted["user_id"]}
+            told = {"name": deleted.name, "user_id": deleted.user_id}
             await audit.note("key.revoked", "key", key_id, told)
 
         await self.database.transaction(revoke)
@@ -142,11 +140,10 @@ async def _count(user_id: str) -> None:
     Each writes to the account first, so that of two at once one waits for the other, and for a removal.
     """
     account = {"_id": PydanticObjectId(user_id), "is_disabled": {"$ne": True}}
-    users = User.get_motor_collection()
-    counted = await users.update_one(account, {"$inc": {"keys_made": 1}}, session=session())
+    counted = await User.find_one(account, session=session()).update({"$inc": {"keys_made": 1}})
     if not counted.matched_count:
         raise TokenInvalid("The account of this access token is closed")
-    if await _keys().count_documents({"user_id": user_id, **_in_force()}, session=session()) >= MAXIMUM_KEYS:
+    if await ApiKey.find({"user_id": user_id, **_in_force()}, session=session()).count() >= MAXIMUM_KEYS:
         raise TooManyKeys(f"There are {MAXIMUM_KEYS} API keys, the most there may be; revoke one first")
 
 
@@ -157,7 +154,3 @@ def _wanted(key_id: str, owner_id: str | None) -> dict[str, Any]:
 def _in_force() -> dict[str, Any]:
     """Leave out keys that have expired and are not deleted yet."""
     return {"$or": [{"expires_at": None}, {"expires_at": {"$gt": utc_now()}}]}
-
-
-def _keys() -> Any:
-    return ApiKey.get_motor_collection()

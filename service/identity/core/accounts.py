@@ -110,7 +110,7 @@ async def _renew_hash(passwords: Passwords, user: User, password: str) -> None:
             renewed = await passwords.hash(password)
             present = {"_id": user.id, "password_hash": user.password_hash}
             change = {"$set": {"password_hash": renewed}}
-            if (await User.get_motor_collection().update_one(present, change)).matched_count:
+            if (await User.find_one(present).update(change)).matched_count:
                 user.password_hash = renewed
 
 

@@ -40,7 +40,7 @@ async def delete_keys(user_id: str, revocations: Revocations) -> int:
     keys = await ApiKey.find({"user_id": user_id}, session=session()).to_list()
     for key in keys:
         await revocations.end_key(key.id)
-    await ApiKey.find({"user_id": user_id}, session=session()).delete()
+    await ApiKey.find({"user_id": user_id}).delete(session=session())
     return len(keys)
 
 

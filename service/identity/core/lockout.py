@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError, PyMongoError
-
 from models.base import utc_now
 from models.lockout import KnownPlace, Lockout
 from service.kit.errors import Busy, Locked, SecondFactorAbsent, SecondFactorPresent
 from service.kit.sealing import Sealer
+from service.storage import classes
+from service.storage.errors import DatabaseError
 from service.storage.server_clock import is_past, is_to_come
 
 PLACE_TTL = timedelta(days=90)
@@ -31,8 +30,6 @@ KEPT_S = 86_400
 
 MAXIMUM_DOUBLINGS = 20
 """Bounds the arithmetic: the longest lock is reached long before."""
-
-UPSERT_TRIES = 3
 
 PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 """How long one waits for tries under way: ten programs may sign in at once with the same right password."""
@@ -115,13 +112,13 @@ class Lockouts:
             yield Guess(of_account.wait_s if of_account.is_last else None)
         except Exception as failure:
             tries_back = 1 if isinstance(failure, NOT_VERIFIED) else 0
-            with suppress(PyMongoError):  # what went wrong first is what the caller hears
+            with suppress(DatabaseError):  # what went wrong first is what the caller hears
                 await self._end_try(by_address, tries_back)
                 await self._end_try(by_account, tries_back)
             raise
         await self._end_try(by_address, tries_back=1)  # no more: one right guess does not pay for wrong ones
         if is_known:
-            await Lockout.get_motor_collection().delete_one({"_id": by_account})
+            await Lockout.find_one({"_id": by_account}).delete()
         else:
             await self._end_try(by_account, tries_back=1)  # the guesses of others stay counted
 
@@ -137,13 +134,13 @@ class Lockouts:
             "$set": {"expires_at": now + PLACE_TTL, "_updated_at": now},
             "$setOnInsert": {"_version": 1, "_created_at": now},
         }
-        places = KnownPlace.get_motor_collection()
-        await places.update_one({"_id": self._key("place", account, str(address))}, change, upsert=True)
+        place = {"_id": self._key("place", account, str(address))}
+        await KnownPlace.find_one(place).update(change, upsert=True)
 
     async def _place(self, what: What, account: str, address: str) -> tuple[str, bool]:
         """Give the key of the count of tries at an account from an address, and whether it is known there."""
         place = {"_id": self._key("place", account, address), "expires_at": {"$gt": utc_now()}}
-        if await KnownPlace.get_motor_collection().find_one(place, {"_id": 1}) is not None:
+        if await KnownPlace.find_one(place) is not None:
             return self._key("known", what, account, address), True
         return self._key("strangers", what, account), False
 
@@ -158,21 +155,12 @@ class Lockouts:
 
     async def _take(self, key: str, limit: Limit) -> _Taken:
         """Take a try from a count in one atomic operation."""
-        counts = Lockout.get_motor_collection()
-        for tries_left in reversed(range(UPSERT_TRIES)):
-            try:
-                count = await counts.find_one_and_update(
-                    {"_id": key}, _taking(limit), upsert=True, return_document=ReturnDocument.AFTER
-                )
-                break
-            except DuplicateKeyError:  # two inserted the key at once; now it is there to update
-                if not tries_left:
-                    raise
-        wait_s = math.ceil((count["free_at"] - count["asked_at"]).total_seconds())
+        count = await classes.compute_or_insert(Lockout, key, _taking(limit))
+        wait_s = math.ceil((count.free_at - count.asked_at).total_seconds())
         return _Taken(
-            is_admitted=count["is_admitted"],
-            is_last=count["tries"] >= limit.tries,
-            is_undecided=count["pending"] > 0,
+            is_admitted=count.is_admitted,
+            is_last=count.tries >= limit.tries,
+            is_undecided=count.pending > 0,
             wait_s=max(wait_s, 1),
         )
 
@@ -182,7 +170,7 @@ class Lockouts:
             "tries": {"$max": [0, {"$subtract": ["$tries", tries_back]}]},
             "pending": {"$max": [0, {"$subtract": ["$pending", 1]}]},
         }
-        await Lockout.get_motor_collection().update_one({"_id": key}, [{"$set": less}])
+        await classes.compute(Lockout, {"_id": key}, [{"$set": less}])
 
     def _key(self, *parts: str) -> str:
         """Hash with a key: e-mail addresses are few enough to be guessed from plain hashes."""

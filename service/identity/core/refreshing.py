@@ -15,6 +15,7 @@ from service.identity.core.sessions import Client, Limits, Opened, Sessions, pri
 from service.identity.core.tokens import Tokens
 from service.kit.errors import DocumentNotFound, SessionEnded
 from service.kit.sealing import digest
+from service.storage import classes
 from service.storage.database import Database
 from service.storage.server_clock import is_to_come, until
 
@@ -70,7 +71,7 @@ class Refreshing:
             return None
         if not claim.is_ours:  # unless it was made under a secret that is in use no more
             present = {"_id": claim.session_id, "token_hash": digest(presented)}
-            return None if await _sessions().find_one(present, {"_id": 1}) is None else claim.session_id
+            return None if await Session.find_one(present) is None else claim.session_id
         return claim.session_id
 
     async def _find(self, session_id: str, client: Client) -> Mapping[str, Any]:
@@ -80,10 +81,10 @@ class Refreshing:
             "since_rotation_ms": {"$multiply": [until("$rotated_at"), -1]},
             "lifetime_s": _seconds(until("$expires_at")),
         }
-        found = await _sessions().aggregate([{"$match": wanted}, {"$set": timed}]).to_list(1)
+        found = await Session.find(wanted).aggregate([{"$set": timed}]).to_list()
         if not found:
             raise SessionEnded
-        return dict(found[0])
+        return found[0]
 
     def _check_page(self, found: Mapping[str, Any], client: Client, csrf_token: str | None) -> None:
         """Raise CrossSite unless a browser's request has the session's CSRF token.
@@ -129,12 +130,10 @@ class Refreshing:
             "token_hash": found["token_hash"],
             "$expr": is_to_come("$expires_at"),
         }
-        rotated = await _sessions().find_one_and_update(
-            present, [{"$set": change}], projection={"expires_at": 1, "last_used_at": 1}, return_document=True
-        )
+        rotated = await classes.compute(Session, present, [{"$set": change}])
         if rotated is None:
             return None
-        return int((rotated["expires_at"] - rotated["last_used_at"]).total_seconds())
+        return int((rotated.expires_at - rotated.last_used_at).total_seconds())
 
     def _successor(self, found: Mapping[str, Any], used: str, presented: str) -> str | None:
         """Give what the previous token was exchanged for, within the grace period."""
@@ -169,7 +168,3 @@ class Refreshing:
 
 def _seconds(milliseconds: Any) -> dict[str, Any]:
     return {"$toInt": {"$trunc": {"$divide": [milliseconds, 1000]}}}
-
-
-def _sessions() -> Any:
-    return Session.get_motor_collection()

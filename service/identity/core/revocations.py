@@ -3,14 +3,13 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import structlog
-from pymongo import UpdateOne
-from pymongo.errors import PyMongoError
+from beanie import BulkWriter
 
 from models.base import utc_now
 from models.revocation import Revocation
@@ -18,7 +17,9 @@ from service.access.principals import Principal
 from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import TokenOutdated
 from service.kit.tasks import background
+from service.storage import classes
 from service.storage.database import Database
+from service.storage.errors import DatabaseError
 from service.storage.transactions import session
 
 INTERVAL_S = 1.0
@@ -42,7 +43,8 @@ MAXIMUM_KNOWN = 500_000
 MAXIMUM_PENDING = 10_000
 RETRY = Backoff(0.2, 1.0)
 
-_STORED = [{"$match": {"operationType": {"$in": ["insert", "update", "replace"]}}}]
+STORING = ("insert", "update", "replace")
+"""The kinds of changes by which a revocation is stored; deleting expired ones is of no interest."""
 
 log = structlog.get_logger("sheaf.revocations")
 
@@ -91,8 +93,7 @@ class Revocations:
         For what outlives the token that it is done with, such as a new key. Joins the present transaction.
         """
         names = (f"session:{principal.session_id}", f"user:{principal.id}")
-        stored = Revocation.get_motor_collection().find({"_id": {"$in": names}}, session=session())
-        self.learn(await stored.to_list(None))
+        self.learn(await _stored(names))
         if self.covers(principal):
             raise TokenOutdated(principal.session_id)
 
@@ -123,8 +124,8 @@ class Revocations:
         if not names:
             return
         try:
-            found = await Revocation.get_motor_collection().find({"_id": {"$in": list(names)}}).to_list(None)
-        except PyMongoError:
+            found = await _stored(names)
+        except DatabaseError:
             return  # the change stream tells it too
         self.learn(found)
 
@@ -140,10 +141,13 @@ class Revocations:
 
     def hear(self) -> None:
         """Count as current for a while from now on, unless there is more to know than may be held."""
-        is_held = len(self._known) <= self._limit
-        self._current_until_s = time.monotonic() + self._stale_after_s if is_held else -math.inf
+        self._current_until_s = -math.inf if self._has_too_many() else time.monotonic() + self._stale_after_s
         self.heard_at_s = time.time()
         self._is_loaded.set()
+
+    def _has_too_many(self) -> bool:
+        """Tell whether there is more to know than may be held."""
+        return len(self._known) > self._limit
 
     async def wait_until_loaded(self, timeout_s: float) -> bool:
         """Wait until this worker knows what is revoked; tells whether that came in time."""
@@ -169,44 +173,44 @@ class Revocations:
                     attempts.reset()
             except Exception as error:
                 if not has_told:  # one line for an outage, however long
-                    unexpected = None if isinstance(error, PyMongoError) else error
+                    unexpected = None if isinstance(error, DatabaseError) else error
                     log.warning("revocations.retrying", reason=type(error).__name__, exc_info=unexpected)
                 has_told = True
 
     async def _heard(self, database: Database) -> AsyncIterator[None]:
         """Yield whenever MongoDB has told what is new, or that nothing is, about once per INTERVAL_S."""
-        stored = database.motor[Revocation.Settings.name]
         started_at = await database.operation_time()
         # All or nothing: a part of what is revoked is no ground to believe a token on.
-        self.learn(await stored.find({}, limit=self._limit + 1).sort("expires_at", 1).to_list(None))
+        self.learn(await classes.stored(database, Revocation, order="expires_at", limit=self._limit + 1))
         self.hear()
         yield
-        if not self.is_current:
-            return  # there is more than may be held; perhaps not any more in a while
+        if self._has_too_many():
+            return  # perhaps not any more in a while
         # From before the load on, so that nothing between load and follow is missed.
-        async with stored.watch(
-            _STORED,
-            full_document="updateLookup",
-            start_at_operation_time=started_at,
-            max_await_time_ms=int(INTERVAL_S * 1000),
-        ) as changes:
-            while changes.alive and self.is_current:
-                change = await changes.try_next()
+        changes = classes.changes(database, Revocation, started_at, kinds=STORING, longest_wait_s=INTERVAL_S)
+        async with changes as told:
+            async for change in told:
                 known = None if change is None else change["fullDocument"]
                 self.learn([] if known is None else [known])
                 self.hear()
                 yield
+                if self._has_too_many():
+                    return
 
     async def _store(self, epochs: Mapping[str, int]) -> None:
         now = utc_now()
-        writes: list[UpdateOne] = []
-        for name, epoch in epochs.items():
-            change: dict[str, Any] = {
-                "$max": {"epoch": epoch, "expires_at": now + self._kept_for},
-                "$set": {"_updated_at": now},
-                "$setOnInsert": {"_version": 1, "_created_at": now},
-            }
-            writes.append(UpdateOne({"_id": name}, change, upsert=True))
-        await Revocation.get_motor_collection().bulk_write(writes, ordered=True, session=session())
+        async with BulkWriter(session()) as writer:
+            for name, epoch in epochs.items():
+                change = {
+                    "$max": {"epoch": epoch, "expires_at": now + self._kept_for},
+                    "$set": {"_updated_at": now},
+                    "$setOnInsert": {"_version": 1, "_created_at": now},
+                }
+                await Revocation.find_one({"_id": name}).update(change, bulk_writer=writer, upsert=True)
         if len(self._pending) < MAXIMUM_PENDING:
             self._pending.update(epochs)
+
+
+async def _stored(names: Collection[str]) -> list[dict[str, Any]]:
+    found = await Revocation.find({"_id": {"$in": list(names)}}, session=session()).to_list()
+    return [each.model_dump(by_alias=True) for each in found]

@@ -1,6 +1,5 @@
 """Sessions: each sign-in on a device, and the tokens that it gets."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,6 +17,7 @@ from service.identity.core.revocations import Revocations
 from service.identity.core.tokens import Tokens
 from service.kit.errors import SessionEnded
 from service.kit.sealing import digest
+from service.storage import classes
 from service.storage.transactions import session
 
 MAXIMUM_DEVICE_CHARACTERS = 200
@@ -88,11 +88,10 @@ class Ending:
         Its access tokens are void, also when it has expired itself.
         """
         wanted = {"_id": session_id} | ({} if user_id is None else {"user_id": user_id})
-        sessions = Session.get_motor_collection()
-        ended = await sessions.find_one_and_delete(wanted, {"user_id": 1}, session=session())
+        ended = await classes.take(Session, wanted)
         if ended is not None or user_id is None:
             await self._revocations.end_sessions([session_id])
-        return None if ended is None else str(ended["user_id"])
+        return None if ended is None else ended.user_id
 
     async def end_all(self, user_id: str, except_id: str | None = None) -> int:
         """End all sessions of a user but perhaps one; gives their number.
@@ -100,17 +99,16 @@ class Ending:
         No sign-in that is under way completes: see `Sessions.open`.
         """
         if PydanticObjectId.is_valid(user_id):
-            users, whose = User.get_motor_collection(), {"_id": PydanticObjectId(user_id)}
-            await users.update_one(whose, {"$inc": {"sign_outs": 1}}, session=session())
+            user = User.find_one({"_id": PydanticObjectId(user_id)}, session=session())
+            await user.update({"$inc": {"sign_outs": 1}})
         return len(await self.end_those(user_id, {"_id": {"$ne": except_id}}))
 
     async def end_those(self, user_id: str, which: dict[str, Any]) -> list[str]:
         """End those of a user's sessions that a filter finds; gives their ids."""
-        sessions = Session.get_motor_collection()
-        found = sessions.find({"user_id": user_id, **which}, {"_id": 1}, session=session())
-        ended = [each["_id"] for each in await found.to_list(MAXIMUM_ENDED)]
+        found = Session.find({"user_id": user_id, **which}, session=session()).limit(MAXIMUM_ENDED)
+        ended = [each.id for each in await found.to_list()]
         if ended:
-            await sessions.delete_many({"_id": {"$in": ended}}, session=session())
+            await Session.find({"_id": {"$in": ended}}).delete(session=session())
             await self._revocations.end_sessions(ended)
         return ended
 
@@ -143,7 +141,7 @@ class Sessions(Ending):
         sign_outs = {"$in": [user.sign_outs, *([] if user.sign_outs else [None])]}  # absent before the first
         as_read = {"_id": user.id, "is_disabled": False, "sign_outs": sign_outs}
         change = {"$set": {"signed_in_at": now}}
-        if not (await _users().update_one(as_read, change, session=session())).matched_count:
+        if not (await User.find_one(as_read, session=session()).update(change)).matched_count:
             raise SessionEnded("The account was changed while you signed in", hint="Sign in again.")
         session_id = refresh_tokens.new_session_id()
         refresh_token = self._refresh_tokens.issue(session_id, 0)
@@ -172,16 +170,16 @@ class Sessions(Ending):
             displaced=await self._displace(str(user.id)),
         )
 
-    async def of_user(self, user_id: str) -> list[Mapping[str, Any]]:
+    async def of_user(self, user_id: str) -> list[Session]:
         """Give the sessions of a user as stored, that which was used last first."""
         live = {"user_id": user_id, "expires_at": {"$gt": utc_now()}}
-        found = _sessions().find(live, session=session()).sort([("last_used_at", -1), ("_id", 1)])
-        return list(await found.to_list(MAXIMUM_LISTED))
+        found = Session.find(live, session=session()).sort("-last_used_at", "+_id")
+        return await found.limit(MAXIMUM_LISTED).to_list()
 
     async def _displace(self, user_id: str) -> tuple[str, ...]:
         """End the sessions that a user has too many, those first that were not used for longest."""
         live = await self.of_user(user_id)
-        surplus = [each["_id"] for each in live[self._limits.per_user :]]
+        surplus = [each.id for each in live[self._limits.per_user :]]
         return tuple(await self.end_those(user_id, {"_id": {"$in": surplus}})) if surplus else ()
 
 
@@ -198,11 +196,3 @@ def principal_of(user: User, session_id: str) -> Principal:
         name=user.name,
         attributes=user.attributes,
     )
-
-
-def _sessions() -> Any:
-    return Session.get_motor_collection()
-
-
-def _users() -> Any:
-    return User.get_motor_collection()

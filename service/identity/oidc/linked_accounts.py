@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from beanie import PydanticObjectId
-from pymongo.errors import DuplicateKeyError
 
 from models.base import utc_now
 from models.user import LinkedIdentity, User
@@ -23,6 +22,7 @@ from service.kit.errors import (
     RegistrationClosed,
 )
 from service.storage.database import Database
+from service.storage.errors import DuplicateKey
 from service.storage.transactions import session
 
 ATTEMPTS = 4
@@ -49,7 +49,7 @@ async def sign_in(
     for _ in range(ATTEMPTS):
         try:
             user = await database.transaction(work)
-        except DuplicateKeyError:  # somebody else was quicker: what is there now decides
+        except DuplicateKey:  # somebody else was quicker: what is there now decides
             continue
         if user.is_disabled:
             details = {"provider": identity.provider, "reason": "disabled"}
@@ -70,7 +70,7 @@ async def link(database: Database, user_id: str, identity: Identity, audit: Audi
 
     try:
         await database.transaction(work)
-    except DuplicateKeyError:
+    except DuplicateKey:
         raise IdentityTaken from None
 
 
@@ -91,12 +91,11 @@ async def unlink(
     }
 
     async def work() -> bool:
-        users = User.get_motor_collection()
-        changed = await users.update_one({**wanted, **ways}, change, session=session())
+        changed = await User.find_one(wanted, ways, session=session()).update(change)
         if changed.matched_count:
             await audit.note("identity.unlinked", "user", user_id, {"issuer": issuer})
             return True
-        if await users.find_one(wanted, {"_id": 1}, session=session()) is not None:
+        if await User.find_one(wanted, session=session()) is not None:
             raise LastSignIn
         return False
 
@@ -105,8 +104,8 @@ async def unlink(
 
 async def linked(user_id: str) -> dict[str, Any]:
     """Give when an account was linked with each issuer that it is linked with."""
-    found = await User.get_motor_collection().find_one({"_id": PydanticObjectId(user_id)}, {"identities": 1})
-    return {each["issuer"]: each["linked_at"] for each in (found or {}).get("identities", ())}
+    found = await User.get(user_id)
+    return {} if found is None else {each.issuer: each.linked_at for each in found.identities}
 
 
 async def _find_or_make(identity: Identity, audit: AuditContext, may_make: tuple[bool, bool]) -> User:
@@ -158,18 +157,17 @@ async def _made(email: str, identity: Identity, audit: AuditContext) -> User:
 
 async def _add(user_id: str, identity: Identity, audit: AuditContext) -> bool:
     """Add an identity to an account that has none of its issuer; tells whether that was so."""
-    added = await User.get_motor_collection().update_one(
-        {
-            "_id": PydanticObjectId(user_id),
-            "is_disabled": False,
-            "identities.issuer": {"$ne": identity.issuer},
-        },
+    unlinked = {
+        "_id": PydanticObjectId(user_id),
+        "is_disabled": False,
+        "identities.issuer": {"$ne": identity.issuer},
+    }
+    added = await User.find_one(unlinked, session=session()).update(
         {
             "$push": {"identities": _linked(identity).model_dump()},
             "$set": {"_updated_at": utc_now()},
             "$inc": {"_version": 1},
-        },
-        session=session(),
+        }
     )
     if added.matched_count:
         details = {"provider": identity.provider, "issuer": identity.issuer, "subject": identity.subject}

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from beanie import PydanticObjectId
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from beanie.odm.queries.update import UpdateResponse
 
 from models.base import utc_now
 from models.user import User
@@ -26,6 +25,7 @@ from service.kit.errors import (
 from service.kit.violations import field_invalid
 from service.mail.post import Post, lifetime
 from service.storage.database import Database
+from service.storage.errors import DuplicateKey
 from service.storage.transactions import session
 
 VERIFICATION = "email.verification"
@@ -117,7 +117,7 @@ class Addresses:
 
         try:
             await self.database.transaction(store)
-        except DuplicateKeyError:
+        except DuplicateKey:
             raise accounts.taken() from None
         await self.revocations.catch_up()
         self.post.wake()
@@ -158,23 +158,22 @@ class Addresses:
         new = {"email": taken.facts["email"], "email_key": taken.facts["email_key"]}
         before = await self._store(taken, taken.facts["from_key"], new)
         await one_time.drop_all(str(taken.user_id))  # they were sent to the earlier address
-        await self.post.put("email-changed", before["email"], address=new["email"])
+        await self.post.put("email-changed", before.email, address=new["email"])
         await audit.note("email.changed", "user", taken.user_id)
 
-    async def _store(self, taken: OneTime, key: str, change: dict[str, Any]) -> Any:
+    async def _store(self, taken: OneTime, key: str, change: dict[str, Any]) -> User:
         """Mark the address of a token's account as verified, and change it; gives the account before."""
-        before = await User.get_motor_collection().find_one_and_update(
-            {"_id": PydanticObjectId(taken.user_id), "email_key": key, "is_disabled": False},
+        present = {"_id": PydanticObjectId(taken.user_id), "email_key": key, "is_disabled": False}
+        before: User | None = await User.find_one(present, session=session()).update(
             {
                 "$set": {**change, "is_email_verified": True, "_updated_at": utc_now()},
                 "$inc": {"_version": 1, "epoch": 1},
             },
-            return_document=ReturnDocument.BEFORE,
-            session=session(),
+            response_type=UpdateResponse.OLD_DOCUMENT,
         )
         if before is None:
             raise _void()
-        await self.revocations.outdate_user(str(taken.user_id), before.get("epoch", 0) + 1)
+        await self.revocations.outdate_user(str(taken.user_id), before.epoch + 1)
         return before
 
     async def _takes(self, purpose: str, key: str, client: str | None) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pymongo import ReturnDocument
+from beanie.odm.queries.update import UpdateResponse
 
 from models.base import utc_now
 from models.user import User
@@ -130,7 +130,7 @@ class PasswordChanges:
             if not user.is_email_verified:
                 await reclaim(audit, user_id, self.revocations)
             await self.sessions.end_all(user_id)
-            await self.revocations.outdate_user(user_id, changed["epoch"])
+            await self.revocations.outdate_user(user_id, changed.epoch)
             await one_time.drop_all(user_id)
             await self.post.put("password-changed", user.email)
             await audit.note("password.reset", "user", user_id)
@@ -153,13 +153,12 @@ async def _owner(found: one_time.OneTime) -> User | None:
     return user if is_owner else None
 
 
-async def _store(present: dict[str, Any], change: dict[str, Any], *, epochs: int) -> Any:
-    return await User.get_motor_collection().find_one_and_update(
-        present,
+async def _store(present: dict[str, Any], change: dict[str, Any], *, epochs: int) -> User | None:
+    changed: User | None = await User.find_one(present, session=session()).update(
         {"$set": {**change, "_updated_at": utc_now()}, "$inc": {"_version": 1, "epoch": epochs}},
-        return_document=ReturnDocument.AFTER,
-        session=session(),
+        response_type=UpdateResponse.NEW_DOCUMENT,
     )
+    return changed
 
 
 def _void() -> LinkInvalid:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pymongo.errors import DuplicateKeyError
-
 from models.user import User
 from service.audit import AuditContext
 from service.identity.core import accounts
@@ -14,6 +12,7 @@ from service.identity.passwords.addresses import Addresses
 from service.identity.passwords.changes import PasswordChanges
 from service.mail.post import Post
 from service.storage.database import Database
+from service.storage.errors import DuplicateKey
 from service.storage.transactions import session
 
 Verification = Literal["off", "optional", "required"]
@@ -41,7 +40,7 @@ class Registrations:
         may_be_sent = await self.post.takes(made.email_key, client)
         try:
             await self._store(audit, made, is_decoy=not may_be_sent)
-        except DuplicateKeyError:
+        except DuplicateKey:
             raise accounts.taken() from None
         self.post.wake()
         return made
@@ -59,7 +58,7 @@ class Registrations:
         if owner is None:
             try:
                 await self._store(audit, made, is_decoy=not may_be_sent)
-            except DuplicateKeyError:
+            except DuplicateKey:
                 owner = await _find(form)
         if owner is not None:
             await self._tell(audit, owner, form.email, may_be_sent=may_be_sent)
@@ -88,7 +87,7 @@ class Registrations:
 
         async def store() -> None:
             same = {"$set": {"email_key": owner.email_key}}
-            await User.get_motor_collection().update_one({"_id": owner.id}, same, session=session())
+            await User.find_one({"_id": owner.id}, session=session()).update(same)
             await self.changes.mail_link(owner if is_real else None, email, "account-exists")
             await audit.note("user.registered_again", "user", str(owner.id))
 

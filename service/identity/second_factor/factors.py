@@ -18,7 +18,6 @@ from typing import Any, Literal
 import pyotp
 import structlog
 from beanie.exceptions import CollectionWasNotInitialized
-from pymongo.errors import DuplicateKeyError, PyMongoError
 from pyotp.exceptions import OTPVerificationError
 
 from models.base import utc_now
@@ -28,6 +27,7 @@ from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import CodeWrong, SecondFactorAbsent, SecondFactorPresent
 from service.kit.sealing import Sealer, digest
 from service.kit.tasks import background
+from service.storage.errors import DatabaseError, DuplicateKey
 from service.storage.transactions import session
 
 PURPOSE = "second factor"
@@ -91,8 +91,8 @@ class SecondFactors:
         }
         begun = {"_id": str(user.id), "enabled_at": None}
         try:
-            await _factors().update_one(begun, {"$set": change}, upsert=True, session=session())
-        except DuplicateKeyError:  # there is one in force, which the filter does not find
+            await SecondFactor.find_one(begun, session=session()).update({"$set": change}, upsert=True)
+        except DuplicateKey:  # there is one in force, which the filter does not find
             raise SecondFactorPresent from None
         return Enrolment(seed, pyotp.TOTP(seed).provisioning_uri(name=user.email, issuer_name=self._issuer))
 
@@ -101,10 +101,10 @@ class SecondFactors:
 
         Raises CodeWrong, SecondFactorPresent, SecondFactorAbsent when nothing was begun within the last hour.
         """
-        factor = await _factors().find_one({"_id": user_id}, session=session())
-        if factor is not None and factor["enabled_at"] is not None:
+        factor = await SecondFactor.find_one({"_id": user_id}, session=session())
+        if factor is not None and factor.enabled_at is not None:
             raise SecondFactorPresent
-        if factor is None or factor["expires_at"] <= utc_now():
+        if factor is None or factor.expires_at is None or factor.expires_at <= utc_now():
             raise SecondFactorAbsent("No second factor was begun within the last hour; begin one")
         step = self._step(factor, FILLERS.sub("", code))
         if step is None:
@@ -117,8 +117,8 @@ class SecondFactors:
             "expires_at": None,
             "_updated_at": utc_now(),
         }
-        begun = {"_id": user_id, "enabled_at": None, "seed": factor["seed"]}
-        confirmed = await _factors().update_one(begun, {"$set": change}, session=session())
+        begun = {"_id": user_id, "enabled_at": None, "seed": factor.seed}
+        confirmed = await SecondFactor.find_one(begun, session=session()).update({"$set": change})
         if not confirmed.matched_count:
             raise SecondFactorPresent
         return codes
@@ -138,9 +138,9 @@ class SecondFactors:
         step = self._step(factor, bare)
         if step is None:
             raise CodeWrong
-        unused = {"_id": user_id, "enabled_at": factor["enabled_at"], "last_step": {"$lt": step}}
+        unused = {"_id": user_id, "enabled_at": factor.enabled_at, "last_step": {"$lt": step}}
         change = {"$set": {"last_step": step, "_updated_at": utc_now()}}
-        if not (await _factors().update_one(unused, change, session=session())).matched_count:
+        if not (await SecondFactor.find_one(unused, session=session()).update(change)).matched_count:
             raise CodeWrong
         return "totp"
 
@@ -149,20 +149,20 @@ class SecondFactors:
         number, unreadable, last = 0, 0, ""
         while True:
             outdated = {"_id": {"$gt": last}, "sealed_with": {"$ne": self._sealed_with}}
-            found = await _factors().find(outdated).sort("_id", 1).limit(RESEALED_AT_ONCE).to_list(None)
+            found = await SecondFactor.find(outdated).sort("+_id").limit(RESEALED_AT_ONCE).to_list()
             for factor in found:
-                seed = self._sealer.unseal(PURPOSE, factor["seed"])
+                seed = self._sealer.unseal(PURPOSE, factor.seed)
                 unreadable += seed is None
                 if seed is not None:
                     change = {
                         "seed": self._sealer.seal(PURPOSE, seed),
                         "sealed_with": self._sealed_with,
                     }
-                    present = {"_id": factor["_id"], "seed": factor["seed"]}
-                    number += (await _factors().update_one(present, {"$set": change})).modified_count
+                    present = SecondFactor.find_one({"_id": factor.id, "seed": factor.seed})
+                    number += (await present.update({"$set": change})).modified_count
             if len(found) < RESEALED_AT_ONCE:
                 break
-            last = found[-1]["_id"]
+            last = found[-1].id
         if number or unreadable:
             log.info("second_factors.resealed", number=number, unreadable=unreadable)
         return number
@@ -177,18 +177,18 @@ class SecondFactors:
         async for _ in Attempts(RETRY):
             try:
                 await self.reseal()
-            except (PyMongoError, CollectionWasNotInitialized) as error:
+            except (DatabaseError, CollectionWasNotInitialized) as error:
                 log.warning("second_factors.retrying", reason=type(error).__name__)
             else:
                 return
 
-    def _step(self, factor: dict[str, Any], code: str) -> int | None:
+    def _step(self, factor: SecondFactor, code: str) -> int | None:
         """Give the time step that a code belongs to; None when it is not of this time, or no such code."""
         if not TOTP_CODE.fullmatch(code):
             return None
-        seed = self._sealer.unseal(PURPOSE, factor["seed"])
+        seed = self._sealer.unseal(PURPOSE, factor.seed)
         if seed is None:
-            log.error("second_factor.unreadable", user_id=factor["_id"])
+            log.error("second_factor.unreadable", user_id=factor.id)
             return None
         totp = pyotp.TOTP(seed.decode())
         try:
@@ -202,8 +202,8 @@ async def view(user_id: str) -> dict[str, Any]:
     factor = await _in_force(user_id)
     return {
         "is_enabled": factor is not None,
-        "enabled_at": None if factor is None else factor["enabled_at"],
-        "recovery_codes_left": 0 if factor is None else len(factor["recovery_codes"]),
+        "enabled_at": None if factor is None else factor.enabled_at,
+        "recovery_codes_left": 0 if factor is None else len(factor.recovery_codes),
     }
 
 
@@ -212,16 +212,13 @@ async def renew_recovery_codes(user_id: str) -> list[str]:
     codes = _recovery_codes()
     change = {"$set": {"recovery_codes": _hashes(codes), "_updated_at": utc_now()}}
     in_force = {"_id": user_id, "enabled_at": {"$ne": None}}
-    if not (await _factors().update_one(in_force, change, session=session())).matched_count:
+    if not (await SecondFactor.find_one(in_force, session=session()).update(change)).matched_count:
         raise SecondFactorAbsent
     return codes
 
 
-async def _in_force(user_id: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = await _factors().find_one(
-        {"_id": user_id, "enabled_at": {"$ne": None}}, session=session()
-    )
-    return found
+async def _in_force(user_id: str) -> SecondFactor | None:
+    return await SecondFactor.find_one({"_id": user_id, "enabled_at": {"$ne": None}}, session=session())
 
 
 async def _spend(user_id: str, code: str) -> None:
@@ -229,7 +226,7 @@ async def _spend(user_id: str, code: str) -> None:
     hashed = digest(code)
     present = {"_id": user_id, "enabled_at": {"$ne": None}, "recovery_codes": hashed}
     change = {"$pull": {"recovery_codes": hashed}, "$set": {"_updated_at": utc_now()}}
-    if not (await _factors().update_one(present, change, session=session())).matched_count:
+    if not (await SecondFactor.find_one(present, session=session()).update(change)).matched_count:
         raise CodeWrong
 
 
@@ -242,7 +239,3 @@ def _recovery_codes() -> list[str]:
 
 def _hashes(codes: Sequence[str]) -> list[str]:
     return [digest(FILLERS.sub("", code)) for code in codes]
-
-
-def _factors() -> Any:
-    return SecondFactor.get_motor_collection()

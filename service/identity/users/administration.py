@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from beanie import PydanticObjectId
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from beanie.odm.queries.update import UpdateResponse
 
 from models.base import utc_now
 from models.counter import Counter
@@ -26,6 +25,7 @@ from service.kit.json_values import are_written_alike
 from service.query.cursors import Cursors
 from service.query.limits import MAXIMUM_LIMIT
 from service.storage.database import Database
+from service.storage.errors import DuplicateKey
 from service.storage.transactions import session
 
 ADMINISTRATORS = "_administrators"
@@ -63,8 +63,8 @@ class Users:
     revocations: Revocations
     passwords: Passwords
 
-    async def create(self, audit: AuditContext, form: NewUser) -> Mapping[str, Any]:
-        """Make an account; gives it as stored.
+    async def create(self, audit: AuditContext, form: NewUser) -> User:
+        """Make an account.
 
         Raises DocumentInvalid for a password that will not do, Duplicate naming the address, Busy.
         """
@@ -87,51 +87,47 @@ class Users:
 
         try:
             await self.database.transaction(store)
-        except DuplicateKeyError:
+        except DuplicateKey:
             raise accounts.taken() from None
-        return await find(str(made.id))
+        return made
 
     async def change(
         self, audit: AuditContext, user_id: str, form: UserChange, expected: Expected | None
-    ) -> Mapping[str, Any]:
-        """Change what a form gives; gives the account as stored then.
+    ) -> User:
+        """Change what a form gives; returns the account as it is then.
 
         A disabled account's sessions end. Raises DocumentNotFound, Stale, Duplicate, LastAdministrator.
         """
 
-        async def change() -> Mapping[str, Any]:
+        async def change() -> User:
             present = await find(user_id)
             if expected is not None:
-                expected.check(dict(present))
+                expected.check({"_version": present.version})
             return await self._change(audit, present, _wanted(form, present))
 
         try:
             return await self.database.transaction(change)
-        except DuplicateKeyError:
+        except DuplicateKey:
             raise accounts.taken() from None
 
-    async def _change(
-        self, audit: AuditContext, present: Mapping[str, Any], wanted: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
+    async def _change(self, audit: AuditContext, present: User, wanted: Mapping[str, Any]) -> User:
         if not wanted:
             return present
-        user_id = str(present["_id"])
-        after = {**present, **wanted}
+        user_id = str(present.id)
+        after = present.model_copy(update=dict(wanted))
         if is_administrator(present) and not is_administrator(after):
-            await refuse_last(present["_id"])
-        is_outdated = any(name in wanted for name in IN_TOKENS) or after["is_disabled"]
-        changed: Mapping[str, Any] = await _users().find_one_and_update(
-            {"_id": present["_id"]},
+            await refuse_last(present)
+        is_outdated = any(name in wanted for name in IN_TOKENS) or after.is_disabled
+        changed: User = await User.find_one({"_id": present.id}, session=session()).update(
             {
                 "$set": {**wanted, "_updated_at": utc_now()},
                 "$inc": {"_version": 1, "epoch": int(is_outdated)},
             },
-            return_document=ReturnDocument.AFTER,
-            session=session(),
+            response_type=UpdateResponse.NEW_DOCUMENT,
         )
         if is_outdated:
-            await self.revocations.outdate_user(user_id, changed["epoch"])
-        if changed["is_disabled"] and not present.get("is_disabled", False):
+            await self.revocations.outdate_user(user_id, changed.epoch)
+        if changed.is_disabled and not present.is_disabled:
             await self.sessions.end_all(user_id)
             await one_time.drop_all(user_id)
         for action, details in _events(present, wanted):
@@ -144,33 +140,31 @@ class Users:
         Raises DocumentNotFound, DocumentInvalid for a password that will not do, Busy.
         """
         user, form = await find(user_id), forms.read(ChosenPassword, {"password": password})
-        hashed = await self.passwords.hash_chosen(form.password, user["email"], user.get("name"))
+        hashed = await self.passwords.hash_chosen(form.password, user.email, user.name)
 
         async def store() -> None:
             present = await find(user_id)
-            await _users().update_one(
-                {"_id": present["_id"]},
+            await User.find_one({"_id": present.id}, session=session()).update(
                 {
                     "$set": {"password_hash": hashed, "_updated_at": utc_now()},
                     "$inc": {"_version": 1, "epoch": 1},
-                },
-                session=session(),
+                }
             )
-            await self.revocations.outdate_user(user_id, present.get("epoch", 0) + 1)
+            await self.revocations.outdate_user(user_id, present.epoch + 1)
             await self.sessions.end_all(user_id)
             await one_time.drop_all(user_id)
             await audit.note("password.set", "user", user_id)
 
         await self.database.transaction(store)
 
-    async def every(self, conditions: Sequence[tuple[str, str]]) -> AsyncIterator[dict[str, Any]]:
+    async def every(self, conditions: Sequence[tuple[str, str]]) -> AsyncIterator[User]:
         """Give every account that fulfils the conditions, by address."""
         cursors = Cursors(secrets.token_hex())
         parameters = [*conditions, ("sort", "email"), ("limit", str(MAXIMUM_LIMIT))]
         page = await LISTING.page(parameters, cursors)
         while True:
             for user in page.documents:
-                yield user
+                yield User.model_validate(user)
             if page.following is None:
                 return
             page = await LISTING.page([*parameters, ("cursor", page.following)], cursors)
@@ -202,61 +196,62 @@ class Users:
         return await self.database.transaction(remove)
 
 
-async def find(user_id: str) -> Mapping[str, Any]:
-    """Read an account as stored, in use or not, within the present transaction; raises DocumentNotFound."""
+async def find(user_id: str) -> User:
+    """Read an account, in use or not, within the present transaction; raises DocumentNotFound."""
     found = None
     if PydanticObjectId.is_valid(user_id):
-        found = await _users().find_one({"_id": PydanticObjectId(user_id)}, session=session())
+        found = await User.find_one({"_id": PydanticObjectId(user_id)}, session=session())
     if found is None:
         raise DocumentNotFound("There is no such account")
-    return dict(found)
+    return found
 
 
-async def find_by_email(email: str) -> Mapping[str, Any]:
+async def find_by_email(email: str) -> User:
     """Read an account by its address; raises DocumentNotFound."""
-    found = await _users().find_one({"email_key": accounts.key_of(email)})
+    found = await accounts.find(email)
     if found is None:
         raise DocumentNotFound(f"There is no account with the address {email}")
-    return dict(found)
+    return found
 
 
-def is_administrator(user: Mapping[str, Any]) -> bool:
+def is_administrator(user: User) -> bool:
     """Tell whether somebody may administer the service now."""
-    return ADMIN in user.get("roles", ()) and not user.get("is_disabled", False)
+    return ADMIN in user.roles and not user.is_disabled
 
 
-async def refuse_last(user_id: Any) -> None:
+async def refuse_last(user: User) -> None:
     """Raise LastAdministrator unless somebody else is one, within the transaction that takes this one away.
 
     All such transactions write to one document, so that of two at once one waits for the other's outcome.
     """
-    await Counter.get_motor_collection().update_one(
-        {"_id": ADMINISTRATORS}, {"$inc": {"value": 1}}, upsert=True, session=session()
-    )
-    others = {"roles": ADMIN, "is_disabled": {"$ne": True}, "_id": {"$ne": user_id}}
-    if await _users().find_one(others, {"_id": 1}, session=session()) is None:
+    counter = Counter.find_one({"_id": ADMINISTRATORS}, session=session())
+    await counter.update({"$inc": {"value": 1}}, upsert=True)
+    others = {"roles": ADMIN, "is_disabled": {"$ne": True}, "_id": {"$ne": user.id}}
+    if await User.find_one(others, session=session()) is None:
         raise LastAdministrator(
             "This is the last administrator, without whom nobody could administer the service",
             hint="Make somebody else an administrator first.",
         )
 
 
-def _wanted(form: UserChange, present: Mapping[str, Any]) -> dict[str, Any]:
+def _wanted(form: UserChange, present: User) -> dict[str, Any]:
     """Give the stored members that a form changes, with their new values."""
     given = form.model_dump(include=form.model_fields_set)
-    if given.get("email", present["email"]) != present["email"]:
+    if given.get("email", present.email) != present.email:
         given["email_key"] = accounts.email_key(given["email"])
         given.setdefault("is_email_verified", False)  # the proof was of another address
-    return {name: value for name, value in given.items() if not are_written_alike(value, present.get(name))}
+    return {
+        name: value for name, value in given.items() if not are_written_alike(value, getattr(present, name))
+    }
 
 
-def _events(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _events(present: User, wanted: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Give the events of a change: each fact before and after, addresses and names left out."""
     events: list[tuple[str, dict[str, Any]]] = []
     if "is_disabled" in wanted:
         events.append(("user.disabled" if wanted["is_disabled"] else "user.enabled", {}))
     events += [
-        (f"user.{name}_changed", {"before": present.get(name), "after": wanted[name]})
+        (f"user.{name}_changed", {"before": getattr(present, name), "after": wanted[name]})
         for name in ("roles", "attributes")
         if name in wanted
     ]
@@ -264,7 +259,3 @@ def _events(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple
     if others:
         events.append(("user.changed", {"members": others}))
     return events
-
-
-def _users() -> Any:
-    return User.get_motor_collection()

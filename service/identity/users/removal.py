@@ -82,20 +82,18 @@ class Removal:
         await credentials.delete_keys(user_id, self.revocations)
         await self.sessions.end_all(user_id)  # of an account that was enabled again after an earlier removal
         await self.revocations.outdate_user(user_id)
-        await User.get_motor_collection().delete_one({"_id": present["_id"]}, session=session())
+        await present.delete(session=session())
         await audit.note("user.deleted", "user", user_id, details)
 
     async def _close(self, audit: AuditContext, user_id: str) -> None:
         present = await find(user_id)
         if is_administrator(present):
-            await refuse_last(present["_id"])
-        await User.get_motor_collection().update_one(
-            {"_id": present["_id"]},
-            {"$set": {"is_disabled": True, "_updated_at": utc_now()}, "$inc": {"_version": 1, "epoch": 1}},
-            session=session(),
+            await refuse_last(present)
+        await User.find_one({"_id": present.id}, session=session()).update(
+            {"$set": {"is_disabled": True, "_updated_at": utc_now()}, "$inc": {"_version": 1, "epoch": 1}}
         )
         await self.sessions.end_all(user_id)
-        await self.revocations.outdate_user(user_id, present.get("epoch", 0) + 1)
+        await self.revocations.outdate_user(user_id, present.epoch + 1)
         await audit.note("user.closed", "user", user_id)
 
 

@@ -1,0 +1,107 @@
+"""What Beanie cannot say about the documents of a class of ours: take one, read very many, follow changes."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from beanie import Document
+from pymongo import ReturnDocument
+
+from service.storage.database import Database
+from service.storage.errors import DuplicateKey
+from service.storage.transactions import session
+
+Model = TypeVar("Model", bound=Document)
+Stored = Mapping[str, Any]
+
+INSERT_ATTEMPTS = 3
+
+
+async def take(model: type[Model], condition: dict[str, Any]) -> Model | None:
+    """Delete one document that fulfils a condition and return it, None when there is none.
+
+    One atomic operation, which Beanie lacks: its `delete` does not tell what was deleted. Joins the present
+    transaction.
+    """
+    taken = await model.get_motor_collection().find_one_and_delete(condition, session=session())
+    return None if taken is None else model.model_validate(taken)
+
+
+async def compute(
+    model: type[Model], condition: dict[str, Any], stages: Sequence[Mapping[str, Any]]
+) -> Model | None:
+    """Change one document that fulfils a condition by an update pipeline, and return it as it is then.
+
+    One atomic operation, in which the new values are computed from the stored ones and the database's clock.
+    None when there is no such document. Joins the present transaction.
+    """
+    computed: Model | None = await _compute(model, condition, stages, upsert=False)
+    return computed
+
+
+async def compute_or_insert(model: type[Model], key: str, stages: Sequence[Mapping[str, Any]]) -> Model:
+    """Change the document of an id by an update pipeline as above; one that is not there begins empty.
+
+    Not for use within a transaction.
+    """
+    for _ in range(INSERT_ATTEMPTS - 1):
+        with suppress(DuplicateKey):  # two inserted it at once; now it is there to change
+            made: Model = await _compute(model, {"_id": key}, stages, upsert=True)
+            return made
+    last: Model = await _compute(model, {"_id": key}, stages, upsert=True)
+    return last
+
+
+async def _compute(
+    model: type[Model], condition: dict[str, Any], stages: Sequence[Mapping[str, Any]], *, upsert: bool
+) -> Any:
+    computed = await model.get_motor_collection().find_one_and_update(
+        condition, list(stages), upsert=upsert, return_document=ReturnDocument.AFTER, session=session()
+    )
+    return None if computed is None else model.model_validate(computed)
+
+
+async def stored(database: Database, model: type[Document], *, order: str, limit: int) -> list[Stored]:
+    """Return documents of a class as stored, in the ascending order of a field, at most `limit` of them.
+
+    Not by Beanie, which would make an object of each of hundreds of thousands, and which knows no class yet
+    when the database was away at the start.
+    """
+    found = database.motor[_name(model)].find({}, limit=limit).sort(order, 1)
+    return [*await found.to_list(None)]
+
+
+@asynccontextmanager
+async def changes(
+    database: Database,
+    model: type[Document],
+    since: Any,
+    *,
+    kinds: Sequence[str] = (),
+    longest_wait_s: float | None = None,
+) -> AsyncIterator[AsyncIterator[Stored | None]]:
+    """Open the changes of a class's documents from a logical time on (`Database.operation_time`).
+
+    Each is an event of MongoDB's change streams, with the document as it is stored by then. None stands for a
+    wait of `longest_wait_s` without a change. `kinds` are those of interest, such as `insert`; all when there
+    are none. The iterator ends when MongoDB closes the stream; a gap raises DatabaseError.
+    """
+    pipeline = [{"$match": {"operationType": {"$in": list(kinds)}}}] if kinds else []
+    wait_ms = None if longest_wait_s is None else int(longest_wait_s * 1000)
+    async with database.motor[_name(model)].watch(
+        pipeline,
+        full_document="updateLookup",
+        start_at_operation_time=since,
+        max_await_time_ms=wait_ms,
+    ) as stream:
+        yield _events(stream)
+
+
+async def _events(stream: Any) -> AsyncIterator[Stored | None]:
+    while stream.alive:
+        yield await stream.try_next()
+
+
+def _name(model: type[Document]) -> str:
+    name: str = model.Settings.name
+    return name
