@@ -1,4 +1,4 @@
-"""Lists that are asked for again: remembered where nothing but the definition decides how they are read."""
+"""Lists as they are asked for: what is cached of them, and what is planned for each caller."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,12 +9,16 @@ from service.access.decisions import ALLOWED, Decision, Grant
 from service.access.principals import ANONYMOUS
 from service.access.rules import Verb
 from service.collections.registry import Collection
+from service.documents import lists
 from service.documents.access import Access
 from service.documents.expanding import References
 from service.documents.lists import MAXIMUM_BYTES, MAXIMUM_KNOWN, ListCache
 from service.kit.errors import ParameterInvalid
+from service.query.cursors import Cursors
+from service.query.keyset import Place
 from service.query.lists import Selection
-from service.query.tree import Compare
+from service.query.tree import Compare, Or
+from service.storage.plans import ReadPlan
 from tests.services import services_of
 
 SHARES_SERVICE = True
@@ -144,3 +148,50 @@ def test_the_oldest_is_forgotten(goods: Collection, references: References) -> N
     for number in range(MAXIMUM_KNOWN):
         known.parse(Decided(goods, ALLOWED), references, b"filter%%5Bprice%%5D=%d" % number)
     assert known.parse(Decided(goods, ALLOWED), references, b"page=1") is not first
+
+
+# --- planned for a caller
+
+
+CURSORS = Cursors("a secret of this test")
+
+
+def planned(goods: Collection, references: References, decision: Decision, query: bytes) -> ReadPlan:
+    access = Decided(goods, decision)
+    return lists.plan(access, lists.parse(access, references, query), CURSORS)
+
+
+def test_plan_of_a_cached_list_is_its_own_where_no_rule_narrows_it(
+    goods: Collection, references: References
+) -> None:
+    access = Decided(goods, ALLOWED)
+    asked = ListCache().parse(access, references, b"sort=price")
+    assert lists.plan(access, asked, CURSORS) is asked.plan
+
+
+def test_rule_narrows_the_plan_of_a_cached_list(goods: Collection, references: References) -> None:
+    plan = planned(goods, references, NARROWED, b"filter%5Bname%5D=Mug")
+    assert plan.filter == {"price": {"$gt": 5}, "name": {"$eq": "Mug"}}
+
+
+def test_plan_is_of_the_documents_of_which_all_that_is_asked_for_is_shown(
+    goods: Collection, references: References
+) -> None:
+    mine, cheap = Compare(("_owner",), "eq", "ann"), Compare(("price",), "lt", 9)
+    decision = Decision((Grant(0, mine), Grant(1, cheap, fields=Selection((("name",),)))))
+
+    by_name = planned(goods, references, decision, b"sort=name&fields=name")
+    assert by_name.where == Or((mine, cheap))
+    assert by_name.projection is None, "which grant holds may depend on any member"
+    assert planned(goods, references, decision, b"sort=price").where == mine
+
+
+def test_cursor_moves_the_plan(goods: Collection, references: References) -> None:
+    listed = lists.parse(Decided(goods, ALLOWED), references, b"sort=price")
+    cursor = CURSORS.write(listed.list_id, Place((7, "id"))) or ""
+    query = b"sort=price&cursor=" + cursor.encode()
+
+    for decision in (ALLOWED, NARROWED):
+        assert planned(goods, references, decision, query).place == Place((7, "id"))
+    with pytest.raises(ParameterInvalid, match="another list"):
+        planned(goods, references, ALLOWED, query.replace(b"sort=price", b"sort=name"))
