@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.documents import changes, rendering
-from service.documents.bulk import refusals
+from service.documents import bulk, rendering
 from service.documents.idempotency import claims, keys
 from service.http.pipeline import concurrency_limit
 from service.identity.api_keys import bearers
@@ -16,7 +15,7 @@ from service.runtime.metrics import exchanges
 from service.runtime.settings import Settings
 from service.saved_queries import narrowing
 from service.slow_queries import watch
-from service.storage import database
+from service.storage import database, writes
 from service.storage.calls import lane
 from service.storage.joining import lists, reads
 
@@ -29,8 +28,8 @@ def default(setting: str) -> Any:
 
 STATED = [
     ("0001", f"{default('rate_limit_anonymous').split('/')[0]} requests in 15 minutes for an address"),
-    ("0010", f"a group of up to {changes.MAXIMUM_TOGETHER}"),
-    ("0011", f"`max_affected` (1 to {refusals.MAXIMUM_DOCUMENTS})"),
+    ("0010", f"a group of up to {writes.MAXIMUM_GROUP}"),
+    ("0011", f"`max_affected` (1 to {bulk.MAXIMUM_DOCUMENTS})"),
     ("0012", f"for {claims.ANSWER_TTL_S // 3600} hours"),
     ("0012", f"keys of at least {keys.MINIMUM_ANONYMOUS_KEY_LENGTH} characters"),
     ("0019", f"up to {narrowing.MAXIMUM_MASKS} different masks"),

@@ -147,3 +147,33 @@ def test_way_to_sign_in_is_imported_by_no_other_way_and_not_by_core(path: Path) 
     for name in imports(path):
         part = part_of_identity(name)
         assert own is None or own == part or part not in WAYS_TO_SIGN_IN
+
+
+WRITES = {
+    *("insert_one", "insert_many", "replace_one", "bulk_write"),
+    *("update_one", "update_many", "delete_one", "delete_many"),
+    *("find_one_and_update", "find_one_and_replace", "find_one_and_delete"),
+}
+"""The methods of the driver that write documents."""
+
+OWN_DOCUMENTS = ("mail", "documents/idempotency")
+"""What writes documents of the service itself, and none of collections."""
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_of_collections_are_written_by_storage_alone(path: Path) -> None:
+    """All else makes a plan, and so nothing can change without its Change."""
+    place = str(path.relative_to(ROOT).with_suffix("")).removeprefix("service/")
+    if place.startswith("storage/") or place.startswith(OWN_DOCUMENTS):
+        return
+    calls = [
+        node.func.attr
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    assert not WRITES.intersection(calls)
+
+
+def test_plans_know_neither_the_driver_nor_requests() -> None:
+    imported = {name.split(".")[0] for name in imports(ROOT / "service/storage/plans.py")}
+    assert not imported & {"motor", "pymongo", "beanie", "litestar", "asyncio"}

@@ -81,8 +81,8 @@ class Case:
     """A document that somebody wants to do something with; None of both asks about the verb alone.
 
     `present` is how it is stored, None for one that is created. `asked` is what is created, or what a change
-    would make of it, as JSON; None changes nothing. Where stand-ins are in both for what the caller does not
-    see, `restored` gives a result without them.
+    would make of it, as JSON; None changes nothing. Where placeholders are in both for what the caller does
+    not see, `restored` gives a result without them.
     """
 
     present: Document | None = None

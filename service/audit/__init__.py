@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from models.audit_event import AuditEvent
 from models.base import utc_now
-from service.storage.transactions import collection_of, session
+from service.storage import classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +49,4 @@ class AuditContext:
             details=dict(details or {}),
             expires_at=now + timedelta(seconds=self.ttl_s),
         )
-        stored = event.model_dump(by_alias=True, exclude={"id", "revision_id"})
-        await collection_of(AuditEvent).insert_one(stored, session=session())
+        await classes.insert(event)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from service.collections.indexes import Index, has_text
 from service.kit.errors import DefinitionInvalid, Duplicate, Failure, Violation
 from service.storage.codes import INDEX_CONFLICTS
+from service.storage.errors import CommandFailed, DatabaseError, DuplicateKey
 
 log = structlog.get_logger("sheaf.indexes")
 
@@ -47,7 +47,7 @@ async def settle(documents: Any, wanted: Sequence[Index], others: Sequence[Index
     for index in wanted:
         try:
             await _create(documents, index)
-        except PyMongoError as error:
+        except DatabaseError as error:
             log.warning("index.not_restored", index=index.name, reason=type(error).__name__)
 
 
@@ -56,12 +56,12 @@ async def _build_one(documents: Any, index: Index, position: int, present: Seque
     try:
         try:
             await _create(documents, index)
-        except OperationFailure as error:
+        except CommandFailed as error:
             if error.code not in INDEX_CONFLICTS:
                 raise
             await _drop(documents, [each for each in present if _are_rivals(each, index)])
             await _create(documents, index)
-    except OperationFailure as error:
+    except CommandFailed as error:
         raise _translate(error, index, position) from None
 
 
@@ -77,14 +77,14 @@ async def _drop(documents: Any, indexes: Sequence[Index]) -> None:
     for index in indexes:
         try:
             await documents.drop_index(index.name)
-        except PyMongoError as error:
+        except DatabaseError as error:
             log.warning("index.not_dropped", index=index.name, reason=type(error).__name__)
 
 
-def _translate(error: OperationFailure, index: Index, position: int) -> Failure:
+def _translate(error: CommandFailed, index: Index, position: int) -> Failure:
     pointer = f"/indexes/{position}"
     paths = ", ".join(f"`{path}`" for path, _ in index.keys)
-    if isinstance(error, DuplicateKeyError):
+    if isinstance(error, DuplicateKey):
         detail = f"the documents already hold the same {paths} more than once"
         return Duplicate(detail, errors=[Violation(detail, "unique", pointer=pointer)])
     detail = f"MongoDB cannot build an index on {paths}"

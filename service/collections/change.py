@@ -8,10 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from pymongo.errors import DuplicateKeyError
-
 from models.base import utc_now
-from models.counter import Counter
 from models.definition import CollectionDefinition
 from service.audit import AuditContext
 from service.collections import building, names
@@ -27,7 +24,10 @@ from service.kit.errors import (
     Violation,
 )
 from service.runtime import deadline
-from service.storage.transactions import collection_of, session
+from service.storage import classes
+from service.storage.errors import DuplicateKey
+from service.storage.plans import Clear, Origin
+from service.storage.store import Store
 
 CUT_OFF_S = 60.0
 """After how long a deletion that has not come to its end counts as cut off."""
@@ -56,7 +56,7 @@ async def create(
     description = descriptions.parse({member: part for member, part in body.items() if member != "name"})
     if any(collection.name == name for collection in registry.all()):
         raise _exists(name)
-    deleted = await _deleted(registry, name)
+    deleted = await _deleted(registry, name, owner)
     documents = registry.database.motor[name]
     if await documents.find_one({}, {"_id": 1}) is not None:
         raise CollectionExists(
@@ -111,7 +111,7 @@ async def delete(
         raise CollectionChanged
     registry.remove(name)
     count = int(await collection.documents.estimated_document_count())
-    await _empty(registry, name, collection.uid)
+    await _empty(registry, name, collection.uid, None if audit is None else audit.actor.id)
     return count
 
 
@@ -144,7 +144,7 @@ def _unchanged(collection: Collection, version: int | None) -> dict[str, Any]:
     return same if version is None else same | {"_version": version}
 
 
-async def _deleted(registry: Registry, name: str) -> CollectionDefinition | None:
+async def _deleted(registry: Registry, name: str, by: str | None) -> CollectionDefinition | None:
     """Return the mark that a deleted collection left under a name, None for a new name.
 
     What was being written while it was deleted is swept away before. Raises CollectionExists.
@@ -157,38 +157,35 @@ async def _deleted(registry: Registry, name: str) -> CollectionDefinition | None
     if present.deleted_at is None:
         if (utc_now() - present.updated_at).total_seconds() < CUT_OFF_S:
             raise CollectionExists(f"`{name}` is being deleted at this moment; try again when it is gone")
-        await _empty(registry, name, present.uid)
+        await _empty(registry, name, present.uid, by)
     deleted_at = present.deleted_at or utc_now()
     with deadline.lifted():
         await asyncio.sleep(STRAY_S - (utc_now() - deleted_at).total_seconds())
-    around = {"$gte": deleted_at - STRAY, "$lte": deleted_at + STRAY}
-    await registry.database.motor[name].delete_many({"_created_at": around})
+    around = (deleted_at - STRAY, deleted_at + STRAY)
+    await Store(registry.database.motor[name]).write(Clear(Origin(by, "definition"), around))
     return present
 
 
-async def _empty(registry: Registry, name: str, uid: str) -> None:
+async def _empty(registry: Registry, name: str, uid: str, by: str | None) -> None:
     """Drop the documents of a collection marked as being deleted, and mark it as deleted."""
-    await registry.database.patiently(registry.database.motor[name].drop)
-    await Counter.get_motor_collection().delete_one({"_id": name})
-    await CollectionDefinition.get_motor_collection().update_one(
-        {"_id": name, "uid": uid, "is_deleting": True}, {"$set": {"deleted_at": utc_now()}}
-    )
+    drop = Clear(Origin(by, "definition"), drops=True)
+    await registry.database.patiently(partial(Store(registry.database.motor[name]).write, drop))
+    mark = {"_id": name, "uid": uid, "is_deleting": True}
+    await classes.update(CollectionDefinition, mark, {"$set": {"deleted_at": utc_now()}})
 
 
 async def _store(
     definition: CollectionDefinition, deleted: CollectionDefinition | None, audit: AuditContext | None
 ) -> None:
     """Store a new definition, in place of a deleted one's mark if there is one; raises CollectionExists."""
-    definitions = collection_of(CollectionDefinition)
-    written = {"_id": definition.id, **definition.model_dump(by_alias=True, exclude={"id", "revision_id"})}
     if deleted is None:
         try:
-            await definitions.insert_one(written, session=session())
-        except DuplicateKeyError:
+            await classes.insert(definition)
+        except DuplicateKey:
             raise _exists(definition.id) from None
     else:
         mark = {"_id": deleted.id, "uid": deleted.uid, "is_deleting": True}
-        if not (await definitions.replace_one(mark, written, session=session())).matched_count:
+        if not await classes.replace(definition, mark):
             raise _exists(definition.id)
     if audit is not None:
         await audit.note("collection.created", "collection", definition.id)
@@ -196,24 +193,19 @@ async def _store(
 
 async def _mark(collection: Collection, version: int | None, audit: AuditContext | None) -> bool:
     """Mark a collection as being deleted; returns whether it was still the one known here."""
-    marked = await collection_of(CollectionDefinition).update_one(
-        _unchanged(collection, version),
-        {"$set": {"is_deleting": True, "_updated_at": utc_now()}},
-        session=session(),
-    )
-    if marked.matched_count and audit is not None:
+    change = {"$set": {"is_deleting": True, "_updated_at": utc_now()}}
+    is_marked = await classes.update(CollectionDefinition, _unchanged(collection, version), change)
+    if is_marked and audit is not None:
         await audit.note("collection.deleted", "collection", collection.name)
-    return bool(marked.matched_count)
+    return is_marked
 
 
 async def _restate(collection: Collection, description: Description, audit: AuditContext | None) -> None:
     """Store another description of a collection; raises CollectionChanged when somebody else was first."""
-    changed = await collection_of(CollectionDefinition).update_one(
-        _unchanged(collection, collection.version),
-        {"$set": {**descriptions.texts(description), "_updated_at": utc_now()}, "$inc": {"_version": 1}},
-        session=session(),
-    )
-    if changed.modified_count == 0:
+    texts = {**descriptions.texts(description), "_updated_at": utc_now()}
+    present = _unchanged(collection, collection.version)
+    change = {"$set": texts, "$inc": {"_version": 1}}
+    if not await classes.update(CollectionDefinition, present, change):
         raise CollectionChanged
     if audit is not None:
         before, after = collection.description.source, description.source

@@ -30,9 +30,7 @@ from service.kit.tasks import background
 from service.query.kinds import Kind
 from service.storage import classes
 from service.storage.database import Database
-from service.storage.joining import JoinedCreates
 from service.storage.store import Store
-from service.storage.turns import Turns
 
 RETRY = Backoff(0.2, 1.0)
 """Between tries to follow; one that finds no database takes the timeout of an operation anyway."""
@@ -63,22 +61,10 @@ class Collection:
     store: Store
     document_limit_bytes: int
 
-    # For what writes, until it does so by plans.
-
     @property
     def documents(self) -> Any:
         """The driver's collection."""
         return self.store.documents
-
-    @property
-    def joined_creates(self) -> JoinedCreates:
-        """Inserts many documents at once."""
-        return self.store.joined_creates
-
-    @property
-    def turns(self) -> Turns[Any]:
-        """Where those who change one document on this worker wait, and are served together."""
-        return self.store.turns
 
 
 class Registry:

@@ -109,7 +109,8 @@ async def _import(registry: Registry, sources: Sequence[Described]) -> None:
 
 async def _seed(products: Collection) -> None:
     if await products.documents.find_one({}, {"_id": 1}) is None:
-        await loading.load(products, OPERATOR, PRODUCTS, ObjectId().binary[: loading.PREFIX_BYTES])
+        id_prefix = ObjectId().binary[: loading.PREFIX_BYTES]
+        await loading.load(Access(products, OPERATOR), PRODUCTS, id_prefix)
 
 
 async def _shelves(registry: Registry, names: Sequence[str]) -> tuple[Shelf, ...]:

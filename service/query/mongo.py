@@ -24,6 +24,16 @@ def to_mongo(node: Node) -> Filter:
     return _filter(node, is_top=True)
 
 
+def of_document(document_id: Any, where: Node | None) -> Filter:
+    """Return the filter for the document of an id, if it fulfils a condition.
+
+    >>> of_document(7, None)
+    {'_id': 7}
+    """
+    by_id: Filter = {"_id": document_id}
+    return by_id if where is None else {"$and": [by_id, to_mongo(where)]}
+
+
 def both(one: Filter, other: Filter) -> Filter:
     """And two filters as `to_mongo` ands the parts of a tree.
 

@@ -1,6 +1,6 @@
 """The syntax tree of a filter: what clients' text, JSON filters and access rules all become."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -107,6 +107,21 @@ def conjoin(first: Node | None, second: Node | None) -> Node | None:
     """
     parts = [part for part in (first, second) if part is not None and part != EVERYTHING]
     return all_of(parts) if parts else None
+
+
+def member_names(node: Node | None) -> Iterator[str]:
+    """Yield the names of the members of a stored document that a condition looks at.
+
+    >>> list(member_names(And((Compare(("id",), "eq", 1), Compare(("a", "b"), "eq", 2)))))
+    ['_id', 'a']
+    """
+    if isinstance(node, Compare | Elem):
+        yield "_id" if node.path[0] == "id" else node.path[0]
+    elif isinstance(node, And | Or):
+        for part in node.parts:
+            yield from member_names(part)
+    elif isinstance(node, Not):
+        yield from member_names(node.part)
 
 
 def comparisons(node: Node) -> int:

@@ -73,8 +73,8 @@ def _count(name: str, where: Command) -> Command:
 _FORMS: Mapping[str, Callable[[str, Command], Command]] = {
     "_counted": _count,
     "count_documents": _count,
-    "delete_one": _delete,
     "find_one": _find,
+    "find_one_and_delete": _delete,
     "replace_one": _update,
     "update_one": _update,
 }

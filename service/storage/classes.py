@@ -1,4 +1,4 @@
-"""What Beanie cannot say about the documents of a class of ours: take one, read very many, follow changes."""
+"""What Beanie cannot say about documents of our classes: write on a condition, take one, follow changes."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +15,24 @@ Model = TypeVar("Model", bound=Document)
 Stored = Mapping[str, Any]
 
 INSERT_ATTEMPTS = 3
+
+
+async def insert(document: Document) -> None:
+    """Insert a document, in the present transaction; raises DuplicateKey."""
+    await _collection(type(document)).insert_one(_written(document), session=session())
+
+
+async def replace(document: Document, condition: Mapping[str, Any]) -> bool:
+    """Put a document in the place of the one that fulfils a condition; returns whether there was one."""
+    model = type(document)
+    replaced = await _collection(model).replace_one(condition, _written(document), session=session())
+    return bool(replaced.matched_count)
+
+
+async def update(model: type[Document], condition: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
+    """Change the one document of a class that fulfils a condition; returns whether there was one."""
+    updated = await _collection(model).update_one(condition, change, session=session())
+    return bool(updated.matched_count)
 
 
 async def take(model: type[Model], condition: dict[str, Any]) -> Model | None:
@@ -105,3 +123,18 @@ async def _events(stream: Any) -> AsyncIterator[Stored | None]:
 def _name(model: type[Document]) -> str:
     name: str = model.Settings.name
     return name
+
+
+def _written(document: Document) -> dict[str, Any]:
+    """Return a document as it is stored, with its id if it has one."""
+    members = document.model_dump(by_alias=True, exclude={"id", "revision_id"})
+    return members if document.id is None else {"_id": document.id, **members}
+
+
+def _collection(model: type[Document]) -> Any:
+    """Return the driver's collection of a class, as the present transaction can use it.
+
+    Where applications share a process, a class belongs to the last that began, a transaction to its own.
+    """
+    collection, opened = model.get_motor_collection(), session()
+    return collection if opened is None else opened.client[collection.database.name][collection.name]

@@ -17,6 +17,7 @@ from service.kit.errors import Contention, DatabaseUnavailable, StartupFailure
 from service.runtime import deadline
 from service.storage import transactions
 from service.storage.calls import Calls
+from service.storage.change_feed import ChangeFeed
 from service.storage.codes import TRANSIENT_TRANSACTION, UNKNOWN_COMMIT
 
 BUILD_TIMEOUT_S = 3600.0
@@ -49,9 +50,11 @@ Result = TypeVar("Result")
 
 
 class Client(AsyncIOMotorClient[dict[str, Any]]):
-    """Motor's client, with threads that run calls of its synchronous delegate."""
+    """Motor's client, with threads that run calls of its synchronous delegate, and the feed of changes."""
 
     calls: Calls
+    changes: ChangeFeed
+    owner: "Database"
 
 
 def calls_of(documents: Any) -> Calls:
@@ -60,12 +63,20 @@ def calls_of(documents: Any) -> Calls:
     return calls
 
 
+def database_of(documents: Any) -> "Database":
+    """Return the connection that a driver's collection is of."""
+    database: Database = documents.database.client.owner
+    return database
+
+
 class Database:
     """A Motor client bound to one database; safe to share by everything on one event loop."""
 
     def __init__(self, client: Client, name: str) -> None:
         self.client = client
         self.calls = client.calls
+        self.changes = client.changes
+        client.owner = self
         self.motor: AsyncIOMotorDatabase[dict[str, Any]] = client[name]
         self._ping = asyncio.Lock()
         self._pinged_at = float("-inf")
@@ -136,7 +147,7 @@ class Database:
         session = await self.client.start_session()
         try:
             session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority"))
-            with transactions.within(session):
+            with transactions.within(session) as changes:
                 result = await work()
             await self._commit(session)
         except Exception:
@@ -146,6 +157,8 @@ class Database:
             self._end(session)
             raise
         self._end(session)
+        if changes:
+            self.changes.publish(changes)
         return result
 
     def _end(self, session: Any) -> "asyncio.Future[None]":
@@ -220,4 +233,5 @@ def connect(
     except (ConfigurationError, InvalidURI, ValueError) as error:
         raise StartupFailure(f"MONGODB_URI is wrong: {error}.") from None
     client.calls = Calls(operation_timeout_s, pool_size)
+    client.changes = ChangeFeed()
     return Database(client, name)

@@ -1,13 +1,22 @@
 """Errors of the driver: the names by which other rooms catch them, and the failures that clients are told."""
 
 from beanie.exceptions import CollectionWasNotInitialized
-from pymongo.errors import ConfigurationError, DuplicateKeyError, ExecutionTimeout, PyMongoError
+from pymongo.errors import (
+    ConfigurationError,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+)
 
 from service.kit.errors import DatabaseTooSlow, DatabaseUnavailable, Failure, Internal
 from service.storage.codes import is_transient
 
 DatabaseError = PyMongoError
 """What every call of the database may raise, also through Beanie."""
+
+CommandFailed = OperationFailure
+"""What the database itself answers to a command that it did not, or could not, carry out; has a `code`."""
 
 DuplicateKey = DuplicateKeyError
 """What a write raises that would have two documents share what must be unique."""

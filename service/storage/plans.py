@@ -1,12 +1,19 @@
-"""What is read, as plain data: made without a database, and executed by a `Store`."""
+"""What is to be read and written, as plain data, and what a write changed: made without a database.
 
+A `Store` executes plans.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from service.kit.errors import DocumentNotFound, Failure
 from service.query import keyset
 from service.query.cursors import list_id
 from service.query.fields import Field
 from service.query.keyset import BY_ID, Order, Place, order_of
+from service.query.kinds import Kind
 from service.query.limits import DEFAULT_LIMIT
 from service.query.lists import Count, ListQuery
 from service.query.mongo import Filter, both, projection, shape_of, to_mongo
@@ -141,3 +148,216 @@ def plan_list(collection: str, root: Field, query: ListQuery) -> ReadPlan:
         search=query.search,
         count=query.count,
     )
+
+
+Document: TypeAlias = dict[str, Any]
+"""A document as it is stored."""
+
+ChangeKind = Literal["create", "update", "delete", "clear"]
+
+Through = Literal["request", "bulk", "batch", "import", "removal", "definition"]
+"""What somebody wrote through: a request for one document, one for many or a batch, an import, the removal of
+a user, a change of the collection's definition."""
+
+
+class Origin(NamedTuple):
+    """Whose write it is (a user's id, None for nobody's), and through what it comes."""
+
+    by: str | None
+    through: Through
+
+
+class Change(NamedTuple):
+    """One change of one document: what a write yields, whatever it was.
+
+    `before` and `after` are the document as it was and is stored. `before` is None for a new document, and
+    where it was not read: a deletion by filter knows the id and the version alone. `version` is the
+    document's own, after the change, or at its deletion; None where it is not known. A `clear` is of all
+    documents of the collection at once, or of those of some time: it knows none of them, so `id` is None.
+    """
+
+    collection: str
+    id: Any
+    kind: ChangeKind
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    version: int | None
+    by: str | None
+    at: datetime
+    through: Through
+
+
+class Precondition(Protocol):
+    """What a write demands of the document as it is."""
+
+    def check(self, document: Document) -> None:
+        """Raise a failure unless the document is as demanded."""
+
+
+class Modification(Protocol):
+    """What becomes of one stored document; a pure object, which may be asked several times."""
+
+    def outcome(self, present: Document) -> Document:
+        """Return what takes the place of a stored document; raises a failure where that may not be."""
+
+    def watched(self) -> frozenset[str]:
+        """Return the names of the members whose new values the database alone may judge.
+
+        Such as those of indexes that may refuse a value; those of the plan's own condition are known.
+        """
+
+
+class Modifications(Protocol):
+    """What becomes of many stored documents."""
+
+    def outcomes(self, present: AsyncIterator[Document]) -> AsyncIterator[tuple[Document, Document]]:
+        """Yield each document with what takes its place, which is itself where nothing changes.
+
+        Raises, at the end at the latest, what is wrong with any of them.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A document to be created, as it is stored: without `_id` where one of the kind `id_kind` is to be made.
+
+    `build` makes the document of the id, where the rule looks at that.
+    """
+
+    document: Document
+    origin: Origin
+    id_kind: Kind | None = None
+    build: Callable[[Any], Document] | None = None
+
+    def under(self, made_id: Any) -> Document:
+        """Return the document under an id that was made for it."""
+        return {"_id": made_id, **self.document} if self.build is None else self.build(made_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateMany:
+    """Documents to be created, all or none: those without `_id` get one of the kind `id_kind`.
+
+    `build` makes all of them of the ids of those without, where the rule looks at ids; `documents` say then
+    no more than which have ids.
+    """
+
+    documents: Sequence[Document]
+    origin: Origin
+    id_kind: Kind
+    build: Callable[[Sequence[Any]], Awaitable[Sequence[Document]]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A document to be changed where it fulfils `where`; `absent` makes the failure where there is none."""
+
+    id: Any
+    change: Modification
+    where: Node | None
+    origin: Origin
+    absent: Callable[[], Failure] = DocumentNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """A document to be changed, or created where there is none; of many at once one creates."""
+
+    update: Update
+    create: Callable[[], Create]
+    """Makes the other plan, once it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A document to be deleted where it fulfils `where`, and `expected` if there is such."""
+
+    id: Any
+    where: Node | None
+    origin: Origin
+    expected: Precondition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Which documents are meant: those that fulfil `where` and hold the text `search`, `maximum` at most."""
+
+    where: Node | None
+    maximum: int
+    search: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateMany:
+    """Matching documents to be changed, all or none."""
+
+    matching: Matching
+    change: Modifications
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteMany:
+    """Matching documents to be deleted, all or none."""
+
+    matching: Matching
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Documents to be created each by itself: those whose ids are there already stay as they are."""
+
+    documents: Sequence[Mapping[str, Any]]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOwned:
+    """The documents of an owner, to be given to another one, or deleted without any."""
+
+    owner: str
+    origin: Origin
+    new_owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """All documents to be deleted, unread; of those created in some time, if `created` has its two ends.
+
+    With `drops` the collection goes with its indexes.
+    """
+
+    origin: Origin
+    created: tuple[datetime, datetime] | None = None
+    drops: bool = False
+
+
+WritePlan: TypeAlias = (
+    Create | CreateMany | Update | Upsert | Delete | UpdateMany | DeleteMany | Load | ReleaseOwned | Clear
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did: its changes, in order, and the documents that it was for, as stored now.
+
+    Those that it left as they were are among the documents, and not among the changes. `count` is the number
+    of changes; the release of an owner's documents, which may be very many, tells no more here. `refused` are
+    the documents that a Load could not create, by their positions.
+    """
+
+    changes: tuple[Change, ...] = ()
+    documents: Sequence[Document] = ()
+    count: int = 0
+    refused: Sequence[tuple[int, Failure]] = ()
+
+    @property
+    def document(self) -> Document:
+        """The one document of a write of one."""
+        return self.documents[0]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether that document was created."""
+        return bool(self.changes) and self.changes[0].kind == "create"

@@ -1,7 +1,7 @@
-"""The documents of one collection, and the one way to them: reads and counts by plans."""
+"""The documents of one collection, and the one way to them: reads, counts and writes by plans."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from service.kit.errors import ParameterInvalid, Violation
 from service.query.limits import MAXIMUM_ESTIMATED
-from service.query.mongo import Filter, to_mongo
+from service.query.mongo import Filter, of_document
 from service.query.tree import Node
 from service.runtime import deadline
 from service.storage.codes import (
@@ -29,13 +29,13 @@ from service.storage.codes import (
     UNFIT_VALUES,
 )
 from service.storage.database import calls_of
-from service.storage.joining import JoinedCreates, JoinedLists, JoinedReads
+from service.storage.joining import JoinedLists, JoinedReads
 from service.storage.joining.joined import Told
 from service.storage.pages import Document, Reader, Slice, Total, slice_of
-from service.storage.plans import PipelinePlan, ReadPlan, ReadRefused, Reason
+from service.storage.plans import PipelinePlan, ReadPlan, ReadRefused, Reason, WritePlan, Written
 from service.storage.timing import timed
 from service.storage.transactions import delegate_session, session
-from service.storage.turns import Turns
+from service.storage.writes import Writes
 
 Stored = bytes | Document
 """A stored document, in BSON as MongoDB has it, or decoded."""
@@ -59,7 +59,7 @@ class Store:
     reads share queries with others that wait at the same time.
     """
 
-    __slots__ = ("_calls", "_joined_lists", "_joined_reads", "_told", "documents", "joined_creates", "turns")
+    __slots__ = ("_calls", "_joined_lists", "_joined_reads", "_told", "_writes", "documents")
 
     def __init__(self, documents: Any) -> None:
         self.documents = documents
@@ -67,8 +67,7 @@ class Store:
         self._told = Told.of("find", documents)
         self._joined_reads = JoinedReads(documents)
         self._joined_lists = self._calls.once(JoinedLists)
-        self.joined_creates = JoinedCreates(documents)
-        self.turns: Turns[Any] = Turns()
+        self._writes = Writes(documents, self.find)
 
     @classmethod
     def of(cls, model: type[Model]) -> "Store":
@@ -79,17 +78,21 @@ class Store:
         """Read the document of an id, None when there is none that fulfils the condition."""
         if where is None and session() is None:
             return await self._joined_reads.get_raw(document_id)
-        return await self.find_one(selector(document_id, where))
-
-    async def find_one(self, criteria: Filter) -> Document | None:
-        """Read the one document that fulfils the driver's filter, None when there is none."""
+        criteria = of_document(document_id, where)
         find = partial(self.documents.delegate.find_one, criteria, session=delegate_session())
         found: Document | None = await self._calls.quick.run(find)
         return found
 
+    async def find(self, document_id: Any, where: Node | None = None) -> Document | None:
+        """Read the document of an id as `get` does, decoded; raises InvalidBSON."""
+        stored = await self.get(document_id, where)
+        return None if stored is None else decoded(stored)
+
     async def get_many(self, ids: Sequence[Any], where: Node | None = None) -> AsyncGenerator[Document, None]:
         """Read the documents of some ids that fulfil the condition, in no order; for `aclosing`."""
-        cursor = self.documents.find(selector({"$in": [*ids]}, where), batch_size=len(ids), session=session())
+        cursor = self.documents.find(
+            of_document({"$in": [*ids]}, where), batch_size=len(ids), session=session()
+        )
         try:
             async for document in cursor:
                 yield document
@@ -125,6 +128,10 @@ class Store:
                 raise
             raise ReadRefused(reason) from None
         return written
+
+    def write(self, plan: WritePlan) -> Awaitable[Written]:
+        """Write by a plan; returns what it changed. Raises what `Writes.execute` raises."""
+        return self._writes.execute(plan)
 
     async def read(self, plan: ReadPlan) -> Slice[Any]:
         """Read the page of a plan, and count what the plan wants counted.
@@ -201,12 +208,6 @@ class Store:
         if counted <= MAXIMUM_ESTIMATED:
             return Total(counted, "exact")
         return Total(MAXIMUM_ESTIMATED, "at_least")
-
-
-def selector(document_id: Any, where: Node | None) -> Filter:
-    """Return the driver's filter for the document of an id, if it fulfils a condition."""
-    by_id: Filter = {"_id": document_id}
-    return by_id if where is None else {"$and": [by_id, to_mongo(where)]}
 
 
 def decoded(stored: Stored) -> Document:

@@ -3,40 +3,47 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
-from beanie import Document
+from service.storage.plans import Change
 
-_present: ContextVar[Any] = ContextVar("transaction", default=None)
+
+class _Transaction(NamedTuple):
+    session: Any
+    changes: list[Change]
+    """What has been changed so far, for those who are told once it is committed."""
+
+
+_present: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
 
 
 def session() -> Any:
     """Return the driver's session of the present transaction, None outside of one."""
-    return _present.get()
+    present = _present.get()
+    return None if present is None else present.session
 
 
 def delegate_session() -> Any:
     """Return the present transaction's session for synchronous calls, None outside of one."""
-    opened = _present.get()
-    return None if opened is None else opened.delegate
+    present = _present.get()
+    return None if present is None else present.session.delegate
 
 
-def collection_of(model: type[Document]) -> Any:
-    """Return the driver's collection of a class, as the present transaction can use it.
-
-    Where applications share a process, a class belongs to the last that began, a transaction to its own.
-    """
-    collection, opened = model.get_motor_collection(), session()
-    if opened is None:
-        return collection
-    return opened.client[collection.database.name][collection.name]
+def pending_changes() -> list[Change] | None:
+    """Return what the present transaction has changed so far, None outside of one."""
+    present = _present.get()
+    return None if present is None else present.changes
 
 
 @contextmanager
-def within(opened: Any) -> Iterator[None]:
-    """Have everything that this task does meanwhile join the transaction of a session."""
-    token = _present.set(opened)
+def within(opened: Any) -> Iterator[list[Change]]:
+    """Have everything that this task does meanwhile join the transaction of a session.
+
+    Yields the list of the documents' changes, which grows.
+    """
+    transaction = _Transaction(opened, [])
+    token = _present.set(transaction)
     try:
-        yield
+        yield transaction.changes
     finally:
         _present.reset(token)

@@ -3,19 +3,21 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from models.counter import Counter
 from models.file_import import FileImport
 from service.access.principals import OPERATOR
 from service.collections import change, names
 from service.collections import description as descriptions
 from service.collections.registry import Collection, Registry
 from service.documents import loading
+from service.documents.access import Access
 from service.documents.loading import Loaded
 from service.kit.errors import CollectionNotFound
 from service.schema.infer import Inference
+from service.storage.plans import Clear, Origin
 from service.transfer import files
 from service.transfer.sources import Source
 
@@ -87,7 +89,7 @@ async def bring(registry: Registry, described: Described, documents: Iterable[di
         if source.id_type is not None and not collection.description.options.may_supply_ids:
             documents = _without_ids(documents)
             notes += (f"`{source.name}` makes its own ids: the file's `id` is left out.",)
-        loaded = await loading.load(collection, OPERATOR, documents, _id_prefix(remembered))
+        loaded = await loading.load(Access(collection, OPERATOR), documents, _id_prefix(remembered))
         remembered.is_finished = True
         await remembered.save()
     present = await count(registry, collection)
@@ -103,9 +105,9 @@ async def reset(registry: Registry, name: str) -> None:
     if collection.source == "runtime":
         await change.delete(registry, name)
     else:
-        await registry.database.patiently(lambda: collection.documents.delete_many({}))
-        await Counter.get_motor_collection().delete_one({"_id": name})
-    await FileImport.get_motor_collection().delete_one({"_id": name})
+        clear = Clear(Origin(OPERATOR.id, "import"))
+        await registry.database.patiently(partial(collection.store.write, clear))
+    await FileImport.find({"_id": name}).delete()
 
 
 async def count(registry: Registry, collection: Collection) -> int:

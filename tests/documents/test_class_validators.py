@@ -1,6 +1,7 @@
 """What a code-first class demands in Python is demanded of every write, as its schema is."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from beanie import Document
@@ -8,11 +9,12 @@ from pydantic import field_validator
 
 from models import CollectionDefinition, Counter
 from models.base import Stored
-from service.access.principals import OPERATOR
 from service.collections.registry import Collection, Registry
 from service.documents import patches, writing
 from service.kit.errors import DocumentInvalid
 from service.storage.database import Database
+from service.storage.plans import WritePlan
+from tests import operator
 
 
 class Room(Stored, Document):
@@ -37,27 +39,18 @@ async def rooms(database: Database) -> Collection:
         return registry.get("rooms")
 
 
-async def refusal(change: Any) -> list[tuple[str | None, str]]:
+async def refusal(rooms: Collection, plan: Callable[[], WritePlan]) -> list[tuple[str | None, str]]:
     with pytest.raises(DocumentInvalid) as caught:
-        await change
+        await rooms.store.write(plan())
     return [(error.pointer, error.detail) for error in caught.value.errors]
 
 
 async def test_a_classs_own_validators_judge_every_write(rooms: Collection) -> None:
-    room = await writing.create(rooms, OPERATOR, {"number": 2})
+    room = await operator.created(rooms, {"number": 2})
     odd = [("/number", "rooms on this side are even")]
-    assert await refusal(writing.create(rooms, OPERATOR, {"number": 1})) == odd
-    assert await refusal(writing.replace(rooms, OPERATOR, room["_id"], {"number": 3}, None)) == odd
-    assert (
-        await refusal(
-            writing.patch(
-                rooms,
-                OPERATOR,
-                room["_id"],
-                patches.read("application/merge-patch+json", {"number": 5}),
-                None,
-            )
-        )
-        == odd
-    )
+    access, room_id = operator.access(rooms), room["_id"]
+    merged = patches.read("application/merge-patch+json", {"number": 5})
+    assert await refusal(rooms, partial(writing.create, access, {"number": 1})) == odd
+    assert await refusal(rooms, partial(writing.replace, access, room_id, {"number": 3}, None)) == odd
+    assert await refusal(rooms, partial(writing.patch, access, room_id, merged, None)) == odd
     assert await rooms.documents.find({}).to_list(None) == [room]

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import httpx
@@ -11,11 +10,12 @@ import pytest
 from litestar import Litestar
 
 from service.app import create_app
-from service.documents import changes, computing
+from service.documents.apply_patch import ApplyPatch
 from service.documents.patches import of_operation
-from service.documents.terms import UNBOUND
+from service.documents.write_policy import UNBOUND
 from service.query import Compare
 from service.runtime.settings import Settings
+from service.storage.plans import Origin, Update
 from tests.conftest import connect, opened
 from tests.services import services_of
 
@@ -136,12 +136,14 @@ async def test_a_rule_is_asked_again_for_changes_that_wait_for_what_it_looks_at(
     document_id = (await collection.documents.find_one({}))["_id"]
     where = Compare(("hits",), "lt", 3)
 
-    def asked(body: dict[str, Any]) -> Any:
-        compute = partial(computing.compute, collection, UNBOUND, change=of_operation({"operations": body}))
-        return changes.make(collection, document_id, changes.Asked(where, None, compute))
+    def changed(body: dict[str, Any]) -> Any:
+        applied = ApplyPatch(collection, UNBOUND, of_operation({"operations": body}))
+        return collection.store.write(Update(document_id, applied, where, Origin(None, "request")))
 
-    outcomes = await asyncio.gather(*(asked({"inc": {"hits": 1}}) for _ in range(5)), return_exceptions=True)
-    assert [type(outcome).__name__ for outcome in outcomes] == ["dict"] * 2 + ["DocumentNotFound"] * 3
+    outcomes = await asyncio.gather(
+        *(changed({"inc": {"hits": 1}}) for _ in range(5)), return_exceptions=True
+    )
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Written"] * 2 + ["DocumentNotFound"] * 3
     assert (await workers[0].get(path)).json()["data"]["hits"] == 3
 
 

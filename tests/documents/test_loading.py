@@ -8,12 +8,14 @@ import pytest
 from bson import ObjectId
 from litestar import Litestar
 
-from service.access.principals import ANONYMOUS, OPERATOR
+from service.access.principals import ANONYMOUS
 from service.collections import change
 from service.collections.registry import Collection
 from service.documents import loading
+from service.documents.access import Access
 from service.documents.loading import Loaded, Refusal
 from service.kit.errors import SignInRequired
+from tests import operator
 from tests.services import services_of
 
 PREFIX = bytes.fromhex("650000000badcafe")
@@ -50,7 +52,7 @@ async def people(app: Litestar) -> Collection:
 
 
 async def load(collection: Collection, documents: Iterable[Any]) -> Loaded:
-    return await loading.load(collection, OPERATOR, documents, PREFIX)
+    return await loading.load(operator.access(collection), documents, PREFIX)
 
 
 async def test_a_loaded_document_is_stored_as_a_created_one(
@@ -204,5 +206,5 @@ async def test_loading_that_was_cut_off_is_completed_by_loading_again(people: Co
 
 async def test_whoever_may_not_create_documents_may_not_load_them(people: Collection) -> None:
     with pytest.raises(SignInRequired):
-        await loading.load(people, ANONYMOUS, [{"name": "Ann"}], PREFIX)
+        await loading.load(Access(people, ANONYMOUS), [{"name": "Ann"}], PREFIX)
     assert await people.documents.count_documents({}) == 0

@@ -9,8 +9,9 @@ from bson import ObjectId
 from service.access.decisions import ALLOWED, Decision, Grant
 from service.access.principals import Principal
 from service.documents import loading
-from service.documents.computing import compute
-from service.documents.terms import Terms
+from service.documents.access import Access
+from service.documents.apply_patch import ApplyPatch
+from service.documents.write_policy import WritePolicy
 from service.query import Compare
 from tests.conftest import Service
 from tests.rules.sending import ANN, BOB, SCHEMA, USER, Send, created
@@ -188,7 +189,7 @@ async def test_imports_keep_to_the_rules_too(send: Send, define: Send, service: 
     collection = services_of(service.app).registry.get(name)
     principal = Principal("user", ANN, frozenset(), session_id="of-ann")
     bodies = [{"status": "draft"}, {"status": "sent"}, {"status": "draft", "title": "t"}]
-    loaded = await loading.load(collection, principal, bodies, bytes(8))
+    loaded = await loading.load(Access(collection, principal), bodies, bytes(8))
     assert (loaded.created, loaded.refused) == (1, 2)
     assert [each.reason.partition(":")[0] for each in loaded.first_refusals][1] == "/title"
     [stored] = service.database[name].find({}, {"_id": 0, "status": 1, "team": 1, "_owner": 1})
@@ -205,8 +206,8 @@ async def test_many_alternatives_do_not_multiply_the_work_of_a_patch(define: Sen
         asked.append(document["id"])
         return {**document, "status": "49"}
 
-    agreed = Terms(Decision(tuple(grants)), ALLOWED)
-    assert compute(collection, agreed, present, change)["status"] == "49"
+    policy = WritePolicy(Decision(tuple(grants)), ALLOWED)
+    assert ApplyPatch(collection, policy, change).outcome(present)["status"] == "49"
     assert len(asked) == 1
 
 

@@ -1,5 +1,6 @@
 """Conditions of writes: `If-Match`, `If-None-Match`, and collections that demand one of them."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import httpx
@@ -9,13 +10,13 @@ from beanie import Document
 from models import CollectionDefinition, Counter, Product
 from models.base import Stored
 from service import schema as schemas
-from service.access.principals import OPERATOR
 from service.collections.registry import Registry
 from service.documents import preconditions, writing
 from service.documents.patches import MERGE_PATCH, read
 from service.documents.preconditions import Expected
 from service.kit.errors import PreconditionRequired
 from service.storage.database import Database
+from tests import operator
 from tests.conftest import GOODS_RULES
 
 MUG: dict[str, Any] = {"name": "Mug", "price": 9.5}
@@ -127,16 +128,18 @@ async def test_a_class_can_demand_it_too(database: Database) -> None:
     async with registry.following():
         assert await registry.wait_until_loaded(10)
         ledgers = registry.get("ledgers")
-        stored = await writing.create(ledgers, OPERATOR, {"amount": 1})
+        stored = await operator.created(ledgers, {"amount": 1})
         key, patch = stored["_id"], read(MERGE_PATCH, {"amount": 2})
-        for change in (
-            writing.patch(ledgers, OPERATOR, key, patch, None),
-            writing.replace(ledgers, OPERATOR, key, {"amount": 2}, None),
-            writing.delete(ledgers, OPERATOR, key, None),
+        access = operator.access(ledgers)
+        for plan in (
+            partial(writing.patch, access, key, patch, None),
+            partial(writing.replace, access, key, {"amount": 2}, None),
+            partial(writing.delete, access, key, None),
         ):
             with pytest.raises(PreconditionRequired):
-                await change
+                await ledgers.store.write(plan())
         assert await ledgers.documents.find({}).to_list(None) == [stored]
-        changed = await writing.patch(ledgers, OPERATOR, key, patch, preconditions.read('"1"', None))
+        first = writing.patch(access, key, patch, preconditions.read('"1"', None))
+        changed = (await ledgers.store.write(first)).document
         assert (changed["amount"], changed["_version"]) == (2, 2)
-        await writing.delete(ledgers, OPERATOR, key, Expected(None))
+        await ledgers.store.write(writing.delete(access, key, Expected(None)))

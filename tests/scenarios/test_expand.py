@@ -10,9 +10,9 @@ import pytest
 from service.access.decisions import ALLOWED
 from service.access.principals import OPERATOR
 from service.documents import encoding, expanding, reading, writing
-from service.documents.access import Access
 from service.documents.expanding import References
 from service.query.limits import MAXIMUM_EXPANDED_DOCUMENTS, MAXIMUM_EXPANDED_REFERENCES
+from tests import operator
 from tests.scenarios.library import ABSENT, Library
 from tests.services import services_of
 
@@ -239,14 +239,14 @@ async def test_within_a_transaction_its_own_documents_are_expanded(library: Libr
     books, references = registry.get("books"), References(registry, OPERATOR)
 
     async def work() -> dict[str, Any]:
-        author = await writing.create(registry.get("authors"), OPERATOR, {"name": "New"})
+        author = await operator.created(registry.get("authors"), {"name": "New"})
         body = {"title": "New", "author": str(author["_id"])}
-        book = await writing.create(books, OPERATOR, body)
-        access = Access(books, OPERATOR)
+        book = await operator.created(books, body)
+        access = operator.access(books)
         read = await reading.get_decoded(access, book["_id"])
         plan = reading.parse(access, references, b"expand=author")
         (shown,) = await expanding.views(references, books, ALLOWED, [read], plan)
-        await writing.delete(books, OPERATOR, book["_id"], None)
+        await books.store.write(writing.delete(access, book["_id"], None))
         return shown
 
     shown = await services_of(library.app).database.transaction(work)

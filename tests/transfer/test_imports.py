@@ -11,15 +11,14 @@ from litestar import Litestar
 
 from models.base import utc_now
 from models.file_import import FileImport
-from service.access.principals import OPERATOR
 from service.collections import change
 from service.collections.registry import Registry
-from service.documents import writing
 from service.documents.loading import Loaded, Refusal
 from service.kit.errors import CollectionExists, StartupFailure
 from service.transfer import imports
 from service.transfer.imports import Outcome
 from service.transfer.sources import open_source
+from tests import operator
 from tests.services import services_of
 from tests.transfer.vega import vega
 
@@ -74,7 +73,7 @@ async def test_a_file_becomes_a_collection_that_is_open_to_everybody(registry: R
     }
     ids = [each["_id"] async for each in outcome.collection.documents.find({}, {"_id": 1})]
     assert began.replace(microsecond=0) <= min(ids).generation_time <= utc_now()
-    created = await writing.create(outcome.collection, OPERATOR, {"title": "New", "year": 2030})
+    created = await operator.created(outcome.collection, {"title": "New", "year": 2030})
     assert created["_id"].generation_time >= max(ids).generation_time
 
 
@@ -154,14 +153,14 @@ async def test_an_empty_array_becomes_a_collection_that_takes_anything(
     _, drafts = imports.describe(open_source(path))
     outcome = await imports.bring(registry, drafts, drafts.source.documents())
     assert told(outcome) == ("new", Loaded(), 0, 0)
-    await writing.create(outcome.collection, OPERATOR, {"anything": [{"at": "all"}]})
+    await operator.created(outcome.collection, {"anything": [{"at": "all"}]})
 
 
 @pytest.mark.parametrize("name", ["films.json", "products.json"])
 async def test_a_reset_collection_is_imported_anew(registry: Registry, tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name, [{"name": "One", "price": 1}, {"name": "Two", "price": 2}])
     collection = (await bring(registry, path)).collection
-    await writing.create(collection, OPERATOR, {"name": "Three", "price": 3})
+    await operator.created(collection, {"name": "Three", "price": 3})
     await imports.reset(registry, path.stem)
     assert await FileImport.get(path.stem) is None
     assert told(await bring(registry, path)) == ("new", Loaded(created=2), 2, 2)

@@ -8,8 +8,16 @@ from typing import Any, TypeAlias
 import orjson
 
 from service.access.principals import Principal
-from service.collections.registry import Collection, Registry
-from service.documents import encoding, ids, patches, preconditions, reading, terms, writing
+from service.collections.registry import Registry
+from service.documents import (
+    encoding,
+    ids,
+    patches,
+    preconditions,
+    reading,
+    write_policy,
+    writing,
+)
 from service.documents.access import Access
 from service.documents.batch.operations import REFERRING, Batch, Operation
 from service.documents.batch.references import resolve
@@ -54,15 +62,15 @@ class Done:
     """What an operation did: the status that a single request would be answered with, and the document."""
 
     status: int
-    collection: Collection
+    access: Access
     document: dict[str, Any] | None
 
-    def told(self, principal: Principal, *, is_minimal: bool) -> Told:
+    def told(self, *, is_minimal: bool) -> Told:
         """Give what the operation is answered, as `dump` writes it; if minimal, the id for the document."""
         if self.document is None:
             return {"status": self.status}
         etag = preconditions.tag(self.document)
-        view = terms.shown(self.collection, principal, self.document)
+        view = write_policy.shown(self.access, self.document)
         shown = {"id": view["id"]} if is_minimal else {"data": view}
         return {"status": self.status, **shown, "etag": etag}
 
@@ -83,6 +91,21 @@ class _Answers:
         self.parts.append(orjson.Fragment(content))
 
 
+class _Callers:
+    """The caller's access to the collections of a batch, each asked for once."""
+
+    def __init__(self, registry: Registry, principal: Principal) -> None:
+        self._registry = registry
+        self._principal = principal
+        self._known: dict[str, Access] = {}
+
+    def access(self, name: str) -> Access:
+        """Return the access to a collection; raises CollectionNotFound."""
+        if name not in self._known:
+            self._known[name] = Access(self._registry.get(name), self._principal)
+        return self._known[name]
+
+
 async def run_atomically(
     database: Database, registry: Registry, principal: Principal, batch: Batch
 ) -> list[orjson.Fragment]:
@@ -94,9 +117,10 @@ async def run_atomically(
     async def work() -> list[orjson.Fragment]:  # anew at each try
         known: Known = {}
         answers = _Answers()
+        callers = _Callers(registry, principal)
         for operation in batch.operations:
             try:
-                told = await _run(registry, principal, batch, operation, known)
+                told = await _run(callers, batch, operation, known)
             except Failure as failure:
                 failure.extra["operation"] = operation.index
                 raise
@@ -116,8 +140,9 @@ async def run_each(
     """
     known: Known = {}
     answers = _Answers()
+    callers = _Callers(registry, principal)
     for operation in batch.operations:
-        run = partial(_run, registry, principal, batch, operation, known)
+        run = partial(_run, callers, batch, operation, known)
         told = await step(operation.index, run, tell)
         _note(operation, told, known)
         answers.add(told)
@@ -131,17 +156,14 @@ def _note(operation: Operation, told: Told, known: Known) -> None:
         known[operation.name] = orjson.loads(encoding.dump(shown["id"]))
 
 
-async def _run(
-    registry: Registry, principal: Principal, batch: Batch, operation: Operation, known: Known
-) -> Told:
+async def _run(callers: _Callers, batch: Batch, operation: Operation, known: Known) -> Told:
     """Run one operation; the pointers of failures begin at the request's body."""
     members = _resolved(operation, known)
     try:
-        collection = registry.get(operation.collection)
-        done = await _RUN[operation.op](collection, principal, members)
+        done = await _RUN[operation.op](callers.access(operation.collection), members)
     except Failure as failure:
         raise failure.below(operation.pointer + _place(failure)) from None
-    return done.told(principal, is_minimal=batch.is_minimal and operation.op != "get")
+    return done.told(is_minimal=batch.is_minimal and operation.op != "get")
 
 
 def _place(failure: Failure) -> str:
@@ -168,43 +190,39 @@ def _resolved(operation: Operation, known: Known) -> dict[str, Any]:
     return members
 
 
-async def _create(collection: Collection, principal: Principal, members: dict[str, Any]) -> Done:
+async def _create(access: Access, members: dict[str, Any]) -> Done:
     body = members["document"]
     if "id" in members and isinstance(body, dict):
         body = {**body, "id": members["id"]}
-    return Done(CREATED, collection, await writing.create(collection, principal, body))
+    written = await access.collection.store.write(writing.create(access, body, through="batch"))
+    return Done(CREATED, access, written.document)
 
 
-async def _replace(collection: Collection, principal: Principal, members: dict[str, Any]) -> Done:
-    document, is_new = await writing.put(
-        collection,
-        principal,
-        _id(collection, members),
-        members["document"],
-        _expected(members),
-        may_create=members.get("upsert", False),
-    )
-    return Done(CREATED if is_new else OK, collection, document)
+async def _replace(access: Access, members: dict[str, Any]) -> Done:
+    document_id, body, expected = _id(access, members), members["document"], _expected(members)
+    may_create = members.get("upsert", False)
+    plan = writing.put(access, document_id, body, expected, may_create=may_create, through="batch")
+    written = await access.collection.store.write(plan)
+    return Done(CREATED if written.is_new else OK, access, written.document)
 
 
-async def _patch(collection: Collection, principal: Principal, members: dict[str, Any]) -> Done:
-    document = await writing.patch(
-        collection, principal, _id(collection, members), members["patch"], _expected(members)
-    )
-    return Done(OK, collection, document)
+async def _patch(access: Access, members: dict[str, Any]) -> Done:
+    document_id, expected = _id(access, members), _expected(members)
+    plan = writing.patch(access, document_id, members["patch"], expected, through="batch")
+    return Done(OK, access, (await access.collection.store.write(plan)).document)
 
 
-async def _delete(collection: Collection, principal: Principal, members: dict[str, Any]) -> Done:
-    await writing.delete(collection, principal, _id(collection, members), _expected(members))
-    return Done(NO_CONTENT, collection, None)
+async def _delete(access: Access, members: dict[str, Any]) -> Done:
+    plan = writing.delete(access, _id(access, members), _expected(members), through="batch")
+    await access.collection.store.write(plan)
+    return Done(NO_CONTENT, access, None)
 
 
-async def _get(collection: Collection, principal: Principal, members: dict[str, Any]) -> Done:
-    document = await reading.get_decoded(Access(collection, principal), _id(collection, members))
-    return Done(OK, collection, document)
+async def _get(access: Access, members: dict[str, Any]) -> Done:
+    return Done(OK, access, await reading.get_decoded(access, _id(access, members)))
 
 
-_RUN: dict[str, Callable[[Collection, Principal, dict[str, Any]], Awaitable[Done]]] = {
+_RUN: dict[str, Callable[[Access, dict[str, Any]], Awaitable[Done]]] = {
     "create": _create,
     "replace": _replace,
     "patch": _patch,
@@ -213,8 +231,8 @@ _RUN: dict[str, Callable[[Collection, Principal, dict[str, Any]], Awaitable[Done
 }
 
 
-def _id(collection: Collection, members: dict[str, Any]) -> Any:
-    return ids.parse(collection, str(members["id"]))
+def _id(access: Access, members: dict[str, Any]) -> Any:
+    return ids.parse(access.collection, str(members["id"]))
 
 
 def _expected(members: dict[str, Any]) -> Expected | None:

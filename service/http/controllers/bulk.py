@@ -1,14 +1,14 @@
 """Many documents of one collection in one request."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from litestar import Response
 
-from service.collections.registry import Collection
-from service.documents import bulk, encoding, terms, visibility
+from service.documents import bulk, encoding, visibility, write_policy
+from service.documents.access import Access
 from service.documents.bulk import MAXIMUM_DOCUMENTS
 from service.http import preferences
-from service.http.guards import access_of, principal
 from service.http.requests import (
     AnyRequest,
     expected_by,
@@ -17,49 +17,47 @@ from service.http.requests import (
     patch_of,
 )
 from service.http.responses import Ready
-from service.http.services import services_of
 from service.query.changes import ChangeQuery, parse_change
 
 
-async def create(request: AnyRequest, collection: Collection, documents: list[Any]) -> Response[bytes]:
+async def create(request: AnyRequest, access: Access, documents: list[Any]) -> Response[bytes]:
     """Create the documents of an array; answers with them, unless the client prefers less (RFC 7240)."""
-    created = await bulk.create(services_of(request).database, collection, principal(request), documents)
+    plan = await bulk.create(access, documents)
+    written = await bulk.execute(access, plan)
     wanted = preferences.preferred_return(request)
     headers = preferences.applied(wanted)
     if wanted == "minimal":
         return Ready(b"", status_code=201, headers=headers)
-    return json_response(_data(request, collection, created), status_code=201, headers=headers)
+    return json_response(_data(access, written.documents), status_code=201, headers=headers)
 
 
-async def update(request: AnyRequest, collection: Collection) -> Response[bytes]:
+async def update(request: AnyRequest, access: Access) -> Response[bytes]:
     """Apply a patch to all documents that fulfil a filter; answers how many, or with them if preferred."""
-    query = _query(request, collection)
+    query = _query(request, access)
     change = await patch_of(request)
-    database, expected = services_of(request).database, expected_by(request)
-    changed = await bulk.update(database, collection, principal(request), query, change, expected=expected)
+    plan = bulk.update(access, query, change, expected_by(request))
+    written = await bulk.execute(access, plan)
     wanted = preferences.preferred_return(request)
     if wanted == "representation":
-        content = _data(request, collection, changed.documents)
-        return json_response(content, headers=preferences.applied(wanted))
-    return _counted(len(changed.documents), changed.altered)
+        return json_response(_data(access, written.documents), headers=preferences.applied(wanted))
+    return _counted(len(written.documents), written.count)
 
 
-async def delete(request: AnyRequest, collection: Collection) -> Response[bytes]:
+async def delete(request: AnyRequest, access: Access) -> Response[bytes]:
     """Delete all documents that fulfil a filter; answers how many."""
-    query = _query(request, collection)
-    database, expected = services_of(request).database, expected_by(request)
-    deleted = await bulk.delete(database, collection, principal(request), query, expected=expected)
-    return _counted(deleted, deleted)
+    query = _query(request, access)
+    plan = bulk.delete(access, query, expected_by(request))
+    written = await bulk.execute(access, plan)
+    return _counted(written.count, written.count)
 
 
-def _query(request: AnyRequest, collection: Collection) -> ChangeQuery:
-    fields = visibility.fields_of(collection, access_of(request).permit("list"))
+def _query(request: AnyRequest, access: Access) -> ChangeQuery:
+    fields = visibility.fields_of(access.collection, access.permit("list"))
     return parse_change(parameters_of(request), fields, MAXIMUM_DOCUMENTS)
 
 
-def _data(request: AnyRequest, collection: Collection, documents: list[dict[str, Any]]) -> bytes:
-    caller = principal(request)
-    return encoding.dump({"data": [terms.shown(collection, caller, document) for document in documents]})
+def _data(access: Access, documents: Iterable[dict[str, Any]]) -> bytes:
+    return encoding.dump({"data": [write_policy.shown(access, document) for document in documents]})
 
 
 def _counted(matched: int, changed: int) -> Response[bytes]:

@@ -58,46 +58,34 @@ class DocumentsController(Controller):
     async def replace_document(self, request: AnyRequest, document_id: FromPath[str]) -> Response[bytes]:
         """Replace one document; with `upsert=true` or `If-None-Match: *`, create it when there is none."""
         access = access_of(request)
-        found = access.collection
         expected = expected_by(request)
-        document, is_new = await writing.put(
-            found,
-            access.principal,
-            ids.parse(found, document_id),
-            await json_of(request),
-            expected,
-            may_create=_may_create(request, found, expected),
-        )
-        return written_response(request, found, document, is_new=is_new)
+        document_id = ids.parse(access.collection, document_id)
+        body = await json_of(request)
+        may_create = _may_create(request, access.collection, expected)
+        plan = writing.put(access, document_id, body, expected, may_create=may_create)
+        written = await access.collection.store.write(plan)
+        return written_response(request, access, written.document, is_new=written.is_new)
 
     @patch("/", guards=[MayAct("update")], operation=Described.PER_COLLECTION)
     @once
     async def patch_document(self, request: AnyRequest, document_id: FromPath[str]) -> Response[bytes]:
         """Apply a patch to one document: a merge patch, a JSON Patch or operations, by the media type."""
         access = access_of(request)
-        found = access.collection
         only_parameters(request)
-        document = await writing.patch(
-            found,
-            access.principal,
-            ids.parse(found, document_id),
-            await patch_of(request),
-            expected_by(request),
-        )
-        return written_response(request, found, document)
+        document_id = ids.parse(access.collection, document_id)
+        change = await patch_of(request)
+        plan = writing.patch(access, document_id, change, expected_by(request))
+        written = await access.collection.store.write(plan)
+        return written_response(request, access, written.document)
 
     @delete("/", guards=[MayAct("delete")], operation=Described.PER_COLLECTION)
     async def delete_document(self, request: AnyRequest, document_id: FromPath[str]) -> None:
         """Delete one document."""
         access = access_of(request)
-        found = access.collection
         only_parameters(request)
-        await writing.delete(
-            found,
-            access.principal,
-            ids.parse(found, document_id),
-            expected_by(request),
-        )
+        document_id = ids.parse(access.collection, document_id)
+        plan = writing.delete(access, document_id, expected_by(request))
+        await access.collection.store.write(plan)
 
 
 def _may_create(request: AnyRequest, collection: Collection, expected: Expected | None) -> bool:

@@ -57,21 +57,20 @@ class ListsController(Controller):
     async def create_document(self, request: AnyRequest) -> Response[bytes]:
         """Create one document, or those of an array, all or none."""
         access = access_of(request)
-        found = access.collection
         only_parameters(request)
         body = await json_of(request)
         if isinstance(body, list):
-            return await bulk.create(request, found, body)
-        document = await writing.create(found, access.principal, body)
-        return written_response(request, found, document, is_new=True)
+            return await bulk.create(request, access, body)
+        written = await access.collection.store.write(writing.create(access, body))
+        return written_response(request, access, written.document, is_new=True)
 
     @patch("/", guards=[MayAct("update")], operation=Described.PER_COLLECTION)
     @once
     async def change_documents(self, request: AnyRequest) -> Response[bytes]:
         """Change all documents that fulfil `filter`, `max_affected` at most."""
-        return await bulk.update(request, access_of(request).collection)
+        return await bulk.update(request, access_of(request))
 
     @delete("/", guards=[MayAct("delete")], status_code=200, operation=Described.PER_COLLECTION)
     async def delete_documents(self, request: AnyRequest) -> Response[bytes]:
         """Delete all documents that fulfil `filter`, `max_affected` at most."""
-        return await bulk.delete(request, access_of(request).collection)
+        return await bulk.delete(request, access_of(request))

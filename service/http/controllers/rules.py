@@ -14,8 +14,8 @@ from service.access.rules import VERBS, Verb
 from service.collections.registry import Collection
 from service.documents import encoding, ids, patches, reading
 from service.documents.access import Access
-from service.documents.concealing import Concealed
-from service.documents.terms import Terms
+from service.documents.redaction import Redacted
+from service.documents.write_policy import WritePolicy
 from service.http import idempotent
 from service.http.bodies import Data, ResponseBody
 from service.http.contract.operations import Answer, Operation, json_body
@@ -207,10 +207,10 @@ def _changed(collection: Collection, caller: Principal, case: Case, changes: dic
     """Give a case with a merge patch as its change, which is made, as always, of what the caller sees."""
     if changes is None or case.present is None or case.before is None:
         return case
-    mask = Terms(ALLOWED, Access(collection, caller).decide("get")).mask(case.present)
-    concealed = Concealed(case.before, collection.description.schema, mask)
-    asked: dict[str, Any] = patches.merge(concealed.document, changes)
-    return Case(case.present, concealed.document, asked, concealed.restored)
+    mask = WritePolicy(ALLOWED, Access(collection, caller).decide("get")).mask(case.present)
+    redacted = Redacted(case.before, collection.description.schema, mask)
+    asked: dict[str, Any] = patches.merge(redacted.document, changes)
+    return Case(case.present, redacted.document, asked, redacted.restored)
 
 
 def _result(collection: Collection, judged: Judgement) -> dict[str, Any] | None:

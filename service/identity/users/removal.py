@@ -9,7 +9,7 @@ from typing import Any, Literal
 from models.base import utc_now
 from models.user import User
 from service.audit import AuditContext
-from service.collections.registry import Collection, Registry
+from service.collections.registry import Registry
 from service.identity.core import credentials, one_time
 from service.identity.core.revocations import BOUND_S, Revocations
 from service.identity.core.sessions import Ending
@@ -17,6 +17,7 @@ from service.identity.users.administration import find, is_administrator, refuse
 from service.kit.errors import ParameterInvalid, Violation
 from service.runtime import deadline
 from service.storage.database import Database
+from service.storage.plans import Origin, ReleaseOwned
 from service.storage.transactions import session
 
 Fate = Literal["keep", "delete", "transfer"]
@@ -57,9 +58,10 @@ class Removal:
             with deadline.lifted():
                 await asyncio.sleep(STRAY_S)
             for collection in self.registry.all():
-                changed = await self.database.patiently(partial(_settle, collection, user_id, heir_id))
-                if changed:
-                    counts[collection.name] = changed
+                plan = ReleaseOwned(user_id, Origin(audit.actor.id, "removal"), heir_id)
+                written = await self.database.patiently(partial(collection.store.write, plan))
+                if written.count:
+                    counts[collection.name] = written.count
         details = {"documents": fate, "heir": heir_id, "counts": counts}
         await self.database.transaction(partial(self._delete, audit, user_id, details))
         await self.revocations.catch_up()
@@ -107,12 +109,3 @@ async def _check_heir(user_id: str, fate: Fate, heir_id: str | None) -> None:
             await find(heir_id)
         return
     raise ParameterInvalid(detail, errors=[Violation(detail, "value", parameter="to")])
-
-
-async def _settle(collection: Collection, user_id: str, heir_id: str | None) -> int:
-    """Delete the documents of a user, or give them to an heir; gives their number."""
-    owned = {"_owner": user_id}
-    if heir_id is None:
-        return int((await collection.documents.delete_many(owned)).deleted_count)
-    given = {"$set": {"_owner": heir_id, "_updated_at": utc_now()}, "$inc": {"_version": 1}}
-    return int((await collection.documents.update_many(owned, given)).modified_count)

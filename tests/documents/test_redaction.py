@@ -1,4 +1,4 @@
-"""A document with stand-ins for what is not seen of it: nothing is lost, and nothing is seen."""
+"""A document with placeholders for what is not seen of it: nothing is lost, and nothing is seen."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from service import schema as schemas
-from service.documents.concealing import Concealed
+from service.documents.redaction import Redacted
 from service.kit.errors import PatchConflict
 from service.query import Selection, masks
 from service.query.masks import Mask
@@ -47,18 +47,18 @@ def mask_of(*paths: str) -> Mask:
 def test_what_is_not_changed_is_as_it_was(document: dict[str, Any], selection: Selection) -> None:
     mask = masks.of_selections(frozenset({selection}))
     for schema in (FREE, DECLARED):
-        concealed = Concealed(document, schema, mask)
-        assert concealed.restored(concealed.carried(concealed.document)) == document
-        assert concealed.restored(json.loads(json.dumps(concealed.document))) == document
+        redacted = Redacted(document, schema, mask)
+        assert redacted.restored(redacted.carried(redacted.document)) == document
+        assert redacted.restored(json.loads(json.dumps(redacted.document))) == document
 
 
 @given(DOCUMENTS, SELECTIONS)
 @settings(max_examples=60)
 def test_no_more_counts_than_what_is_seen(document: dict[str, Any], selection: Selection) -> None:
     mask = masks.of_selections(frozenset({selection}))
-    concealed = Concealed(document, FREE, mask)
+    redacted = Redacted(document, FREE, mask)
     seen = json.dumps(masks.shown(document, mask), separators=(",", ":"), ensure_ascii=False)
-    assert concealed.size_bytes(concealed.document) == len(seen.encode())
+    assert redacted.size_bytes(redacted.document) == len(seen.encode())
 
 
 @given(DOCUMENTS, DOCUMENTS, SELECTIONS)
@@ -67,27 +67,27 @@ def test_what_somebody_says_is_what_is_stored(
     document: dict[str, Any], said: dict[str, Any], selection: Selection
 ) -> None:
     """A whole document in the place of one is not altered."""
-    concealed = Concealed(document, FREE, masks.of_selections(frozenset({selection})))
-    assert concealed.restored(said) == said
+    redacted = Redacted(document, FREE, masks.of_selections(frozenset({selection})))
+    assert redacted.restored(said) == said
 
 
-def test_stand_ins_are_others_each_time() -> None:
+def test_placeholders_are_others_each_time() -> None:
     document = {"a": {"b": 1}, "b": [{"a": 1}], "c": 3}
-    one, other = (Concealed(document, DECLARED, mask_of("a.b", "b.a")).document for _ in range(2))
+    one, other = (Redacted(document, DECLARED, mask_of("a.b", "b.a")).document for _ in range(2))
     assert one["a"]["b"] != other["a"]["b"]
     assert "1" not in {one["a"]["b"], one["b"][0]["a"]}
 
 
 def test_what_is_not_there_has_a_stand_in_too() -> None:
-    with_it = Concealed({"a": {"b": 1, "c": "x"}, "c": 2}, DECLARED, mask_of("a.b"))
-    without = Concealed({"a": {}}, DECLARED, mask_of("a.b"))
-    for concealed in (with_it, without):
-        assert sorted(concealed.document) == ["a", "c"]
-        assert sorted(concealed.document["a"]) == ["b", "c"]
+    with_it = Redacted({"a": {"b": 1, "c": "x"}, "c": 2}, DECLARED, mask_of("a.b"))
+    without = Redacted({"a": {}}, DECLARED, mask_of("a.b"))
+    for redacted in (with_it, without):
+        assert sorted(redacted.document) == ["a", "c"]
+        assert sorted(redacted.document["a"]) == ["b", "c"]
     assert without.restored(without.document) == {"a": {}}
 
 
 def test_a_stand_in_that_was_brought_to_where_it_is_seen_is_refused() -> None:
-    concealed = Concealed({"a": {"b": 1}, "x": 0}, FREE, mask_of("a.b"))
+    redacted = Redacted({"a": {"b": 1}, "x": 0}, FREE, mask_of("a.b"))
     with pytest.raises(PatchConflict):
-        concealed.restored({"x": concealed.document["a"]["b"]})
+        redacted.restored({"x": redacted.document["a"]["b"]})

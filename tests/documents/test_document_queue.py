@@ -2,7 +2,7 @@ import asyncio
 
 import httpx
 
-from service.storage.turns import Turns, Waiting
+from service.storage.document_queue import DocumentQueue, Waiting
 
 
 async def test_of_very_many_patches_of_one_document_at_once_all_win(
@@ -30,38 +30,38 @@ async def test_of_many_patches_of_one_version_one_wins(
 
 
 async def test_a_queue_that_nobody_waits_in_is_forgotten() -> None:
-    turns: Turns[str] = Turns()
+    queue: DocumentQueue[str] = DocumentQueue()
 
     async def serve(waiting: list[Waiting[str]]) -> list[Waiting[str]]:
-        waiting[0].settle(waiting[0].asked.upper())
+        waiting[0].settle(waiting[0].plan.upper())
         return waiting[1:]
 
-    assert await asyncio.gather(*(turns.take("a", letter, serve) for letter in "xyz")) == ["X", "Y", "Z"]
+    assert await asyncio.gather(*(queue.submit("a", letter, serve) for letter in "xyz")) == ["X", "Y", "Z"]
     await asyncio.sleep(0)
-    assert not turns._waiting
+    assert not queue._waiting
 
 
 async def test_a_fault_while_serving_reaches_all_who_wait_and_nobody_else() -> None:
-    turns: Turns[str] = Turns()
+    queue: DocumentQueue[str] = DocumentQueue()
 
     async def fail(waiting: list[Waiting[str]]) -> list[Waiting[str]]:
         raise RuntimeError("broken")
 
-    outcomes = await asyncio.gather(*(turns.take("a", "x", fail) for _ in range(3)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(queue.submit("a", "x", fail) for _ in range(3)), return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["broken"] * 3
 
 
 async def test_one_who_gives_up_takes_nobody_along() -> None:
-    turns: Turns[str] = Turns()
+    queue: DocumentQueue[str] = DocumentQueue()
     gate = asyncio.Event()
 
     async def serve(waiting: list[Waiting[str]]) -> list[Waiting[str]]:
         await gate.wait()
         for each in waiting:
-            each.settle(each.asked)
+            each.settle(each.plan)
         return []
 
-    impatient, patient = (asyncio.create_task(turns.take("a", name, serve)) for name in ("one", "two"))
+    impatient, patient = (asyncio.create_task(queue.submit("a", name, serve)) for name in ("one", "two"))
     await asyncio.sleep(0)
     impatient.cancel()
     gate.set()

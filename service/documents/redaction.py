@@ -1,8 +1,8 @@
-"""A document as somebody has it who does not see all of it: a change of it can tell nothing of the rest.
+"""Redaction: a document as somebody has it who does not see all of it. A change tells nothing of the rest.
 
-What is not seen is not left out, for it has to stay where it is when arrays are moved about. Stand-ins that
-nobody can guess take its place while the change is made, and it takes theirs again in the result. So neither
-what comes of a change nor how long it takes depends on what they stand for.
+What is not seen is not left out, for it has to stay where it is when arrays are moved about. Placeholders
+that nobody can guess take its place while the change is made, and it takes theirs again in the result. So
+neither what comes of a change nor how long it takes depends on what they stand for.
 """
 
 import json
@@ -21,11 +21,11 @@ from service.schema.encoding import member
 _NOTHING: Final = object()
 
 
-class Concealed:
-    """A document as JSON, `document`, with stand-ins for what its reader does not see of it, there or not.
+class Redacted:
+    """A document as JSON, `document`, with placeholders for what its reader does not see of it, there or not.
 
-    That is what `mask` leaves out, and what is write-only. What is not there and might be has a stand-in too,
-    or who takes it away would hear whether it was there.
+    That is what `mask` leaves out, and what is write-only. What is not there and might be has a placeholder
+    too, or who takes it away would hear whether it was there.
     """
 
     def __init__(self, document: dict[str, Any], schema: Schema, mask: Mask) -> None:
@@ -36,7 +36,7 @@ class Concealed:
         self.document = self._members(document, schema.root, mask)
 
     def carried(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Give a result in which the elements of arrays that were replaced as a whole keep what is not seen.
+        """Return a result in which the elements of arrays replaced as a whole keep what is not seen.
 
         Each element keeps what belongs to the one that was equal to it, as far as it was seen; of two arrays
         of one length, those that are left keep what belongs to their positions.
@@ -44,7 +44,7 @@ class Concealed:
         return _carried_members(self._values, self.document, result)
 
     def restored(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Give a result with the values themselves in the place of their stand-ins.
+        """Return a result with the values themselves in the place of their placeholders.
 
         Raises PatchConflict where one stands at a place that is seen, to which the change has brought it.
         """
@@ -55,32 +55,32 @@ class Concealed:
         """Count the bytes of a result as JSON, without those of what is not seen."""
         return len(encoding.dump(_seen(self._values, result)))
 
-    def _stand_in(self, value: Any) -> str:
+    def _placeholder(self, value: Any) -> str:
         text = f"{self._secret}{len(self._values)}"
         self._values[text] = value
         return text
 
     def _members(self, members: dict[str, Any], field: Field | None, mask: Mask) -> dict[str, Any]:
-        concealed = {
+        redacted = {
             name: self._value(part, _below(field, name), mask.of(name)) for name, part in members.items()
         }
         declared = () if field is None else field.fields
         for name in dict.fromkeys((*declared, *mask.members)):
             is_possible = name not in members and name not in SYSTEM_NAMES
             if is_possible and _is_hidden(_below(field, name), mask.of(name)):
-                concealed[name] = self._stand_in(_NOTHING)
-        return concealed
+                redacted[name] = self._placeholder(_NOTHING)
+        return redacted
 
     def _value(self, value: Any, field: Field | None, mask: Mask) -> Any:
         if _is_hidden(field, mask):
-            return self._stand_in(value)
+            return self._placeholder(value)
         if mask.shows_all and not self._schema.hides_below(field):
             return value
         if isinstance(value, dict):
             return self._members(value, field, mask)
         if isinstance(value, list):
             return [self._value(each, None if field is None else field.items, mask) for each in value]
-        return value if mask.rest else self._stand_in(value)
+        return value if mask.rest else self._placeholder(value)
 
     def _restored(self, value: Any, field: Field | None, mask: Mask) -> Any:
         if isinstance(value, dict):
@@ -93,7 +93,7 @@ class Concealed:
             items = None if field is None else field.items
             elements = (self._restored(each, items, mask) for each in value)
             return [each for each in elements if each is not _NOTHING]
-        if not _is_stand_in(self._values, value):
+        if not _is_placeholder(self._values, value):
             return value
         if mask.rest and not _is_hidden(field, mask):
             raise PatchConflict("The patch takes a value from where there is none")
@@ -112,7 +112,7 @@ Values = dict[str, Any]
 
 
 def _holds(values: Values, value: Any) -> bool:
-    """Tell whether a value is or has a stand-in."""
+    """Tell whether a value is or has a placeholder."""
     if isinstance(value, dict):
         return any(_holds(values, part) for part in value.values())
     if isinstance(value, list):
@@ -120,16 +120,18 @@ def _holds(values: Values, value: Any) -> bool:
     return isinstance(value, str) and value in values
 
 
-def _is_stand_in(values: Values, value: Any) -> bool:
+def _is_placeholder(values: Values, value: Any) -> bool:
     return isinstance(value, str) and value in values
 
 
 def _seen(values: Values, value: Any) -> Any:
-    """Give a value without stand-ins."""
+    """Return a value without placeholders."""
     if isinstance(value, dict):
-        return {name: _seen(values, part) for name, part in value.items() if not _is_stand_in(values, part)}
+        return {
+            name: _seen(values, part) for name, part in value.items() if not _is_placeholder(values, part)
+        }
     if isinstance(value, list):
-        return [_seen(values, each) for each in value if not _is_stand_in(values, each)]
+        return [_seen(values, each) for each in value if not _is_placeholder(values, each)]
     return value
 
 
@@ -159,19 +161,19 @@ def _carried_elements(values: Values, before: list[Any], after: list[Any]) -> li
     if len(before) == len(after):
         found = [at if at is not None else here if here in left else None for here, at in enumerate(found)]
     return [
-        each if at is None else _with_stand_ins(values, before[at], each)
+        each if at is None else _with_placeholders(values, before[at], each)
         for at, each in zip(found, after, strict=True)
     ]
 
 
-def _with_stand_ins(values: Values, before: Any, after: Any) -> Any:
-    """Give an element with what was not seen of the one that it was."""
+def _with_placeholders(values: Values, before: Any, after: Any) -> Any:
+    """Return an element with what was not seen of the one that it was."""
     if isinstance(before, dict) and isinstance(after, dict):
-        kept = {name: part for name, part in before.items() if _is_stand_in(values, part)}
+        kept = {name: part for name, part in before.items() if _is_placeholder(values, part)}
         return {
             **{name: part for name, part in kept.items() if name not in after},
             **{
-                name: _with_stand_ins(values, before[name], part) if name in before else part
+                name: _with_placeholders(values, before[name], part) if name in before else part
                 for name, part in after.items()
             },
         }
