@@ -11,7 +11,6 @@ from uuid import UUID
 
 import structlog
 from beanie import Document, PydanticObjectId
-from pymongo.errors import PyMongoError
 
 from models.definition import CollectionDefinition
 from service import schema as schemas
@@ -29,7 +28,9 @@ from service.kit.errors import (
 from service.kit.tasks import background
 from service.query.kinds import Kind
 from service.storage import classes
+from service.storage.codes import is_transient
 from service.storage.database import Database
+from service.storage.errors import DatabaseError
 from service.storage.store import Store
 
 RETRY = Backoff(0.2, 1.0)
@@ -152,11 +153,15 @@ class Registry:
                         if change is None:
                             continue
                         self.heard_at_s = time.time()
+                        if "documentKey" not in change:  # all definitions were dropped at once
+                            break
                         await self._refresh(change["documentKey"]["_id"])
-            except (PyMongoError, DatabaseUnavailable, KeyError) as error:
-                log.warning("registry.reconnecting", reason=type(error).__name__, retry_s=attempts.pause_s)
-            except Exception:
-                log.exception("registry.failed", retry_s=attempts.pause_s)
+            except Exception as error:
+                if is_transient(error):
+                    reason = type(error).__name__
+                    log.warning("registry.reconnecting", reason=reason, retry_s=attempts.pause_s)
+                else:
+                    log.exception("registry.failed", retry_s=attempts.pause_s)
             self.is_following = False
 
     async def _load(self) -> None:
@@ -196,7 +201,7 @@ class Registry:
             return
         try:
             await self.apply(CollectionDefinition.model_validate(stored))
-        except (PyMongoError, DatabaseUnavailable):
+        except (DatabaseError, DatabaseUnavailable):
             raise
         except (Failure, ValueError) as error:
             log.error("registry.unreadable", collection=name, reason=str(error))  # noqa: TRY400

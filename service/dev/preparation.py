@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import click
 from bson import ObjectId
-from pymongo.errors import PyMongoError
 
 from models import DOCUMENTS
 from models.product import Product
@@ -33,6 +32,7 @@ from service.kit.errors import DatabaseUnavailable, Duplicate, StartupFailure
 from service.runtime.settings import Settings
 from service.storage import database
 from service.storage.database import Database
+from service.storage.errors import DatabaseError
 from service.storage.plans import ReadPlan
 from service.storage.store import decoded
 from service.transfer import imports
@@ -86,7 +86,7 @@ async def _prepare(chosen: Settings, sources: Sequence[Described], *, reset: boo
                 await _seed(registry.get(Product.get_collection_name()))
             shelves = await _shelves(registry, names)
         return Prepared(shelves, await _new_admin(connection, chosen))
-    except (PyMongoError, DatabaseUnavailable):
+    except (DatabaseError, DatabaseUnavailable):
         raise StartupFailure(CUT_OFF) from None
     finally:
         connection.close()

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import orjson
-from pymongo import ASCENDING, ReturnDocument
+from beanie import UpdateResponse
+from beanie.odm.queries.find import FindOne
 
 from models.base import utc_now
 from models.mail import Mail
@@ -66,39 +67,37 @@ class Outbox:
     async def claim(self) -> Claimed | None:
         """Take the mail that is due longest, if one is; of all workers one gets it."""
         now = utc_now()
-        found = await Mail.get_motor_collection().find_one_and_update(
-            {"state": "waiting", "due_at": {"$lte": now}},
+        found = await Mail.find_one({"state": "waiting", "due_at": {"$lte": now}}).update(
             {"$set": {"due_at": now + LEASE}, "$inc": {"attempts": 1}},
-            sort=[("due_at", ASCENDING)],
-            return_document=ReturnDocument.AFTER,
+            response_type=UpdateResponse.NEW_DOCUMENT,
+            sort=[("due_at", 1)],
         )
         if found is None:
             return None
-        content = self._sealer.unseal(PURPOSE, found["sealed"])
+        content = self._sealer.unseal(PURPOSE, found.sealed)
         message = None if content is None else Message(*orjson.loads(content))
-        is_useful = found["useful_until"] > now and found["attempts"] <= MAXIMUM_ATTEMPTS
-        trace = found.get("traceparent")
-        return Claimed(found["_id"], found["attempts"], found["is_decoy"], message, is_useful, trace)
+        is_useful = found.useful_until > now and found.attempts <= MAXIMUM_ATTEMPTS
+        return Claimed(found.id, found.attempts, found.is_decoy, message, is_useful, found.traceparent)
 
     async def sent(self, mail: Claimed) -> None:
         """Forget a mail that was sent, or was never meant to be."""
-        await Mail.get_motor_collection().delete_one({"_id": mail.id, "attempts": mail.attempts})
+        await _claimed(mail).delete()
 
     async def put_off(self, mail: Claimed, reason: str) -> None:
         """Try a mail again later, each time later by more."""
         due_at = utc_now() + timedelta(seconds=RETRY.pause_s(mail.attempts - 1))
-        await self._note(mail, {"due_at": due_at, "failure": reason})
+        await _claimed(mail).set({"due_at": due_at, "failure": reason})
 
     async def give_up(self, mail: Claimed, reason: str) -> None:
         """Keep a mail as one that could not be sent."""
-        await self._note(mail, {"state": "failed", "failure": reason})
+        await _claimed(mail).set({"state": "failed", "failure": reason})
 
     async def depths(self) -> dict[str, int]:
         """Count the mails in each state, up to DEPTH_LIMIT."""
-        stored = Mail.get_motor_collection()
         states = ("waiting", "failed")
-        return {each: await stored.count_documents({"state": each}, limit=DEPTH_LIMIT) for each in states}
+        return {each: await Mail.find({"state": each}).limit(DEPTH_LIMIT).count() for each in states}
 
-    async def _note(self, mail: Claimed, change: dict[str, object]) -> None:
-        claimed = {"_id": mail.id, "attempts": mail.attempts}
-        await Mail.get_motor_collection().update_one(claimed, {"$set": change})
+
+def _claimed(mail: Claimed) -> FindOne[Mail]:
+    """Find a mail while it is this worker's: another claim counts its attempts up."""
+    return Mail.find_one({"_id": mail.id, "attempts": mail.attempts})

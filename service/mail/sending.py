@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from pymongo.errors import PyMongoError
 
 from service.kit.tasks import background
 from service.mail.outbox import MAXIMUM_ATTEMPTS, Claimed, Outbox
 from service.mail.transports import NotNow, Transport, Undeliverable
 from service.runtime.tracing import continued, failed
+from service.storage.errors import DatabaseError
 
 INTERVAL_S = 1.0
 """How often a worker looks for mails that others have put in, or that are due again."""
@@ -53,7 +53,7 @@ class Sender:
                 if not await self._send_all():
                     pause_s = REST_S
                 await self._transport.rest()
-            except PyMongoError as error:
+            except DatabaseError as error:
                 log.warning("mail.retrying", reason=type(error).__name__)
             except Exception:
                 log.exception("mail.broken")

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pymongo
-from pymongo.errors import PyMongoError
-
 from service.slow_queries import plans
 from service.slow_queries.commands import Query
 from service.slow_queries.plans import Plan
 from service.storage.database import Database
+from service.storage.errors import DatabaseError
 
 EXAMINE_S = 1.0
 """A read that took no longer is run once more, for at most so long, to count what it examines."""
@@ -36,7 +34,6 @@ async def _explain(
     database: Database, command: Mapping[str, Any], verbosity: str, timeout_s: float
 ) -> Plan | None:
     try:
-        with pymongo.timeout(timeout_s):
-            return plans.read(await database.motor.command("explain", dict(command), verbosity=verbosity))
-    except PyMongoError:
+        return plans.read(await database.explain(command, verbosity, timeout_s))
+    except DatabaseError:
         return None

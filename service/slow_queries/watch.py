@@ -10,7 +10,6 @@ from threading import Lock
 from typing import Any
 
 import structlog
-from pymongo.errors import PyMongoError
 
 from service.collections.registry import Registry
 from service.kit.errors import Failure
@@ -25,6 +24,7 @@ from service.slow_queries.subjects import command_of
 from service.slow_queries.suggestions import Suggestion, suggest
 from service.storage.calls import Slow
 from service.storage.database import Database
+from service.storage.errors import DatabaseError
 
 INTERVAL_S = 60.0
 """How often one shape is logged at the most."""
@@ -148,7 +148,7 @@ class SlowQueries:
                 present = indexes.present(await collection.documents.index_information())
                 lacking = suggest(slow.query, present, indexes.of(collection))
                 source = collection.source
-            except (PyMongoError, Failure):  # the plan alone is worth its line
+            except (DatabaseError, Failure):  # the plan alone is worth its line
                 lacking = []
         _write(slow, plan, lacking, source)
 

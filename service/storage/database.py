@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pymongo
@@ -115,9 +115,20 @@ class Database:
             finally:
                 task.cancel()
 
+    async def explain(self, command: Mapping[str, Any], verbosity: str, timeout_s: float) -> Any:
+        """Return what MongoDB's `explain` says of a command; raises DatabaseError, also for lack of time."""
+        with pymongo.timeout(timeout_s):
+            return await self.motor.command("explain", dict(command), verbosity=verbosity)
+
     async def operation_time(self) -> Any:
-        """Give the database's logical time, from which a change stream can start."""
-        return (await self.motor.command("ping"))["operationTime"]
+        """Return the database's logical time, from which a change stream can start.
+
+        Raises DatabaseUnavailable while the server is not a member of a replica set.
+        """
+        now = (await self.motor.command("ping")).get("operationTime")
+        if now is None:
+            raise DatabaseUnavailable
+        return now
 
     async def initialise(self, documents: Sequence[type[Document]]) -> None:
         """Bind document classes to this database and create their indexes; raises DatabaseUnavailable."""

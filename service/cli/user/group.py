@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from pymongo.errors import PyMongoError
 
 from models import DOCUMENTS
 from service.audit import OPERATOR, AuditContext
@@ -23,6 +22,7 @@ from service.kit.errors import DatabaseUnavailable, StartupFailure
 from service.runtime import settings
 from service.runtime.settings import LONGEST_ACCESS_TOKEN_TTL_S, Development, Settings
 from service.storage import database
+from service.storage.errors import DatabaseError
 
 PASSWORD_THREADS = 1
 WAIT_S = 1.0
@@ -106,7 +106,7 @@ async def _administration(chosen: Settings) -> AsyncIterator[Administration]:
             registry=registry,
             audit=AuditContext(OPERATOR, chosen.audit_ttl_s),
         )
-    except (PyMongoError, DatabaseUnavailable):
+    except (DatabaseError, DatabaseUnavailable):
         raise StartupFailure(UNREACHABLE) from None
     finally:
         connection.close()
