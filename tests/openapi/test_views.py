@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from service import schema as schemas
 from service.collections.registry import Collection
 from service.documents import encoding, patches
-from service.http.contract import views, wire
+from service.http.contract import formats, views
 from service.http.contract.rewriting import Rewriter
 from service.http.contract.views import View
 from service.query.kinds import Kind
@@ -54,7 +54,7 @@ def written(schema: dict[str, Any], view: View) -> Any:
                     "a": {
                         "type": "string",
                         "format": "int64",
-                        "pattern": wire.PATTERNS[Kind.INT64],
+                        "pattern": formats.PATTERNS[Kind.INT64],
                     }
                 }
             },
@@ -64,7 +64,7 @@ def written(schema: dict[str, Any], view: View) -> Any:
             views.DOCUMENT,
             {
                 "properties": {
-                    "a": {"enum": ["5", "x"], "format": "int64", "pattern": wire.PATTERNS[Kind.INT64]}
+                    "a": {"enum": ["5", "x"], "format": "int64", "pattern": formats.PATTERNS[Kind.INT64]}
                 }
             },
         ),
@@ -77,7 +77,7 @@ def written(schema: dict[str, Any], view: View) -> Any:
                         "type": "string",
                         "format": "decimal",
                         "pattern": "^1",
-                        "allOf": [{"pattern": wire.PATTERNS[Kind.DECIMAL]}],
+                        "allOf": [{"pattern": formats.PATTERNS[Kind.DECIMAL]}],
                     }
                 }
             },
@@ -105,16 +105,14 @@ def written(schema: dict[str, Any], view: View) -> Any:
         ({"patternProperties": {".": {"type": "null"}}, "additionalProperties": False}, views.DOCUMENT, {}),
     ],
 )
-def test_a_view_says_what_crosses_the_wire(
-    schema: dict[str, Any], view: View, expected: dict[str, Any]
-) -> None:
+def test_view_rewrites_the_schema(schema: dict[str, Any], view: View, expected: dict[str, Any]) -> None:
     root = written({"type": "object", **schema}, view)["X" + view.name]
     system = {} if view is views.CREATE else SYSTEM
     members = expected.pop("properties", {})
     assert root == {"type": "object", **expected, "properties": {**system, **members}}
 
 
-def test_references_lead_to_schemas_of_the_same_view() -> None:
+def test_references_resolve_to_schemas_of_the_same_view() -> None:
     found = written(TREE, views.PATCH) | written(TREE, views.CREATE)
     node = (
         found["XPatch.node"]["properties"]
@@ -126,7 +124,7 @@ def test_references_lead_to_schemas_of_the_same_view() -> None:
     assert "pin" not in written(TREE, views.DOCUMENT)["XDocument.node"]["properties"]
 
 
-def test_a_read_view_has_no_write_only_member_anywhere() -> None:
+def test_read_view_has_no_write_only_member() -> None:
     for schema in (KINDS, TREE, LOOSE):
         for view in (views.DOCUMENT, views.PART):
             text = str(written(schema, view))
@@ -205,7 +203,7 @@ def shown(schema: Schema, document: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=80, deadline=None)
 @given(data=st.data())
-def test_what_the_service_accepts_and_answers_is_in_the_contract(form: str, data: st.DataObject) -> None:
+def test_accepted_and_answered_documents_match_the_contract(form: str, data: st.DataObject) -> None:
     document, patch = data.draw(changed(form)), data.draw(patched(form))
     schema = compiled(form)
     complete = schema.with_defaults(document)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.http.contract import parameters
+from service.http.contract import components
 from tests.conftest import Service, connect, served
 from tests.people import LOGIN, LOGOUT, PROFILE, REFRESH, Person, person
 
@@ -135,8 +135,8 @@ async def test_it_has_to_prove_itself_as_any_page_has(
 def of_contract(kind: str) -> set[str]:
     """The names of the headers that the contract tells of, of answers or of requests."""
     if kind == "exposed":
-        return {name.removesuffix(".optional") for name in parameters.headers()}
-    declared: Any = parameters.parameters().values()
+        return {name.removesuffix(".optional") for name in components.headers()}
+    declared: Any = components.parameters().values()
     return {each["name"] for each in declared if each["in"] == "header"}
 
 

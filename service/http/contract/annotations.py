@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from service.http.contract import wire
+from service.http.contract import formats
 from service.query.kinds import Kind
 from service.schema.subschemas import IN_PLACE, REFERENCES, Subschemas
 
@@ -31,7 +31,7 @@ class Annotations:
     kinds: dict[str, Kind]
 
     def names(self, pointers: frozenset[str]) -> frozenset[str]:
-        """Give the names of the members that are described at some of these pointers, anywhere."""
+        """Return the names of the members that are described at some of these pointers, anywhere."""
         return frozenset(
             str(step.name)
             for steps in self.subschemas.steps.values()
@@ -40,12 +40,12 @@ class Annotations:
         )
 
     def referred(self) -> list[str]:
-        """Give the pointers that references lead to, in the order of the schema."""
+        """Return the pointers that references lead to, in the order of the schema."""
         ways = (step for steps in self.subschemas.steps.values() for step in steps)
         return list(dict.fromkeys(step.target for step in ways if step.keyword in REFERENCES))
 
     def leading_to(self, pointers: Iterable[str]) -> frozenset[str]:
-        """Give the pointers from which some of these can be reached, these too."""
+        """Return the pointers from which some of these can be reached, these too."""
         before: dict[str, list[str]] = {}
         for pointer, steps in self.subschemas.steps.items():
             for step in steps:
@@ -59,12 +59,12 @@ class Annotations:
         return frozenset(found)
 
     def holds_references(self, pointer: str) -> bool:
-        """Tell whether an object has members that are references: what they lead to stands beside them."""
+        """Return whether an object has members that are references: what they lead to stands beside them."""
         steps = self.subschemas.steps[pointer]
         return any(step.target in self.referring for step in steps if step.keyword in _MEMBERS)
 
     def shows_no_elements(self, pointer: str) -> bool:
-        """Tell whether the elements of an array are hidden, so that it is read as an empty one."""
+        """Return whether the elements of an array are hidden, so that it is read as an empty one."""
         targets = (step.target for step in self.subschemas.steps[pointer] if step.keyword in _ELEMENTS)
         return any(target in self.hidden for target in targets)
 
@@ -96,13 +96,13 @@ def _is_marked(schema: Any, keyword: str) -> bool:
 def _kinds(subschemas: Subschemas) -> Iterator[tuple[str, Kind]]:
     for pointer in subschemas.schemas:
         for schema in _judges(subschemas, pointer, _CERTAIN):
-            if (kind := wire.kind_of(schema)) is not None:
+            if (kind := formats.kind_of(schema)) is not None:
                 yield pointer, kind
                 break
 
 
 def _judges(subschemas: Subschemas, pointer: str, in_place: frozenset[str]) -> Iterator[dict[str, Any]]:
-    """Give the schemas, not the booleans, that judge the value which one judges, itself first."""
+    """Return the schemas, not the booleans, that judge the value which one judges, itself first."""
     waiting, seen = [pointer], set[str]()
     while waiting:
         here = waiting.pop()

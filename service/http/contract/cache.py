@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from service.access.principals import Principal
 from service.collections.registry import Collection
-from service.http.contract.contract import Fixed, Fragment, Visible, assemble, fragment, visible
+from service.http.contract.assembly import Fixed, Fragment, Visible, assemble, fragment, visible
 from service.http.contract.operations import Endpoint
 from service.kit.lru import LruTable
 
@@ -33,7 +33,7 @@ class Contracts:
 
     def __init__(self, endpoints: Sequence[Endpoint] = ()) -> None:
         self._fixed = Fixed.of(endpoints)
-        self._by_audience: LruTable[Hashable, tuple[Hashable, ...]] = LruTable(MAXIMUM_AUDIENCES)
+        self._by_caller: LruTable[Hashable, tuple[Hashable, ...]] = LruTable(MAXIMUM_AUDIENCES)
         self._by_view: LruTable[Hashable, Contract] = LruTable(
             MAXIMUM_AUDIENCES,
             maximum_bytes=MAXIMUM_CONTRACTS_BYTES,
@@ -44,23 +44,23 @@ class Contracts:
             maximum_bytes=MAXIMUM_FRAGMENTS_BYTES,
             size_of=lambda fragment: fragment.size_bytes,
         )
-        self._turn = asyncio.Lock()
+        self._building = asyncio.Lock()
 
     async def get(self, collections: list[Collection], principal: Principal) -> Contract:
-        """Give the contract for a caller, with these collections as they are now."""
+        """Return the contract for a caller, with these collections as they are now."""
         state = tuple((each.name, each.uid, each.version) for each in collections)
-        audience = (replace(principal, session_id=None), state)  # all that rules may ask
-        seen_before = self._by_audience.get(audience)
+        caller = (replace(principal, session_id=None), state)  # all that rules may ask
+        seen_before = self._by_caller.get(caller)
         if seen_before is not None and (known := self._by_view.get(seen_before)) is not None:
             return known
-        async with self._turn:  # whoever comes while it is built finds it built
+        async with self._building:  # whoever comes while it is built finds it built
             seen = visible(collections, principal)
             key = tuple(each.key for each in seen)
             contract = self._by_view.get(key)
             if contract is None:
                 contract = await asyncio.to_thread(self._built, seen)
                 self._by_view.put(key, contract)
-            self._by_audience.put(audience, key)
+            self._by_caller.put(caller, key)
         return contract
 
     def _built(self, seen: tuple[Visible, ...]) -> Contract:

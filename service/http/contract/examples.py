@@ -50,7 +50,7 @@ class _NoExample(Exception):
 
 
 def to_create(collection: Collection, subschemas: Subschemas) -> dict[str, Any] | None:
-    """Give a body that creates a document of a collection; None when none was found that is valid.
+    """Return a body that creates a document of a collection; None when none was found that is valid.
 
     It has the required members and those others of which there is an example; when the schema does not take
     all of them together, the required ones alone.
@@ -69,7 +69,7 @@ def to_create(collection: Collection, subschemas: Subschemas) -> dict[str, Any] 
 
 
 def to_read(collection: Collection, created: dict[str, Any]) -> dict[str, Any]:
-    """Give what is read after such a body has created a document."""
+    """Return what is read after such a body has created a document."""
     schema = collection.description.schema
     stored = schema.encode(schema.with_defaults(created))
     shown: dict[str, Any] = orjson.loads(encoding.dump(encoding.view(collection, {"_id": 0, **stored})))
@@ -85,7 +85,7 @@ class _Maker:
         self._is_whole = is_whole
 
     def value(self, pointer: str, depth: int = 0) -> Any:
-        """Give an example value of a subschema; raises _NoExample."""
+        """Return an example value of a subschema; raises _NoExample."""
         schema = self._subschemas.schemas[pointer]
         if schema is True:
             return "anything"

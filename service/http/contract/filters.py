@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from service.http.contract import names
+from service.http.contract.schemas import reference
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_LIST_LENGTH, MAXIMUM_TEXT_CHARACTERS
@@ -33,19 +33,19 @@ _TYPES: dict[Kind, tuple[str, ...]] = {
 
 
 def filter_schemas(base: str, root: Field) -> dict[str, Schema]:
-    """Give the schema of a collection's filters, and those of conditions that it refers to, by name."""
+    """Return the schema of a collection's filters, and those of conditions that it refers to, by name."""
     schemas: dict[str, Schema] = {}
     own = f"{base}Filter"
     members = {name: _condition(field, schemas) for name, field in _fields(root)}
     for word in ("and", "or"):
         filters: Schema = {
             "type": "array",
-            "items": names.reference(own),
+            "items": reference(own),
             "minItems": 1,
             "maxItems": MAXIMUM_CONDITIONS,
         }
         members[word] = {"anyOf": [filters, members[word]]} if word in members else filters
-    negated = names.reference(own)
+    negated = reference(own)
     members["not"] = {"anyOf": [negated, members["not"]]} if "not" in members else negated
     is_open = root.others is not None
     schemas[own] = {
@@ -59,12 +59,12 @@ def filter_schemas(base: str, root: Field) -> dict[str, Schema]:
 
 
 def nested_names(root: Field) -> list[str]:
-    """Give the names of the fields that a query may use, with dots, as far as they are listed."""
+    """Return the names of the fields that a query may use, with dots, as far as they are listed."""
     return [name for name, _ in _fields(root)]
 
 
 def _fields(root: Field) -> Iterator[tuple[str, Field]]:
-    """Give the visible fields by their dotted names, nearest first, to a bound: a schema may be recursive."""
+    """Return the visible fields by dotted names, nearest first, to a bound: schemas may be recursive."""
     level = [(name, root.fields[name]) for name in root.names()]
     yield from level
     remaining = MAXIMUM_NESTED_NAMES
@@ -99,7 +99,7 @@ def _condition(field: Field, schemas: dict[str, Schema]) -> Schema:
                 },
             ],
         }
-    return names.reference(name)
+    return reference(name)
 
 
 def _value(kinds: frozenset[Kind]) -> Schema:

@@ -9,26 +9,47 @@ from service.http.contract.schemas import Content, describe
 from service.kit.errors import (
     BodyTooLarge,
     Busy,
+    CollectionNotFound,
+    Contention,
     CrossSite,
     DatabaseTooSlow,
     DatabaseUnavailable,
+    DocumentInvalid,
+    DocumentNotFound,
     Draining,
+    Duplicate,
     Failure,
+    FieldNotWritable,
+    Forbidden,
+    IdempotencyMismatch,
+    IdempotencyRunning,
+    IdInvalid,
     Internal,
     JsonInvalid,
     MediaTypeUnsupported,
+    ParameterInvalid,
+    PatchConflict,
+    PatchInvalid,
+    PatchTestFailed,
+    PreconditionRequired,
     RateLimited,
     RequestInvalid,
+    SignInRequired,
+    Stale,
     TokenInvalid,
 )
 
 Schema = dict[str, Any]
-Access = Literal["anyone", "perhaps", "signed in"]
+Access = Literal["anyone", "optional", "signed in"]
+
+TEXT: Schema = {"type": "string"}
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
-ALWAYS: tuple[type[Failure], ...] = (
+Kinds = tuple[type[Failure], ...]
+
+ALWAYS: Kinds = (
     RequestInvalid,
     Internal,
     DatabaseUnavailable,
@@ -36,14 +57,23 @@ ALWAYS: tuple[type[Failure], ...] = (
     Busy,
     Draining,
 )
-OF_TOKENS: tuple[type[Failure], ...] = (TokenInvalid,)
-OF_COOKIES: tuple[type[Failure], ...] = (CrossSite,)
-OF_BODIES: tuple[type[Failure], ...] = (JsonInvalid, BodyTooLarge, MediaTypeUnsupported)
+OF_TOKENS: Kinds = (TokenInvalid,)
+OF_COOKIES: Kinds = (CrossSite,)
+OF_BODIES: Kinds = (JsonInvalid, BodyTooLarge, MediaTypeUnsupported)
+"""The failures that every operation can meet, and those that it can by what it takes."""
+
+IN_COLLECTION: Kinds = (SignInRequired, Forbidden, CollectionNotFound, ParameterInvalid)
+ON_ONE: Kinds = (*IN_COLLECTION, DocumentNotFound, IdInvalid)
+OF_CHECKS: Kinds = (DocumentInvalid, FieldNotWritable, Duplicate, Contention)
+OF_VERSIONS: Kinds = (Stale, PreconditionRequired)
+OF_KEYS: Kinds = (IdempotencyMismatch, IdempotencyRunning)
+OF_PATCHES: Kinds = (PatchInvalid, PatchConflict, PatchTestFailed)
+"""Those of operations on a collection, by what they do."""
 
 BEARER = "accessToken"
 _SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     "anyone": [],
-    "perhaps": [{}, {BEARER: []}],
+    "optional": [{}, {BEARER: []}],
     "signed in": [{BEARER: []}],
 }
 
@@ -60,7 +90,7 @@ class Answer:
     example: Any = None
     media_type: str = JSON
 
-    def written(self, *, is_limited: bool) -> Schema:
+    def to_openapi(self, *, is_limited: bool) -> Schema:
         """Return the Response Object."""
         names = ("X-Request-ID", *self.headers, *self.optional_headers)
         limits = ("RateLimit", "RateLimit-Policy") if is_limited else ()
@@ -85,7 +115,7 @@ class Body:
     content: Content
     example: Any = None
 
-    def written(self) -> Schema:
+    def to_openapi(self) -> Schema:
         """Return the Media Type Object."""
         return {"schema": describe(self.content)[0]} | (
             {} if self.example is None else {"example": self.example}
@@ -132,9 +162,11 @@ class Operation:
         kinds |= set(OF_BODIES) if self.bodies is not None else set()
         return sorted({kind.status for kind in kinds})
 
-    def written(self, method: str) -> Schema:
+    def to_openapi(self, method: str) -> Schema:
         """Return the Operation Object."""
-        answers = {str(answer.status): answer.written(is_limited=self.is_limited) for answer in self.answers}
+        answers = {
+            str(answer.status): answer.to_openapi(is_limited=self.is_limited) for answer in self.answers
+        }
         problems = {
             str(status): {"$ref": f"#/components/responses/Problem{status}"}
             for status in self.statuses(method)
@@ -147,7 +179,7 @@ class Operation:
         if self.parameters:
             operation["parameters"] = [_parameter(each) for each in self.parameters]
         if self.bodies is not None:
-            content = {media_type: body.written() for media_type, body in self.bodies.items()}
+            content = {media_type: body.to_openapi() for media_type, body in self.bodies.items()}
             operation["requestBody"] = {"required": self.needs_body, "content": content}
         operation["responses"] = {**answers, **problems}
         operation["security"] = _SECURITY[self.access]
@@ -165,7 +197,7 @@ class Endpoint(NamedTuple):
 class Described(Enum):
     """Where a route is described that has no Operation of its own."""
 
-    PER_COLLECTION = "once for each collection, by `contract/collections.py`"
+    PER_COLLECTION = "once for each collection, by `contract/documents.py`"
     NOWHERE = "a page or a file: it is no part of the API"
 
 
@@ -189,10 +221,31 @@ def _parameter(parameter: str | Schema) -> Schema:
 
 
 def data(schema: Schema, **others: Schema) -> Schema:
-    """Give the schema of an answer whose `data` is of a schema."""
+    """Return the schema of an answer whose `data` is of a schema."""
     return {
         "type": "object",
         "required": ["data", *others],
         "properties": {"data": schema, **others},
         "additionalProperties": False,
     }
+
+
+def query(name: str, description: str, schema: Schema = TEXT, **others: Any) -> Schema:
+    """Return a parameter in the query."""
+    return {"name": name, "in": "query", "description": description, "schema": schema, **others}
+
+
+def in_path(name: str, description: str, example: Any) -> Schema:
+    """Return a parameter in the path: some text."""
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1},
+        "example": example,
+    }
+
+
+FILTER = query("filter", "As for documents: `filter[name][operator]=value`, or all of it as JSON.")
+"""The filter of lists of what the service itself keeps."""

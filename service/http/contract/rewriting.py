@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from service.http.contract import names, views, wire
+from service.http.contract import formats, schemas, views
 from service.http.contract.annotations import Annotations, annotate
 from service.http.contract.views import Schema, View
 from service.schema.subschemas import IN_PLACE, REFERENCES, Subschemas
@@ -70,7 +70,7 @@ class Rewriter:
         return name
 
     def write_alone(self, view: View) -> Schema | bool:
-        """Give the schema as a view has it, as no document's; adds those that it refers to."""
+        """Return the schema as a view has it, as no document's; adds those that it refers to."""
         written = self._rewritten(view, "", None)
         self._write_referred()
         return written
@@ -107,7 +107,7 @@ class Rewriter:
                 written[keyword] = [*written.get(keyword, ()), *children]
             elif keyword in _SINGLE:
                 written[keyword] = self._child(here, keyword, None)
-            elif _is_told(keyword, part):
+            elif _is_kept(keyword, part):
                 written[keyword] = part
         if len(written.get("patternProperties", ())) < len(schema.get("patternProperties", ())):
             written = _without(written, *_CLOSING)
@@ -122,7 +122,7 @@ class Rewriter:
             written["allOf"] = [*written.get("allOf", ()), self._rewritten(here.view, target, here.system)]
             return
         self._waiting.append((here.view, target))
-        referred = names.reference(self._rules_of(here.view).names[target])
+        referred = schemas.reference(self._rules_of(here.view).names[target])
         if "$ref" in written:
             written["allOf"] = [*written.get("allOf", ()), referred]
         else:
@@ -136,7 +136,7 @@ class Rewriter:
             name: self._child(here, keyword, name)
             for name in part
             if self._children[here.pointer, keyword, name] not in left_out
-            and (keyword != "patternProperties" or wire.is_pattern_of_all(name))
+            and (keyword != "patternProperties" or formats.is_pattern_of_all(name))
         }
 
     def _child(self, here: "_Here", keyword: str, name: str | int | None) -> Schema | bool:
@@ -153,7 +153,7 @@ class Rewriter:
         return child if name is None and child is False else views.nullable(child)
 
     def _with_room(self, schema: Schema, system: dict[str, Any]) -> Schema:
-        """Give a schema of whole documents in which the system's members have their place."""
+        """Return a schema of whole documents in which the system's members have their place."""
         written = _without(schema, "propertyNames", "const", "enum", "maxProperties")
         if any(pattern.is_valid(name) for pattern in self._patterns for name in system):
             written = _without(written, "patternProperties", *_CLOSING)  # it would judge these members too
@@ -176,7 +176,7 @@ class _Rules:
     """What one view makes of the schemas of one collection."""
 
     def __init__(self, view: View, annotations: Annotations, base: str) -> None:
-        self.names = names.below(base + view.name, annotations.referred())
+        self.names = schemas.below(base + view.name, annotations.referred())
         self._view = view
         self._annotations = annotations
         self._concerned = views.concerned(view, annotations)
@@ -185,7 +185,7 @@ class _Rules:
         )
 
     def applied(self, pointer: str, schema: Schema) -> Schema:
-        """Give a subschema, whose parts are written already, as the view has it."""
+        """Return a subschema, whose parts are written already, as the view has it."""
         view, written = self._view, schema
         if view.is_patch:
             written = views.loosen_for_patches(written)
@@ -205,15 +205,15 @@ class _Rules:
             written["properties"] = {**written.get("properties", {}), **views.EXPANDED}
         kind = self._annotations.kinds.get(pointer)
         if kind is not None and view.is_read:
-            return wire.as_read(written, kind)
-        return wire.told(written, kind) if kind is not None and wire.kind_of(written) else written
+            return formats.as_read(written, kind)
+        return formats.as_written(written, kind) if kind is not None and formats.kind_of(written) else written
 
 
 def _without(schema: Schema, *keywords: str) -> Schema:
     return {name: part for name, part in schema.items() if name not in keywords}
 
 
-def _is_told(keyword: str, part: Any) -> bool:
+def _is_kept(keyword: str, part: Any) -> bool:
     if keyword == "pattern":
-        return wire.is_pattern_of_all(part)
+        return formats.is_pattern_of_all(part)
     return keyword in _PLAIN or keyword.startswith("x-")

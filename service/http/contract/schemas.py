@@ -1,12 +1,13 @@
-"""JSON Schemas of request forms and of answers, from the models that read and write them."""
+"""JSON Schemas of request forms and of answers, from the models that read and write them; their names."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
 from service.http.bodies import ResponseBody
-from service.http.contract.names import reference
 from service.kit.forms import Form
 
 Schema = dict[str, Any]
@@ -80,3 +81,41 @@ class _Generator(GenerateJsonSchema):
         if isinstance(written.get("type"), str) and not written.keys() & {"enum", "const"}:
             return {**written, "type": [written["type"], "null"]}
         return super().nullable_schema(schema)
+
+
+_AFTER_HYPHEN = re.compile(r"-([a-z])")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def base_name(collection: str) -> str:
+    """Return what the names of a collection's schemas and operations begin with: one for each collection.
+
+    >>> base_name("products"), base_name("blog-posts"), base_name("blog_posts"), base_name("a-1")
+    ('Products', 'BlogPosts', 'Blog_posts', 'A-1')
+    """
+    return collection[:1].upper() + _AFTER_HYPHEN.sub(lambda match: match[1].upper(), collection[1:])
+
+
+def below(base: str, pointers: Iterable[str]) -> dict[str, str]:
+    """Name the subschemas at some pointers after their last part, with numbers where that is not enough.
+
+    >>> below("ProductsCreate", ["/$defs/part", "/properties/part", "/$defs/a b"])
+    {'/$defs/part': 'ProductsCreate.part', '/properties/part': 'ProductsCreate.part.2', '/$defs/a b': \
+'ProductsCreate.a-b'}
+    """
+    named: dict[str, str] = {}
+    taken: set[str] = set()
+    for pointer in pointers:
+        last = _NOT_IN_NAMES.sub("-", pointer.rpartition("/")[2]) or "part"
+        name, number = f"{base}.{last}", 1
+        while name in taken:
+            number += 1
+            name = f"{base}.{last}.{number}"
+        taken.add(name)
+        named[pointer] = name
+    return named
+
+
+def reference(name: str) -> dict[str, str]:
+    """Return the reference to a schema of the contract."""
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -27,7 +27,7 @@ class View:
 
     @property
     def of_elements(self) -> "View":
-        """Give the view of what an array holds: a patch replaces arrays as wholes."""
+        """Return the view of what an array holds: a patch replaces arrays as wholes."""
         return REPLACE if self.is_patch else self
 
 
@@ -39,7 +39,7 @@ PATCH = View("Patch", is_partial=True, is_patch=True)
 
 
 def concerned(view: View, annotations: Annotations) -> frozenset[str]:
-    """Give the pointers at or below which a view differs from the schema as it was written."""
+    """Return the pointers at or below which a view differs from the schema as it was written."""
     pointers = {
         pointer
         for sort in (*view.optional, *([view.absent] if view.absent else []))
@@ -51,7 +51,7 @@ def concerned(view: View, annotations: Annotations) -> frozenset[str]:
 
 
 def pointers_of(sort: Sort, annotations: Annotations) -> frozenset[str]:
-    """Give the pointers of the subschemas of a sort."""
+    """Return the pointers of the subschemas of a sort."""
     pointers: frozenset[str] = getattr(annotations, sort)
     return pointers
 
@@ -72,19 +72,19 @@ _VALUES = ("const", "enum")
 
 
 def loosen(schema: Schema) -> Schema:
-    """Give a schema without what the absence of members, or another spelling of values, could make untrue."""
+    """Return a schema without what absent members, or another spelling of values, could make untrue."""
     left_out = (*_CONDITIONAL, *_COUNTING, *_UNEVALUATED)
     written = {name: part for name, part in schema.items() if name not in left_out}
     return _with_any_of({name: part for name, part in written.items() if not _holds_containers(name, part)})
 
 
 def loosen_for_parts(schema: Schema) -> Schema:
-    """Give a schema that promises no member and demands no number of them."""
+    """Return a schema that promises no member and demands no number of them."""
     return {name: part for name, part in loosen(schema).items() if name != "required"}
 
 
 def loosen_for_patches(schema: Schema) -> Schema:
-    """Give a schema of what changes an object: nothing need be there, and null removes."""
+    """Return a schema of what changes an object: nothing need be there, and null removes."""
     written = {name: part for name, part in loosen(schema).items() if name not in _OF_OBJECTS}
     if written.get("additionalProperties") is False:
         del written["additionalProperties"]
@@ -99,7 +99,7 @@ def _holds_containers(keyword: str, part: Any) -> bool:
 
 
 def _with_any_of(schema: Schema) -> Schema:
-    """Give alternatives of which several may fit now: `oneOf` as `anyOf`."""
+    """Return alternatives of which several may fit now: `oneOf` as `anyOf`."""
     if "oneOf" not in schema:
         return schema
     alternatives = {"anyOf": schema["oneOf"]}
@@ -110,7 +110,7 @@ def _with_any_of(schema: Schema) -> Schema:
 
 
 def nullable(schema: Schema | bool) -> Schema | bool:
-    """Give the schema of a value that may be null too.
+    """Return the schema of a value that may be null too.
 
     >>> nullable({"type": "string"}), nullable({"$ref": "#/x"})
     ({'type': ['string', 'null']}, {'anyOf': [{'$ref': '#/x'}, {'type': 'null'}]})

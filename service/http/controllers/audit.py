@@ -13,8 +13,7 @@ from models.audit_event import AuditEvent as StoredEvent
 from service.documents.listing import Listing
 from service.http import links
 from service.http.bodies import Page, ResponseBody
-from service.http.contract.operations import Answer, Operation
-from service.http.contract.parameters import FILTER
+from service.http.contract.operations import FILTER, Answer, Operation
 from service.http.guards import FOR_API_KEYS, HasRole
 from service.http.requests import AnyRequest, json_response, parameters_of
 from service.http.routing import route

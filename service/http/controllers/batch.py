@@ -13,9 +13,18 @@ from service.documents.batch.references import NAME, REFERENCE
 from service.documents.idempotency.steps import Step, Told
 from service.documents.patches import JSON_PATCH, MERGE_PATCH, OPERATIONS
 from service.http import idempotent, preferences, problems
-from service.http.contract.failures import OF_CHECKS, OF_KEYS, OF_PATCHES, OF_VERSIONS, ON_ONE
-from service.http.contract.names import reference
-from service.http.contract.operations import Answer, Operation, data, json_body
+from service.http.contract.operations import (
+    OF_CHECKS,
+    OF_KEYS,
+    OF_PATCHES,
+    OF_VERSIONS,
+    ON_ONE,
+    Answer,
+    Operation,
+    data,
+    json_body,
+)
+from service.http.contract.schemas import reference
 from service.http.guards import FOR_API_KEYS, principal
 from service.http.pipeline.rate_limit import CHARGE
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
@@ -158,7 +167,7 @@ class BatchController(Controller):
             ),
             parameters=("Idempotency-Key",),
             bodies=json_body(reference("Batch"), _EXAMPLE),
-            access="perhaps",
+            access="optional",
             schemas=_schemas(),
         ),
     )

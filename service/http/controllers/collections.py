@@ -21,16 +21,17 @@ from service.documents import patches, preconditions
 from service.documents.encoding import dump
 from service.http.audit_context import audit_context
 from service.http.bodies import Count, Data, ResponseBody
-from service.http.contract.names import reference
 from service.http.contract.operations import (
     NOT_MODIFIED,
     Answer,
     Operation,
     data,
+    in_path,
     json_body,
     merge_patch,
+    query,
 )
-from service.http.contract.parameters import in_path, query
+from service.http.contract.schemas import reference
 from service.http.guards import FOR_API_KEYS, HasRole, principal
 from service.http.requests import (
     JSON,

@@ -14,8 +14,7 @@ from service.access.principals import Principal
 from service.http import links
 from service.http.audit_context import audit_context
 from service.http.bodies import CreatedAt, Data, Page, ResponseBody, UpdatedAt, Version
-from service.http.contract.operations import Answer, Operation, json_body, merge_patch
-from service.http.contract.parameters import in_path, query
+from service.http.contract.operations import Answer, Operation, in_path, json_body, merge_patch, query
 from service.http.controllers import profile
 from service.http.controllers.signing_in import NOT_STORED
 from service.http.guards import SignedIn, signed_in

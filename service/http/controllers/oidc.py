@@ -15,8 +15,7 @@ from pydantic import Field
 from models.user import User
 from service.http.audit_context import audit_context
 from service.http.bodies import Data, ResponseBody
-from service.http.contract.operations import Answer, Operation, json_body
-from service.http.contract.parameters import in_path, query
+from service.http.contract.operations import Answer, Operation, in_path, json_body, query
 from service.http.controllers import signing_in
 from service.http.controllers.passwords import closed, session_of
 from service.http.controllers.signing_in import NOT_STORED
@@ -123,7 +122,7 @@ class OidcController(Controller):
                 ),
             ),
             failures=(ParameterInvalid, Forbidden),
-            access="perhaps",
+            access="optional",
         ),
     )
     async def list_providers(

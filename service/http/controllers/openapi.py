@@ -36,7 +36,7 @@ class ContractController(Controller):
             answers=(Answer(200, "OpenAPI 3.1.", {"type": "object"}, ("ETag",)), NOT_MODIFIED),
             failures=(ParameterInvalid,),
             parameters=("If-None-Match",),
-            access="perhaps",
+            access="optional",
         ),
     )
     async def get_contract(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:

@@ -16,8 +16,7 @@ from service.audit import AuditContext
 from service.http import problems
 from service.http.audit_context import audit_context, client_of
 from service.http.bodies import Data, ResponseBody
-from service.http.contract.operations import Answer, Operation, json_body
-from service.http.contract.parameters import in_path, query
+from service.http.contract.operations import Answer, Operation, in_path, json_body, query
 from service.http.controllers import signing_in
 from service.http.guards import IGNORES_TOKEN, SignedIn, principal, signed_in
 from service.http.requests import (
@@ -155,7 +154,7 @@ class LogoutController(Controller):
             failures=(DocumentInvalid, TokenInvalid, CrossSite, Forbidden, ParameterInvalid),
             bodies=_TOKEN,
             needs_body=False,
-            access="perhaps",
+            access="optional",
         ),
     )
     async def logout(self, request: AnyRequest) -> Response[None]:

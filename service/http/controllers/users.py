@@ -13,9 +13,17 @@ from service.documents import preconditions
 from service.http import links
 from service.http.audit_context import audit_context
 from service.http.bodies import Count, CreatedAt, Data, Page, ResponseBody, UpdatedAt, Version
-from service.http.contract.failures import OF_KEYS
-from service.http.contract.operations import NOT_MODIFIED, Answer, Operation, json_body, merge_patch
-from service.http.contract.parameters import FILTER, in_path, query
+from service.http.contract.operations import (
+    FILTER,
+    NOT_MODIFIED,
+    OF_KEYS,
+    Answer,
+    Operation,
+    in_path,
+    json_body,
+    merge_patch,
+    query,
+)
 from service.http.controllers import profile
 from service.http.guards import HasRole
 from service.http.idempotent import once

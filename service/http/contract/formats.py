@@ -36,12 +36,12 @@ Schema = dict[str, Any]
 
 
 def kind_of(schema: Schema) -> Kind | None:
-    """Give the kind that a schema's own `format` chooses, None when it chooses none."""
+    """Return the kind that a schema's own `format` chooses, None when it chooses none."""
     return FORMATS.get(str(schema.get("format")))
 
 
 def is_pattern_of_all(pattern: str) -> bool:
-    """Tell whether other regular expression engines read a pattern as ours does.
+    """Return whether other regular expression engines read a pattern as ours does.
 
     >>> is_pattern_of_all("^[a-z]+$"), is_pattern_of_all("(?i)a")
     (True, False)
@@ -49,8 +49,8 @@ def is_pattern_of_all(pattern: str) -> bool:
     return _OURS_ALONE.search(pattern) is None
 
 
-def told(schema: Schema, kind: Kind) -> Schema:
-    """Give a schema with its format as others know it: bytes are base64, and ours have a pattern."""
+def as_written(schema: Schema, kind: Kind) -> Schema:
+    """Return a schema with its format as others know it: bytes are base64, and ours have a pattern."""
     written = dict(schema)
     if kind is Kind.BINARY and "format" in written:
         written |= {"format": "byte", "contentEncoding": "base64"}
@@ -65,7 +65,7 @@ def told(schema: Schema, kind: Kind) -> Schema:
 
 
 def as_read(schema: Schema, kind: Kind) -> Schema:
-    """Give the schema of what is read where a schema with a format was written.
+    """Return the schema of what is read where a schema with a format was written.
 
     The text may have another spelling then, and an `int64` that may be both is a number as long as a double
     holds it.
@@ -76,18 +76,18 @@ def as_read(schema: Schema, kind: Kind) -> Schema:
         written["const"] = _stored(kind, written["const"])
     if "enum" in written and not is_one_form:
         written["enum"] = [_stored(kind, value) for value in written["enum"]]
-    return told(written, kind) if kind_of(schema) else written
+    return as_written(written, kind) if kind_of(schema) else written
 
 
 def _types(schema: Schema) -> set[str]:
-    """Give the types that a schema states, in words or by its values."""
+    """Return the types that a schema states, in words or by its values."""
     if "type" in schema:
         return {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
     return {kind_of_json(value).value for value in schema.get("enum", [schema.get("const")])}
 
 
 def _stored(kind: Kind, value: Any) -> Any:
-    """Give a value as it comes back after it was stored.
+    """Return a value as it comes back after it was stored.
 
     >>> _stored(Kind.INT64, "5"), _stored(Kind.DATE_TIME, "2026-11-22T12:00:00+02:00")
     (5, '2026-11-22T10:00:00.000Z')

@@ -25,7 +25,7 @@ _EXAMPLES = ("default", "examples")
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Audience:
     """The fields that some verb shows or takes (`named`) and that lists may be asked for (`asked`).
 
     `gets_whole` tells whether the answer to a write always shows the whole document.
@@ -37,15 +37,15 @@ class Sight:
 
     @property
     def mask(self) -> Mask:
-        """Give the mask of what is described."""
+        """Return the mask of what is described."""
         return masks.of_selections(self.named)
 
     def fields(self, root: Field) -> Field:
-        """Give the fields that filters are described for."""
+        """Return the fields that filters are described for."""
         return root if None in self.asked else masks.fields_of(root, self.asked)
 
     def subschemas(self, source: Schema) -> Subschemas:
-        """Give the subschemas of a schema without what is not to be described, as far as that stands in it.
+        """Return the subschemas of a schema without what is not to be described, as far as that stands in it.
 
         What other parts refer to stays: then the description may allow more than there is.
         """
@@ -53,8 +53,8 @@ class Sight:
         return collect(source, MANY) if described.unresolved else described
 
 
-def of_decisions(decisions: Mapping[Verb, Decision]) -> Sight:
-    """Give what decisions by all verbs let a caller see."""
+def of_decisions(decisions: Mapping[Verb, Decision]) -> Audience:
+    """Return what decisions by all verbs let a caller see."""
     named = frozenset(grant.fields for decision in decisions.values() for grant in decision.grants)
     asked = frozenset(grant.fields for grant in decisions["list"].grants)
     whole = [grant.where for grant in decisions["get"].grants if grant.fields is None]
@@ -62,11 +62,11 @@ def of_decisions(decisions: Mapping[Verb, Decision]) -> Sight:
     gets_whole = None in whole or (
         any(map(_is_own, whole)) and all(_is_own(grant.where) for grant in updates)
     )
-    return Sight(named, asked, gets_whole)
+    return Audience(named, asked, gets_whole)
 
 
 def _is_own(where: Node | None) -> bool:
-    """Tell whether a condition is one that the documents of the caller alone fulfil."""
+    """Return whether a condition is one that the documents of the caller alone fulfil."""
     match where:
         case Compare(path, "eq", _) if path == OWNER_PATH:
             return True
@@ -76,7 +76,7 @@ def _is_own(where: Node | None) -> bool:
 
 
 def _pruned(schema: Any, mask: Mask) -> Any:
-    """Give a schema without the members that a mask hides."""
+    """Return a schema without the members that a mask hides."""
     if mask.shows_all or not isinstance(schema, dict):
         return schema
     written = {keyword: part for keyword, part in schema.items() if keyword not in _EXAMPLES}

@@ -3,12 +3,12 @@
 from typing import Any
 
 from service.collections.registry import Collection
-from service.http.contract import examples, filters, names, views
-from service.http.contract.names import reference
+from service.http.contract import examples, filters, views
+from service.http.contract.audience import MANY, Audience
+from service.http.contract.formats import IDS
 from service.http.contract.operations import data
 from service.http.contract.rewriting import Rewriter
-from service.http.contract.sights import MANY, Sight
-from service.http.contract.wire import IDS
+from service.http.contract.schemas import base_name, reference
 from service.query import masks
 from service.schema.field_tree import reachable
 from service.schema.subschemas import collect
@@ -23,27 +23,27 @@ _SYSTEM: dict[str, Schema] = {
 }
 
 
-class Part:
+class DescribedCollection:
     """A collection, and the schemas of it that have been referred to."""
 
-    def __init__(self, collection: Collection, sight: Sight) -> None:
+    def __init__(self, collection: Collection, audience: Audience) -> None:
         self.collection = collection
-        self._sight = sight
-        self.base = names.base(collection.name)
+        self._audience = audience
+        self.base = base_name(collection.name)
         self.path = f"/api/{collection.name}"
-        self._subschemas = sight.subschemas(collection.description.schema.source)
+        self._subschemas = audience.subschemas(collection.description.schema.source)
         self._rewriter = Rewriter(self.base, self._subschemas)
         self._others: dict[str, Schema | bool] = {}
         self.example = examples.to_create(collection, self._subschemas)
         self.read_example = None
         if self.example is not None:
-            self.read_example = masks.shown(examples.to_read(collection, self.example), sight.mask)
-        self.fields = sight.fields(collection.description.schema.root)
+            self.read_example = masks.shown(examples.to_read(collection, self.example), audience.mask)
+        self.fields = audience.fields(collection.description.schema.root)
         self.has_references = any(field.collection is not None for field in reachable(self.fields))
 
     @property
     def schemas(self) -> dict[str, Schema | bool]:
-        """Give the schemas that were referred to."""
+        """Return the schemas that were referred to."""
         return {**self._rewriter.schemas, **self._others}
 
     def refer(self, view: views.View) -> Schema:
@@ -57,7 +57,7 @@ class Part:
         identity = IDS[self.collection.description.options.id_kind]
         if view is views.CREATE:
             return ({"id": identity} if self.collection.description.options.may_supply_ids else {}), ()
-        members = masks.shown({"id": {**identity, "readOnly": True}, **_SYSTEM}, self._sight.mask)
+        members = masks.shown({"id": {**identity, "readOnly": True}, **_SYSTEM}, self._audience.mask)
         if view is views.PART:
             return ({**members, **views.EXPANDED} if self.has_references else members), ("id",)
         return members, tuple(members) if view is views.DOCUMENT else ()
@@ -66,16 +66,16 @@ class Part:
         """Refer to a document as it is read: whole, or what `fields` and `expand` make of it."""
         return {"anyOf": [self.refer(views.DOCUMENT), self.refer(views.PART)]}
 
-    def written(self) -> Schema:
+    def after_write(self) -> Schema:
         """Refer to a document as the answer to a write shows it: as far as the caller sees it."""
-        return self.refer(views.DOCUMENT) if self._sight.gets_whole else self.shown()
+        return self.refer(views.DOCUMENT) if self._audience.gets_whole else self.shown()
 
     def whole(self) -> Schema:
-        """Give the schema of an answer to a write of one document."""
-        return data(self.written())
+        """Return the schema of an answer to a write of one document."""
+        return data(self.after_write())
 
     def answer_example(self) -> Any:
-        """Give the example of an answer with a document."""
+        """Return the example of an answer with a document."""
         return None if self.read_example is None else {"data": self.read_example}
 
     def filter(self) -> Schema:
@@ -91,7 +91,7 @@ class Part:
         return reference(self.base + name)
 
     def rewritten(self, name: str, schema: Schema, view: views.View) -> Schema | bool:
-        """Give a schema that stands by itself, such as a parameter's, as a view has it."""
+        """Return a schema that stands by itself, such as a parameter's, as a view has it."""
         subschemas = collect(schema, maximum=MANY)
         if subschemas.unresolved:  # it refers to what stands beside it in the definition
             return {"type": schema["type"]}
@@ -102,15 +102,15 @@ class Part:
 
     @property
     def path_of_one(self) -> str:
-        """Give the path of one document."""
+        """Return the path of one document."""
         return f"{self.path}/{{id}}"
 
     @property
     def id_parameter(self) -> str:
-        """Give the name of the parameter that the id in a path is."""
+        """Return the name of the parameter that the id in a path is."""
         return f"id.{self.collection.description.options.id_kind.value}"
 
     @property
     def read_parameters(self) -> tuple[str, ...]:
-        """Give the names of the parameters that choose what to show of a document."""
+        """Return the names of the parameters that choose what to show of a document."""
         return ("fields", "expand") if self.has_references else ("fields",)

@@ -10,16 +10,11 @@ from service.access.principals import Principal
 from service.access.rules import VERBS, Verb
 from service.collections.registry import Collection
 from service.documents.access import Access
-from service.http.contract import collections as of_collections
-from service.http.contract import (
-    parameters,
-    patching,
-    problems,
-    sights,
-)
+from service.http.contract import audience, components, documents
+from service.http.contract.audience import Audience
+from service.http.contract.collection import DescribedCollection
 from service.http.contract.filters import SHARED_PREFIX
 from service.http.contract.operations import BEARER, Endpoint
-from service.http.contract.sights import Sight
 
 Schema = dict[str, Any]
 
@@ -50,16 +45,16 @@ class Visible:
 
     collection: Collection
     verbs: frozenset[Verb]
-    sight: Sight
+    audience: Audience
 
     @property
-    def key(self) -> tuple[str, str, int, frozenset[Verb], Sight]:
-        """Give what tells it from every other: two of the same key are described alike."""
-        return self.collection.name, self.collection.uid, self.collection.version, self.verbs, self.sight
+    def key(self) -> tuple[str, str, int, frozenset[Verb], Audience]:
+        """Return what tells it from every other: two of the same key are described alike."""
+        return self.collection.name, self.collection.uid, self.collection.version, self.verbs, self.audience
 
 
 def visible(collections: Iterable[Collection], principal: Principal) -> tuple[Visible, ...]:
-    """Give the collections in which a caller may do something, with what it may do."""
+    """Return the collections in which a caller may do something, with what it may do."""
     found = (_visible(collection, principal) for collection in collections)
     return tuple(each for each in found if each.verbs - {"watch"})
 
@@ -68,7 +63,7 @@ def _visible(collection: Collection, principal: Principal) -> Visible:
     access = Access(collection, principal)
     decisions = {verb: access.decide(verb) for verb in VERBS}
     verbs = frozenset(verb for verb, decision in decisions.items() if decision.allowed)
-    return Visible(collection, verbs, sights.of_decisions(decisions))
+    return Visible(collection, verbs, audience.of_decisions(decisions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,7 @@ class Fragment:
     tag: Schema
     paths: bytes
     schemas: bytes
-    shared: dict[str, Schema]
+    shared: dict[str, Any]
 
     @property
     def size_bytes(self) -> int:
@@ -92,12 +87,13 @@ class Fragment:
 def fragment(seen: Visible) -> Fragment:
     """Write what the contract says of one collection."""
     name = seen.collection.name
-    described = of_collections.describe(seen.collection, seen.verbs, seen.sight)
+    described = DescribedCollection(seen.collection, seen.audience)
+    paths = _members(_paths(documents.endpoints_of(described, seen.verbs)))  # fills `described.schemas`
     shared = {each: schema for each, schema in described.schemas.items() if each.startswith(SHARED_PREFIX)}
     own = {each: schema for each, schema in described.schemas.items() if each not in shared}
     return Fragment(
         tag={"name": name, "description": f"Documents of the collection `{name}`."},
-        paths=_members(_paths(described.endpoints)),
+        paths=paths,
         schemas=_members(own),
         shared=shared,
     )
@@ -113,7 +109,7 @@ class Fixed:
     @classmethod
     def of(cls, endpoints: Sequence[Endpoint]) -> "Fixed":
         """Write what the contract says of the service's own endpoints."""
-        schemas: dict[str, Schema] = {**problems.schemas(), **patching.schemas()}
+        schemas: dict[str, Schema] = {**components.schemas()}
         for endpoint in endpoints:
             for name, schema in endpoint.operation.named_schemas().items():
                 if schemas.setdefault(name, schema) != schema:
@@ -134,9 +130,9 @@ def assemble(fixed: Fixed, fragments: Sequence[Fragment]) -> bytes:
         "tags": [*tags, *(each.tag for each in fragments)],
     }
     others = {
-        "parameters": parameters.parameters(),
-        "headers": parameters.headers(),
-        "responses": problems.responses(),
+        "parameters": components.parameters(),
+        "headers": components.headers(),
+        "responses": components.responses(),
         "securitySchemes": {BEARER: _SCHEME},
     }
     paths = _joined([fixed.paths, *(each.paths for each in fragments)])
@@ -160,7 +156,7 @@ _SCHEME: Schema = {
 def _paths(endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
     paths: dict[str, Schema] = {}
     for method, path, operation in endpoints:
-        paths.setdefault(path, {})[method] = operation.written(method)
+        paths.setdefault(path, {})[method] = operation.to_openapi(method)
     return paths
 
 
