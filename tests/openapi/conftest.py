@@ -13,7 +13,7 @@ from tests.openapi.definitions import DEFINITIONS
 
 
 @dataclass(frozen=True, slots=True)
-class Fair:
+class ServiceWithCollections:
     """The running service: a client, and the headers of those who come."""
 
     app: Litestar
@@ -27,11 +27,11 @@ class Fair:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def fair(mongodb_uri: str) -> AsyncIterator[Fair]:
-    async with served(mongodb_uri) as service:
-        ann, keeper, admin = (service.signed_in(*roles) for roles in ((), ("keeper",), ("admin",)))
+async def service(mongodb_uri: str) -> AsyncIterator[ServiceWithCollections]:
+    async with served(mongodb_uri) as opened:
+        ann, keeper, admin = (opened.signed_in(*roles) for roles in ((), ("keeper",), ("admin",)))
         for definition in DEFINITIONS:
-            answer = await service.client.post("/api/collections", json=definition, headers=admin)
+            answer = await opened.client.post("/api/collections", json=definition, headers=admin)
             assert answer.status_code == 201, answer.text
         people = {"nobody": {}, "ann": ann, "keeper": keeper, "admin": admin}
-        yield Fair(service.app, service.client, people)
+        yield ServiceWithCollections(opened.app, opened.client, people)

@@ -12,7 +12,7 @@ from service.access.principals import ANONYMOUS, Principal
 from service.collections.registry import Collection
 from service.http.contract.cache import Contracts
 from tests.conftest import Asker
-from tests.openapi.conftest import Fair
+from tests.openapi.conftest import ServiceWithCollections
 from tests.services import services_of
 
 SHOWN = {
@@ -40,51 +40,59 @@ COLLECTIONS = {"kinds", "trees", "shapes", "loose-ends", "loose_ends", "products
 
 
 @pytest.mark.parametrize("who", SHOWN)
-async def test_callers_see_the_collections_that_they_may_use(fair: Fair, who: str) -> None:
-    contract = await fair.contract(who)
+async def test_contract_has_the_collections_that_the_caller_may_use(
+    service: ServiceWithCollections, who: str
+) -> None:
+    contract = await service.contract(who)
     assert {path.split("/")[2] for path in contract["paths"]} & COLLECTIONS == SHOWN[who]
     assert {tag["name"] for tag in contract["tags"]} & COLLECTIONS == SHOWN[who]
 
 
 @pytest.mark.parametrize("who", OF_LOOSE_ENDS)
-async def test_callers_see_the_operations_that_they_may_use(fair: Fair, who: str) -> None:
-    paths = (await fair.contract(who))["paths"]
+async def test_contract_has_the_operations_that_the_caller_may_use(
+    service: ServiceWithCollections, who: str
+) -> None:
+    paths = (await service.contract(who))["paths"]
     seen = {path: set(methods) for path, methods in paths.items() if path.split("/")[2] == "loose-ends"}
     assert seen == OF_LOOSE_ENDS[who]
 
 
-async def test_schemas_of_collections_that_are_not_shown_are_not_there(fair: Fair) -> None:
-    told = (await fair.client.get("/api/openapi.json")).text
+async def test_contract_has_no_schema_of_a_hidden_collection(service: ServiceWithCollections) -> None:
+    told = (await service.client.get("/api/openapi.json")).text
     assert "loose_ends" not in told
     assert "Loose_ends" not in told
 
 
-async def test_nobody_is_told_the_version_of_the_program(fair: Fair) -> None:
-    contract = await fair.contract("nobody")
+async def test_contract_for_anonymous_has_no_program_version(service: ServiceWithCollections) -> None:
+    contract = await service.contract("nobody")
     assert contract["info"]["version"] == "1.0.0"
     assert contract["servers"] == [{"url": "/"}]
 
 
-async def test_the_contract_has_a_strong_tag_and_is_private_to_callers(fair: Fair) -> None:
-    answer = await fair.client.get("/api/openapi.json", headers=fair.people["ann"])
+async def test_contract_is_private_and_has_a_strong_tag(service: ServiceWithCollections) -> None:
+    answer = await service.client.get("/api/openapi.json", headers=service.people["ann"])
     tag = answer.headers["etag"]
     assert not tag.startswith("W/")
     assert answer.headers["cache-control"] == "private, no-cache"
     assert "Authorization" in answer.headers["vary"]
-    again = await fair.client.get("/api/openapi.json", headers=fair.people["ann"] | {"If-None-Match": tag})
+    again = await service.client.get(
+        "/api/openapi.json", headers=service.people["ann"] | {"If-None-Match": tag}
+    )
     assert (again.status_code, again.content) == (304, b"")
-    other = await fair.client.get("/api/openapi.json", headers=fair.people["admin"] | {"If-None-Match": tag})
+    other = await service.client.get(
+        "/api/openapi.json", headers=service.people["admin"] | {"If-None-Match": tag}
+    )
     assert other.status_code == 200
-    head = await fair.client.head("/api/openapi.json", headers=fair.people["ann"])
+    head = await service.client.head("/api/openapi.json", headers=service.people["ann"])
     assert (head.headers["etag"], head.content) == (tag, b"")
 
 
-async def test_unknown_parameters_are_refused(fair: Fair) -> None:
-    answer = await fair.client.get("/api/openapi.json?version=2")
+async def test_contract_with_unknown_parameter_returns_400(service: ServiceWithCollections) -> None:
+    answer = await service.client.get("/api/openapi.json?version=2")
     assert answer.status_code == 400
 
 
-async def test_a_change_of_a_definition_changes_the_contract(
+async def test_changed_definition_changes_the_contract(
     client: httpx.AsyncClient, admin: dict[str, str], as_user: Asker
 ) -> None:
     async def told() -> Any:
@@ -124,8 +132,8 @@ def user(*roles: str) -> Principal:
     return Principal("user", "1", frozenset(roles))
 
 
-async def test_a_contract_is_built_once_for_all_who_see_the_same(fair: Fair) -> None:
-    collections = services_of(fair.app).registry.all()
+async def test_contract_is_built_once_for_callers_who_see_the_same(service: ServiceWithCollections) -> None:
+    collections = services_of(service.app).registry.all()
     contracts = Counted()
     several = await asyncio.gather(*(contracts.get(collections, user("admin")) for _ in range(20)))
     assert contracts.built == 1
@@ -136,8 +144,8 @@ async def test_a_contract_is_built_once_for_all_who_see_the_same(fair: Fair) -> 
     assert await contracts.get(collections, ANONYMOUS) is not editor
 
 
-async def test_200_collections_are_served_in_time(fair: Fair) -> None:
-    kinds: Collection = services_of(fair.app).registry.get("kinds")
+async def test_contract_of_200_collections_is_built_in_time(service: ServiceWithCollections) -> None:
+    kinds: Collection = services_of(service.app).registry.get("kinds")
     many = [replace(kinds, name=f"kinds-{number}") for number in range(200)]
     contracts = Contracts()
     began_s = time.perf_counter()

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service.kit.errors import catalogue
-from tests.openapi.conftest import Fair
+from tests.openapi.conftest import ServiceWithCollections
 
 METHODS = ("get", "post", "put", "patch", "delete")
 PLACE = re.compile(r"\{(\w+):\w+\}")
@@ -27,13 +27,13 @@ def validator(contract: Any, schema: Any) -> Draft202012Validator:
 
 
 @pytest.mark.parametrize("who", ["nobody", "ann", "keeper", "admin"])
-async def test_an_independent_validator_finds_nothing(fair: Fair, who: str) -> None:
-    contract = await fair.contract(who)
+async def test_contract_passes_an_independent_validator(service: ServiceWithCollections, who: str) -> None:
+    contract = await service.contract(who)
     assert [error.message for error in OpenAPIV31SpecValidator(contract).iter_errors()] == []
 
 
-async def test_every_reference_leads_somewhere(fair: Fair) -> None:
-    contract = await fair.contract()
+async def test_every_reference_resolves(service: ServiceWithCollections) -> None:
+    contract = await service.contract()
 
     def references(value: Any) -> Iterator[str]:
         if isinstance(value, dict):
@@ -55,15 +55,15 @@ def concrete(path: str) -> str:
     return written.replace("/queries/{name}", "/queries/by-choice")
 
 
-async def test_the_contract_has_every_route_and_no_other(fair: Fair) -> None:
-    contract = await fair.contract()
+async def test_contract_has_every_route_and_no_other(service: ServiceWithCollections) -> None:
+    contract = await service.contract()
     told = {(path, method.upper()) for path, method, _ in operations(contract)}
     routes = {
         (concrete(route.path), method)
-        for route in fair.app.routes
+        for route in service.app.routes
         if route.path.startswith("/api")
         for method in getattr(route, "methods", ())
-    } - {(concrete(route.path), "OPTIONS") for route in fair.app.routes}
+    } - {(concrete(route.path), "OPTIONS") for route in service.app.routes}
     others = {"trees", "shapes", "loose-ends", "loose_ends", "products"}
     told = {(path, method) for path, method in told if path.split("/")[2] not in others}
     heads = {(path, method) for path, method in routes if method == "HEAD"}
@@ -71,8 +71,8 @@ async def test_the_contract_has_every_route_and_no_other(fair: Fair) -> None:
     assert routes - heads == told
 
 
-async def test_every_code_of_the_catalogue_is_in_the_contract(fair: Fair) -> None:
-    contract = await fair.contract()
+async def test_contract_has_every_error_code(service: ServiceWithCollections) -> None:
+    contract = await service.contract()
     schemas, responses = contract["components"]["schemas"], contract["components"]["responses"]
     used = {
         name.rpartition("/")[2]
@@ -87,8 +87,8 @@ async def test_every_code_of_the_catalogue_is_in_the_contract(fair: Fair) -> Non
         assert name in used
 
 
-async def test_operations_have_names_of_their_own(fair: Fair) -> None:
-    contract = await fair.contract()
+async def test_operation_ids_are_unique(service: ServiceWithCollections) -> None:
+    contract = await service.contract()
     names = [operation["operationId"] for _, _, operation in operations(contract)]
     assert len(set(names)) == len(names)
     assert {"listKinds", "createKinds", "getKindsById", "queryLooseEnds", "listLoose_ends"} <= set(names)
@@ -96,8 +96,8 @@ async def test_operations_have_names_of_their_own(fair: Fair) -> None:
     assert {operation["tags"][0] for _, _, operation in operations(contract)} == tags
 
 
-async def test_every_example_is_valid(fair: Fair) -> None:
-    contract = await fair.contract()
+async def test_every_example_matches_its_schema(service: ServiceWithCollections) -> None:
+    contract = await service.contract()
     count = 0
     for path, method, operation in operations(contract):
         answers = [each for each in operation["responses"].values() if "$ref" not in each]
@@ -114,21 +114,25 @@ async def test_every_example_is_valid(fair: Fair) -> None:
     assert count > 50
 
 
-async def test_every_collection_of_which_there_can_be_one_has_an_example(fair: Fair) -> None:
-    contract = await fair.contract()
+async def test_example_of_each_collection_creates_a_document(service: ServiceWithCollections) -> None:
+    contract = await service.contract()
     for name in ("kinds", "trees", "shapes", "loose-ends", "loose_ends", "products"):
         body = contract["paths"][f"/api/{name}"]["post"]["requestBody"]["content"]["application/json"]
-        answer = await fair.client.post(f"/api/{name}", json=body["example"], headers=fair.people["admin"])
+        answer = await service.client.post(
+            f"/api/{name}", json=body["example"], headers=service.people["admin"]
+        )
         assert answer.status_code == 201, answer.text
 
 
-async def test_patterns_of_ours_alone_are_left_out(fair: Fair) -> None:
-    schemas = (await fair.contract())["components"]["schemas"]
+async def test_patterns_that_other_engines_read_otherwise_are_left_out(
+    service: ServiceWithCollections,
+) -> None:
+    schemas = (await service.contract())["components"]["schemas"]
     assert schemas["ShapesCreate"]["properties"]["coded"] == {"type": "string"}
 
 
-async def test_keywords_of_our_own_are_kept_and_unknown_ones_are_not(fair: Fair) -> None:
-    schemas = (await fair.contract())["components"]["schemas"]
+async def test_extension_keywords_are_kept_and_unknown_ones_left_out(service: ServiceWithCollections) -> None:
+    schemas = (await service.contract())["components"]["schemas"]
     created = schemas["ShapesCreate"]
     assert created["properties"]["author"]["x-collection"] == "kinds"
     assert schemas["ShapesCreate.short"] == {"type": "string", "maxLength": 3, "x-own": True}

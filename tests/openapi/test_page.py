@@ -58,7 +58,7 @@ def addresses(parsed: Parsed) -> list[str]:
     ]
 
 
-async def test_the_page_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+async def test_page_loads_nothing_from_other_hosts(client: httpx.AsyncClient) -> None:
     parsed = await shown(client)
     assert parsed.inline == ""
     assert all(not name.startswith("on") for _, attributes in parsed.tags for name in attributes)
@@ -69,12 +69,12 @@ async def test_the_page_needs_nothing_from_elsewhere(client: httpx.AsyncClient) 
         assert address.strip("'\"").startswith("data:")
 
 
-async def test_the_policy_is_that_of_every_answer(client: httpx.AsyncClient) -> None:
+async def test_page_has_the_content_security_policy_of_every_answer(client: httpx.AsyncClient) -> None:
     for path in ("/docs", "/docs/page.js"):
         assert (await client.get(path)).headers["content-security-policy"] == CONTENT_SECURITY_POLICY.decode()
 
 
-async def test_every_file_of_the_page_is_served_for_ever_under_its_version(client: httpx.AsyncClient) -> None:
+async def test_file_with_its_version_is_cached_for_ever(client: httpx.AsyncClient) -> None:
     parsed = await shown(client)
     files = [address for address in addresses(parsed) if address.startswith("/docs/")]
     assert {file.removeprefix("/docs/").partition("?")[0] for file in files} == set(TYPES)
@@ -92,7 +92,7 @@ async def test_every_file_of_the_page_is_served_for_ever_under_its_version(clien
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/page.js", "/docs/page.js?v=old"])
-async def test_what_may_change_is_asked_for_again(client: httpx.AsyncClient, path: str) -> None:
+async def test_file_without_version_is_revalidated(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).headers["cache-control"] == "public, no-cache"
 
 
@@ -112,19 +112,19 @@ async def test_large_files_are_compressed(client: httpx.AsyncClient) -> None:
         ("/docs?v=1", 400),
     ],
 )
-async def test_nothing_else_is_served(client: httpx.AsyncClient, path: str, status: int) -> None:
+async def test_other_paths_are_refused(client: httpx.AsyncClient, path: str, status: int) -> None:
     assert (await client.get(path)).status_code == status
 
 
-async def test_the_page_is_shown_whatever_token_comes_along(client: httpx.AsyncClient) -> None:
+async def test_page_with_invalid_token_is_served(client: httpx.AsyncClient) -> None:
     assert (await client.get("/docs", headers={"Authorization": "Bearer old"})).status_code == 200
 
 
-def test_a_session_in_cookies_that_has_expired_does_not_keep_the_contract_from_being_shown() -> None:
+def test_page_script_shows_the_contract_after_the_session_expired() -> None:
     assert 'request.credentials = "omit";' in ASSETS["page.js"].read().content.decode()
 
 
-def test_our_files_lie_beside_the_code_and_so_go_with_it() -> None:
+def test_page_files_are_in_the_package() -> None:
     folder = Path(page.__file__).parent
     assert {each.name for each in folder.iterdir() if each.is_file()} == {
         "__init__.py",
