@@ -2,10 +2,6 @@
 
 from typing import Any
 
-from service.access.decisions import Decision
-from service.access.principals import Principal
-from service.access.rules import Verb
-from service.collections.registry import Collection
 from service.documents import visibility
 from service.documents.access import Access
 from service.documents.expanding import WHOLE, References, ViewPlan, view_plan
@@ -35,16 +31,3 @@ async def get(access: Access, document_id: Any) -> Stored:
 async def get_decoded(access: Access, document_id: Any) -> dict[str, Any]:
     """Read the members of one document; raises DocumentNotFound, as `get` does."""
     return decoded(await get(access, document_id))
-
-
-# --- for what writes, until it takes an Access
-
-
-def decide(collection: Collection, principal: Principal, verb: Verb) -> Decision:
-    """Decide what a caller may do by a verb."""
-    return Access(collection, principal).decide(verb)
-
-
-def permit(collection: Collection, principal: Principal, verb: Verb) -> Decision:
-    """Return the decision on a verb that a caller may use; raises SignInRequired or Forbidden."""
-    return Access(collection, principal).permit(verb)

@@ -7,13 +7,11 @@ from litestar import Request, Response
 from litestar.enums import HttpMethod
 from litestar.types import HTTPRequestEvent
 
-from service.collections.registry import Collection
 from service.documents import patches, preconditions
 from service.documents.patches import Patch
 from service.documents.preconditions import Expected
 from service.http.pipeline.headers import text_of
 from service.http.responses import Ready
-from service.http.services import services_of
 from service.kit import strict_json
 from service.kit.errors import (
     JsonInvalid,
@@ -62,11 +60,6 @@ def only_parameters(request: AnyRequest, known: Iterable[str] = ()) -> dict[str,
     if violations:
         raise ParameterInvalid(violations[0].detail, errors=violations)
     return dict(pairs)
-
-
-def collection_of(request: AnyRequest, name: str) -> Collection:
-    """Give the collection of a name; raises CollectionNotFound."""
-    return services_of(request).registry.get(name)
 
 
 def expected_by(request: AnyRequest) -> Expected | None:

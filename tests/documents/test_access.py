@@ -84,3 +84,33 @@ async def test_read_by_id_decides_its_rule_once(client: AsyncClient, decided: li
 
     assert response.status_code == 404
     assert decided == ["get"]
+
+
+async def test_change_decides_each_rule_once(
+    client: AsyncClient, admin: dict[str, str], decided: list[Verb]
+) -> None:
+    made = await client.post("/api/products", json={"name": "Mug", "price": 7}, headers=admin)
+    decided.clear()
+
+    patched = await client.patch(
+        made.headers["location"],
+        json={"price": 8},
+        headers={**admin, "Content-Type": "application/merge-patch+json"},
+    )
+
+    assert patched.status_code == 200
+    assert sorted(decided) == ["get", "update"]
+
+
+async def test_batch_decides_each_rule_once_for_all_its_operations(
+    client: AsyncClient, admin: dict[str, str], decided: list[Verb]
+) -> None:
+    operations = [
+        {"op": "create", "collection": "products", "document": {"name": "Mug", "price": number}}
+        for number in range(3)
+    ]
+
+    answer = await client.post("/api/batch", json={"operations": operations}, headers=admin)
+
+    assert answer.status_code == 200
+    assert sorted(decided) == ["create", "get"]

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Controller, Response
+from litestar.di import NamedDependency
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from models.base import utc_now
@@ -22,12 +23,12 @@ from service.http.contract.operations import Answer, Operation, json_body
 from service.http.guards import HasRole, principal
 from service.http.requests import (
     AnyRequest,
-    collection_of,
     json_of,
     json_response,
     only_parameters,
 )
 from service.http.routing import post
+from service.http.services import Services
 from service.identity.core import accounts
 from service.identity.core.sessions import principal_of
 from service.kit import forms
@@ -153,16 +154,18 @@ class RulesController(Controller):
         ),
     )
     @idempotent.takes_key
-    async def explain_rules(self, request: AnyRequest) -> Response[bytes]:
+    async def explain_rules(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Say what the rules let somebody do, with which document, and why; nothing is changed."""
         only_parameters(request)
         question, verb = RuleQuestion.read(await json_of(request))
-        collection = collection_of(request, question.collection)
+        collection = services.registry.get(question.collection)
         caller = await _caller(question)
-        case = await _case(collection, principal(request), caller, question, verb)
-        schema = collection.description.schema
-        decision = Access(collection, caller).decide(verb)
-        judged = explaining.judge(schema, decision, caller, verb, case)
+        access = Access(collection, caller)
+        case = await _case(access, principal(request), question, verb)
+        decision = access.decide(verb)
+        judged = explaining.judge(collection.description.schema, decision, caller, verb, case)
         is_of_document = case != Case()
         explanation = Explanation(
             collection.description.rules, verb, caller, decision, judged, is_of_document
@@ -184,37 +187,36 @@ async def _caller(question: RuleQuestion) -> Principal:
     return principal_of(await accounts.get(question.user_id), "")
 
 
-async def _case(
-    collection: Collection, administrator: Principal, caller: Principal, question: RuleQuestion, verb: Verb
-) -> Case:
-    """Give the document asked about; raises DocumentNotFound, DocumentInvalid."""
+async def _case(access: Access, administrator: Principal, question: RuleQuestion, verb: Verb) -> Case:
+    """Return the document asked about; raises DocumentNotFound, DocumentInvalid."""
+    collection = access.collection
     if question.document_id is not None:
         document_id = ids.parse(collection, str(question.document_id))
         present = await reading.get_decoded(Access(collection, administrator), document_id)
         case = Case(present, encoding.as_json(collection, present))
-        return _changed(collection, caller, case, question.changes)
+        return _changed(access, case, question.changes)
     schema = collection.description.schema
     try:
         case = explaining.case_of(schema, verb, question.document, question.document)
-        changed = _changed(collection, caller, case, question.changes)
+        changed = _changed(access, case, question.changes)
         explaining.stored_form(schema, changed.restored(changed.asked or {}))
     except DocumentInvalid as failure:
         raise failure.below("/document") from None
     return changed
 
 
-def _changed(collection: Collection, caller: Principal, case: Case, changes: dict[str, Any] | None) -> Case:
-    """Give a case with a merge patch as its change, which is made, as always, of what the caller sees."""
+def _changed(access: Access, case: Case, changes: dict[str, Any] | None) -> Case:
+    """Return a case with a merge patch as its change, which is made, as always, of what the caller sees."""
     if changes is None or case.present is None or case.before is None:
         return case
-    mask = WritePolicy(ALLOWED, Access(collection, caller).decide("get")).mask(case.present)
-    redacted = Redacted(case.before, collection.description.schema, mask)
+    mask = WritePolicy(ALLOWED, access.decide("get")).mask(case.present)
+    redacted = Redacted(case.before, access.collection.description.schema, mask)
     asked: dict[str, Any] = patches.merge(redacted.document, changes)
     return Case(case.present, redacted.document, asked, redacted.restored)
 
 
 def _result(collection: Collection, judged: Judgement) -> dict[str, Any] | None:
-    """Give what a write would store, as clients see it."""
+    """Return what a write would store, as clients see it."""
     if judged.verdict is None or judged.verdict.result is None:
         return None
     return encoding.view(collection, dict(judged.verdict.result))
