@@ -29,10 +29,8 @@ from service.identity.users import Removal, Users
 from service.kit.errors import StartupFailure
 from service.kit.origins import Origins
 from service.kit.sealing import Sealer
-from service.mail.links import Links
-from service.mail.opening import open_post
-from service.mail.post import Allowance, Post
-from service.mail.templates import Templates
+from service.mail.messages import Links, Templates
+from service.mail.post import Allowance, Post, open_post
 from service.query.cursors import Cursors
 from service.runtime.drain import Drain
 from service.runtime.settings import Settings

@@ -25,7 +25,7 @@ class Sheaf(click.Group):
     """The group of all commands; whatever goes wrong is one sentence on standard error."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the names of all commands."""
+        """List the names of all commands."""
         del ctx
         return list(COMMANDS)
 

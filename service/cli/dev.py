@@ -9,7 +9,7 @@ from types import FrameType
 import click
 
 from service.cli.serve import add_origins, configure_logs, cors_option, listen, scraping
-from service.dev import mongodb, preparation, secret
+from service.dev import environment, preparation
 from service.dev.banner import banner
 from service.runtime import server, settings
 from service.runtime.settings import Development
@@ -55,20 +55,20 @@ def command(
     products.
     Prints `Listening on http://HOST:PORT` when it is ready.
     """
-    mongodb.export(host=host, port=port, workers=workers, data=data)
+    environment.export(host=host, port=port, workers=workers, data=data)
     with _ended_by_signals():
         add_origins(origins, Development)
         chosen = settings.load(Development)
-        mongodb.export(
+        environment.export(
             environment=chosen.environment, rate_limit=chosen.rate_limit, metrics_port=chosen.metrics_port
         )
         sources = imports.describe(open_sources(files))
         server.find(chosen.host, chosen.port)
         scraping(chosen)
         configure_logs(chosen)
-        with mongodb.available(chosen) as ready:
+        with environment.available(chosen) as ready:
             if ready.jwt_secret is None:
-                secret.provide(ready.data)
+                environment.provide_secret(ready.data)
             prepared = preparation.prepare(ready, sources, reset=reset, seed=not no_seed)
             has_own_mongodb = chosen.mongodb_uri is None
             listen(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from service.dev import mongodb
+from service.dev import environment
 from service.identity.core import signing_keys
 from service.kit.errors import StartupFailure
 from service.runtime import settings
@@ -36,7 +36,7 @@ def generate(path: Path, *, rsa: bool) -> None:
 @command.command(name="list")
 def list_keys() -> None:
     """Print the name and algorithm of each key that the settings give, the one that signs first."""
-    mongodb.export()
+    environment.export()
     chosen = settings.load(Development)
     keys = signing_keys.read_files(chosen.jwt_keys)
     for secret in (chosen.jwt_secret, *chosen.jwt_previous_secrets):

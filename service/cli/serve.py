@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from service.dev import mongodb
+from service.dev import environment
 from service.runtime import logs, server, settings
 from service.runtime.settings import Settings
 
@@ -32,20 +32,20 @@ def command(host: str | None, port: int | None, workers: int | None, origins: tu
 
     Prints `Listening on http://HOST:PORT` when it is ready.
     """
-    mongodb.export(host=host, port=port, workers=workers)
+    environment.export(host=host, port=port, workers=workers)
     add_origins(origins)
     chosen = settings.load()
     server.find(chosen.host, chosen.port)
     scraping(chosen)
     configure_logs(chosen)
-    with mongodb.available(chosen) as ready:
+    with environment.available(chosen) as ready:
         listen(ready)
 
 
 def add_origins(origins: Sequence[str], kind: type[Settings] = Settings) -> None:
     """Put origins into the environment, beside those that are set."""
     if origins:
-        mongodb.export(cors_origins=",".join((*settings.load(kind).cors_origins, *origins)))
+        environment.export(cors_origins=",".join((*settings.load(kind).cors_origins, *origins)))
 
 
 def configure_logs(chosen: Settings) -> None:
@@ -54,7 +54,7 @@ def configure_logs(chosen: Settings) -> None:
 
 
 def scraping(chosen: Settings) -> server.Scraping | None:
-    """Give where Prometheus reads metrics, if it does; raises StartupFailure when it cannot listen there."""
+    """Return where Prometheus reads metrics, if it does; raises StartupFailure without that address."""
     if chosen.metrics_port is None:
         return None
     address = server.find(chosen.metrics_host, chosen.metrics_port, setting="SHEAF_METRICS_")
@@ -67,7 +67,7 @@ def listen(chosen: Settings, then: Callable[[str], None] = lambda _: None) -> No
     address = server.find(chosen.host, chosen.port)
     measured = scraping(chosen)
     if chosen.link_url is not None:  # of links in mails, for the workers, which do not know a port of 0
-        mongodb.export(public_url=chosen.public_url or address.url)
+        environment.export(public_url=chosen.public_url or address.url)
 
     def announce(url: str) -> None:
         click.echo(f"Listening on {url}")

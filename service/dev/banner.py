@@ -6,8 +6,7 @@ from typing import Any
 
 import orjson
 
-from service.dev.preparation import ADMIN_EMAIL, Prepared, Shelf
-from service.dev.report import documents
+from service.dev.preparation import ADMIN_EMAIL, CollectionSummary, Prepared, documents
 from service.runtime.settings import Settings
 
 MAXIMUM_EXAMPLE_BYTES = 600
@@ -17,9 +16,9 @@ JSON_TYPE = "-H 'Content-Type: application/json'"
 
 
 def banner(url: str, chosen: Settings, prepared: Prepared, *, has_own_mongodb: bool) -> str:
-    """Give the text, ready to be printed; commands in it are ready to be pasted."""
+    """Return the text, ready to be printed; commands in it are ready to be pasted."""
     parts = (
-        _collections(url, prepared.shelves),
+        _collections(url, prepared.collections),
         _circumstances(url, chosen, prepared, has_own_mongodb=has_own_mongodb),
         _commands(url, prepared),
         _administrator(url, chosen, prepared, has_own_mongodb=has_own_mongodb),
@@ -27,18 +26,18 @@ def banner(url: str, chosen: Settings, prepared: Prepared, *, has_own_mongodb: b
     return "\n" + "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
-def _collections(url: str, shelves: tuple[Shelf, ...]) -> Iterator[str]:
+def _collections(url: str, collections: tuple[CollectionSummary, ...]) -> Iterator[str]:
     yield "Collections:"
-    width = max(len(shelf.name) for shelf in shelves)
-    counts = [documents(shelf.count) for shelf in shelves]
+    width = max(len(summary.name) for summary in collections)
+    counts = [documents(summary.count) for summary in collections]
     room = max(map(len, counts))
-    for shelf, count in zip(shelves, counts, strict=True):
-        yield f"  {shelf.name:<{width}}  {count:>{room}}  {url}/api/{shelf.name}"
+    for summary, count in zip(collections, counts, strict=True):
+        yield f"  {summary.name:<{width}}  {count:>{room}}  {url}/api/{summary.name}"
 
 
 def _circumstances(url: str, chosen: Settings, prepared: Prepared, *, has_own_mongodb: bool) -> Iterator[str]:
     yield f"Every operation, to read and to try: {url}/docs"
-    is_open = [shelf.name for shelf in prepared.shelves if shelf.is_open]
+    is_open = [summary.name for summary in prepared.collections if summary.is_open]
     if is_open:
         yield f"Anyone may read and write these collections: {', '.join(is_open)}."
     local = ["any port of localhost, 127.0.0.1 and [::1]"] if chosen.allows_local_pages else []
@@ -58,7 +57,7 @@ def _circumstances(url: str, chosen: Settings, prepared: Prepared, *, has_own_mo
 
 
 def _commands(url: str, prepared: Prepared) -> Iterator[str]:
-    first = prepared.shelves[0]
+    first = prepared.collections[0]
     address = f"{url}/api/{first.name}"
     yield "Try:"
     yield f"  curl '{address}?limit=3'"
@@ -72,7 +71,7 @@ def _commands(url: str, prepared: Prepared) -> Iterator[str]:
 
 
 def _condition(example: dict[str, Any]) -> str | None:
-    """Give a filter that finds a document, by its first plain text or else its first number."""
+    """Return a filter that finds a document, by its first plain text or else its first number."""
     plain = {
         name: value
         for name, value in example.items()

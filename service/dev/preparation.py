@@ -2,12 +2,16 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import click
 from bson import ObjectId
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from models import DOCUMENTS
 from models.product import Product
@@ -17,9 +21,7 @@ from service.access.rules import VERBS
 from service.audit import OPERATOR as AT_THE_TERMINAL
 from service.audit import AuditContext
 from service.collections.registry import Collection, Registry
-from service.dev import progress, report
-from service.dev.mongodb import UNREACHABLE
-from service.dev.seed import PRODUCTS
+from service.dev.environment import UNREACHABLE
 from service.documents import body as bodies
 from service.documents import encoding, loading
 from service.documents.access import Access
@@ -36,7 +38,45 @@ from service.storage.errors import DatabaseError
 from service.storage.plans import ReadPlan
 from service.storage.store import decoded
 from service.transfer import imports
-from service.transfer.imports import Described
+from service.transfer.imports import Described, Outcome
+from service.transfer.sources import Source
+
+PRODUCTS: tuple[dict[str, Any], ...] = tuple(
+    {"name": name, "price": price, "category": category, "tags": tags.split(), "description": description}
+    for name, price, category, tags, description in (
+        (
+            "Laptop",
+            1299.0,
+            "electronics",
+            "computer portable",
+            "14 inches, 16 GB of memory, a day of battery.",
+        ),
+        ("Wireless Mouse", 29.95, "electronics", "computer accessory", "Three buttons, silent, USB-C."),
+        (
+            "Mechanical Keyboard",
+            89.5,
+            "electronics",
+            "computer accessory",
+            "Tenkeyless, hot-swappable switches.",
+        ),
+        (
+            "Noise-Cancelling Headphones",
+            249.0,
+            "electronics",
+            "audio wireless",
+            "Thirty hours on one charge.",
+        ),
+        ("Espresso Machine", 449.0, "kitchen", "coffee", "Fifteen bar, with a steam wand."),
+        ("Chef's Knife", 74.9, "kitchen", "steel", "Twenty centimetres, forged, stays sharp."),
+        ("Cast-Iron Pan", 39.0, "kitchen", "cookware oven", "Twenty-six centimetres, for a lifetime."),
+        ("Desk Lamp", 45.0, "home", "light led", "Warm to cold light, dimmable."),
+        ("Office Chair", 329.0, "home", "furniture ergonomic", "Adjustable in every direction."),
+        ("Running Shoes", 119.95, "sports", "shoes", "Light, for roads, in twelve sizes."),
+        ("Yoga Mat", 24.5, "sports", "fitness", "Six millimetres, does not slip."),
+        ("Notebook", 9.9, "stationery", "paper", "A5, dotted, 192 pages that lie flat."),
+    )
+)
+
 
 ADMIN_EMAIL = "admin@example.com"
 WAIT_S = 1.0
@@ -44,7 +84,7 @@ CUT_OFF = "MongoDB stopped answering; start again, and an import goes on from wh
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class CollectionSummary:
     """A collection as the banner shows it; `example` is the JSON that would create its first document."""
 
     name: str
@@ -57,7 +97,7 @@ class Shelf:
 class Prepared:
     """What there is to serve, that of the files first, and the administrator's password if it is new."""
 
-    shelves: tuple[Shelf, ...]
+    collections: tuple[CollectionSummary, ...]
     admin_password: str | None
 
 
@@ -84,8 +124,8 @@ async def _prepare(chosen: Settings, sources: Sequence[Described], *, reset: boo
             await _import(registry, sources)
             if seed and not sources:
                 await _seed(registry.get(Product.get_collection_name()))
-            shelves = await _shelves(registry, names)
-        return Prepared(shelves, await _new_admin(connection, chosen))
+            collections = await _summaries(registry, names)
+        return Prepared(collections, await _new_admin(connection, chosen))
     except (DatabaseError, DatabaseUnavailable):
         raise StartupFailure(CUT_OFF) from None
     finally:
@@ -101,9 +141,9 @@ async def _until_loaded(registry: Registry) -> None:
 
 async def _import(registry: Registry, sources: Sequence[Described]) -> None:
     for described in sources:
-        with progress.shown() as read:
+        with _progress() as read:
             outcome = await imports.bring(registry, described, read(described.source))
-        for sentence in report.sentences(outcome):
+        for sentence in sentences(outcome):
             click.echo(sentence, err=True)
 
 
@@ -113,16 +153,16 @@ async def _seed(products: Collection) -> None:
         await loading.load(Access(products, OPERATOR), PRODUCTS, id_prefix)
 
 
-async def _shelves(registry: Registry, names: Sequence[str]) -> tuple[Shelf, ...]:
+async def _summaries(registry: Registry, names: Sequence[str]) -> tuple[CollectionSummary, ...]:
     """Describe the collections of these names, then the others that hold anything."""
-    shelves = [await _shelf(registry, registry.get(name)) for name in names]
+    collections = [await _summary(registry, registry.get(name)) for name in names]
     others = [
-        await _shelf(registry, collection) for collection in registry.all() if collection.name not in names
+        await _summary(registry, collection) for collection in registry.all() if collection.name not in names
     ]
-    return (*shelves, *(shelf for shelf in others if shelf.count))
+    return (*collections, *(summary for summary in others if summary.count))
 
 
-async def _shelf(registry: Registry, collection: Collection) -> Shelf:
+async def _summary(registry: Registry, collection: Collection) -> CollectionSummary:
     access = Access(collection, ANONYMOUS)
     is_open = all(access.decide(verb).allowed for verb in VERBS)
     page = await collection.store.read(ReadPlan(collection.name, limit=1))
@@ -130,11 +170,11 @@ async def _shelf(registry: Registry, collection: Collection) -> Shelf:
     for document in page.documents:
         seen = encoding.view(collection, decoded(document))
         example = encoding.dump({name: seen[name] for name in seen if name not in bodies.SYSTEM_NAMES})
-    return Shelf(collection.name, await imports.count(registry, collection), is_open, example)
+    return CollectionSummary(collection.name, await imports.count(registry, collection), is_open, example)
 
 
 async def _new_admin(connection: Database, chosen: Settings) -> str | None:
-    """Make an administrator if there is none; gives the password, None when there is nothing to tell."""
+    """Make an administrator if there is none; returns the password, None when there is none to show."""
     if await User.find_one({"roles": ADMIN}) is not None:
         return None
     password = secrets.token_urlsafe(18)
@@ -148,3 +188,82 @@ async def _new_admin(connection: Database, chosen: Settings) -> str | None:
     finally:
         passwords.close()
     return None
+
+
+DOCUMENTS_PER_UPDATE = 256
+
+Reader = Callable[[Source], Iterable[dict[str, Any]]]
+
+
+@contextmanager
+def _progress() -> Iterator[Reader]:
+    """Yield the function that reads a source; on a terminal it shows how far it has come."""
+    if not sys.stderr.isatty():
+        yield lambda source: source.documents()
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[documents]} documents", markup=False),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield lambda source: _tracked(progress, source)
+
+
+def _tracked(progress: Progress, source: Source) -> Iterator[dict[str, Any]]:
+    task = progress.add_task(source.name, total=source.size_bytes, documents=0)
+    for number, document in enumerate(source.documents()):
+        if number % DOCUMENTS_PER_UPDATE == 0:
+            progress.update(task, completed=source.bytes_read, documents=number)
+        yield document
+    progress.update(task, completed=source.size_bytes, documents=source.count)
+
+
+def sentences(outcome: Outcome) -> Iterator[str]:
+    """Say what was imported and what was not, then what is not as in the file.
+
+    The first sentence begins with the collection's name.
+    """
+    yield f"{outcome.collection.name}: {_result(outcome)}"
+    loaded = outcome.loaded
+    if loaded.refused:
+        first = loaded.first_refusals[0]
+        yield (
+            f"  {documents(loaded.refused)} refused by the schema of `{outcome.collection.name}`;"
+            f" the first is number {first.ordinal + 1} in the file ({first.reason})."
+        )
+        yield "  Change the schema, give the file another name, or start over with --reset."
+    if outcome.circumstance != "unchanged":
+        yield from (f"  {note}" for note in outcome.notes)
+
+
+def documents(count: int) -> str:
+    """Write a number of documents.
+
+    >>> documents(1), documents(3201)
+    ('1 document', '3201 documents')
+    """
+    return f"{count} document{'s' * (count != 1)}"
+
+
+def _result(outcome: Outcome) -> str:
+    created, skipped = documents(outcome.loaded.created), outcome.loaded.skipped
+    match outcome.circumstance:
+        case "unchanged":
+            return (
+                f"imported before; {outcome.in_file} in the file,"
+                f" {outcome.present} there now (--reset starts over)."
+            )
+        case "cut off":
+            return f"{created} imported, {skipped} there already: the import that was cut off is complete."
+        case "changed":
+            return (
+                f"the file has changed: {created} imported, {skipped} there already,"
+                f" which stay as they are (--reset starts over)."
+            )
+        case "new" if skipped:
+            return f"{created} imported, {skipped} there already, which stay as they are."
+        case "new":
+            return f"{created} imported."

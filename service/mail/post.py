@@ -1,22 +1,22 @@
-"""The post: what the rest of the service sends mails by."""
+"""The post: how the rest of the service sends mails."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+import structlog
 from limits import parse
 
 from service.kit.errors import MailNotConfigured
-from service.kit.sealing import digest
-from service.mail.links import Links
-from service.mail.outbox import Outbox
-from service.mail.sending import Sender
-from service.mail.templates import Templates
-from service.mail.transports import Transport
+from service.kit.sealing import Sealer, digest
+from service.mail.messages import Links, Templates, sender_of
+from service.mail.outbox import Outbox, Sender
+from service.mail.transports import Folder, Smtp, Transport
 from service.storage.rate_limits import SharedCounts
 
 NOTICE_USEFUL_S = 86_400.0
-"""How long it is worth telling somebody what has happened."""
+"""How long a notice of what has happened is worth sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Allowance:
     client: str
 
     async def takes(self, recipient: str, client: str) -> bool:
-        """Count a mail that somebody asks for; tells whether it may be sent.
+        """Count a mail that somebody asks for; returns whether it may be sent.
 
         Exact on any number of workers: both counts are taken whatever the other says, each in one operation.
         """
@@ -47,7 +47,7 @@ class Allowance:
 class Post:
     """Puts mails into the outbox and has them sent; without a transport there is no mail.
 
-    Without an allowance as many as are asked for.
+    Without an allowance there is no limit to them.
     """
 
     def __init__(
@@ -66,18 +66,18 @@ class Post:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether mails are sent here."""
+        """Whether mails are sent here."""
         return self._sender is not None
 
     @property
     def links(self) -> Links:
-        """Give where links lead; raises MailNotConfigured when mails are not sent here."""
+        """Where links lead; raises MailNotConfigured when mails are not sent here."""
         if self._sender is None or self._links is None:
             raise MailNotConfigured("This service sends no mails; ask whoever runs it")
         return self._links
 
     async def takes(self, recipient: str, client: str | None) -> bool:
-        """Count a mail that a client asks for; tells whether it may be sent, which the client is not told."""
+        """Count a mail that a client asks for; returns whether it may be sent, which no client may learn."""
         return self._allowance is None or await self._allowance.takes(recipient, client or "unknown")
 
     async def put(
@@ -89,7 +89,7 @@ class Post:
         is_decoy: bool = False,
         **values: str,
     ) -> None:
-        """Have a mail sent if the present transaction comes to pass; without mail here, do nothing.
+        """Have a mail sent if the present transaction commits; without mail here, do nothing.
 
         `values` are what the template needs beside the service's name. A decoy is stored and never sent.
         """
@@ -102,7 +102,7 @@ class Post:
         return await self._outbox.depths()
 
     def wake(self) -> None:
-        """Have what was put in sent at once, not within a second; after the transaction."""
+        """Send what was put in at once, not within a second; called after the transaction."""
         if self._sender is not None:
             self._sender.wake()
 
@@ -117,7 +117,7 @@ class Post:
 
 
 def lifetime(seconds: float) -> str:
-    """Say how long a link is good for.
+    """Return how long a link is valid, in words.
 
     >>> lifetime(3600), lifetime(86400), lifetime(600)
     ('1 hour', '24 hours', '10 minutes')
@@ -127,3 +127,30 @@ def lifetime(seconds: float) -> str:
         if seconds % length_s == 0 and number:
             return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
     return f"{int(seconds)} seconds"
+
+
+log = structlog.get_logger("sheaf.mail")
+
+
+def open_post(
+    sealer: Sealer,
+    templates: Templates,
+    *,
+    server_url: str | None,
+    sender: str | None,
+    folder: Path | None,
+    links: Links | None,
+    allowance: Allowance | None,
+) -> Post:
+    """Open the way that mails go: a server, else a folder, else none, which is logged; raises StartupFailure.
+
+    Without links, because there is no URL for them to begin with, there is no mail either.
+    """
+    transport: Transport | None = None
+    if server_url is not None:
+        transport = Smtp(server_url, sender_of(sender or ""))
+    elif folder is not None:
+        transport = Folder(folder)
+    if transport is None or links is None:
+        log.warning("mail.not_configured", hint="Set SHEAF_SMTP_URL, SHEAF_MAIL_FROM and SHEAF_PUBLIC_URL.")
+    return Post(Outbox(sealer), templates, links, transport, allowance)

@@ -26,9 +26,9 @@ def _present(name: str, index: Mapping[str, Any]) -> Present:
 
 
 def arrays_of(root: Field) -> ArrayOf:
-    """Give a function from a path to the first name on it that may hold an array, by a schema's fields.
+    """Return a function from a path to the first name on it that may hold an array, by a schema's fields.
 
-    What the schema does not tell may be an array: two of those in one index would refuse documents.
+    What the schema does not say may be an array: two of those in one index would refuse documents.
     """
 
     def array_of(path: str) -> str | None:
@@ -69,5 +69,5 @@ def _written(path: str, way: int | str) -> str:
 
 
 def of(collection: Collection) -> ArrayOf:
-    """Give the function of `arrays_of` for a collection."""
+    """Return the function of `arrays_of` for a collection."""
     return arrays_of(collection.description.schema.root)

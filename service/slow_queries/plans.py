@@ -1,8 +1,12 @@
-"""Plans of queries: MongoDB's answer to `explain`, read as far as it tells whether an index is missing."""
+"""Plans of queries, asked for at a bounded cost, and whether an index is missing by them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from service.slow_queries.commands import Query
+from service.storage.database import Database
+from service.storage.errors import DatabaseError
 
 MAXIMUM_STAGES = 12
 """Stages that are named in a short form."""
@@ -31,14 +35,14 @@ class Plan:
 
     @property
     def examines_too_much(self) -> bool:
-        """Tell whether it looks at far more documents than it finds."""
+        """Whether it looks at far more documents than it finds."""
         if self.documents_examined is None or self.returned is None:
             return False
         return self.documents_examined > _EXAMINED_MINIMUM + _EXAMINED_FACTOR * self.returned
 
     @property
     def lacks_index(self) -> bool:
-        """Tell whether another index might serve the query better."""
+        """Whether another index might serve the query better."""
         return self.scans_collection or self.sorts_in_memory or self.examines_too_much
 
 
@@ -104,7 +108,7 @@ def _stages(plan: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _has_stage(answer: Mapping[str, Any], name: str) -> bool:
-    """Tell whether a pipeline has a stage of its own, which the plan of its beginning does not do."""
+    """Return whether a pipeline has a stage of its own, which the plan of its beginning does not do."""
     return any(name in stage for stage in answer.get("stages", ()))
 
 
@@ -122,3 +126,33 @@ def _figures(answer: Any) -> list[Mapping[str, Any]]:
 def _total(figures: list[Mapping[str, Any]], name: str) -> int | None:
     counts = [each[name] for each in figures if name in each]
     return sum(counts) if counts else None
+
+
+EXAMINE_S = 1.0
+"""A read that took no longer is run once more, for at most so long, to count what it examines."""
+
+PLAN_S = 1.0
+"""How long MongoDB may think about a plan."""
+
+
+async def explain(database: Database, query: Query, took_s: float) -> Plan | None:
+    """Return the plan of a query, outside of its transaction; None where there is none to be had.
+
+    Writes are never run: `executionStats` would only count, but it takes locks.
+    """
+    if query.explained is None:
+        return None
+    if query.is_read and took_s <= EXAMINE_S:
+        plan = await _explain(database, query.explained, "executionStats", EXAMINE_S)
+        if plan is not None:
+            return plan
+    return await _explain(database, query.explained, "queryPlanner", PLAN_S)
+
+
+async def _explain(
+    database: Database, command: Mapping[str, Any], verbosity: str, timeout_s: float
+) -> Plan | None:
+    try:
+        return read(await database.explain(command, verbosity, timeout_s))
+    except DatabaseError:
+        return None

@@ -3,12 +3,107 @@
 Source: MongoDB's "The ESR (Equality, Sort, Range) Guideline", and its rules for multikey indexes and sorts.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import Any
 
 from service.slow_queries.commands import Query, Sort
-from service.slow_queries.conditions import Conditions, read
+
+MAXIMUM_SCANS = 200
+"""Values of `$in` up to which MongoDB reads one sorted run for each and merges them, as for equality."""
+
+RANGES = frozenset({"$gt", "$gte", "$lt", "$lte"})
+PLACES = frozenset({"$geoWithin", "$geoIntersects", "$near", "$nearSphere"})
+_PREFIX = re.compile(r"\^(?![\[(.*+?|])")
+"""A pattern that begins with a text at the beginning, which is a range."""
+
+
+@dataclass(slots=True)
+class Conditions:
+    """The paths of a filter's conditions; `alternatives` are its disjunctions, each with its branches."""
+
+    equal: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    has_text: bool = False
+    alternatives: list[list["Conditions"]] = field(default_factory=list)
+
+    @property
+    def paths(self) -> set[str]:
+        """The paths that an index could narrow."""
+        return {*self.equal, *self.ranges}
+
+    def joined(self, other: "Conditions") -> "Conditions":
+        """Return the conditions of both."""
+        return Conditions(
+            equal=_distinct(self.equal + other.equal),
+            ranges=_distinct(self.ranges + other.ranges),
+            places=_distinct(self.places + other.places),
+            has_text=self.has_text or other.has_text,
+            alternatives=self.alternatives + other.alternatives,
+        )
+
+
+def conditions_of(where: Mapping[str, Any], prefix: str = "") -> Conditions:
+    """Read a filter; what no index narrows (`$ne`, `$not`, text in the middle) is left out.
+
+    >>> found = conditions_of({"a": 1, "b": {"$gte": 2}, "$or": [{"c": 3}, {"d": {"$in": [4, 5]}}]})
+    >>> found.equal, found.ranges, [[branch.equal for branch in each] for each in found.alternatives]
+    (['a'], ['b'], [[['c'], ['d']]])
+    """
+    found = Conditions()
+    for name, value in where.items():
+        for part in _of_member(name, value, prefix):
+            found = found.joined(part)
+    return found
+
+
+def _of_member(name: str, value: Any, prefix: str) -> Iterator[Conditions]:
+    if name == "$and":
+        yield from (conditions_of(each, prefix) for each in value)
+    elif name == "$or":
+        branches = [conditions_of(each, prefix) for each in value]
+        yield branches[0] if len(branches) == 1 else Conditions(alternatives=[branches])
+    elif name == "$text":
+        yield Conditions(has_text=True)
+    elif not name.startswith("$"):
+        yield from _of_path(prefix + name, value)
+
+
+def _of_path(path: str, value: Any) -> Iterator[Conditions]:
+    if not isinstance(value, Mapping) or not next(iter(value), "").startswith("$"):
+        yield Conditions(equal=[path])
+        return
+    for operator, operand in value.items():
+        if operator == "$elemMatch":
+            is_of_object = not next(iter(operand), "$").startswith("$")
+            yield from [conditions_of(operand, f"{path}.")] if is_of_object else _of_path(path, operand)
+        elif operator in PLACES:
+            yield Conditions(places=[path])
+        elif _is_equality(operator, operand):
+            yield Conditions(equal=[path])
+        elif operator in RANGES or _is_range(operator, operand, value):
+            yield Conditions(ranges=[path])
+
+
+def _is_equality(operator: str, operand: Any) -> bool:
+    if operator == "$in":
+        return len(operand) <= MAXIMUM_SCANS and not any(isinstance(each, re.Pattern) for each in operand)
+    return operator in {"$eq", "$all"} or (operator == "$exists" and not operand)
+
+
+def _is_range(operator: str, operand: Any, beside: Mapping[str, Any]) -> bool:
+    if operator == "$in":
+        return True
+    is_plain = isinstance(operand, str) and "$options" not in beside
+    return operator == "$regex" and is_plain and _PREFIX.match(operand) is not None
+
+
+def _distinct(paths: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(paths))
+
 
 MAXIMUM_FIELDS = 8
 """Fields of a suggested index: each one more costs every write, and narrows less."""
@@ -37,8 +132,8 @@ class Suggestion:
 
 
 def suggest(query: Query, present: Sequence[Present], array_of: ArrayOf) -> list[Suggestion]:
-    """Give the indexes that a query lacks: one, or one for each alternative; none where none would help."""
-    conditions = read(query.where)
+    """Return the indexes that a query lacks: one, or one for each alternative; none where none would help."""
+    conditions = conditions_of(query.where)
     if conditions.has_text or "_id" in conditions.equal:
         return []
     if conditions.places:
@@ -56,7 +151,7 @@ def suggest(query: Query, present: Sequence[Present], array_of: ArrayOf) -> list
 
 
 def _branches(conditions: Conditions) -> list[Conditions]:
-    """Give the branches of the first disjunction of which indexes can narrow every one."""
+    """Return the branches of the first disjunction of which indexes can narrow every one."""
     for branches in conditions.alternatives:
         if all(branch.paths - {"_id"} for branch in branches):
             own = Conditions(ranges=conditions.ranges)
@@ -74,11 +169,11 @@ class _Parts:
 
     @property
     def would_narrow(self) -> bool:
-        """Tell whether such an index does more than that of the ids."""
+        """Whether such an index does more than that of the ids."""
         return bool(self.equal or self.ranges) or any(path != "_id" for path, _ in self.order)
 
     def is_served_by(self, index: Present) -> bool:
-        """Tell whether an index has these parts already."""
+        """Return whether an index has these parts already."""
         first, after = index.keys[: len(self.equal)], index.keys[len(self.equal) :]
         if not index.is_whole or {path for path, _ in first} != set(self.equal):
             return False
@@ -99,7 +194,7 @@ class _Parts:
         return max(ways, key=extended)
 
     def _run(self, index: Present) -> Keys:
-        """Give the leading keys of an index that are among those of equality."""
+        """Return the leading keys of an index that are among those of equality."""
         return tuple(takewhile(lambda key: key[0] in self.equal, index.keys))
 
 
@@ -120,7 +215,7 @@ def _parts(conditions: Conditions, sort: Sort | None, array_of: ArrayOf) -> _Par
 def _order(
     conditions: Conditions, sort: Sort | None, equal: list[str], taken: set[str], array_of: ArrayOf
 ) -> Sort:
-    """Give the part of the order that the index has to have; none where no index gives that order."""
+    """Return the part of the order that the index must have; none where no index gives that order."""
     arrays = _arrays((path for path, _ in sort or ()), array_of)
     if arrays & _arrays(conditions.paths, array_of) or len(arrays | taken) > 1:
         return ()
@@ -128,7 +223,7 @@ def _order(
 
 
 def _beside(paths: Iterable[str], taken: set[str], array_of: ArrayOf) -> list[str]:
-    """Give those paths that one index can hold together, beside the arrays that it has already."""
+    """Return those paths that one index can hold together, beside the arrays that it has already."""
     chosen: list[str] = []
     for path in paths:
         if len(taken | _arrays([path, *chosen], array_of)) <= max(1, len(taken)):

@@ -16,11 +16,9 @@ from service.kit.errors import Failure
 from service.kit.lru import LruTable
 from service.kit.tasks import background
 from service.query.mongo import shape_of as filter_shape
-from service.slow_queries import commands, indexes, shapes
-from service.slow_queries.commands import Query
-from service.slow_queries.explaining import explain
-from service.slow_queries.plans import Plan
-from service.slow_queries.subjects import command_of
+from service.slow_queries import commands, indexes
+from service.slow_queries.commands import Query, command_of
+from service.slow_queries.plans import Plan, explain
 from service.slow_queries.suggestions import Suggestion, suggest
 from service.storage.calls import Slow
 from service.storage.database import Database
@@ -99,7 +97,7 @@ class SlowQueries:
         query = commands.read(command)
         if query is None or query.collection.startswith(("_", "system.")):
             return
-        shape = shapes.of(query)
+        shape = commands.shape_of(query)
         seen = self._take_turn(shape, took_s)
         loop = self._loop
         if seen is None or loop is None:
@@ -109,7 +107,7 @@ class SlowQueries:
         loop.call_soon_threadsafe(self._put, _Slow(query, shape, took_s, about))
 
     def _take_turn(self, shape: str, took_s: float) -> _Seen | None:
-        """Count a slow query; gives what has come of its shape since it was logged, if it is to be now."""
+        """Count a slow query; returns what has come of its shape since the last line, if one is due."""
         now_s = time.monotonic()
         with self._lock:
             seen = self._seen.get(shape)
@@ -159,10 +157,10 @@ def _write(slow: _Slow, plan: Plan | None, lacking: list[Suggestion], source: st
         "collection": query.collection,
         "operation": query.operation,
         "duration_ms": _ms(slow.took_s),
-        "filter": filter_shape(query.where)[: shapes.LIMIT],
+        "filter": filter_shape(query.where)[: commands.SHAPE_CHARACTERS],
     }
     if query.sort != ():
-        line["sort"] = shapes.sort(query.sort)
+        line["sort"] = commands.written_sort(query.sort)
     if plan is not None:
         figures = {
             "documents_examined": plan.documents_examined,

@@ -1,4 +1,4 @@
-"""What the driver reports: the use of its connections, how long commands take, and commands as spans."""
+"""What the driver reports: use of its connections, times of commands, and commands as spans."""
 
 from collections import Counter
 from threading import Lock

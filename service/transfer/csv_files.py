@@ -29,7 +29,7 @@ _BOOLEANS = {"true": True, "false": False, "True": True, "False": False, "TRUE":
 
 
 def cell_type(cell: str) -> ColumnType:
-    """Tell what a cell is by itself; a number with leading zeros is a name (a zip code), not a number.
+    """Return what a cell is by itself; a number with leading zeros is a name (a zip code), not a number.
 
     >>> [cell_type(each) for each in ("7", "-7.50", "1e-05", "TRUE", "00501", "12E5", "Jun 12 1998")]
     ['integer', 'number', 'number', 'boolean', 'string', 'string', 'string']
@@ -67,7 +67,7 @@ class _Column:
         return self.type == "string"
 
     def reader(self) -> Callable[[str], Any]:
-        """Give the function that turns a cell into its value."""
+        """Return the function that turns a cell into its value."""
         return _READERS[self.type or "string"]
 
 
@@ -114,7 +114,7 @@ class Rows:
         self._survey(rows)
 
     def documents(self) -> Iterator[dict[str, Any]]:
-        """Give each row as a document: every column in every document, null where the cell is empty."""
+        """Yield each row as a document: every column in every document, null where the cell is empty."""
         rows = self._rows()
         next(rows)
         width = len(self._columns)

@@ -16,8 +16,8 @@ LONGEST_TOKEN_CHARACTERS = 16
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
-class Place(NamedTuple):
-    """A place in a file: bytes before it, and its line and column, counted from one."""
+class Position(NamedTuple):
+    """A position in a file: bytes before it, and its line and column, counted from one."""
 
     byte: int = 0
     line: int = 1
@@ -30,24 +30,24 @@ class Cursor:
     `bytes_read` tells how much of the file has been in memory.
     """
 
-    def __init__(self, path: Path, file: BinaryIO, decoder: Decoder, place: Place) -> None:
+    def __init__(self, path: Path, file: BinaryIO, decoder: Decoder, position: Position) -> None:
         self._path = path
         self._file = file
         self._decoder = decoder
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
-        self._start = place
+        self._start = position
         self._text = ""
         self._at = 0
         self._is_complete = False
-        self.bytes_read = place.byte
-        file.seek(place.byte)
+        self.bytes_read = position.byte
+        file.seek(position.byte)
 
-    def place(self) -> Place:
-        """Tell where the cursor stands."""
-        return self._place_of(self._at)
+    def position(self) -> Position:
+        """Return where the cursor stands."""
+        return self._position_of(self._at)
 
     def peek(self) -> str:
-        """Pass over blank space and give the next character without taking it; "" at the end."""
+        """Skip blank space and return the next character without taking it; "" at the end."""
         while True:
             match = _BLANK.match(self._text, self._at)
             self._at = match.end() if match else self._at
@@ -79,22 +79,22 @@ class Cursor:
                 return value
             if len(self._text) - self._at > MAXIMUM_DOCUMENT_BYTES:
                 raise StartupFailure(
-                    f"{self._path} has a document of more than 16 MB at line {self.place().line}, "
+                    f"{self._path} has a document of more than 16 MB at line {self.position().line}, "
                     f"which is the most that MongoDB stores: split it into several."
                 )
             self._read_on()
 
-    def malformed(self, cause: str, position: int | None = None) -> StartupFailure:
-        """Give the failure of text that is not JSON, here or at a position of the text in memory."""
-        place = self._place_of(self._at if position is None else position)
-        if self._is_complete and (self._at if position is None else position) >= len(self._text):
+    def malformed(self, cause: str, index: int | None = None) -> StartupFailure:
+        """Return the failure of text that is not JSON, here or at an index of the text in memory."""
+        at = self._at if index is None else index
+        if self._is_complete and at >= len(self._text):
             cause = "the file ends in the middle"
-        return malformed(self._path, cause, place)
+        return malformed(self._path, cause, self._position_of(at))
 
     def refusal(self, error: Refused) -> StartupFailure:
-        """Give the failure of a value that Sheaf does not take."""
-        place = self._place_of(self._at if error.position is None else error.position)
-        where = f"line {place.line}, column {place.column}"
+        """Return the failure of a value that Sheaf does not take."""
+        position = self._position_of(self._at if error.position is None else error.position)
+        where = f"line {position.line}, column {position.column}"
         if error.position is None:
             where = f"in the document that begins at {where}"
         return refused(self._path, error, where)
@@ -108,24 +108,24 @@ class Cursor:
         chunk = self._file.read(max(CHUNK_BYTES, left))
         self._is_complete = not chunk
         self.bytes_read += len(chunk)
-        self._start = self.place()
+        self._start = self.position()
         self._text = self._text[self._at :] + self._utf8.decode(chunk, final=not chunk)
         self._at = 0
 
-    def _place_of(self, position: int) -> Place:
-        passed = self._text[:position]
+    def _position_of(self, index: int) -> Position:
+        passed = self._text[:index]
         lines = passed.count("\n")
-        column = position - passed.rfind("\n") if lines else self._start.column + position
-        return Place(self._start.byte + len(passed.encode()), self._start.line + lines, column)
+        column = index - passed.rfind("\n") if lines else self._start.column + index
+        return Position(self._start.byte + len(passed.encode()), self._start.line + lines, column)
 
 
-def malformed(path: Path, cause: str, place: Place) -> StartupFailure:
-    """Give the failure of a file that is not JSON at that place."""
+def malformed(path: Path, cause: str, position: Position) -> StartupFailure:
+    """Return the failure of a file that is not JSON at that position."""
     cause = cause[:1].lower() + cause[1:]
-    where = f"line {place.line}, column {place.column}"
+    where = f"line {position.line}, column {position.column}"
     return StartupFailure(f"{path} is not valid JSON at {where} ({cause}): correct it there and start again.")
 
 
 def refused(path: Path, error: Refused, where: str) -> StartupFailure:
-    """Give the failure of a file with a value that Sheaf does not take."""
+    """Return the failure of a file with a value that Sheaf does not take."""
     return StartupFailure(f"{path}, {where}: {error.reason}; correct it there and start again.")

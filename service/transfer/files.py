@@ -50,7 +50,7 @@ def examine(path: Path) -> Text:
 
 
 def unreadable(path: Path, error: OSError) -> StartupFailure:
-    """Give the failure of a file that the system does not let us read."""
+    """Return the failure of a file that the system does not let us read."""
     return StartupFailure(f"{path} cannot be read ({error.strerror or error}): check its permissions.")
 
 
@@ -60,7 +60,7 @@ def _begins_with_bom(path: Path) -> bool:
 
 
 def _check_encoding(path: Path) -> tuple[int, str | None]:
-    """Give the size in bytes and the first character that is not blank."""
+    """Return the size in bytes and the first character that is not blank."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     size_bytes, first = 0, None
     with path.open("rb") as file:
@@ -112,7 +112,7 @@ def _format(path: Path, first: str, start: int) -> Format:
 
 
 def _has_object_on_first_line(path: Path, start: int) -> bool:
-    """Tell whether the first line is a whole object and more follows, as in NDJSON with any ending."""
+    """Return whether the first line is a whole object and more follows, as in NDJSON with any ending."""
     with path.open("rb") as file:
         file.seek(start)
         line = b""

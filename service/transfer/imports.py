@@ -62,7 +62,7 @@ def describe(sources: Iterable[Source]) -> list[Described]:
 
 
 def fingerprint(path: Path) -> str:
-    """Give what tells the content of a file from any other; raises StartupFailure when it cannot be read."""
+    """Return a fingerprint of a file's content; raises StartupFailure when it cannot be read."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "blake2b").hexdigest()
@@ -126,7 +126,7 @@ def _definition(source: Source) -> dict[str, Any]:
 
 
 async def _remembered(collection: Collection, described: Described) -> tuple[FileImport, Circumstance]:
-    """Give what is to be remembered of this import, and what it meets.
+    """Return what is to be remembered of this import, and what it meets.
 
     The time of the first import is kept: the ids are made of it.
     """
@@ -146,7 +146,7 @@ async def _remembered(collection: Collection, described: Described) -> tuple[Fil
 
 
 def _id_prefix(remembered: FileImport) -> bytes:
-    """Give how the ids of this import begin: as those of documents created at the time of the first one."""
+    """Return how the ids of this import begin: as those of documents created at the time of the first one."""
     seconds = int(remembered.created_at.timestamp()).to_bytes(TIMESTAMP_BYTES)
     which = f"{remembered.id}/{remembered.uid}".encode()
     return seconds + hashlib.blake2b(which, digest_size=loading.PREFIX_BYTES - TIMESTAMP_BYTES).digest()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from service.kit.errors import StartupFailure
-from service.transfer.cursor import MAXIMUM_DOCUMENT_BYTES, Cursor, Place, malformed, refused
+from service.transfer.cursor import MAXIMUM_DOCUMENT_BYTES, Cursor, Position, malformed, refused
 from service.transfer.decoding import Decoder, Refused
 from service.transfer.names import MemberNames
 
@@ -23,25 +23,25 @@ class Passage(Protocol):
     bytes_read: int
 
     def documents(self) -> Iterator[dict[str, Any]]:
-        """Give the documents in the file's order; raises StartupFailure where the file is at fault."""
+        """Yield the documents in the file's order; raises StartupFailure where the file is at fault."""
 
 
 class Array:
-    """A JSON array of objects that begins at a place of a file; `member` names it within an object."""
+    """A JSON array of objects that begins at a position of a file; `member` names it within an object."""
 
     def __init__(
-        self, path: Path, decoder: Decoder, place: Place, end: int, member: str | None = None
+        self, path: Path, decoder: Decoder, position: Position, end: int, member: str | None = None
     ) -> None:
-        self.size_bytes = end - place.byte
+        self.size_bytes = end - position.byte
         self.bytes_read = 0
-        self._path, self._decoder, self._place, self._member = path, decoder, place, member
+        self._path, self._decoder, self._position, self._member = path, decoder, position, member
 
     def documents(self) -> Iterator[dict[str, Any]]:
-        """Give the objects of the array, one chunk of the file in memory at a time."""
+        """Yield the objects of the array, one chunk of the file in memory at a time."""
         with self._path.open("rb") as file:
-            cursor = Cursor(self._path, file, self._decoder, self._place)
+            cursor = Cursor(self._path, file, self._decoder, self._position)
             for document in elements(cursor, self._path, self._member):
-                self.bytes_read = min(cursor.bytes_read - self._place.byte, self.size_bytes)
+                self.bytes_read = min(cursor.bytes_read - self._position.byte, self.size_bytes)
                 yield document
             if self._member is None and cursor.peek():
                 raise cursor.malformed("something follows the array")
@@ -57,7 +57,7 @@ class Lines:
         self._path, self._decoder, self._start = path, decoder, start
 
     def documents(self) -> Iterator[dict[str, Any]]:
-        """Give the object of each line."""
+        """Yield the object of each line."""
         self.bytes_read = 0
         with self._path.open("rb") as file:
             file.seek(self._start)
@@ -78,14 +78,14 @@ class Lines:
         try:
             value, end = self._decoder.decode(text)
         except json.JSONDecodeError as error:
-            raise malformed(self._path, error.msg, Place(line=number, column=error.pos + 1)) from None
+            raise malformed(self._path, error.msg, Position(line=number, column=error.pos + 1)) from None
         except Refused as error:
             where = (
                 f"line {number}" if error.position is None else f"line {number}, column {error.position + 1}"
             )
             raise refused(self._path, error, where) from None
         if end < len(text):
-            raise malformed(self._path, "something follows the object", Place(line=number, column=end + 1))
+            raise malformed(self._path, "something follows the object", Position(line=number, column=end + 1))
         if not isinstance(value, dict):
             raise StartupFailure(
                 f"{self._path} holds {word_for(text)} on line {number}: "
@@ -102,7 +102,7 @@ class Single:
         self._document = document
 
     def documents(self) -> Iterator[dict[str, Any]]:
-        """Give the one document."""
+        """Yield the one document."""
         yield dict(self._document)
 
 
@@ -139,8 +139,8 @@ def _not_an_object(cursor: Cursor, path: Path, member: str | None, index: int, m
     if mark not in _WORDS and mark not in _NUMBERS:
         return cursor.malformed("expecting an object")
     array = f"the array `{member}` of {path}" if member is not None else f"{path}"
-    place = cursor.place()
-    where = f"at index {index} (line {place.line}, column {place.column})"
+    position = cursor.position()
+    where = f"at index {index} (line {position.line}, column {position.column})"
     return StartupFailure(f"{array} holds {word_for(mark)} {where}: every one must be an object.")
 
 
@@ -163,7 +163,7 @@ def parts(path: Path, start: int) -> Iterator[Part]:
     names = MemberNames()
     outer = Decoder(names)
     with path.open("rb") as file:
-        cursor = Cursor(path, file, outer, Place(byte=start))
+        cursor = Cursor(path, file, outer, Position(byte=start))
         cursor.take("{")
         is_last = cursor.peek() == "}"
         while not is_last:
@@ -190,14 +190,14 @@ def _part(path: Path, cursor: Cursor, name: str) -> Part:
     decoder = Decoder(names)
     mark = cursor.peek()
     if mark == "[":
-        place = cursor.place()
+        position = cursor.position()
         for _ in elements(cursor, path, name):
             pass
-        return Part(name, Array(path, decoder, place, cursor.place().byte, name), names, decoder, False)
+        return Part(name, Array(path, decoder, position, cursor.position().byte, name), names, decoder, False)
     if mark == "{":
-        place = cursor.place()
+        position = cursor.position()
         with path.open("rb") as file:
-            document = Cursor(path, file, decoder, place).value()
+            document = Cursor(path, file, decoder, position).value()
         cursor.value()
         if isinstance(document, dict):
             return Part(name, Single(document), names, decoder, True)

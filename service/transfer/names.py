@@ -17,7 +17,7 @@ _OTHERS = re.compile(r"[^a-z0-9_]+")
 
 
 def collection_name(text: str, taken: Collection[str] = ()) -> str:
-    """Give the name of the collection for a file's stem or a member, one that is not taken or reserved.
+    """Return the name of the collection for a file's stem or a member, one that is not taken or reserved.
 
     >>> collection_name("Émile's Films (2)"), collection_name("2024 sales"), collection_name("users")
     ('emile-s-films-2', 'data-2024-sales', 'my-users')
@@ -44,14 +44,14 @@ def _numbered(name: str, taken: Collection[str]) -> str:
 
 
 def is_plain(name: str) -> bool:
-    """Tell whether a document's member may have this name (`schema.check.name_fault` says why not)."""
+    """Return whether a document's member may have this name (`schema.check.name_fault` says why not)."""
     if not name or name[0] in "_$" or "." in name or "\0" in name:
         return False
     return len(name) <= SURELY_SHORT_CHARACTERS or len(name.encode(errors="replace")) <= MAXIMUM_NAME_BYTES
 
 
 def plain(name: str) -> str:
-    """Give the nearest name that a document's member may have.
+    """Return the nearest name that a document's member may have.
 
     >>> plain("a.b"), plain("_id"), plain("$ref"), plain("")
     ('a_b', 'id', 'ref', 'field')
@@ -78,7 +78,7 @@ class MemberNames:
         self._is_settled = True
 
     def are_plain(self, members: dict[str, Any]) -> bool:
-        """Tell whether all names of an object may stay."""
+        """Return whether all names of an object may stay."""
         if self._known.issuperset(members):
             return True
         if not all(is_plain(name) for name in members):
@@ -89,7 +89,7 @@ class MemberNames:
         return True
 
     def apply(self, members: dict[str, Any]) -> dict[str, Any]:
-        """Give an object with names that may be stored, its members in the same order."""
+        """Return an object with names that may be stored, its members in the same order."""
         if self.are_plain(members):
             return members
         taken = {name for name in members if is_plain(name)}

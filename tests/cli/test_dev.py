@@ -13,9 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.cli import main
-from service.dev import preparation, secret
-from service.dev.preparation import Prepared, Shelf
-from service.dev.seed import PRODUCTS
+from service.dev import environment, preparation
+from service.dev.preparation import PRODUCTS, CollectionSummary, Prepared
 from service.kit.errors import StartupFailure
 from service.runtime import settings
 from service.runtime.settings import Development, Settings
@@ -173,7 +172,7 @@ def test_a_data_directory_in_use_is_refused(tmp_path: Path) -> None:
         f"The data directory {lock.parent} is in use by process 4711; stop it,"
         " or choose another with --data or SHEAF_DATA."
     )
-    assert not (lock.parent / secret.NAME).exists()
+    assert not (lock.parent / environment.KEPT_AS).exists()
 
 
 def test_a_mongodb_that_cannot_be_reached_is_told_in_one_sentence() -> None:
@@ -185,26 +184,26 @@ def test_a_mongodb_that_cannot_be_reached_is_told_in_one_sentence() -> None:
 
 def test_the_secret_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
     data = tmp_path / "new" / "data"
-    secret.provide(data)
+    environment.provide_secret(data)
     made = os.environ.pop("SHEAF_JWT_SECRET")
     assert len(made) >= 64
-    assert stat.S_IMODE((data / secret.NAME).stat().st_mode) == 0o600
+    assert stat.S_IMODE((data / environment.KEPT_AS).stat().st_mode) == 0o600
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
-    secret.provide(data)
+    environment.provide_secret(data)
     assert os.environ["SHEAF_JWT_SECRET"] == made
-    assert [path.name for path in data.iterdir()] == [secret.NAME]
+    assert [path.name for path in data.iterdir()] == [environment.KEPT_AS]
 
 
 def test_a_damaged_secret_is_refused(tmp_path: Path) -> None:
-    (tmp_path / secret.NAME).write_text("short")
+    (tmp_path / environment.KEPT_AS).write_text("short")
     with pytest.raises(StartupFailure, match="secret is not a secret; delete it, and a new one is made"):
-        secret.provide(tmp_path)
+        environment.provide_secret(tmp_path)
 
 
 def test_a_secret_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(StartupFailure, match=r"data cannot be used \(.*\); make it writable for this user"):
-        secret.provide(tmp_path / "data")
+        environment.provide_secret(tmp_path / "data")
 
 
 @pytest.fixture
@@ -229,7 +228,7 @@ def prepare(ready: Settings, *paths: Path, reset: bool = False, seed: bool = Tru
 
 def test_without_a_file_there_are_products_and_an_administrator(ready: Settings, store: Store) -> None:
     prepared = prepare(ready)
-    assert [(shelf.name, shelf.count, shelf.is_open) for shelf in prepared.shelves] == [
+    assert [(summary.name, summary.count, summary.is_open) for summary in prepared.collections] == [
         ("products", len(PRODUCTS), False)
     ]
     assert [each["name"] for each in store["products"].find(sort=[("_id", 1)])] == [
@@ -241,19 +240,21 @@ def test_without_a_file_there_are_products_and_an_administrator(ready: Settings,
     assert len(prepared.admin_password) == 24
 
     again = prepare(ready)
-    assert (again.shelves, again.admin_password) == (prepared.shelves, None)
+    assert (again.collections, again.admin_password) == (prepared.collections, None)
     assert store["_users"].count_documents({}) == 1
 
 
 def test_products_that_are_there_are_not_added_to_unless_they_are_reset(
     ready: Settings, store: Store
 ) -> None:
-    assert prepare(ready, seed=False).shelves == (Shelf("products", 0, is_open=False, example=None),)
+    assert prepare(ready, seed=False).collections == (
+        CollectionSummary("products", 0, is_open=False, example=None),
+    )
     prepare(ready)
     store["products"].delete_many({"name": {"$ne": "Laptop"}})
-    assert prepare(ready).shelves[0].count == 1
-    assert prepare(ready, reset=True).shelves[0].count == len(PRODUCTS)
-    assert prepare(ready, reset=True, seed=False).shelves[0].count == 0
+    assert prepare(ready).collections[0].count == 1
+    assert prepare(ready, reset=True).collections[0].count == len(PRODUCTS)
+    assert prepare(ready, reset=True, seed=False).collections[0].count == 0
 
 
 def test_an_address_that_somebody_registered_is_left_to_them(ready: Settings, store: Store) -> None:
@@ -271,7 +272,7 @@ def test_a_reset_touches_nothing_but_the_collections_of_the_files(
     cars.write_text('[{"name": "Volvo"}]')
     prepare(ready)
     first = prepare(ready, films, cars)
-    assert [(shelf.name, shelf.count, shelf.is_open) for shelf in first.shelves] == [
+    assert [(summary.name, summary.count, summary.is_open) for summary in first.collections] == [
         ("films", 2, True),
         ("cars", 1, True),
         ("products", 12, False),
@@ -280,7 +281,7 @@ def test_a_reset_touches_nothing_but_the_collections_of_the_files(
         store[name].delete_many({})
     prepare(ready, films)
     again = prepare(ready, films, reset=True)
-    assert [(shelf.name, shelf.count) for shelf in again.shelves] == [("films", 2)]
+    assert [(summary.name, summary.count) for summary in again.collections] == [("films", 2)]
     assert store["_users"].count_documents({}) == 1
     assert capsys.readouterr().err.splitlines() == [
         "films: 2 documents imported.",

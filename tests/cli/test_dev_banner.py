@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.dev.banner import banner
-from service.dev.preparation import Prepared, Shelf
+from service.dev.preparation import CollectionSummary, Prepared
 from service.runtime import settings
 from service.runtime.settings import Development, Settings
 
@@ -17,7 +17,7 @@ URL = "http://127.0.0.1:8000"
 PRIVATE = "mongodb://127.0.0.1:27017/?replicaSet=sheaf&w=majority"
 PASSWORD = "0123456789"
 LOCAL_PAGES = "Pages on any port of localhost, 127.0.0.1 and [::1]"
-PRODUCTS = Shelf("products", 0, is_open=False, example=None)
+PRODUCTS = CollectionSummary("products", 0, is_open=False, example=None)
 FILM = b"""{"title":"It's Alien","year":1979}"""
 
 
@@ -26,12 +26,17 @@ def ready(tmp_path: Path) -> Settings:
     return settings.load(Development, _env_file=None, mongodb_uri=PRIVATE, data=tmp_path)
 
 
-def shown(ready: Settings, *shelves: Shelf, password: str | None = None, has_own_mongodb: bool = True) -> str:
-    return banner(URL, ready, Prepared(shelves, password), has_own_mongodb=has_own_mongodb)
+def shown(
+    ready: Settings,
+    *collections: CollectionSummary,
+    password: str | None = None,
+    has_own_mongodb: bool = True,
+) -> str:
+    return banner(URL, ready, Prepared(collections, password), has_own_mongodb=has_own_mongodb)
 
 
 def test_the_first_start(ready: Settings) -> None:
-    films = Shelf("films", 12, is_open=True, example=FILM)
+    films = CollectionSummary("films", 12, is_open=True, example=FILM)
     json_body = "-H 'Content-Type: application/json' -d"
     account = json.dumps({"email": "admin@example.com", "password": PASSWORD}, separators=(",", ":"))
     assert (
@@ -111,12 +116,12 @@ def test_another_administrator_is_made_in_the_private_mongodb_while_it_runs(read
 def test_the_filter_finds_the_first_document(
     ready: Settings, example: dict[str, Any], condition: str | None
 ) -> None:
-    told = shown(ready, Shelf("films", 1, is_open=False, example=json.dumps(example).encode()))
+    told = shown(ready, CollectionSummary("films", 1, is_open=False, example=json.dumps(example).encode()))
     found = re.search(r"--data-urlencode 'filter=(.*)'", told)
     assert (found and found[1]) == condition
 
 
 def test_a_document_that_is_long_or_may_not_be_written_is_not_offered(ready: Settings) -> None:
     long = json.dumps({"text": "x" * 1000}).encode()
-    assert "POST" not in shown(ready, Shelf("films", 1, is_open=True, example=long))
-    assert "POST" not in shown(ready, Shelf("films", 1, is_open=False, example=FILM))
+    assert "POST" not in shown(ready, CollectionSummary("films", 1, is_open=True, example=long))
+    assert "POST" not in shown(ready, CollectionSummary("films", 1, is_open=False, example=FILM))

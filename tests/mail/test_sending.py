@@ -25,12 +25,9 @@ from service.kit.backoff import Backoff
 from service.kit.errors import StartupFailure
 from service.kit.sealing import Sealer
 from service.mail import outbox as outboxes
-from service.mail import sending
 from service.mail.messages import Message, sender_of
-from service.mail.outbox import Outbox
-from service.mail.sending import Sender
-from service.mail.smtp import Smtp
-from service.mail.transports import KEPT_MAILS, Folder, NotNow, Undeliverable
+from service.mail.outbox import Outbox, Sender
+from service.mail.transports import KEPT_MAILS, Folder, NotNow, Smtp, Undeliverable
 from service.storage.database import Database
 
 SENDER = sender_of("The Shop <shop@example.com>")
@@ -214,7 +211,7 @@ async def test_what_is_refused_for_now_is_tried_again_later(
 ) -> None:
     server = Server()
     server.refusals["ann@example.com"] = "451 come again"
-    monkeypatch.setattr(sending, "REST_S", 0.02)
+    monkeypatch.setattr(outboxes, "REST_S", 0.02)
     monkeypatch.setattr(outboxes, "RETRY", Backoff(0.02, 3600.0, growth=3))
     await outbox.put(MESSAGE, HOUR_S)
     async with listening(server) as port:
@@ -230,8 +227,8 @@ async def test_what_is_refused_for_now_is_tried_again_later(
 async def test_a_server_that_is_away_is_tried_a_bounded_number_of_times(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "REST_S", 0.0)
-    monkeypatch.setattr(sending, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(outboxes, "REST_S", 0.0)
+    monkeypatch.setattr(outboxes, "INTERVAL_S", 0.0)
     monkeypatch.setattr(outboxes, "RETRY", Backoff(0.0, 0.0))
     await outbox.put(MESSAGE, HOUR_S)
     async with listening(Server()) as port:

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.kit.errors import StartupFailure
-from service.mail.messages import Message, sender_of
-from service.mail.templates import OWN, PLACES, Templates
+from service.mail.messages import OWN, PLACES, Message, Templates, sender_of
 
 
 def test_every_template_is_there_and_fills_in_all_that_it_may() -> None:

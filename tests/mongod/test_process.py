@@ -34,7 +34,7 @@ private = mongod.start(Path(sys.argv[1]))
 if os.fork() == 0:
     time.sleep(8)
     os._exit(0)
-print(private.address, private._leash.pid, flush=True)
+print(private.address, private._watchdog.pid, flush=True)
 time.sleep(60)
 """
 
@@ -74,8 +74,8 @@ def owner(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", str, int]]:
     )
     with process:
         assert process.stdout is not None
-        address, leash_pid = process.stdout.readline().split()
-        yield process, address, int(leash_pid)
+        address, watchdog_pid = process.stdout.readline().split()
+        yield process, address, int(watchdog_pid)
         process.kill()
 
 
@@ -198,15 +198,15 @@ def test_the_server_ends_with_its_killed_owner_and_a_new_start_succeeds(
 def test_the_server_ends_even_if_its_leash_is_killed_with_the_owner(
     owner: tuple["subprocess.Popen[str]", str, int],
 ) -> None:
-    process, address, leash_pid = owner
+    process, address, watchdog_pid = owner
     process.kill()
-    os.kill(leash_pid, signal.SIGKILL)
+    os.kill(watchdog_pid, signal.SIGKILL)
     assert comes_true(lambda: not is_listening(address), within_s=10)
 
 
 def test_signals_to_the_leash_do_not_end_the_server(private: PrivateServer) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        os.kill(private._leash.pid, number)
+        os.kill(private._watchdog.pid, number)
     time.sleep(0.2)
     assert private.is_running
     assert is_listening(private.address)

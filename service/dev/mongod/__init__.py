@@ -1,4 +1,4 @@
-"""A private MongoDB for development and tests: found, started on a leash, alone or in a set, stopped."""
+"""A private MongoDB for development and tests: found, started under a watchdog, alone or in a set."""
 
 from service.dev.mongod.process import PrivateServer, running, start
 from service.dev.mongod.replica_set import ReplicaSet, start_set

@@ -68,7 +68,7 @@ def of_end(server: Server, status: int, log: Path, data: Path) -> str:
 
 
 def log_end(log: Path) -> str:
-    """Give the end of the log, at most 64 KiB of it."""
+    """Return the end of the log, at most 64 KiB of it."""
     with log.open("rb") as lines:
         lines.seek(max(0, log.stat().st_size - LOG_END_BYTES))
         return lines.read().decode(errors="replace")

@@ -109,7 +109,7 @@ def open_log(home: Home) -> int:
 
 
 def remembered_port(home: Home) -> int:
-    """Give the port that the last start used, so that tools find the server again; 0 if there is none."""
+    """Return the port that the last start used, so that tools find the server again; 0 if there is none."""
     try:
         port = int(home.port.read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -118,7 +118,7 @@ def remembered_port(home: Home) -> int:
 
 
 def is_claimed(home: Home) -> bool:
-    """Tell whether a server runs on the directory at this moment."""
+    """Return whether a server runs on the directory at this moment."""
     try:
         lock = os.open(home.lock, os.O_RDWR)
     except OSError:
@@ -155,7 +155,7 @@ def _wait_for(lock: int, home: Home) -> None:
 
 
 def _maker(data: Path) -> Kind | None:
-    """Tell which kind of server made the data, from the names of the files that only it makes."""
+    """Return which kind of server made the data, from the names of the files that only it makes."""
     if any(data.glob("secantus_*.wt")):
         return "secantus"
     return "mongod" if (data / "_mdb_catalog.wt").exists() else None

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
-from service.dev.mongod import diagnosis, replica, watchdog
+from service.dev.mongod import diagnosis, watchdog
 from service.dev.mongod.directory import (
     Home,
     claim,
@@ -27,6 +27,7 @@ from service.dev.mongod.directory import (
 )
 from service.dev.mongod.search import HOST, Server, find
 from service.kit.errors import StartupFailure
+from service.storage.codes import NOT_YET_INITIALIZED
 
 ATTEMPTS = 5
 POLL_INTERVAL_S = 0.01
@@ -34,7 +35,7 @@ CLIENT_TIMEOUT_MS = 2000
 
 
 def running(directory: Path) -> str | None:
-    """Give the URI of the private server that another process runs on a directory, None if none does."""
+    """Return the URI of the private server that another process runs on a directory; None if none does."""
     home = Home(directory.absolute())
     port = remembered_port(home)
     return f"mongodb://{HOST}:{port}/?directConnection=true&w=majority" if port and is_claimed(home) else None
@@ -48,7 +49,7 @@ class PrivateServer:
         self.address = f"{HOST}:{port}"
         self._server = server
         self._group = pid
-        self._leash = process
+        self._watchdog = process
 
     @property
     def uri(self) -> str:
@@ -58,21 +59,21 @@ class PrivateServer:
     @property
     def is_running(self) -> bool:
         """Whether the server runs; False after `stop`, and when it ended by itself or was killed."""
-        return self._leash.poll() is None
+        return self._watchdog.poll() is None
 
     def stop(self) -> None:
         """End the server and wait until it has: cleanly within 20 s, else by force; again is harmless."""
-        if self._leash.stdin is None or self._leash.stdin.closed:
+        if self._watchdog.stdin is None or self._watchdog.stdin.closed:
             return
         with suppress(BrokenPipeError):
             # Closing alone would not be noticed while a fork of this process holds the pipe too.
-            self._leash.stdin.write(b".")
-        self._leash.stdin.close()
+            self._watchdog.stdin.write(b".")
+        self._watchdog.stdin.close()
         try:
-            self._leash.wait(watchdog.GRACE_S + 5)
+            self._watchdog.wait(watchdog.GRACE_S + 5)
         except subprocess.TimeoutExpired:
-            self._leash.kill()
-            self._leash.wait()
+            self._watchdog.kill()
+            self._watchdog.wait()
             with suppress(ProcessLookupError):
                 os.killpg(self._group, signal.SIGKILL)
 
@@ -85,17 +86,17 @@ class PrivateServer:
         self.stop()
 
     def is_primary(self, client: MongoClient[dict[str, Any]]) -> bool:
-        """Tell whether it takes writes, and bring it nearer to that if it does not: call it again.
+        """Return whether it takes writes; brings it nearer to that if it does not: call it again.
 
         Raises PortTakenError when the server that the client reaches is not the one that was started.
         """
         try:
-            return self.is_up(client) and replica.is_primary(client, self._server.replica_set, self.address)
+            return self.is_up(client) and _is_primary(client, self._server.replica_set, self.address)
         except PyMongoError:  # expected of a server that is still starting
             return False
 
     def is_up(self, client: MongoClient[dict[str, Any]]) -> bool:
-        """Tell whether it answers, whatever its part in a replica set; raises PortTakenError."""
+        """Return whether it answers, whatever its part in a replica set; raises PortTakenError."""
         try:
             self.pid = self._own(client.admin.command("serverStatus")["pid"])
         except PyMongoError:  # expected of a server that is still starting
@@ -103,7 +104,7 @@ class PrivateServer:
         return True
 
     def _own(self, pid: int) -> int:
-        """Give the process id that the server told, if that process is of the group that we started."""
+        """Return the process id that the server reported, if that process is of the group that we started."""
         with suppress(ProcessLookupError):
             if os.getpgid(pid) == self._group:
                 return pid
@@ -115,7 +116,7 @@ class PortTakenError(Exception):
 
 
 IsReady = Callable[[PrivateServer, MongoClient[dict[str, Any]]], bool]
-"""Tells whether a server, which the client reaches, has come as far as it is waited for."""
+"""Returns whether a server, which the client reaches, has come as far as it is waited for."""
 
 
 def start(directory: Path, *, server: Server | None = None, timeout_s: float = 60.0) -> PrivateServer:
@@ -177,7 +178,7 @@ def _launch(
 
 
 def _free_port(preferred: int) -> int:
-    """Give the preferred port if nobody has it, else any free one."""
+    """Return the preferred port if it is free, else any free one."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -188,7 +189,7 @@ def _free_port(preferred: int) -> int:
 
 
 def _hold(command: list[str], home: Home, lock: int) -> "subprocess.Popen[bytes]":
-    """Start the command on a leash that this process holds."""
+    """Start the command under a watchdog, whose pipe this process holds."""
     log = open_log(home)
     try:
         return subprocess.Popen(  # noqa: S603 - our own program, and the server that was found
@@ -205,7 +206,7 @@ def _hold(command: list[str], home: Home, lock: int) -> "subprocess.Popen[bytes]
 
 
 def _pid(process: "subprocess.Popen[bytes]", server: Server, home: Home) -> int:
-    """Read from the leash which process it started; StartupFailure if it could not start any."""
+    """Read from the watchdog which process it started; StartupFailure if it could not start any."""
     said: list[str] = []
     if process.stdout is not None:
         with process.stdout as output:
@@ -241,3 +242,29 @@ def _is_listening(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+# A single node has nobody to wait for before it elects itself.
+ELECTIONS = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 500}
+
+
+def _is_primary(client: MongoClient[dict[str, Any]], name: str, address: str) -> bool:
+    """Return whether the client's server is primary; brings it nearer to that if it is not: call it again.
+
+    `name` is the set's, `address` the server's `host:port`. Raises PyMongoError while the server is starting.
+    """
+    if client.admin.command("hello")["isWritablePrimary"]:
+        return True
+    try:
+        config = client.admin.command("replSetGetConfig")["config"]
+    except OperationFailure as error:
+        if error.code != NOT_YET_INITIALIZED:
+            raise
+        member = {"_id": 0, "host": address}
+        client.admin.command("replSetInitiate", {"_id": name, "members": [member], "settings": ELECTIONS})
+        return False
+    if config["members"][0]["host"] != address:
+        config["members"][0]["host"] = address
+        # The data remembers another port. Only a primary takes a change without force, and this node is none.
+        client.admin.command("replSetReconfig", config, force=True)
+    return False

@@ -112,7 +112,7 @@ class ReplicaSet:
         return start_until(PrivateServer.is_up, directory, server=self._server, timeout_s=timeout_s)
 
     def _find_primary(self) -> PrivateServer | None:
-        """Give the member that was elected last, of those that say that they are the primary."""
+        """Return the member that was elected last, of those that say that they are the primary."""
         told = [(_hello(member), member) for member in self.members if is_awake(member)]
         elected = [(hello["electionId"], member) for hello, member in told if hello.get("isWritablePrimary")]
         return max(elected, key=lambda each: each[0])[1] if elected else None
@@ -153,7 +153,7 @@ def start_set(
 
 
 def is_awake(member: PrivateServer) -> bool:
-    """Tell whether a member's process runs, and is not stopped by a signal (where the system tells)."""
+    """Return whether a member's process runs, and is not stopped by a signal (where the system says so)."""
     if not member.is_running:
         return False
     try:

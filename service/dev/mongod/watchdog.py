@@ -1,4 +1,4 @@
-"""Run a server on a leash: it ends when its owner does, however the owner ends.
+"""Run a server under a watchdog: it ends when its owner does, however the owner ends.
 
 Started by its path with `python -I -S`, hence the standard library alone. Its standard input is a pipe that
 the owner holds open, its standard error is the server's log, and its output is one line: the server's process
@@ -21,7 +21,7 @@ CHECK_INTERVAL_S = 1.0
 
 
 def main(owner: int, lock: int, command: list[str]) -> int:
-    """Run the command until it ends or the owner process does; give its exit status as a shell does."""
+    """Run the command until it ends or the owner process does; returns its exit status as a shell does."""
     woken = _wake_on_signals()
     try:
         child = subprocess.Popen(  # noqa: S603 - the command is the one that our own process composed
@@ -56,7 +56,7 @@ def _wake_on_signals() -> int:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """Give what makes Linux end the server even if the leash is killed; the child calls it at first."""
+    """Return what makes Linux end the server even if the watchdog is killed; the child calls it first."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)
