@@ -41,9 +41,6 @@ DRIVE_THEMSELVES = {"dev/mongod"}
 """The package beside `storage/` that may import the driver: it starts servers of its own, and asks them
 whether they are up before there is a database."""
 
-NOT_YET_BEHIND_STORAGE = {"collections", "documents", "identity"}
-"""The rooms some of whose modules still import the driver: to be empty in the end."""
-
 READ_SETTINGS = {"app", "cli", "dev", "runtime"}
 
 
@@ -83,8 +80,7 @@ def test_file_imports_only_rooms_above_its_own(path: Path) -> None:
     assert not wrong
     assert own in HTTP or "litestar" not in tops
     may_drive = own == "storage" or str(path.parent.relative_to(ROOT / "service")) in DRIVE_THEMSELVES
-    assert may_drive or own in NOT_YET_BEHIND_STORAGE or not tops & DRIVER
-    assert own == "storage" or "motor" not in tops
+    assert may_drive or not tops & DRIVER
     assert own in READ_SETTINGS or not any(name.startswith("service.runtime.settings") for name in imported)
 
 

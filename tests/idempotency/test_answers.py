@@ -2,6 +2,7 @@
 
 import pytest
 
+from models.remembered_answer import RememberedAnswer
 from service.documents.idempotency.answers import ANSWER_LIMIT_BYTES, Answer, is_transient
 from service.kit import errors
 from service.kit.errors import Failure, catalogue
@@ -52,7 +53,7 @@ def test_failure_of_unknown_status_is_transient() -> None:
 def test_an_answer_is_read_back_as_it_was() -> None:
     answer = Answer(201, "application/json", {"ETag": '"1"', "Location": "/api/films/1"}, b"{}")
     assert answer.remembered() is answer
-    again = Answer.replayed({**answer.stored(), "_id": "x", "is_done": True})
+    again = Answer.replayed(RememberedAnswer.model_construct(**answer.stored(), id="x", is_done=True))
     assert again == Answer(201, "application/json", dict(answer.headers), b"{}", is_replayed=True)
 
 

@@ -36,7 +36,8 @@ Doing = Callable[[], Awaitable[Answer]]
 
 
 @pytest.fixture
-def claims(database: Database) -> Claims:
+async def claims(database: Database) -> Claims:
+    await database.initialise([RememberedAnswer])
     return Claims(database, lease_s=60)
 
 

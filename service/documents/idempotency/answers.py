@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from models.remembered_answer import RememberedAnswer
 from service.kit.errors import CollectionChanged, Contention, Failure, IdempotencyRunning
 
 ANSWER_LIMIT_BYTES = 4 * 1024 * 1024
@@ -55,11 +56,10 @@ class Answer:
         }
 
     @classmethod
-    def replayed(cls, stored: dict[str, Any]) -> Self:
+    def replayed(cls, stored: RememberedAnswer) -> Self:
         """Read what `stored` gave."""
-        return cls(
-            stored["status"], stored["media_type"], stored["headers"], stored["body"], is_replayed=True
-        )
+        members = stored.model_dump(include={"status", "media_type", "headers", "body"})
+        return cls(**members, is_replayed=True)
 
 
 def is_transient(failure: Failure) -> bool:

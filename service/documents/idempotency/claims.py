@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError, PyMongoError
-
 from models.remembered_answer import RememberedAnswer
 from service.documents.idempotency.answers import Answer, is_transient
 from service.documents.idempotency.keys import KeyedRequest
 from service.documents.idempotency.steps import Step, Steps
 from service.kit.errors import Failure, IdempotencyMismatch, IdempotencyRunning
+from service.storage import classes
 from service.storage.database import Database
+from service.storage.errors import DatabaseError
 from service.storage.server_clock import is_past
 from service.storage.transactions import session
 
@@ -25,8 +24,6 @@ ANSWER_TTL_S = 24 * 3600
 
 LEASE_MARGIN_S = 1.0
 """How long a claim outlives the clock of its request; after that its worker is taken for dead."""
-
-CLAIM_TRIES = 3
 
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 
@@ -57,7 +54,6 @@ class Claims:
     def __init__(self, database: Database, *, lease_s: float) -> None:
         self._database = database
         self._lease_ms = int((lease_s + LEASE_MARGIN_S) * 1000)
-        self._notes = database.motor[RememberedAnswer.Settings.name]
         self._releases: set[asyncio.Future[None]] = set()
 
     async def once(self, request: KeyedRequest, work: Work, told: Callable[[Failure], Answer]) -> Answer:
@@ -91,7 +87,7 @@ class Claims:
         claim = await self._claim(request)
         if isinstance(claim, Answer):
             return claim
-        steps = Steps(self._database, self._notes, claim.condition, claim.steps)
+        steps = Steps(self._database, claim.condition, claim.steps)
 
         async def all_steps() -> Answer:
             answer = await work(steps.run)
@@ -125,18 +121,18 @@ class Claims:
         """Take the claim if it is free, else give the answer; in one operation of the database."""
         token = secrets.token_hex(16)
         note = await self._taken(request, token)
-        if note["fingerprint"] != request.fingerprint:
+        if note.fingerprint != request.fingerprint:
             raise IdempotencyMismatch(
                 "This Idempotency-Key was used for another request",
                 hint="Make a new key for each request, and repeat a request without any change.",
             )
-        if note["is_done"]:
+        if note.is_done:
             return Answer.replayed(note)
-        if note["token"] != token:
+        if note.token != token:
             raise IdempotencyRunning
-        return Claim(request.slot, token, note["steps"])
+        return Claim(request.slot, token, note.steps)
 
-    async def _taken(self, request: KeyedRequest, token: str) -> dict[str, Any]:
+    async def _taken(self, request: KeyedRequest, token: str) -> RememberedAnswer:
         """Write a claim where there is none, or one whose day or lease is over; give what is there then.
 
         Time is the database's own, so that the workers' clocks do not matter.
@@ -164,27 +160,13 @@ class Claims:
         }
         taken_over = {"$mergeObjects": ["$$ROOT", lease]}
         change = {"$cond": [is_over, new, {"$cond": [is_abandoned, taken_over, "$$ROOT"]}]}
-        for tries_left in reversed(range(CLAIM_TRIES)):
-            try:
-                note: dict[str, Any] = await self._notes.find_one_and_update(
-                    {"_id": request.slot},
-                    [{"$replaceWith": change}],
-                    upsert=True,
-                    return_document=ReturnDocument.AFTER,
-                )
-            except DuplicateKeyError:  # two inserted it at once; now it is there
-                if not tries_left:
-                    raise
-            else:
-                return note
-        raise IdempotencyRunning
+        return await classes.compute_or_insert(RememberedAnswer, request.slot, [{"$replaceWith": change}])
 
     async def _remember(self, claim: Claim, answer: Answer) -> None:
         """Note the answer, in the transaction if one runs; raises IdempotencyRunning without the claim."""
         done = {**answer.remembered().stored(), "is_done": True, "steps": {}}
-        noted = await self._notes.update_one(
-            claim.condition, {"$set": done, "$currentDate": {"_updated_at": True}}, session=session()
-        )
+        change = {"$set": done, "$currentDate": {"_updated_at": True}}
+        noted = await RememberedAnswer.find_one(claim.condition, session=session()).update(change)
         if not noted.matched_count:
             raise IdempotencyRunning
 
@@ -196,5 +178,5 @@ class Claims:
         return release
 
     async def _end_lease(self, claim: Claim) -> None:
-        with suppress(PyMongoError):  # then it ends by itself
-            await self._notes.update_one(claim.condition, {"$set": {"lease_until": LONG_AGO}})
+        with suppress(DatabaseError):  # then it ends by itself
+            await RememberedAnswer.find_one(claim.condition).set({"lease_until": LONG_AGO})

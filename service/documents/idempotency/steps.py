@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from models.remembered_answer import RememberedAnswer
 from service.documents import encoding
 from service.documents.idempotency.answers import is_transient
 from service.kit.errors import Failure, IdempotencyRunning
@@ -41,11 +42,8 @@ class Steps:
     failure that is_transient is not, so that a repeat of the request runs that operation again.
     """
 
-    def __init__(
-        self, database: Database, notes: Any, condition: dict[str, Any], done: dict[str, bytes]
-    ) -> None:
+    def __init__(self, database: Database, condition: dict[str, Any], done: dict[str, bytes]) -> None:
         self._database = database
-        self._notes = notes
         self._condition = condition
         self._done = done
         self.are_settled = True
@@ -83,9 +81,8 @@ class Steps:
         content = encoding.dump(told)
         if len(content) > STEP_LIMIT_BYTES:
             content = encoding.dump(minimal(told))
-        noted = await self._notes.update_one(
-            self._condition, {"$set": {f"steps.{place}": content}}, session=session()
-        )
+        found = RememberedAnswer.find_one(self._condition, session=session())
+        noted = await found.update({"$set": {f"steps.{place}": content}})
         if not noted.matched_count:
             raise IdempotencyRunning
 
