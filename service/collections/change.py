@@ -57,8 +57,8 @@ async def create(
     if any(collection.name == name for collection in registry.all()):
         raise _exists(name)
     deleted = await _deleted(registry, name, owner)
-    documents = registry.database.motor[name]
-    if await documents.find_one({}, {"_id": 1}) is not None:
+    store = Store.named(registry.database, name)
+    if not await store.is_empty():
         raise CollectionExists(
             f"The database holds documents under `{name}` that no definition describes",
             hint="Choose another name, or move those documents away first.",
@@ -67,7 +67,7 @@ async def create(
         id=name, uid=uuid4().hex, owner=owner, **descriptions.texts(description)
     )
     try:
-        await registry.database.patiently(lambda: building.build(documents, description.indexes, []))
+        await registry.database.patiently(lambda: building.build(store, description.indexes, []))
         await registry.database.transaction(partial(_store, definition, deleted, audit))
     except BaseException:  # a client that leaves cancels, and leaves no index behind either
         await _settle(registry, name, description.indexes)
@@ -84,10 +84,11 @@ async def replace(
     """
     description = descriptions.parse(body)
     _refuse_other_id_type(collection, description)
-    documents = registry.database.motor[collection.name]
     present = collection.description.indexes
     try:
-        await registry.database.patiently(lambda: building.build(documents, description.indexes, present))
+        await registry.database.patiently(
+            lambda: building.build(collection.store, description.indexes, present)
+        )
         await registry.database.transaction(partial(_restate, collection, description, audit))
     except BaseException:  # a client that leaves cancels, and leaves no index behind either
         await _settle(registry, collection.name, description.indexes)
@@ -110,7 +111,7 @@ async def delete(
         await stored(name)
         raise CollectionChanged
     registry.remove(name)
-    count = int(await collection.documents.estimated_document_count())
+    count = await collection.store.estimated_count()
     await _empty(registry, name, collection.uid, None if audit is None else audit.actor.id)
     return count
 
@@ -125,7 +126,7 @@ async def stored(name: str) -> CollectionDefinition:
 
 async def count(collection: Collection) -> int:
     """Estimate the number of documents of a collection from MongoDB's own books."""
-    return int(await collection.documents.estimated_document_count())
+    return await collection.store.estimated_count()
 
 
 def _text(rules: Any) -> str:
@@ -162,14 +163,14 @@ async def _deleted(registry: Registry, name: str, by: str | None) -> CollectionD
     with deadline.lifted():
         await asyncio.sleep(STRAY_S - (utc_now() - deleted_at).total_seconds())
     around = (deleted_at - STRAY, deleted_at + STRAY)
-    await Store(registry.database.motor[name]).write(Clear(Origin(by, "definition"), around))
+    await Store.named(registry.database, name).write(Clear(Origin(by, "definition"), around))
     return present
 
 
 async def _empty(registry: Registry, name: str, uid: str, by: str | None) -> None:
     """Drop the documents of a collection marked as being deleted, and mark it as deleted."""
     drop = Clear(Origin(by, "definition"), drops=True)
-    await registry.database.patiently(partial(Store(registry.database.motor[name]).write, drop))
+    await registry.database.patiently(partial(Store.named(registry.database, name).write, drop))
     mark = {"_id": name, "uid": uid, "is_deleting": True}
     await classes.update(CollectionDefinition, mark, {"$set": {"deleted_at": utc_now()}})
 
@@ -230,7 +231,7 @@ async def _settle(registry: Registry, name: str, others: Sequence[Index]) -> Non
             return
         wanted = descriptions.stored(definition).indexes if definition is not None and is_there else ()
         await registry.database.patiently(
-            partial(building.settle, registry.database.motor[name], wanted, others)
+            partial(building.settle, Store.named(registry.database, name), wanted, others)
         )
         settled = state
 

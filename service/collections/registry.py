@@ -170,7 +170,7 @@ class Registry:
             if collection.description.indexes:
                 await self.database.patiently(partial(self._build_indexes, collection))
         self._collections = {**self._collections, **loaded}
-        stored = await _stored_definitions().find({"is_deleting": {"$ne": True}}).to_list(None)
+        stored = await classes.found(CollectionDefinition, {"is_deleting": {"$ne": True}})
         for definition in stored:
             await self._apply_stored(definition)
         names = loaded.keys() | {str(definition["_id"]) for definition in stored}
@@ -178,16 +178,15 @@ class Registry:
         self._is_loaded.set()
 
     async def _build_indexes(self, collection: Collection) -> None:
-        documents = self.database.motor[collection.name]
-        await building.ensure(documents, collection.description.indexes)
+        await building.ensure(collection.store, collection.description.indexes)
 
     async def _refresh(self, name: Any) -> None:
         """Bring one collection in step with what is stored now, whatever the change was."""
-        stored = await _stored_definitions().find_one({"_id": name, "is_deleting": {"$ne": True}})
-        if stored is None:
+        stored = await classes.found(CollectionDefinition, {"_id": name, "is_deleting": {"$ne": True}})
+        for definition in stored:
+            await self._apply_stored(definition)
+        if not stored:
             self.remove(str(name))
-        else:
-            await self._apply_stored(stored)
 
     async def _apply_stored(self, stored: Mapping[str, Any]) -> None:
         """Put a stored definition into force; one that cannot be read closes its own collection alone.
@@ -246,10 +245,6 @@ class Registry:
             store=Store.of(model),
             document_limit_bytes=self._document_limit_bytes,
         )
-
-
-def _stored_definitions() -> Any:
-    return CollectionDefinition.get_motor_collection()
 
 
 def _is_public(model: type[Document]) -> bool:

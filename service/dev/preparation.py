@@ -148,7 +148,7 @@ async def _import(registry: Registry, sources: Sequence[Described]) -> None:
 
 
 async def _seed(products: Collection) -> None:
-    if await products.documents.find_one({}, {"_id": 1}) is None:
+    if await products.store.is_empty():
         id_prefix = ObjectId().binary[: loading.PREFIX_BYTES]
         await loading.load(Access(products, OPERATOR), PRODUCTS, id_prefix)
 

@@ -79,6 +79,11 @@ async def _compute(
     return None if computed is None else model.model_validate(computed)
 
 
+async def found(model: type[Document], condition: dict[str, Any]) -> list[Stored]:
+    """Return documents of a class as stored, whatever somebody else may have written into them."""
+    return [*await model.get_motor_collection().find(condition).to_list(None)]
+
+
 async def stored(database: Database, model: type[Document], *, order: str, limit: int) -> list[Stored]:
     """Return documents of a class as stored, in the ascending order of a field, at most `limit` of them.
 

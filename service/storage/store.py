@@ -1,7 +1,7 @@
 """The documents of one collection, and the one way to them: reads, counts and writes by plans."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from service.kit.errors import ParameterInvalid, Violation
 from service.query.limits import MAXIMUM_ESTIMATED
-from service.query.mongo import Filter, of_document
+from service.query.mongo import Filter, of_document, to_mongo
 from service.query.tree import Node
 from service.runtime import deadline
 from service.storage.codes import (
@@ -28,7 +28,7 @@ from service.storage.codes import (
     RETRYABLE,
     UNFIT_VALUES,
 )
-from service.storage.database import calls_of
+from service.storage.database import Database, calls_of
 from service.storage.joining import JoinedLists, JoinedReads
 from service.storage.joining.joined import Told
 from service.storage.pages import Document, Reader, Slice, Total, slice_of
@@ -73,6 +73,11 @@ class Store:
     def of(cls, model: type[Model]) -> "Store":
         """Open the store of a document class."""
         return cls(model.get_motor_collection().with_options(codec_options=CODEC))
+
+    @classmethod
+    def named(cls, database: Database, name: str) -> "Store":
+        """Open the store of a collection, which may not be there yet."""
+        return cls(database.motor[name].with_options(codec_options=CODEC))
 
     async def get(self, document_id: Any, where: Node | None = None) -> Stored | None:
         """Read the document of an id, None when there is none that fulfils the condition."""
@@ -128,6 +133,33 @@ class Store:
                 raise
             raise ReadRefused(reason) from None
         return written
+
+    async def estimated_count(self) -> int:
+        """Return the number of documents as MongoDB keeps it, which may be wrong after a crash."""
+        return int(await self.documents.estimated_document_count())
+
+    async def count(self, where: Node | None = None) -> int:
+        """Count the documents that fulfil a condition one by one."""
+        return int(await self.documents.count_documents({} if where is None else to_mongo(where)))
+
+    async def is_empty(self) -> bool:
+        """Tell whether there is no document."""
+        return await self.documents.find_one({}, {"_id": 1}) is None
+
+    async def indexes(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what MongoDB knows of each index, by its name."""
+        described: Mapping[str, Mapping[str, Any]] = await self.documents.index_information()
+        return described
+
+    async def create_index(
+        self, name: str, keys: Sequence[tuple[str, Any]], options: Mapping[str, Any]
+    ) -> None:
+        """Build an index, however long it takes; raises DuplicateKey, and CommandFailed for a wrong one."""
+        await self.documents.create_index(list(keys), name=name, **options)
+
+    async def drop_index(self, name: str) -> None:
+        """Drop an index; raises DatabaseError."""
+        await self.documents.drop_index(name)
 
     def write(self, plan: WritePlan) -> Awaitable[Written]:
         """Write by a plan; returns what it changed. Raises what `Writes.execute` raises."""

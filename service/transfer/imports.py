@@ -112,7 +112,7 @@ async def reset(registry: Registry, name: str) -> None:
 
 async def count(registry: Registry, collection: Collection) -> int:
     """Count the documents of a collection one by one: the books of MongoDB may be wrong after a crash."""
-    return int(await registry.database.patiently(lambda: collection.documents.count_documents({})))
+    return await registry.database.patiently(collection.store.count)
 
 
 def _definition(source: Source) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from service.query.fields import Field
 from service.query.kinds import Kind
 from service.runtime.settings import Settings
 from service.storage.database import Database
+from service.storage.store import Store
 from tests.conftest import opened
 from tests.services import services_of
 
@@ -46,9 +47,9 @@ async def test_an_index_that_documents_break_is_left_out(database: Database) -> 
     things = database.motor["things"]
     await things.insert_many([{"name": "a"}, {"name": "a"}])
     wanted = indexes.parse([{"fields": ["name"], "unique": True}, {"text": ["name"]}], FIELDS)
-    await building.ensure(things, wanted)
+    await building.ensure(Store(things), wanted)
     assert set(await things.index_information()) == {"_id_", wanted[1].name}
     await things.delete_many({})
     for _ in range(2):
-        await building.ensure(things, wanted)
+        await building.ensure(Store(things), wanted)
         assert set(await things.index_information()) == {"_id_", *(index.name for index in wanted)}

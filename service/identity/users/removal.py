@@ -15,6 +15,7 @@ from service.identity.core.revocations import BOUND_S, Revocations
 from service.identity.core.sessions import Ending
 from service.identity.users.administration import find, is_administrator, refuse_last
 from service.kit.errors import ParameterInvalid, Violation
+from service.query import Compare
 from service.runtime import deadline
 from service.storage.database import Database
 from service.storage.plans import Origin, ReleaseOwned
@@ -70,9 +71,9 @@ class Removal:
     async def owned(self, user_id: str) -> dict[str, int]:
         """Count the documents that a user owns, by collection; raises DocumentNotFound."""
         await find(user_id)
-        counts = {}
+        counts, owned = {}, Compare(("_owner",), "eq", user_id)
         for collection in self.registry.all():
-            number = await collection.documents.count_documents({"_owner": user_id})
+            number = await collection.store.count(owned)
             if number:
                 counts[collection.name] = number
         return counts
