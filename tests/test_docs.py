@@ -24,6 +24,7 @@ FILE = re.compile(
     r"`((?:service|models|tests|scripts|examples|requirements)/[\w./-]*|[\w-]+(?:/[\w-]+)*/\w+\.py)"
 )
 WHOLE = re.compile(r"`[^`]+`|\[[^\]]+\]\([^)]+\)")
+NO_PROSE = re.compile(r"\s*(\||#|!\[|\[[^\]]+\]: )")
 LONGEST_LINE = 100
 STATUS = re.compile(r"^\*\*Status\.\*\* ((?:.|\n)+?)\.\n\n", re.MULTILINE)
 PATH = re.compile(r"`(?:[A-Z/]+ )?(/api[^`\s?]*)")
@@ -116,12 +117,12 @@ def test_map_for_contributors_has_every_room() -> None:
 
 
 def prose_of(page: Path) -> Iterator[str]:
-    """Yield the lines that are no code, table, heading or picture."""
+    """Yield the lines that are no code, table, heading, picture or address of a link."""
     is_code = False
     for line in page.read_text().splitlines():
         if line.lstrip().startswith("```"):
             is_code = not is_code
-        elif not is_code and not line.lstrip().startswith(("|", "#", "![")):
+        elif not is_code and not NO_PROSE.match(line):
             yield line
 
 
