@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from service.identity.forms.account_bodies import Credentials, ProfileChange, Registration
+from service.http.controllers.auth import Credentials, Registration
+from service.http.controllers.profile import ProfileChange
 from service.kit import forms
 from service.kit.errors import DocumentInvalid, Violation
 from service.kit.forms import Form

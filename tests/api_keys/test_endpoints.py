@@ -12,7 +12,6 @@ from service.audit import Actor, AuditContext
 from service.identity.api_keys import MAXIMUM_KEYS, ApiKeys
 from service.identity.core import credentials
 from service.identity.core.revocations import Revocations
-from service.identity.forms.key_bodies import NewApiKey
 from service.kit.errors import TokenOutdated
 from tests.api_keys.conftest import KEYS, Keyring, Person, using
 from tests.scenarios.identity import problem
@@ -289,10 +288,9 @@ async def test_who_was_signed_out_makes_no_key_also_where_that_is_not_heard_of_y
     caller = services.tokens.read(ann.headers["Authorization"].removeprefix("Bearer "))
     audit = AuditContext(Actor("user", ann.id), 60)
     deaf = ApiKeys(services.database, Revocations(900))  # as on a worker that the news has not reached
-    form = NewApiKey(name="x", scopes=["*:read"])
-    await deaf.create(audit, caller, form)
+    await deaf.create(audit, caller, name="x", scopes=["*:read"])
     await services.database.transaction(lambda: services.revocations.end_session(str(caller.session_id)))
     with pytest.raises(TokenOutdated):
-        await deaf.create(audit, caller, form)
+        await deaf.create(audit, caller, name="x", scopes=["*:read"])
     assert keyring.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 1
     assert keyring.service.database["_audit"].count_documents({"actor.id": ann.id}) == 1

@@ -2,18 +2,22 @@
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
+from pydantic import Field
 
 from service.http.audit_context import audit_context, client_network
 from service.http.bodies import Data, Message
 from service.http.contract.operations import Answer, Operation, json_body
 from service.http.controllers import profile, signing_in
+from service.http.controllers.passwords import MAXIMUM_TOKEN_CHARACTERS
+from service.http.controllers.second_factor import MAXIMUM_CODE_CHARACTERS
 from service.http.controllers.signing_in import NOT_STORED
 from service.http.guards import IGNORES_TOKEN
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
 from service.http.services import Services
-from service.identity.forms.account_bodies import Credentials, Registration
-from service.identity.forms.second_factor_bodies import SecondStep
+from service.identity.core.accounts import MAXIMUM_EMAIL_CHARACTERS, Email, Name, NewPassword
+from service.identity.core.browsers import Mode
+from service.identity.core.hashing import MAXIMUM_CHARACTERS
 from service.kit import forms
 from service.kit.errors import (
     CodeWrong,
@@ -25,9 +29,33 @@ from service.kit.errors import (
     RegistrationClosed,
     SignInExpired,
 )
+from service.kit.forms import Form
 
 ON_ITS_WAY = Message(message="A mail with the next step is on its way to the address.")
 EXAMPLE = {"email": "ada@example.com", "password": "correct horse battery staple"}
+
+
+class Registration(Form):
+    """What somebody gives to get an account."""
+
+    email: Email
+    password: NewPassword
+    name: Name | None = None
+
+
+class Credentials(Form):
+    """What somebody gives to sign in; any text, so that only the account decides."""
+
+    email: str = Field(max_length=MAXIMUM_EMAIL_CHARACTERS)
+    password: str = Field(max_length=MAXIMUM_CHARACTERS)
+    mode: Mode = "bearer"
+
+
+class SecondStep(Form):
+    """The second step of a sign-in: the token of the first one, and a code of the app or for recovery."""
+
+    token: str = Field(max_length=MAXIMUM_TOKEN_CHARACTERS)
+    code: str = Field(max_length=MAXIMUM_CODE_CHARACTERS)
 
 
 class AuthController(Controller):
@@ -63,10 +91,11 @@ class AuthController(Controller):
         form = forms.read(Registration, await json_of(request))
         if not services.registration_open:
             raise RegistrationClosed("Registration is closed; ask an administrator for an account")
+        audit, client = audit_context(request), client_network(request)
         if services.needs_verified_email:
-            await services.registrations.request(audit_context(request), form, client_network(request))
+            await services.registrations.request(audit, form.email, form.password, form.name, client)
             return json_response(Data.of(ON_ITS_WAY).to_json(), status_code=202, headers=NOT_STORED)
-        user = await services.registrations.register(audit_context(request), form, client_network(request))
+        user = await services.registrations.register(audit, form.email, form.password, form.name, client)
         headers = {"Location": "/api/profile", **NOT_STORED}
         body = Data.of(profile.User.of(user))
         return json_response(body.to_json(), status_code=201, headers=headers)

@@ -2,17 +2,19 @@
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
+from pydantic import Field
 
 from service.http.audit_context import audit_context, client_network
 from service.http.bodies import Data, Message
 from service.http.contract.operations import Answer, Operation, json_body
-from service.http.controllers.passwords import CONFIRMED, closed, session_of
+from service.http.controllers.passwords import CONFIRMED, MAXIMUM_TOKEN_CHARACTERS, closed, session_of
 from service.http.controllers.signing_in import MAILED, NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, principal
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
 from service.http.services import Services
-from service.identity.forms.password_bodies import EmailChange, Verification
+from service.identity.core.accounts import Email
+from service.identity.core.hashing import MAXIMUM_CHARACTERS
 from service.kit import forms
 from service.kit.errors import (
     DocumentInvalid,
@@ -27,6 +29,22 @@ from service.kit.errors import (
     PasswordWrong,
     SignInRequired,
 )
+from service.kit.forms import Form
+
+
+class Verification(Form):
+    """The token of a link that proves an address, and the account's password from who is not signed in."""
+
+    token: str = Field(min_length=1, max_length=MAXIMUM_TOKEN_CHARACTERS)
+    password: str | None = Field(default=None, max_length=MAXIMUM_CHARACTERS)
+
+
+class EmailChange(Form):
+    """The address that somebody wants to have from now on, and the present password."""
+
+    email: Email
+    password: str = Field(max_length=MAXIMUM_CHARACTERS)
+
 
 ON_ITS_WAY = Message(message="A mail with a link is on its way to the address.")
 
@@ -58,7 +76,7 @@ class EmailController(Controller):
         user_id, _ = session_of(request)
         try:
             await services.addresses.ask_change(
-                audit_context(request), user_id, form, client_network(request)
+                audit_context(request), user_id, form.email, form.password, client_network(request)
             )
         except DocumentNotFound:
             raise closed() from None
@@ -86,7 +104,11 @@ class EmailController(Controller):
         only_parameters(request)
         form = forms.read(Verification, await json_of(request))
         await services.addresses.verify(
-            audit_context(request), form, principal(request).id, client_network(request)
+            audit_context(request),
+            form.token,
+            form.password,
+            caller_id=principal(request).id,
+            client=client_network(request),
         )
         return Response(None, status_code=204, headers=NOT_STORED)
 

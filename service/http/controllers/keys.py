@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from models.api_key import ApiKey as StoredKey
 from service.access.principals import Principal
+from service.access.scopes import MAXIMUM_CHARACTERS, MAXIMUM_SCOPES
 from service.http import links
 from service.http.audit_context import audit_context
 from service.http.bodies import CreatedAt, Data, Page, ResponseBody, UpdatedAt, Version
@@ -30,7 +31,8 @@ from service.http.requests import (
 from service.http.routing import delete, patch, post, route
 from service.http.services import Services, services_of
 from service.identity import api_keys
-from service.identity.forms.key_bodies import ApiKeyChange, NewApiKey
+from service.identity.api_keys import MAXIMUM_TTL_S
+from service.identity.core.accounts import Name
 from service.kit import forms
 from service.kit.errors import (
     DocumentInvalid,
@@ -41,10 +43,29 @@ from service.kit.errors import (
     TooManyKeys,
     Violation,
 )
+from service.kit.forms import Form
 from service.query.parameters import repeated
 
 EVERYBODY = "*"
 """For the parameter `user_id`: the keys of all users, page by page."""
+
+
+Scope = Annotated[str, Field(max_length=MAXIMUM_CHARACTERS)]
+
+
+class NewApiKey(Form):
+    """A key that somebody makes: `expires_at` (RFC 3339) or `expires_in_s`, or neither of them."""
+
+    name: Name
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=MAXIMUM_SCOPES)]
+    expires_at: str | None = None
+    expires_in_s: Annotated[int, Field(ge=1, le=MAXIMUM_TTL_S)] | None = None
+
+
+class ApiKeyChange(Form):
+    """What may be changed about a key, as a merge patch."""
+
+    name: Name
 
 
 class ApiKey(ResponseBody):
@@ -168,7 +189,8 @@ class KeysController(Controller):
         """Make a key for the caller; the answer alone has the key itself."""
         only_parameters(request)
         form = forms.read(NewApiKey, await json_of(request))
-        made = await services.api_keys.create(audit_context(request), signed_in(request), form)
+        audit = audit_context(request)
+        made = await services.api_keys.create(audit, signed_in(request), **form.model_dump())
         headers = {"Location": f"/api/keys/{made.key.id}", **NOT_STORED}
         body = Data.of(MadeApiKey.of(made.key, key=made.text))
         return json_response(body.to_json(), status_code=201, headers=headers)
@@ -211,7 +233,7 @@ class KeysController(Controller):
         only_parameters(request)
         form = forms.read(ApiKeyChange, await json_of(request, (MERGE_PATCH, JSON)))
         return _answer(
-            await services.api_keys.change(audit_context(request), key_id, _owner_of(request), form)
+            await services.api_keys.rename(audit_context(request), key_id, _owner_of(request), form.name)
         )
 
     @delete(

@@ -31,7 +31,7 @@ from service.http.responses import Ready
 from service.http.routing import delete, post, route
 from service.http.services import Services, services_of
 from service.identity.core import accounts, challenges, credentials
-from service.identity.forms.oidc_bodies import CodeExchange, Linking
+from service.identity.core.hashing import MAXIMUM_CHARACTERS
 from service.identity.oidc import flows, linked_accounts
 from service.identity.oidc.flows import CHALLENGE, Intent, Mode
 from service.identity.oidc.id_tokens import Identity
@@ -65,6 +65,7 @@ from service.kit.errors import (
     SignInRequired,
     Violation,
 )
+from service.kit.forms import Form
 
 READING = [HttpMethod.GET, HttpMethod.HEAD]
 TRANSIENT_ERRORS = {"server_error", "temporarily_unavailable"}
@@ -74,6 +75,23 @@ MAXIMUM_CODE_CHARACTERS = 4096
 MAXIMUM_SHOWN_CHARACTERS = 60
 
 log = structlog.get_logger("sheaf.oidc")
+
+
+MAXIMUM_APP_CODE_CHARACTERS = 200
+VERIFIER_PATTERN = r"^[A-Za-z0-9._~-]{43,128}$"
+
+
+class CodeExchange(Form):
+    """The code that a sign-in returned with, and the verifier of the challenge it began with (RFC 7636)."""
+
+    code: str = Field(max_length=MAXIMUM_APP_CODE_CHARACTERS)
+    code_verifier: str = Field(pattern=VERIFIER_PATTERN)
+
+
+class Linking(CodeExchange):
+    """The same, and the present password, unless the account has none: a link is a key to the account."""
+
+    password: str | None = Field(default=None, max_length=MAXIMUM_CHARACTERS)
 
 
 class Provider(ResponseBody):

@@ -2,6 +2,7 @@
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
+from pydantic import Field
 
 from service.http.audit_context import audit_context, client_network
 from service.http.bodies import Data, Message
@@ -11,7 +12,8 @@ from service.http.guards import IGNORES_TOKEN, SignedIn, signed_in
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post
 from service.http.services import Services
-from service.identity.forms.password_bodies import Forgotten, PasswordChange, PasswordReset
+from service.identity.core.accounts import Email, NewPassword
+from service.identity.core.hashing import MAXIMUM_CHARACTERS
 from service.kit import forms
 from service.kit.errors import (
     Contention,
@@ -27,6 +29,30 @@ from service.kit.errors import (
     SignInRequired,
     TokenInvalid,
 )
+from service.kit.forms import Form
+
+MAXIMUM_TOKEN_CHARACTERS = 200
+
+
+class PasswordChange(Form):
+    """What somebody who is signed in gives to choose another password."""
+
+    current_password: str = Field(max_length=MAXIMUM_CHARACTERS)
+    new_password: NewPassword
+
+
+class Forgotten(Form):
+    """What somebody who cannot sign in gives to be sent a link."""
+
+    email: Email
+
+
+class PasswordReset(Form):
+    """The token of a link, and the password that its owner chooses."""
+
+    token: str = Field(min_length=1, max_length=MAXIMUM_TOKEN_CHARACTERS)
+    password: NewPassword
+
 
 ON_ITS_WAY = Message(message="If there is an account with this address, a mail is on its way.")
 
@@ -63,7 +89,12 @@ class PasswordController(Controller):
         user_id, session_id = session_of(request)
         try:
             await services.password_changes.change(
-                audit_context(request), user_id, session_id, form, client_network(request)
+                audit_context(request),
+                user_id,
+                session_id,
+                present=form.current_password,
+                chosen=form.new_password,
+                address=client_network(request),
             )
         except DocumentNotFound:
             raise closed() from None

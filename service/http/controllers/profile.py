@@ -19,7 +19,7 @@ from service.http.requests import (
 )
 from service.http.routing import patch, route
 from service.identity.core import accounts
-from service.identity.forms.account_bodies import ProfileChange
+from service.identity.core.accounts import Name
 from service.kit import forms
 from service.kit.errors import (
     DocumentInvalid,
@@ -30,6 +30,14 @@ from service.kit.errors import (
     Stale,
     TokenInvalid,
 )
+from service.kit.forms import Form
+
+
+class ProfileChange(Form):
+    """What somebody may change about the own account, as a merge patch: null removes."""
+
+    name: Name | None = None
+
 
 EXAMPLE = {
     "id": "5eb7cf5a86d9755df3a6c593",

@@ -22,11 +22,7 @@ from service.http.routing import post, route
 from service.http.services import Services, services_of
 from service.identity import second_factor
 from service.identity.core import accounts, credentials
-from service.identity.forms.second_factor_bodies import (
-    SecondFactorCode,
-    SecondFactorConfirmation,
-    SecondFactorEnrolment,
-)
+from service.identity.core.hashing import MAXIMUM_CHARACTERS
 from service.kit import forms
 from service.kit.errors import (
     CodeWrong,
@@ -41,6 +37,28 @@ from service.kit.errors import (
     SecondFactorPresent,
     SignInRequired,
 )
+from service.kit.forms import Form
+
+MAXIMUM_CODE_CHARACTERS = 64
+
+
+class SecondFactorEnrolment(Form):
+    """What begins a second factor: the present password, unless the account has none."""
+
+    password: str | None = Field(default=None, max_length=MAXIMUM_CHARACTERS)
+
+
+class SecondFactorCode(Form):
+    """What puts a second factor in force: the first code of the app."""
+
+    code: str = Field(max_length=MAXIMUM_CODE_CHARACTERS)
+
+
+class SecondFactorConfirmation(Form):
+    """What changes a second factor: the present password, unless the account has none, and a code."""
+
+    password: str | None = Field(default=None, max_length=MAXIMUM_CHARACTERS)
+    code: str = Field(max_length=MAXIMUM_CODE_CHARACTERS)
 
 
 class SecondFactor(ResponseBody):

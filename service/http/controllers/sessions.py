@@ -29,7 +29,7 @@ from service.http.requests import (
 from service.http.routing import delete, post, route
 from service.http.services import Services, services_of
 from service.identity.core.browsers import csrf_header
-from service.identity.forms.session_bodies import RefreshForm
+from service.identity.core.refresh_tokens import MAXIMUM_CHARACTERS
 from service.kit import forms
 from service.kit.errors import (
     CrossSite,
@@ -43,9 +43,17 @@ from service.kit.errors import (
     TokenInvalid,
     TokenOutdated,
 )
+from service.kit.forms import Form
 
 KEEP = "keep"
 PRESENT = "present"
+
+
+class RefreshForm(Form):
+    """A refresh token, from a client that keeps its tokens by itself."""
+
+    refresh_token: str = Field(max_length=MAXIMUM_CHARACTERS)
+
 
 EXAMPLE = {
     "id": "pZ0bUoX9J8LrYk1oY2vFqA",

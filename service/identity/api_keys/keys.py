@@ -1,6 +1,8 @@
 """API keys: made by users for their programs, renamed, and revoked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from beanie import PydanticObjectId
@@ -9,21 +11,24 @@ from beanie.odm.queries.update import UpdateResponse
 from models.api_key import ApiKey
 from models.base import utc_now
 from models.user import User
-from service.access import scopes
 from service.access.principals import Principal
+from service.access.scopes import checked
 from service.audit import AuditContext
 from service.documents.listing import Listing
 from service.identity.api_keys import texts
 from service.identity.core.revocations import Revocations
-from service.identity.forms import key_bodies
-from service.identity.forms.key_bodies import ApiKeyChange, NewApiKey
 from service.kit.errors import KeyNotFound, TokenInvalid, TooManyKeys
+from service.kit.violations import field_invalid
+from service.query.kinds import date_time
 from service.storage import classes
 from service.storage.database import Database
 from service.storage.transactions import session
 
 MAXIMUM_KEYS = 50
 """How many keys a user may have at once."""
+
+MAXIMUM_TTL_S = 315_360_000
+"""Ten years; a key may also never expire."""
 
 _TEXT = {"type": "string"}
 _MOMENT = {"type": ["string", "null"], "format": "date-time"}
@@ -59,8 +64,19 @@ class ApiKeys:
     database: Database
     revocations: Revocations
 
-    async def create(self, audit: AuditContext, caller: Principal, form: NewApiKey) -> Made:
-        """Make a key for a user; raises DocumentInvalid, TooManyKeys, TokenInvalid for a closed account.
+    async def create(
+        self,
+        audit: AuditContext,
+        caller: Principal,
+        *,
+        name: str,
+        scopes: Sequence[str],
+        expires_at: str | None = None,
+        expires_in_s: int | None = None,
+    ) -> Made:
+        """Make a key for a user, which expires at a time (RFC 3339), after some seconds, or never.
+
+        Raises DocumentInvalid, TooManyKeys, TokenInvalid for a closed account.
 
         Raises TokenOutdated for a caller whose token has ended, also before this worker has heard of it: else
         whoever is signed out would have a moment to make a key, which stays.
@@ -72,9 +88,9 @@ class ApiKeys:
             id=text.id,
             hash=text.hash,
             user_id=user_id,
-            name=form.name,
-            scopes=scopes.checked(form.scopes),
-            expires_at=key_bodies.expiry(form, now),
+            name=name,
+            scopes=checked(scopes),
+            expires_at=_expiry(expires_at, expires_in_s, now),
             _created_at=now,
             _updated_at=now,
         )
@@ -101,23 +117,21 @@ class ApiKeys:
             raise KeyNotFound
         return found
 
-    async def change(
-        self, audit: AuditContext, key_id: str, owner_id: str | None, form: ApiKeyChange
-    ) -> ApiKey:
+    async def rename(self, audit: AuditContext, key_id: str, owner_id: str | None, name: str) -> ApiKey:
         """Rename a key; returns it as it is then. Raises KeyNotFound."""
 
-        async def change() -> ApiKey:
+        async def rename() -> ApiKey:
             key = ApiKey.find_one(_wanted(key_id, owner_id), session=session())
             changed: ApiKey | None = await key.update(
-                {"$set": {"name": form.name, "_updated_at": utc_now()}, "$inc": {"_version": 1}},
+                {"$set": {"name": name, "_updated_at": utc_now()}, "$inc": {"_version": 1}},
                 response_type=UpdateResponse.NEW_DOCUMENT,
             )
             if changed is None:
                 raise KeyNotFound
-            await audit.note("key.changed", "key", key_id, {"name": form.name})
+            await audit.note("key.changed", "key", key_id, {"name": name})
             return changed
 
-        return await self.database.transaction(change)
+        return await self.database.transaction(rename)
 
     async def revoke(self, audit: AuditContext, key_id: str, owner_id: str | None) -> None:
         """Delete a key, which then opens nothing any more; raises KeyNotFound."""
@@ -132,6 +146,24 @@ class ApiKeys:
 
         await self.database.transaction(revoke)
         await self.revocations.catch_up()
+
+
+def _expiry(expires_at: str | None, expires_in_s: int | None, now: datetime) -> datetime | None:
+    """Return when a key expires, None for never; raises DocumentInvalid for a time that cannot be."""
+    pointer = "/expires_at"
+    if expires_at is None:
+        return None if expires_in_s is None else now + timedelta(seconds=expires_in_s)
+    if expires_in_s is not None:
+        detail = "`expires_at` and `expires_in_s` are not given together"
+        raise field_invalid(detail, "exclusive", pointer)
+    try:
+        time = date_time(expires_at)
+    except ValueError:
+        detail = "`expires_at` is a time such as 2030-01-31T12:00:00Z"
+        raise field_invalid(detail, "format", pointer) from None
+    if not now < time <= now + timedelta(seconds=MAXIMUM_TTL_S):
+        raise field_invalid("`expires_at` lies in the future, at most ten years from now", "range", pointer)
+    return time
 
 
 async def _count(user_id: str) -> None:

@@ -3,16 +3,17 @@
 import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
 
 from beanie import PydanticObjectId
 from beanie.odm.queries.update import UpdateResponse
 from email_validator import validate_email
+from pydantic import AfterValidator, Field
 
 from models.base import utc_now
 from models.user import User
 from service.documents.preconditions import Expected
-from service.identity.core.hashing import Passwords
+from service.identity.core.hashing import MAXIMUM_CHARACTERS, MINIMUM_CHARACTERS, Passwords
 from service.kit.errors import (
     Busy,
     CredentialsWrong,
@@ -24,6 +25,23 @@ from service.kit.errors import (
 
 MAXIMUM_EMAIL_CHARACTERS = 320
 MAXIMUM_NAME_CHARACTERS = 200
+
+
+def normalised_email(address: str) -> str:
+    """Return the one spelling of an e-mail address (RFC 5321, 6531); raises ValueError, saying what is wrong.
+
+    Whether mail would arrive is not asked: that needs the network. Domains under `.test` are for trying out.
+
+    >>> normalised_email("Ada@EXAMPLE.com")
+    'Ada@example.com'
+    """
+    return validate_email(address, check_deliverability=False, test_environment=True).normalized
+
+
+Email = Annotated[str, Field(max_length=MAXIMUM_EMAIL_CHARACTERS), AfterValidator(normalised_email)]
+NewPassword = Annotated[str, Field(min_length=MINIMUM_CHARACTERS, max_length=MAXIMUM_CHARACTERS)]
+Name = Annotated[str, Field(min_length=1, max_length=MAXIMUM_NAME_CHARACTERS)]
+"""What forms take for an address, for a password that is chosen, and for a name."""
 
 
 async def find(email: str) -> User | None:
@@ -69,17 +87,6 @@ async def update_profile(user_id: str, changes: Mapping[str, Any], expected: Exp
         return updated
     present = await get(user_id)
     raise Stale("The account was changed at the same moment", _version=present.version)
-
-
-def normalised_email(address: str) -> str:
-    """Return the one spelling of an e-mail address (RFC 5321, 6531); raises ValueError, saying what is wrong.
-
-    Whether mail would arrive is not asked: that needs the network. Domains under `.test` are for trying out.
-
-    >>> normalised_email("Ada@EXAMPLE.com")
-    'Ada@example.com'
-    """
-    return validate_email(address, check_deliverability=False, test_environment=True).normalized
 
 
 def email_key(email: str) -> str:

@@ -15,7 +15,6 @@ from service.identity.core.lockout import Lockouts
 from service.identity.core.one_time import OneTime
 from service.identity.core.proving import Prover, password_absent
 from service.identity.core.revocations import Revocations
-from service.identity.forms.password_bodies import EmailChange, Verification
 from service.kit.errors import (
     DocumentNotFound,
     EmailVerified,
@@ -65,7 +64,7 @@ class Addresses:
         self.post.wake()
 
     async def ask_change(
-        self, audit: AuditContext, user_id: str, form: EmailChange, client: str | None
+        self, audit: AuditContext, user_id: str, email: str, password: str, client: str | None
     ) -> None:
         """Mail a link to the address that a user wants, and a notice to the present one.
 
@@ -75,28 +74,32 @@ class Addresses:
         self.post.links  # noqa: B018 - raises
         user = await accounts.get(user_id)
         prover = Prover(self.passwords, self.lockouts, audit, client)
-        await prover.confirm_password(user, form.password)
-        key = accounts.email_key(form.email)
+        await prover.confirm_password(user, password)
+        key = accounts.email_key(email)
         if key == user.email_key:
             raise field_invalid("This is the address that the account has", "unchanged", "/email")
         may_be_sent = await self._takes(CHANGE, key, client)
         is_taken = await User.find_one({"email_key": key}) is not None
-        facts = {"email": form.email, "email_key": key, "from_key": user.email_key}
+        facts = {"email": email, "email_key": key, "from_key": user.email_key}
 
         async def store() -> None:
             await one_time.drop(CHANGE, user_id)
             is_decoy = is_taken or not may_be_sent
-            await self._mail("verify-new-email", form.email, CHANGE, user_id, facts, is_decoy=is_decoy)
-            await self.post.put(
-                "email-change-asked", user.email, is_decoy=not may_be_sent, address=form.email
-            )
+            await self._mail("verify-new-email", email, CHANGE, user_id, facts, is_decoy=is_decoy)
+            await self.post.put("email-change-asked", user.email, is_decoy=not may_be_sent, address=email)
             await audit.note("email.change_requested", "user", user_id)
 
         await self.database.transaction(store)
         self.post.wake()
 
     async def verify(
-        self, audit: AuditContext, form: Verification, caller_id: str | None, client: str | None
+        self,
+        audit: AuditContext,
+        token: str,
+        password: str | None,
+        *,
+        caller_id: str | None,
+        client: str | None,
     ) -> None:
         """Take an address for proved, by the token of a link that was mailed to it.
 
@@ -105,12 +108,12 @@ class Addresses:
         another account has got the address meanwhile; PasswordWrong, PasswordAbsent, DocumentInvalid without
         a password, Locked, Busy, which leave the link usable.
         """
-        await self._confirm(audit, form, caller_id, client)
+        await self._confirm(audit, token, password, caller_id=caller_id, client=client)
 
         async def store() -> None:
-            if (taken := await one_time.take(VERIFICATION, form.token)) is not None:
+            if (taken := await one_time.take(VERIFICATION, token)) is not None:
                 await self._verify(audit, taken)
-            elif (taken := await one_time.take(CHANGE, form.token)) is not None:
+            elif (taken := await one_time.take(CHANGE, token)) is not None:
                 await self._change(audit, taken)
             else:
                 raise _void()
@@ -123,13 +126,19 @@ class Addresses:
         self.post.wake()
 
     async def _confirm(
-        self, audit: AuditContext, form: Verification, caller_id: str | None, client: str | None
+        self,
+        audit: AuditContext,
+        token: str,
+        password: str | None,
+        *,
+        caller_id: str | None,
+        client: str | None,
     ) -> None:
         """See to it that whoever has the mailbox has the account too: by the session, or the password.
 
         Else somebody could register a stranger's address, or wish for it, and have the stranger confirm it.
         """
-        found = await one_time.look(VERIFICATION, form.token) or await one_time.look(CHANGE, form.token)
+        found = await one_time.look(VERIFICATION, token) or await one_time.look(CHANGE, token)
         if found is None or found.user_id is None:
             raise _void()
         try:
@@ -143,7 +152,7 @@ class Addresses:
         if user.password_hash is None:
             raise password_absent()
         try:
-            await Prover(self.passwords, self.lockouts, audit, client).confirm_password(user, form.password)
+            await Prover(self.passwords, self.lockouts, audit, client).confirm_password(user, password)
         except PasswordWrong:
             raise PasswordWrong(
                 "This is not the password of the account that the link is for", hint=_STRANGERS

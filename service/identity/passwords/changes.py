@@ -15,7 +15,6 @@ from service.identity.core.lockout import Lockouts
 from service.identity.core.proving import Prover
 from service.identity.core.revocations import Revocations
 from service.identity.core.sessions import Sessions
-from service.identity.forms.password_bodies import PasswordChange
 from service.identity.passwords.addresses import VERIFICATION
 from service.kit.errors import Contention, LinkInvalid
 from service.kit.violations import field_invalid
@@ -40,7 +39,14 @@ class PasswordChanges:
     ttl_s: float
 
     async def change(
-        self, audit: AuditContext, user_id: str, session_id: str, form: PasswordChange, address: str | None
+        self,
+        audit: AuditContext,
+        user_id: str,
+        session_id: str,
+        *,
+        present: str,
+        chosen: str,
+        address: str | None,
     ) -> None:
         """Change the password of a user who knows the present one; ends all other sessions.
 
@@ -51,16 +57,14 @@ class PasswordChanges:
         """
         user = await accounts.get(user_id)
         prover = Prover(self.passwords, self.lockouts, audit, address)
-        await prover.confirm_password(user, form.current_password)
-        if form.new_password == form.current_password:
+        await prover.confirm_password(user, present)
+        if chosen == present:
             raise field_invalid("This is the password that you have", "unchanged", "/new_password")
-        hashed = await self.passwords.hash_chosen(
-            form.new_password, user.email, user.name, pointer="/new_password"
-        )
+        hashed = await self.passwords.hash_chosen(chosen, user.email, user.name, pointer="/new_password")
 
         async def store() -> None:
-            present = {"_id": user.id, "password_hash": user.password_hash, "is_disabled": False}
-            if await _store(present, {"password_hash": hashed}, epochs=0) is None:
+            unchanged = {"_id": user.id, "password_hash": user.password_hash, "is_disabled": False}
+            if await _store(unchanged, {"password_hash": hashed}, epochs=0) is None:
                 raise Contention("The account was changed at the same moment; try again")
             await self.sessions.end_all(user_id, except_id=session_id)
             kept = (VERIFICATION,) if user.is_email_verified else (VERIFICATION, RESET)

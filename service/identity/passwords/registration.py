@@ -7,7 +7,6 @@ from models.user import User
 from service.audit import AuditContext
 from service.identity.core import accounts
 from service.identity.core.hashing import Passwords
-from service.identity.forms.account_bodies import Registration
 from service.identity.passwords.addresses import Addresses
 from service.identity.passwords.changes import PasswordChanges
 from service.mail.post import Post
@@ -29,14 +28,16 @@ class Registrations:
     post: Post
     verification: Verification
 
-    async def register(self, audit: AuditContext, form: Registration, client: str | None) -> User:
+    async def register(
+        self, audit: AuditContext, email: str, password: str, name: str | None, client: str | None
+    ) -> User:
         """Make an account; raises DocumentInvalid, Duplicate, Busy.
 
         Of any number that are made at once for one address, in whatever case, one succeeds.
         """
-        if await _find(form) is not None:
+        if await _find(email) is not None:
             raise accounts.taken()
-        made = await self._made(form)
+        made = await self._made(email, password, name)
         may_be_sent = await self.post.takes(made.email_key, client)
         try:
             await self._store(audit, made, is_decoy=not may_be_sent)
@@ -45,31 +46,33 @@ class Registrations:
         self.post.wake()
         return made
 
-    async def request(self, audit: AuditContext, form: Registration, client: str | None) -> None:
+    async def request(
+        self, audit: AuditContext, email: str, password: str, name: str | None, client: str | None
+    ) -> None:
         """Make an account, or tell the owner of the one that there is; who asks is not told which.
 
         For when addresses must be verified. The work is the same in both cases. Raises DocumentInvalid,
         MailNotConfigured, Busy.
         """
         self.post.links  # noqa: B018 - raises for everybody alike
-        owner = await _find(form)
-        made = await self._made(form)
+        owner = await _find(email)
+        made = await self._made(email, password, name)
         may_be_sent = await self.post.takes(made.email_key, client)
         if owner is None:
             try:
                 await self._store(audit, made, is_decoy=not may_be_sent)
             except DuplicateKey:
-                owner = await _find(form)
+                owner = await _find(email)
         if owner is not None:
-            await self._tell(audit, owner, form.email, may_be_sent=may_be_sent)
+            await self._tell(audit, owner, email, may_be_sent=may_be_sent)
         self.post.wake()
 
-    async def _made(self, form: Registration) -> User:
+    async def _made(self, email: str, password: str, name: str | None) -> User:
         return User(
-            email=form.email,
-            email_key=accounts.email_key(form.email),
-            password_hash=await self.passwords.hash_chosen(form.password, form.email, form.name),
-            name=form.name,
+            email=email,
+            email_key=accounts.email_key(email),
+            password_hash=await self.passwords.hash_chosen(password, email, name),
+            name=name,
         )
 
     async def _store(self, audit: AuditContext, made: User, *, is_decoy: bool) -> None:
@@ -94,5 +97,5 @@ class Registrations:
         await self.database.transaction(store)
 
 
-async def _find(form: Registration) -> User | None:
-    return await User.find_one({"email_key": accounts.email_key(form.email)})
+async def _find(email: str) -> User | None:
+    return await User.find_one({"email_key": accounts.email_key(email)})

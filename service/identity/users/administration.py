@@ -18,7 +18,7 @@ from service.identity.core import accounts, credentials, one_time
 from service.identity.core.hashing import Passwords
 from service.identity.core.revocations import Revocations
 from service.identity.core.sessions import Ending
-from service.identity.forms.user_bodies import ChosenPassword, NewUser, UserChange
+from service.identity.users.forms import ChosenPassword, NewUser, UserChange
 from service.kit import forms
 from service.kit.errors import DocumentNotFound, LastAdministrator
 from service.kit.json_values import are_written_alike

@@ -7,7 +7,7 @@ import orjson
 from pydantic import AfterValidator, Field
 
 from service.access.principals import ROLE_PATTERN
-from service.identity.forms.account_bodies import Email, Name, NewPassword
+from service.identity.core.accounts import Email, Name, NewPassword
 from service.kit.forms import Form
 
 MAXIMUM_ROLES = 50

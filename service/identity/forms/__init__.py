@@ -1,1 +1,0 @@
-"""The forms that identity endpoints read."""
