@@ -15,9 +15,7 @@ from service.runtime.metrics import exchanges
 from service.runtime.settings import Settings
 from service.saved_queries import narrowing
 from service.slow_queries import watch
-from service.storage import database, writes
-from service.storage.calls import lane
-from service.storage.joining import lists, reads
+from service.storage import batched_lists, batched_reads, database, thread_pools, writes
 
 DECISIONS = Path(__file__).parents[1] / "docs/decisions"
 
@@ -49,12 +47,12 @@ STATED = [
     ("0039", f"of {concurrency_limit.RETRY_AFTER_S[0]} to {concurrency_limit.RETRY_AFTER_S[-1]} s"),
     ("0039", f"probes have {concurrency_limit.PROBES}"),
     ("0045", f"{watch.MAXIMUM_WAITING} waiting"),
-    ("0047", f"Up to {lists.MAXIMUM_TOGETHER} lists share one"),
-    ("0047", f"up to {reads.MAXIMUM_COLLECTIONS} collections"),
-    ("0047", f"took {lists.SLOW_S * 1000:.0f} ms when"),
-    ("0047", f"three times {lists.SLOWISH_S * 1000:.0f} ms"),
-    ("0047", f"together they have {lists.TOGETHER_S * 1000:.0f} ms"),
-    ("0047", f"until calls wait for {lane.PATIENCE_S * 1000:.0f} ms"),
+    ("0047", f"Up to {batched_lists.MAXIMUM_TOGETHER} lists share one"),
+    ("0047", f"up to {batched_reads.MAXIMUM_COLLECTIONS} collections"),
+    ("0047", f"took {batched_lists.SLOW_S * 1000:.0f} ms when"),
+    ("0047", f"three times {batched_lists.SLOWISH_S * 1000:.0f} ms"),
+    ("0047", f"together they have {batched_lists.TOGETHER_S * 1000:.0f} ms"),
+    ("0047", f"until calls wait for {thread_pools.PATIENCE_S * 1000:.0f} ms"),
     ("0048", f"At most {rendering.MAXIMUM_BYTES // 2**20} MB"),
 ]
 

@@ -21,10 +21,10 @@ from service.runtime.concurrency import ConcurrencyLimiter
 from service.runtime.metrics import Meter, families
 from service.runtime.metrics.meter import Sample
 from service.runtime.settings import Settings
-from service.storage.calls import Calls, Lane, Work
 from service.storage.errors import DatabaseError
 from service.storage.monitoring import PoolCounts
 from service.storage.rate_limits import Limiter
+from service.storage.thread_pools import ThreadPool, ThreadPools, Work
 
 MAILS_INTERVAL_S = 15.0
 """How often mails in the outbox are counted, by a query."""
@@ -42,21 +42,21 @@ async def measured(settings: Settings, services: Services, steps: Iterable[Step]
         yield
         return
     mails = Mails(services.post)
-    calls = services.database.calls
+    pools = services.database.pools
     rates, concurrency = rate_limiters(steps), concurrency_limiters(steps)
     sources = (
         lambda: pool_samples(services.pools, settings.pool_size),
         lambda: concurrency_samples(concurrency),
-        lambda: lane_samples(calls),
+        lambda: thread_samples(pools),
         lambda: rate_samples(rates),
         lambda: password_samples(services.passwords),
         lambda: follower_samples(services.registry, services.revocations),
         mails.samples,
     )
-    calls.on_done = observer(Meter.of_process(), calls.lanes)
+    pools.on_done = observer(Meter.of_process(), pools.all)
     async with mails.counting(), Meter.of_process().sampling(sources):
         yield
-    calls.on_done = None
+    pools.on_done = None
 
 
 def rate_limiters(steps: Iterable[Step]) -> dict[str, Limiter]:
@@ -93,30 +93,30 @@ def pool_samples(found: PoolCounts, limit: int) -> Iterable[Sample]:
         yield families.CHECK_OUTS_FAILED, (reason,), count
 
 
-def observer(meter: Meter, lanes: Iterable[Lane]) -> Callable[[Lane, Work, float], None]:
-    """Return what observes each call of the driver that has run in one of the lanes."""
+def observer(meter: Meter, pools: Iterable[ThreadPool]) -> Callable[[ThreadPool, Work, float], None]:
+    """Return what observes each call of the driver that has run in one of the pools."""
     observers = {
-        lane.name: (
-            meter.observer(families.CALL_DURATION, lane.name),
-            meter.observer(families.CALL_SIZE, lane.name),
+        pool.name: (
+            meter.observer(families.CALL_DURATION, pool.name),
+            meter.observer(families.CALL_SIZE, pool.name),
         )
-        for lane in lanes
+        for pool in pools
     }
 
-    def note(lane: Lane, work: Work, took_s: float) -> None:
-        observe_duration, observe_size = observers[lane.name]
+    def note(pool: ThreadPool, work: Work, took_s: float) -> None:
+        observe_duration, observe_size = observers[pool.name]
         observe_duration(took_s)
         observe_size(work.size)
 
     return note
 
 
-def lane_samples(calls: Calls) -> Iterable[Sample]:
+def thread_samples(pools: ThreadPools) -> Iterable[Sample]:
     """Yield what the threads for the driver's calls do."""
-    for lane in calls.lanes:
-        yield families.CALLS, (lane.name, "running"), lane.running
-        yield families.CALLS, (lane.name, "waiting"), lane.waiting
-        yield families.THREADS, (lane.name,), lane.threads
+    for pool in pools.all:
+        yield families.CALLS, (pool.name, "running"), pool.running
+        yield families.CALLS, (pool.name, "waiting"), pool.waiting
+        yield families.THREADS, (pool.name,), pool.threads
 
 
 def rate_samples(limiters: dict[str, Limiter]) -> Iterable[Sample]:

@@ -20,9 +20,9 @@ from service.slow_queries import commands, indexes
 from service.slow_queries.commands import Query, command_of
 from service.slow_queries.plans import Plan, explain
 from service.slow_queries.suggestions import Suggestion, suggest
-from service.storage.calls import Slow
 from service.storage.database import Database
 from service.storage.errors import DatabaseError
+from service.storage.thread_pools import SlowCall
 
 INTERVAL_S = 60.0
 """How often one shape is logged at the most."""
@@ -75,15 +75,15 @@ class SlowQueries:
     async def watching(self) -> AsyncIterator[None]:
         """Explain and log what is slow until the context ends."""
         self._loop = asyncio.get_running_loop()
-        calls = self._database.calls
-        calls.slow_s, calls.on_slow = self.threshold_s, self._note_call
+        pools = self._database.pools
+        pools.slow_s, pools.on_slow = self.threshold_s, self._note_call
         async with background(self._run(), "slow queries"):
             try:
                 yield
             finally:
-                calls.slow_s, calls.on_slow, self._loop = math.inf, None, None
+                pools.slow_s, pools.on_slow, self._loop = math.inf, None, None
 
-    def _note_call(self, slow: Slow) -> None:
+    def _note_call(self, slow: SlowCall) -> None:
         """Note a call of the driver that was slow, if it says what it asks of MongoDB."""
         try:
             command = command_of(slow.subject)

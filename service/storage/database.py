@@ -16,9 +16,9 @@ from service.kit.backoff import Backoff
 from service.kit.errors import Contention, DatabaseUnavailable, StartupFailure
 from service.runtime import deadline
 from service.storage import transactions
-from service.storage.calls import Calls
 from service.storage.change_feed import ChangeFeed
 from service.storage.codes import TRANSIENT_TRANSACTION, UNKNOWN_COMMIT
+from service.storage.thread_pools import ThreadPools
 
 BUILD_TIMEOUT_S = 3600.0
 """How long building indexes or dropping may take, which on large collections is far longer than a request."""
@@ -52,15 +52,15 @@ Result = TypeVar("Result")
 class Client(AsyncIOMotorClient[dict[str, Any]]):
     """Motor's client, with threads that run calls of its synchronous delegate, and the feed of changes."""
 
-    calls: Calls
+    pools: ThreadPools
     changes: ChangeFeed
     owner: "Database"
 
 
-def calls_of(documents: Any) -> Calls:
-    """Give the threads for calls of a driver's collection."""
-    calls: Calls = documents.database.client.calls
-    return calls
+def pools_of(documents: Any) -> ThreadPools:
+    """Return the thread pools for calls of a driver's collection."""
+    pools: ThreadPools = documents.database.client.pools
+    return pools
 
 
 def database_of(documents: Any) -> "Database":
@@ -74,7 +74,7 @@ class Database:
 
     def __init__(self, client: Client, name: str) -> None:
         self.client = client
-        self.calls = client.calls
+        self.pools = client.pools
         self.changes = client.changes
         client.owner = self
         self.motor: AsyncIOMotorDatabase[dict[str, Any]] = client[name]
@@ -84,7 +84,7 @@ class Database:
         self._endings: set[asyncio.Future[None]] = set()
 
     async def is_reachable(self) -> bool:
-        """Tell whether MongoDB answered a ping within the last second; a flood of callers costs one ping."""
+        """Return whether MongoDB answered a ping within the last second; many callers cost one ping."""
         async with self._ping:
             if time.monotonic() - self._pinged_at >= PING_TTL_S:
                 self._is_reachable = await self._answers()
@@ -204,7 +204,7 @@ class Database:
 
         Calls that wait are refused.
         """
-        self.calls.close()
+        self.pools.close()
         with pymongo.timeout(CLOSE_TIMEOUT_S):
             self.client.close()
 
@@ -243,6 +243,6 @@ def connect(
         )
     except (ConfigurationError, InvalidURI, ValueError) as error:
         raise StartupFailure(f"MONGODB_URI is wrong: {error}.") from None
-    client.calls = Calls(operation_timeout_s, pool_size)
+    client.pools = ThreadPools(operation_timeout_s, pool_size)
     client.changes = ChangeFeed()
     return Database(client, name)

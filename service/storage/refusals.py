@@ -54,14 +54,14 @@ def refused_one(collection: str, error: BulkWriteError, documents: Sequence[Mapp
 
 
 def is_of_id(error: Exception) -> bool:
-    """Tell whether a write was refused because there is a document of its id."""
+    """Return whether a write was refused because there is a document of its id."""
     return isinstance(error, DuplicateKeyError) and list((error.details or {}).get("keyPattern", {})) == [
         "_id"
     ]
 
 
 def is_duplicate_id(failure: Exception) -> bool:
-    """Tell whether a failure of ours says that there is a document of the id."""
+    """Return whether a failure of ours says that there is a document of the id."""
     return isinstance(failure, Duplicate) and [each.pointer for each in failure.errors] == ["/id"]
 
 

@@ -18,6 +18,9 @@ from service.query.limits import MAXIMUM_ESTIMATED
 from service.query.mongo import Filter, of_document, to_mongo
 from service.query.tree import Node
 from service.runtime import deadline
+from service.storage.batched_lists import BatchedLists
+from service.storage.batched_reads import BatchedReads
+from service.storage.batcher import SpanInfo
 from service.storage.codes import (
     AMBIGUOUS_SORT,
     BAD_VALUE,
@@ -28,11 +31,10 @@ from service.storage.codes import (
     RETRYABLE,
     UNFIT_VALUES,
 )
-from service.storage.database import Database, calls_of
-from service.storage.joining import JoinedLists, JoinedReads
-from service.storage.joining.joined import Told
+from service.storage.database import Database, pools_of
 from service.storage.pages import Document, Reader, Slice, Total, slice_of
 from service.storage.plans import PipelinePlan, ReadPlan, ReadRefused, Reason, WritePlan, Written
+from service.storage.single_flight import SingleFlight
 from service.storage.timing import timed
 from service.storage.transactions import delegate_session, session
 from service.storage.writes import Writes
@@ -59,14 +61,23 @@ class Store:
     reads share queries with others that wait at the same time.
     """
 
-    __slots__ = ("_calls", "_joined_lists", "_joined_reads", "_told", "_writes", "documents")
+    __slots__ = (
+        "_batched_lists",
+        "_batched_reads",
+        "_flights",
+        "_pools",
+        "_span_info",
+        "_writes",
+        "documents",
+    )
 
     def __init__(self, documents: Any) -> None:
         self.documents = documents
-        self._calls = calls_of(documents)
-        self._told = Told.of("find", documents)
-        self._joined_reads = JoinedReads(documents)
-        self._joined_lists = self._calls.once(JoinedLists)
+        self._pools = pools_of(documents)
+        self._span_info = SpanInfo.of("find", documents)
+        self._batched_reads = BatchedReads(documents)
+        self._batched_lists = self._pools.once(BatchedLists)
+        self._flights = self._pools.once(SingleFlight)
         self._writes = Writes(documents, self.find)
 
     @classmethod
@@ -82,10 +93,10 @@ class Store:
     async def get(self, document_id: Any, where: Node | None = None) -> Stored | None:
         """Read the document of an id, None when there is none that fulfils the condition."""
         if where is None and session() is None:
-            return await self._joined_reads.get_raw(document_id)
+            return await self._batched_reads.get_raw(document_id)
         criteria = of_document(document_id, where)
         find = partial(self.documents.delegate.find_one, criteria, session=delegate_session())
-        found: Document | None = await self._calls.quick.run(find)
+        found: Document | None = await self._pools.quick.run(find)
         return found
 
     async def find(self, document_id: Any, where: Node | None = None) -> Document | None:
@@ -186,16 +197,16 @@ class Store:
         documents = self.documents.delegate
         in_transaction = session() is not None
         if plan.command is not None and not in_transaction:
-            found = await self._joined_lists.read(documents, plan.command, self._told)
+            found = await self._batched_lists.read(documents, plan.command, self._span_info)
             page = slice_of(plan, found, CODEC)
             if page is not None:
                 return page
-        lane = self._calls.lists if plan.search is None else self._calls.scans
+        pool = self._pools.lists if plan.search is None else self._pools.scans
         reader = Reader(documents, plan)
         key = None if in_transaction else reader.key()
         if key is None:
-            return await lane.run(partial(reader.read))
-        return await lane.share((documents.full_name, key), partial(reader.read))
+            return await pool.run(partial(reader.read))
+        return await self._flights.run(pool, (documents.full_name, key), partial(reader.read))
 
     async def _counted_page(self, plan: ReadPlan) -> Slice[Any]:
         """Read and count at the same time, but not in a transaction, which does one thing after the other."""
@@ -222,17 +233,17 @@ class Store:
 
         An estimate without a filter is the number that MongoDB keeps; with one it is exact up to a bound.
         """
-        where, calls = plan.condition(), self._calls
+        where, pools = plan.condition(), self._pools
         documents = self.documents.delegate
         try:
             # also of the time until a thread is free
             with pymongo.timeout(deadline.at_most_s(COUNT_TIMEOUT_S)):
                 if plan.count == "exact":
-                    return Total(await calls.scans.run(partial(_counted, documents, where)), "exact")
+                    return Total(await pools.scans.run(partial(_counted, documents, where)), "exact")
                 if not where and session() is None:  # MongoDB's own number is not to be had in transactions
-                    number = await calls.lists.run(documents.estimated_document_count)
+                    number = await pools.lists.run(documents.estimated_document_count)
                     return Total(number, "estimated")
-                counted = await calls.scans.run(partial(_counted, documents, where, MAXIMUM_ESTIMATED + 1))
+                counted = await pools.scans.run(partial(_counted, documents, where, MAXIMUM_ESTIMATED + 1))
         except PyMongoError as error:
             if error.timeout:
                 return None

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
-from service.storage.calls import Slow
-from service.storage.database import calls_of
+from service.storage.database import pools_of
+from service.storage.thread_pools import SlowCall
 
 
 @contextmanager
@@ -16,6 +16,6 @@ def timed(documents: Any, command: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        calls, took_s = calls_of(documents), perf_counter() - began_s
-        if took_s >= calls.slow_s and calls.on_slow is not None:
-            calls.on_slow(Slow("others", command, 1, took_s))
+        pools, took_s = pools_of(documents), perf_counter() - began_s
+        if took_s >= pools.slow_s and pools.on_slow is not None:
+            pools.on_slow(SlowCall("others", command, 1, took_s))

@@ -31,10 +31,10 @@ from service.query.mongo import of_document
 from service.query.search import searched
 from service.query.tree import member_names
 from service.storage import new_ids
+from service.storage.batched_creates import BatchedCreates
 from service.storage.codes import INDEX_NOT_FOUND
-from service.storage.database import calls_of, database_of
+from service.storage.database import database_of, pools_of
 from service.storage.document_queue import RETRY, DocumentQueue, Waiting
-from service.storage.joining import JoinedCreates
 from service.storage.plans import (
     Change,
     ChangeKind,
@@ -116,9 +116,9 @@ class Writes:
             )
         )
         self._name: str = documents.name
-        self._calls = calls_of(documents)
+        self._pools = pools_of(documents)
         self._find = find
-        self._creates = JoinedCreates(documents)
+        self._creates = BatchedCreates(documents)
         self._queue: DocumentQueue[Update] = DocumentQueue()
         self._publish = self._database.changes.publish
 
@@ -212,14 +212,14 @@ class Writes:
         """Delete a document; returns it, None when there is no such. One that cannot be decoded goes too."""
         selector = of_document(document_id, where)
         take = partial(self._raw.delegate.find_one_and_delete, selector, session=delegate_session())
-        taken: RawBSONDocument | None = await self._calls.writes.run(take)
+        taken: RawBSONDocument | None = await self._pools.writes.run(take)
         return taken
 
     async def _replace(self, where: Node | None, present: Document, changed: Document) -> bool:
         """Put a document in the place of the present one; returns whether that was still there."""
         condition = of_document(present["_id"], conjoin(where, _at_version(present)))
         write = partial(self._documents.delegate.replace_one, condition, changed, session=delegate_session())
-        written = await self._calls.writes.run(write)
+        written = await self._pools.writes.run(write)
         return bool(written.matched_count)
 
     # Changes of one document that wait for each other
@@ -293,7 +293,7 @@ class Writes:
         return outcomes, newest
 
     async def _refuse(self, document_id: Any, group: list[Waiting[Update]], error: Exception) -> None:
-        """Tell the one whose write MongoDB refused; of several, by making each alone."""
+        """Fail the change that MongoDB refused; of several, find it by making each alone."""
         if len(group) > 1:
             for each in group:
                 await self._serve(document_id, [each])
@@ -553,5 +553,5 @@ def _watched(group: list[Waiting[Update]]) -> set[str]:
 
 
 def _is_same(one: Node | None, other: Node | None) -> bool:
-    """Tell whether two conditions are one: true equals 1 in Python, and not in a rule."""
+    """Return whether two conditions are one: true equals 1 in Python, and not in a rule."""
     return one is other or (one == other and repr(one) == repr(other))

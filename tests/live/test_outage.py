@@ -12,7 +12,7 @@ import pytest
 
 from service.kit.errors import DatabaseUnavailable
 from service.storage import database as databases
-from service.storage.calls import Calls
+from service.storage.thread_pools import ThreadPools
 from tests.live.deployment import (
     SHEAF,
     WORKERS,
@@ -40,7 +40,7 @@ EACH = 10
 ANN = {"email": "ann@example.com", "password": "correct horse"}
 NAIL = {"name": "nail", "price": 0.1}
 
-LANE_THREADS = sum(lane.most_threads for lane in Calls(timeout_s=3.0, connections=50).lanes)
+LANE_THREADS = sum(lane.most_threads for lane in ThreadPools(timeout_s=3.0, connections=50).all)
 WORKER_THREADS = 5 * (os.cpu_count() or 1) + 2 + LANE_THREADS
 """What a worker has at the most besides those of its start: the driver's, the passwords', the lanes'."""
 

@@ -16,7 +16,7 @@ from service.runtime import logs
 from service.runtime.settings import Settings
 from service.slow_queries import watch
 from service.slow_queries.watch import SlowQueries
-from service.storage.calls import Slow
+from service.storage.thread_pools import SlowCall
 from tests.conftest import GOODS_RULES, Service, served
 from tests.services import services_of
 from tests.test_logs import _restored
@@ -78,10 +78,10 @@ def lines(service: Service, capsys: pytest.CaptureFixture[str]) -> Lines:
 
 def tell(service: Service, command: dict[str, Any], took_s: float = 0.2, size: int = 1) -> None:
     """Tell of a call as the threads of the driver do."""
-    calls = services_of(service.app).database.calls
+    calls = services_of(service.app).database.pools
     assert calls.slow_s == 0.15
     assert calls.on_slow is not None
-    calls.on_slow(Slow("lists", command, size, took_s))
+    calls.on_slow(SlowCall("lists", command, size, took_s))
 
 
 def find(collection: str, where: dict[str, Any], **sort: int) -> dict[str, Any]:
@@ -199,7 +199,7 @@ async def test_what_took_longer_than_a_second_is_not_run_again(service: Service,
 async def test_a_flood_of_shapes_is_bounded(service: Service, lines: Lines) -> None:
     services = services_of(service.app)
     slow = SlowQueries(services.database, services.registry, 0.1)
-    calls = services.database.calls
+    calls = services.database.pools
     before = calls.slow_s, calls.on_slow
     async with slow.watching():
         for number in range(watch.MAXIMUM_SHAPES + 100):
@@ -221,7 +221,7 @@ QUERY = {
 
 async def test_what_clients_ask_for_is_noted_wherever_it_runs(service: Service, lines: Lines) -> None:
     client, headers = service.client, service.signed_in("admin")
-    calls = services_of(service.app).database.calls
+    calls = services_of(service.app).database.pools
     path = "/api/wares"
     answer = await client.post(path, json={"name": "x", "price": 1}, headers=headers)
     one = answer.headers["location"]

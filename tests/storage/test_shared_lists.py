@@ -9,9 +9,9 @@ from litestar import Litestar
 
 from service.collections.registry import Collection
 from service.query import ListQuery, parse_list
-from service.storage.calls import Lane, Work
 from service.storage.plans import plan_list
 from service.storage.store import decoded
+from service.storage.thread_pools import ThreadPool, Work
 from tests.services import services_of
 
 SHARES_SERVICE = True
@@ -44,10 +44,10 @@ async def test_those_who_ask_for_the_same_at_once_share_a_query(
     asked = [query(products, ("sort", "price"), ("limit", "3"), ("page", str(page))) for page in range(1, 6)]
     sizes: list[int] = []
 
-    def note(_: Lane, work: Work, __: float) -> None:
+    def note(_: ThreadPool, work: Work, __: float) -> None:
         sizes.append(work.size)
 
-    monkeypatch.setattr(services_of(app).database.calls, "on_done", note)
+    monkeypatch.setattr(services_of(app).database.pools, "on_done", note)
     found = await asyncio.gather(*(prices(products, asked[number % 5]) for number in range(100)))
     first = [3 * (number % 5) for number in range(100)]
     assert found == [[price, price + 1, price + 2] for price in first]

@@ -21,9 +21,9 @@ from service.identity.api_keys.texts import KeyText
 from service.identity.core.revocations import Revocations
 from service.kit.errors import DatabaseUnavailable, TokenInvalid
 from service.kit.lru import LruTable
+from service.storage.batched_reads import BatchedReads
 from service.storage.database import Database
 from service.storage.errors import DatabaseError
-from service.storage.joining import JoinedReads
 
 REMEMBERED_S = 30.0
 """How long a key is taken for what it was; what revocations tell of, such as its end, counts before that."""
@@ -57,8 +57,8 @@ class KeyBearers:
 
     def __init__(self, database: Database, revocations: Revocations) -> None:
         self._revocations = revocations
-        self._joined_keys = JoinedReads(database.motor[ApiKey.Settings.name])
-        self._joined_users = JoinedReads(database.motor[User.Settings.name])
+        self._joined_keys = BatchedReads(database.motor[ApiKey.Settings.name])
+        self._joined_users = BatchedReads(database.motor[User.Settings.name])
         self._known: LruTable[str, _Known] = LruTable(MAXIMUM_REMEMBERED)
         self._refused: LruTable[str, _Known] = LruTable(MAXIMUM_REMEMBERED)
         self._uses: dict[str, dict[str, Any]] = {}

@@ -11,7 +11,9 @@ import pytest
 
 from service.kit.errors import Busy, DatabaseUnavailable
 from service.runtime.deadline import Clock, Watch
-from service.storage.calls import Calls, Slow, lane
+from service.storage import thread_pools
+from service.storage.single_flight import SingleFlight
+from service.storage.thread_pools import SlowCall, ThreadPools
 
 SOON_S = 0.25
 
@@ -19,8 +21,8 @@ asked_by: ContextVar[str] = ContextVar("asked_by")
 
 
 @pytest.fixture
-def calls() -> Iterator[Calls]:
-    opened = Calls(timeout_s=3.0, connections=50)
+def pools() -> Iterator[ThreadPools]:
+    opened = ThreadPools(timeout_s=3.0, connections=50)
     yield opened
     opened.close()
 
@@ -43,58 +45,58 @@ async def until(is_true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_each_call_has_its_own_result_or_error(calls: Calls) -> None:
+async def test_each_call_has_its_own_result_or_error(pools: ThreadPools) -> None:
     def half(number: int) -> int:
         if number % 2:
             raise ArithmeticError(number)
         return number // 2
 
     found = await asyncio.gather(
-        *(calls.lists.run(partial(half, number)) for number in range(100)),
+        *(pools.lists.run(partial(half, number)) for number in range(100)),
         return_exceptions=True,
     )
     assert found[::2] == list(range(50))
     assert [(type(each), each.args) for each in found[1::2] if isinstance(each, Exception)] == [
         (ArithmeticError, (number,)) for number in range(1, 100, 2)
     ]
-    assert (calls.lists.calls, calls.lists.served, calls.lists.waiting) == (100, 100, 0)
+    assert (pools.lists.calls, pools.lists.served, pools.lists.waiting) == (100, 100, 0)
 
 
-async def test_a_call_runs_in_its_callers_context(calls: Calls) -> None:
+async def test_a_call_runs_in_its_callers_context(pools: ThreadPools) -> None:
     async def ask(name: str) -> str:
         asked_by.set(name)
-        return await calls.quick.run(asked_by.get)
+        return await pools.quick.run(asked_by.get)
 
     assert [*await asyncio.gather(ask("ann"), ask("bob"))] == ["ann", "bob"]
 
 
-async def test_slow_calls_leave_threads_to_quick_ones(calls: Calls) -> None:
+async def test_slow_calls_leave_threads_to_quick_ones(pools: ThreadPools) -> None:
     is_over = threading.Event()
-    slow = [asyncio.create_task(calls.lists.run(is_over.wait)) for _ in range(5)]
-    quick = [asyncio.create_task(calls.lists.run(sleeping(0))) for _ in range(100)]
+    slow = [asyncio.create_task(pools.lists.run(is_over.wait)) for _ in range(5)]
+    quick = [asyncio.create_task(pools.lists.run(sleeping(0))) for _ in range(100)]
     await asyncio.gather(*quick)
     assert not any(each.done() for each in slow)
-    assert calls.lists.threads <= calls.lists.most_threads
+    assert pools.lists.threads <= pools.lists.most_threads
     is_over.set()
     assert await asyncio.gather(*slow) == [True] * 5
 
 
-async def test_a_lane_has_a_bounded_number_of_threads(calls: Calls) -> None:
+async def test_a_lane_has_a_bounded_number_of_threads(pools: ThreadPools) -> None:
     is_over = threading.Event()
-    slow = [asyncio.create_task(calls.scans.run(is_over.wait)) for _ in range(8)]
-    await until(lambda: calls.scans.running == 4)
-    await asyncio.sleep(5 * lane.PATIENCE_S)
-    assert (calls.scans.threads, calls.scans.waiting) == (4, 4)
-    assert await calls.quick.run(sleeping(0)) == 0  # another lane is not held up
+    slow = [asyncio.create_task(pools.scans.run(is_over.wait)) for _ in range(8)]
+    await until(lambda: pools.scans.running == 4)
+    await asyncio.sleep(5 * thread_pools.PATIENCE_S)
+    assert (pools.scans.threads, pools.scans.waiting) == (4, 4)
+    assert await pools.quick.run(sleeping(0)) == 0  # another lane is not held up
     is_over.set()
     assert await asyncio.gather(*slow) == [True] * 8
 
 
-async def blocked(calls: Calls) -> Callable[[], Awaitable[None]]:
+async def blocked(pools: ThreadPools) -> Callable[[], Awaitable[None]]:
     """Occupy all threads of the lane for scans; gives what frees them."""
     is_over = threading.Event()
-    slow = [asyncio.create_task(calls.scans.run(is_over.wait)) for _ in range(4)]
-    await until(lambda: calls.scans.running == 4)
+    slow = [asyncio.create_task(pools.scans.run(is_over.wait)) for _ in range(4)]
+    await until(lambda: pools.scans.running == 4)
 
     async def free() -> None:
         is_over.set()
@@ -103,7 +105,7 @@ async def blocked(calls: Calls) -> Callable[[], Awaitable[None]]:
     return free
 
 
-async def test_those_who_ask_for_the_same_before_it_has_begun_share_one_call(calls: Calls) -> None:
+async def test_those_who_ask_for_the_same_before_it_has_begun_share_one_call(pools: ThreadPools) -> None:
     began: list[int] = []
 
     def ask(key: int) -> Awaitable[int]:
@@ -113,9 +115,9 @@ async def test_those_who_ask_for_the_same_before_it_has_begun_share_one_call(cal
                 raise ArithmeticError
             return key
 
-        return calls.scans.share(key, call)
+        return pools.once(SingleFlight).run(pools.scans, key, call)
 
-    free = await blocked(calls)
+    free = await blocked(pools)
     tasks = [asyncio.ensure_future(ask(number % 4)) for number in range(40)]
     await asyncio.sleep(0)
     for task in tasks[::5]:
@@ -133,7 +135,7 @@ def is_cancelled(outcome: object) -> bool:
     return isinstance(outcome, asyncio.CancelledError)
 
 
-async def test_who_asks_after_it_has_begun_has_a_call_of_their_own(calls: Calls) -> None:
+async def test_who_asks_after_it_has_begun_has_a_call_of_their_own(pools: ThreadPools) -> None:
     is_over = threading.Event()
     answers = iter(("before the change", "after the change"))
 
@@ -142,22 +144,26 @@ async def test_who_asks_after_it_has_begun_has_a_call_of_their_own(calls: Calls)
         is_over.wait()
         return answer
 
-    first = asyncio.create_task(calls.lists.share("same", call))
-    await until(lambda: calls.lists.running == 1)
-    second = asyncio.create_task(calls.lists.share("same", call))
-    await until(lambda: calls.lists.running == 2)
+    first = asyncio.create_task(pools.once(SingleFlight).run(pools.lists, "same", call))
+    await until(lambda: pools.lists.running == 1)
+    second = asyncio.create_task(pools.once(SingleFlight).run(pools.lists, "same", call))
+    await until(lambda: pools.lists.running == 2)
     is_over.set()
     assert [await first, await second] == ["before the change", "after the change"]
 
 
-async def test_what_nobody_waits_for_any_more_is_not_run_and_the_next_is(calls: Calls) -> None:
+async def test_what_nobody_waits_for_any_more_is_not_run_and_the_next_is(pools: ThreadPools) -> None:
     began: list[str] = []
-    free = await blocked(calls)
-    left = asyncio.create_task(calls.scans.share("same", partial(began.append, "left")))
+    free = await blocked(pools)
+    left = asyncio.create_task(
+        pools.once(SingleFlight).run(pools.scans, "same", partial(began.append, "left"))
+    )
     await asyncio.sleep(0)
     left.cancel()
     await asyncio.sleep(0)
-    next_one = asyncio.create_task(calls.scans.share("same", partial(began.append, "next")))
+    next_one = asyncio.create_task(
+        pools.once(SingleFlight).run(pools.scans, "same", partial(began.append, "next"))
+    )
     await asyncio.sleep(0)
     await free()
     await next_one
@@ -165,21 +171,21 @@ async def test_what_nobody_waits_for_any_more_is_not_run_and_the_next_is(calls: 
 
 
 async def test_threads_that_are_not_needed_any_more_end(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch
+    pools: ThreadPools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane, "IDLE_S", 0.05)
-    await asyncio.gather(*(calls.scans.run(sleeping(0.1)) for _ in range(4)))
-    assert calls.scans.threads > 1
-    await until(lambda: calls.scans.threads == 1)
-    assert await calls.scans.run(sleeping(0)) == 0
+    monkeypatch.setattr(thread_pools, "IDLE_S", 0.05)
+    await asyncio.gather(*(pools.scans.run(sleeping(0.1)) for _ in range(4)))
+    assert pools.scans.threads > 1
+    await until(lambda: pools.scans.threads == 1)
+    assert await pools.scans.run(sleeping(0)) == 0
 
 
-async def test_who_gives_up_before_the_call_has_begun_has_it_not_run(calls: Calls) -> None:
+async def test_who_gives_up_before_the_call_has_begun_has_it_not_run(pools: ThreadPools) -> None:
     began: list[int] = []
     block = threading.Event()
-    blocked = [asyncio.create_task(calls.scans.run(block.wait)) for _ in range(4)]
-    await until(lambda: calls.scans.running == 4)
-    waiting = [asyncio.create_task(calls.scans.run(partial(began.append, number))) for number in range(10)]
+    blocked = [asyncio.create_task(pools.scans.run(block.wait)) for _ in range(4)]
+    await until(lambda: pools.scans.running == 4)
+    waiting = [asyncio.create_task(pools.scans.run(partial(began.append, number))) for number in range(10)]
     await asyncio.sleep(0)
     for task in waiting[::2]:
         task.cancel()
@@ -191,87 +197,87 @@ async def test_who_gives_up_before_the_call_has_begun_has_it_not_run(calls: Call
 
 
 async def test_calls_beyond_the_bound_are_refused_at_once(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch
+    pools: ThreadPools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane, "MAXIMUM_WAITING", 5)
+    monkeypatch.setattr(thread_pools, "MAXIMUM_WAITING", 5)
     block = threading.Event()
-    blocked = [asyncio.create_task(calls.scans.run(block.wait)) for _ in range(4)]
-    await until(lambda: calls.scans.running == 4)
-    waiting = [asyncio.create_task(calls.scans.run(sleeping(0))) for _ in range(8)]
+    blocked = [asyncio.create_task(pools.scans.run(block.wait)) for _ in range(4)]
+    await until(lambda: pools.scans.running == 4)
+    waiting = [asyncio.create_task(pools.scans.run(sleeping(0))) for _ in range(8)]
     await asyncio.sleep(0)
-    assert calls.scans.waiting == 5
+    assert pools.scans.waiting == 5
     block.set()
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each) for each in found] == [int] * 5 + [Busy] * 3
     await asyncio.gather(*blocked)
 
 
-async def test_a_call_whose_request_has_no_time_left_is_not_run(calls: Calls) -> None:
+async def test_a_call_whose_request_has_no_time_left_is_not_run(pools: ThreadPools) -> None:
     began: list[bool] = []
 
     async def ask() -> None:
         clock = Clock(Watch(0.05))
         clock.begin()
         try:
-            await calls.quick.run(lambda: began.append(True))
+            await pools.quick.run(lambda: began.append(True))
         except asyncio.CancelledError as error:
             raise clock.cause_of(error) from None
 
     def block() -> None:
         time.sleep(0.2)
 
-    blocked = [asyncio.create_task(calls.quick.run(block)) for _ in range(4)]
-    await until(lambda: calls.quick.running == 4)
+    blocked = [asyncio.create_task(pools.quick.run(block)) for _ in range(4)]
+    await until(lambda: pools.quick.running == 4)
     with pytest.raises(DatabaseUnavailable):
         await asyncio.create_task(ask())
     await asyncio.gather(*blocked)
-    assert await calls.quick.run(lambda: 1) == 1
+    assert await pools.quick.run(lambda: 1) == 1
     assert began == []
 
 
 async def test_the_end_refuses_what_waits_and_leaves_no_thread() -> None:
-    calls = Calls(timeout_s=3.0, connections=50)
+    pools = ThreadPools(timeout_s=3.0, connections=50)
     is_over = threading.Event()
-    running = [asyncio.create_task(calls.scans.run(is_over.wait)) for _ in range(4)]
-    await until(lambda: calls.scans.running == 4)
-    waiting = [asyncio.create_task(calls.scans.run(sleeping(0))) for _ in range(3)]
+    running = [asyncio.create_task(pools.scans.run(is_over.wait)) for _ in range(4)]
+    await until(lambda: pools.scans.running == 4)
+    waiting = [asyncio.create_task(pools.scans.run(sleeping(0))) for _ in range(3)]
     await asyncio.sleep(0)
     threading.Timer(0.05, is_over.set).start()
-    calls.close()
+    pools.close()
     assert await asyncio.gather(*running) == [True] * 4
     refused = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each) for each in refused] == [DatabaseUnavailable] * 3
     with pytest.raises(DatabaseUnavailable):
-        await calls.quick.run(sleeping(0))
+        await pools.quick.run(sleeping(0))
     assert threads() == []
-    assert [(each.waiting, each.running, each.threads) for each in calls.lanes] == [(0, 0, 0)] * 5
+    assert [(each.waiting, each.running, each.threads) for each in pools.all] == [(0, 0, 0)] * 5
 
 
 async def test_the_end_does_not_wait_for_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.storage.calls.CLOSE_TIMEOUT_S", 0.05)
-    calls = Calls(timeout_s=3.0, connections=50)
-    hanging = asyncio.create_task(calls.lists.run(sleeping(SOON_S)))
-    await until(lambda: calls.lists.running == 1)
-    calls.close()
+    monkeypatch.setattr("service.storage.thread_pools.CLOSE_TIMEOUT_S", 0.05)
+    pools = ThreadPools(timeout_s=3.0, connections=50)
+    hanging = asyncio.create_task(pools.lists.run(sleeping(SOON_S)))
+    await until(lambda: pools.lists.running == 1)
+    pools.close()
     with pytest.raises(DatabaseUnavailable):
         await hanging
     await until(lambda: threads() == [])
 
 
-async def test_who_watches_hears_of_slow_calls_and_of_all_that_is_done(calls: Calls) -> None:
-    slow: list[Slow] = []
+async def test_who_watches_hears_of_slow_calls_and_of_all_that_is_done(pools: ThreadPools) -> None:
+    slow: list[SlowCall] = []
     done: list[tuple[str, int]] = []
-    calls.slow_s, calls.on_slow = 0.05, slow.append
-    calls.on_done = lambda lane, work, _: done.append((lane.name, work.size))
+    pools.slow_s, pools.on_slow = 0.05, slow.append
+    pools.on_done = lambda lane, work, _: done.append((lane.name, work.size))
     call = sleeping(0.06)
-    await asyncio.gather(calls.quick.run(sleeping(0)), calls.lists.run(call))
+    await asyncio.gather(pools.quick.run(sleeping(0)), pools.lists.run(call))
     await until(lambda: bool(slow))  # which the thread tells after the result
-    assert [(each.lane, each.subject, each.size) for each in slow] == [("lists", call, 1)]
+    assert [(each.pool, each.subject, each.size) for each in slow] == [("lists", call, 1)]
     assert 0.05 <= slow[0].took_s < 1
     assert sorted(done) == [("lists", 1), ("quick", 1)]
 
 
-async def test_a_busy_loop_is_told_of_many_results_at_once(calls: Calls) -> None:
+async def test_a_busy_loop_is_told_of_many_results_at_once(pools: ThreadPools) -> None:
     turns: list[int] = []
     loop = asyncio.get_running_loop()
     turn = 0
@@ -282,10 +288,10 @@ async def test_a_busy_loop_is_told_of_many_results_at_once(calls: Calls) -> None
         if len(turns) < 200:
             loop.call_soon(count)
 
-    calls.on_done = lambda *_: turns.append(turn)
-    waiting = [asyncio.create_task(calls.quick.run(sleeping(0))) for _ in range(200)]
+    pools.on_done = lambda *_: turns.append(turn)
+    waiting = [asyncio.create_task(pools.quick.run(sleeping(0))) for _ in range(200)]
     await asyncio.sleep(0)
-    while calls.quick.waiting or calls.quick.running:
+    while pools.quick.waiting or pools.quick.running:
         time.sleep(0.01)  # noqa: ASYNC251  # the loop is busy meanwhile
     count()
     await asyncio.gather(*waiting)

@@ -9,16 +9,17 @@ import pytest
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from service.kit.errors import Busy, DatabaseUnavailable
-from service.storage.calls import Lane, Work
+from service.storage import batched_lists, batcher
+from service.storage.batched_lists import BatchedLists
+from service.storage.batcher import SpanInfo
 from service.storage.database import Database
-from service.storage.joining import JoinedLists, joined, lists
-from service.storage.joining.joined import Told
+from service.storage.thread_pools import ThreadPool, Work
 from tests.storage.absent import absent
 from tests.storage.listener import connect
 from tests.storage.queries import Query
 
 NAMES = ("a", "b", "c", "d")
-TOLD = Told("find", {})
+TOLD = SpanInfo("find", {})
 LARGE = "x" * (2 * 1024 * 1024)
 
 
@@ -32,11 +33,11 @@ class Shelf:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.joined = JoinedLists(database.calls)
+        self.joined = BatchedLists(database.pools)
         self.sizes: list[int] = []
-        database.calls.on_done = self._note
+        database.pools.on_done = self._note
 
-    def _note(self, _: Lane, work: Work, __: float) -> None:
+    def _note(self, _: ThreadPool, work: Work, __: float) -> None:
         self.sizes.append(work.size)
 
     def find(self, name: str, where: dict[str, Any], shape: str = "", **options: Any) -> Query:
@@ -76,7 +77,7 @@ async def test_each_list_gets_its_own_documents(shelf: Shelf) -> None:
         for _, n, skip, direction, limit in asked
     ]
     assert sum(shelf.sizes) == 400
-    assert max(shelf.sizes) <= lists.MAXIMUM_TOGETHER
+    assert max(shelf.sizes) <= batched_lists.MAXIMUM_TOGETHER
     assert len(shelf.sizes) < 100, "they share queries"
 
 
@@ -156,10 +157,10 @@ async def test_a_slow_list_holds_the_others_up_once_and_not_for_long(shelf: Shel
 
     slow_s, others_s = await round_s()
     assert slow_s >= 0.5
-    assert others_s < lists.TOGETHER_S + 0.25, "they do not wait until it is done"
+    assert others_s < batched_lists.TOGETHER_S + 0.25, "they do not wait until it is done"
     slow_s, others_s = await round_s()
     assert slow_s >= 0.5
-    assert others_s < lists.TOGETHER_S + 0.1, "from then on it is read alone"
+    assert others_s < batched_lists.TOGETHER_S + 0.1, "from then on it is read alone"
 
 
 async def test_a_list_that_becomes_quick_is_read_with_others_again(shelf: Shelf) -> None:
@@ -175,7 +176,7 @@ async def test_a_list_that_becomes_quick_is_read_with_others_again(shelf: Shelf)
     assert await sizes(slow) == [6], "it fits into what they may take together"
     assert await shelf.ids(slow) == [1]
     assert await sizes(slow) == [1, 5]
-    for _ in range(lists.MAXIMUM_STRIKES - lists.STRIKES + 1):
+    for _ in range(batched_lists.MAXIMUM_STRIKES - batched_lists.STRIKES + 1):
         assert await sizes(quick) == [1, 5], (
             "one that is slow now and then is not tried with others each time"
         )
@@ -231,8 +232,8 @@ async def test_large_lists_are_read_alone(shelf: Shelf, database: Database) -> N
 async def test_as_many_slow_lists_are_remembered_as_is_bounded(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "MAXIMUM_KNOWN", 5)
-    monkeypatch.setattr(lists, "SLOW_S", 0.0)
+    monkeypatch.setattr(batched_lists, "MAXIMUM_KNOWN", 5)
+    monkeypatch.setattr(batched_lists, "SLOW_S", 0.0)
     shelf = Shelf(shelf.database)
     for number in range(12):
         await shelf.ids(shelf.find("a", {"_id": 1}, f"shape {number}"))
@@ -249,7 +250,7 @@ async def test_as_many_slow_lists_are_remembered_as_is_bounded(
 async def test_a_query_is_of_a_bounded_number_of_lists(
     shelf: Shelf, mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(JoinedLists, "maximum_batch", 5)
+    monkeypatch.setattr(BatchedLists, "maximum_batch", 5)
     opened, commands = connect(mongodb_uri, shelf.database.motor.name)
     noted = Shelf(opened)
     finds = [noted.find(NAMES[number % 4], {"_id": number % 40}) for number in range(100)]
@@ -267,7 +268,7 @@ def _parts(event: Any) -> int:
 
 
 async def test_a_crowd_beyond_the_bound_is_turned_away(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joined, "MAXIMUM_WAITING", 20)
+    monkeypatch.setattr(batcher, "MAXIMUM_WAITING", 20)
     found = await shelf.all_ids([shelf.find("a", {"_id": 1}) for _ in range(30)])
     assert found[:20] == [[1]] * 20
     assert [type(each) for each in found[20:]] == [Busy] * 10

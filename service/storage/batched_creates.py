@@ -17,25 +17,25 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
+from service.storage.batcher import Batcher, SpanInfo
 from service.storage.codes import DUPLICATE_KEY, NOT_PRIMARY, UNREADABLE_COMMANDS, WRITE_CONCERN_TIMEOUT
-from service.storage.database import calls_of
-from service.storage.joining.joined import Joined, Told
+from service.storage.database import pools_of
 
 MAXIMUM_DOCUMENT_BYTES = 16 * 1024 * 1024
 
 
-class JoinedCreates(Joined[RawBSONDocument, None]):
+class BatchedCreates(Batcher[RawBSONDocument, None]):
     """Creates of documents in one collection: what is wrong with one is nothing to the others.
 
     An insert is sent again once if the connection breaks, under its number: MongoDB does it only once.
     """
 
     def __init__(self, documents: Any) -> None:
-        calls = calls_of(documents)
-        super().__init__(calls.creates, calls.timeout_s)
+        pools = pools_of(documents)
+        super().__init__(pools.creates, pools.timeout_s)
         self._documents = documents.delegate
         self._codec_options = documents.codec_options
-        self._told = Told.of("insert", documents)
+        self._span_info = SpanInfo.of("insert", documents)
 
     async def create(self, document: dict[str, Any]) -> None:
         """Insert a document that has its id; raises Busy, and what the driver raises for this one alone.
@@ -45,23 +45,23 @@ class JoinedCreates(Joined[RawBSONDocument, None]):
         encoded = bson.encode(document, codec_options=self._codec_options)
         if len(encoded) > MAXIMUM_DOCUMENT_BYTES:
             raise DocumentTooLarge(f"BSON document too large ({len(encoded)} bytes)")
-        await self.ask(RawBSONDocument(encoded), self._told, len(encoded))
+        await self.ask(RawBSONDocument(encoded), self._span_info, len(encoded))
 
-    def command(self, asked: Sequence[RawBSONDocument]) -> Mapping[str, Any]:  # noqa: ARG002  # all are alike
-        """Give the command of an insert."""
+    def command(self, questions: Sequence[RawBSONDocument]) -> Mapping[str, Any]:  # noqa: ARG002  # all are alike
+        """Return the command of an insert."""
         return {"insert": self._documents.name}
 
-    def serve(self, asked: Sequence[RawBSONDocument]) -> Iterable[Exception | None]:
+    def serve(self, questions: Sequence[RawBSONDocument]) -> Iterable[Exception | None]:
         """Insert documents."""
         try:
-            self._documents.insert_many(asked, ordered=False)
+            self._documents.insert_many(questions, ordered=False)
         except BulkWriteError as error:
-            return _outcomes(len(asked), error)
+            return _outcomes(len(questions), error)
         except OperationFailure as error:
-            if error.code not in UNREADABLE_COMMANDS or len(asked) == 1:
+            if error.code not in UNREADABLE_COMMANDS or len(questions) == 1:
                 raise
-            return [self._alone(document) for document in asked]
-        return [None] * len(asked)
+            return [self._alone(document) for document in questions]
+        return [None] * len(questions)
 
     def _alone(self, document: RawBSONDocument) -> Exception | None:
         try:
@@ -71,18 +71,18 @@ class JoinedCreates(Joined[RawBSONDocument, None]):
 
 
 def _outcomes(count: int, error: BulkWriteError) -> list[Exception | None]:
-    """Give what MongoDB says of each document of an insert."""
+    """Return what MongoDB says of each document of an insert."""
     unconfirmed = error.details.get("writeConcernErrors")
     outcomes: list[Exception | None] = [_of_write_concern(unconfirmed[-1]) if unconfirmed else None] * count
     for each in error.details.get("writeErrors", []):
         kind = DuplicateKeyError if each["code"] == DUPLICATE_KEY else WriteError
-        told = {name: part for name, part in each.items() if name != "op"}  # which is the document
-        outcomes[each["index"]] = kind(each["errmsg"], each["code"], told)
+        reported = {name: part for name, part in each.items() if name != "op"}  # which is the document
+        outcomes[each["index"]] = kind(each["errmsg"], each["code"], reported)
     return outcomes
 
 
 def _of_write_concern(error: dict[str, Any]) -> Exception:
-    """Give the error of writes that were done, but may be undone: the majority did not confirm them."""
+    """Return the error of writes that were done, but may be undone: the majority did not confirm them."""
     code, message = error.get("code"), str(error.get("errmsg", ""))
     if code in NOT_PRIMARY:
         return NotPrimaryError(message, error)

@@ -1,4 +1,4 @@
-"""What many ask for at once is served by one call: what waits for a thread goes together."""
+"""Many different questions, one call: what waits for a thread when the thread is free goes as a batch."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -9,8 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from service.kit.errors import Busy
 from service.runtime import database_time, deadline
 from service.runtime.tracing import Attributes, span
-from service.storage import calls
-from service.storage.calls import Lane, Work
+from service.storage.thread_pools import ThreadPool, Work, within
 
 MAXIMUM_WAITING = 10_000
 """Of one kind, how many may wait for an outcome; beyond it they are refused at once."""
@@ -21,27 +20,27 @@ MAXIMUM_BATCH = 500
 MAXIMUM_BATCH_BYTES = 4 * 1024 * 1024
 """How large the documents of one insert are together; one may be larger, and then goes alone."""
 
-Asked = TypeVar("Asked")
+Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-class Waiting(NamedTuple, Generic[Asked, Answer]):
+class Waiting(NamedTuple, Generic[Question, Answer]):
     """What somebody asked for, and the future in which they wait for the outcome until their time is over."""
 
-    asked: Asked
+    question: Question
     future: "asyncio.Future[Answer]"
     ends_at_s: float
     size_bytes: int
 
 
-class Told(NamedTuple):
-    """What traces tell of an operation on one collection that joins others."""
+class SpanInfo(NamedTuple):
+    """What traces say of an operation on one collection that is part of a batch."""
 
     name: str
     attributes: Attributes
 
     @classmethod
-    def of(cls, operation: str, documents: Any) -> "Told":
+    def of(cls, operation: str, documents: Any) -> "SpanInfo":
         """Make it for what MongoDB calls the operation, and a collection of the driver's."""
         attributes: Attributes = {
             "db.system.name": "mongodb",
@@ -53,48 +52,48 @@ class Told(NamedTuple):
         return cls(f"{operation} {documents.name}", attributes)
 
 
-class Joined(ABC, Generic[Asked, Answer]):
-    """What is asked by many at once; without delay when idle.
+class Batcher(ABC, Generic[Question, Answer]):
+    """Questions of many at once, answered by one call; without delay when idle.
 
-    What is asked only ever joins a call that has not been begun, so that each begins after the arrival of all
-    that it serves. It waits outside of threads: who is not waited for any more is not served.
+    A question only ever joins a call that has not begun, so that each call begins after the arrival of all
+    that it answers. Questions wait outside of threads: those that nobody waits for any more are dropped.
     """
 
     maximum_batch = MAXIMUM_BATCH
     """How many one call serves."""
 
-    def __init__(self, lane: Lane, timeout_s: float) -> None:
+    def __init__(self, pool: ThreadPool, timeout_s: float) -> None:
         self.timeout_s = timeout_s
-        self._lane = lane
-        self._waiting: deque[Waiting[Asked, Answer]] = deque()
+        self._pool = pool
+        self._waiting: deque[Waiting[Question, Answer]] = deque()
         self._count = 0
         self._is_announced = False
 
     @abstractmethod
-    def serve(self, asked: Sequence[Asked]) -> Iterable[Answer | Exception]:
-        """Serve all that was asked, in a thread; gives each one's outcome, or raises that of all."""
+    def serve(self, questions: Sequence[Question]) -> Iterable[Answer | Exception]:
+        """Answer all questions, in a thread; returns the outcome of each, or raises that of all."""
 
     @abstractmethod
-    def command(self, asked: Sequence[Asked]) -> Mapping[str, Any] | None:
-        """Give MongoDB's command for all that was asked, for the log if it was slow; None for several."""
+    def command(self, questions: Sequence[Question]) -> Mapping[str, Any] | None:
+        """Return MongoDB's command for all questions, for the log of slow ones; None for several commands."""
 
-    async def ask(self, asked: Asked, told: Told, size_bytes: int = 0) -> Answer:
+    async def ask(self, question: Question, span_info: SpanInfo, size_bytes: int = 0) -> Answer:
         """Wait until one call has served this and all that waits with it.
 
-        Gives its own outcome; raises Busy, and what came of it.
+        Returns its own outcome; raises Busy, and what came of it.
         """
         if self._count >= MAXIMUM_WAITING:
             raise Busy
-        loop = self._lane.loop
+        loop = self._pool.loop
         future: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append(Waiting(asked, future, deadline.ends_at_s(), size_bytes))
+        self._waiting.append(Waiting(question, future, deadline.ends_at_s(), size_bytes))
         if not self._is_announced:
             self._is_announced = True  # before there is something to take, for a thread may be quicker
             loop.call_soon(self._announce)  # when all that has just come has been looked at: it goes together
         self._count += 1
         try:
             # here, for a thread serves many requests at once
-            with span(told.name, "client", told.attributes), database_time.counted():
+            with span(span_info.name, "client", span_info.attributes), database_time.counted():
                 return await future
         finally:
             self._count -= 1
@@ -102,20 +101,20 @@ class Joined(ABC, Generic[Asked, Answer]):
     def _announce(self) -> None:
         """Have a thread take all who wait; if none will, tell them."""
         try:
-            self._lane.put(_Batch(self))
+            self._pool.put(_Batch(self))
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             self.refuse(error)
 
     def refuse(self, error: Exception) -> None:
-        """Tell all who wait that nothing will be done, in the event loop."""
+        """Fail all questions that wait, in the event loop."""
         self._is_announced = False
         _refuse(list(self._waiting), error)  # who is told is taken no more
         self._waiting.clear()
 
-    def take(self) -> list[Waiting[Asked, Answer]]:
+    def take(self) -> list[Waiting[Question, Answer]]:
         """Take those who wait, in the thread that is about to serve them."""
         self._is_announced = False  # first, so that whoever comes from now on is taken or announces a batch
-        taken: list[Waiting[Asked, Answer]] = []
+        taken: list[Waiting[Question, Answer]] = []
         size_bytes = 0
         try:
             while len(taken) < self.maximum_batch and size_bytes < MAXIMUM_BATCH_BYTES:
@@ -127,18 +126,18 @@ class Joined(ABC, Generic[Asked, Answer]):
             return taken
         if not self._is_announced:
             self._is_announced = True
-            self._lane.put_again(_Batch(self))
+            self._pool.put_again(_Batch(self))
         return taken
 
 
-class _Batch(Work, Generic[Asked, Answer]):
+class _Batch(Work, Generic[Question, Answer]):
     """What shares one call: all that waits when it begins."""
 
-    __slots__ = ("_error", "_joined", "_outcomes", "_taken", "size")
+    __slots__ = ("_batcher", "_error", "_outcomes", "_taken", "size")
 
-    def __init__(self, joined: Joined[Asked, Answer]) -> None:
-        self._joined = joined
-        self._taken: list[Waiting[Asked, Answer]] = []
+    def __init__(self, batcher: Batcher[Question, Answer]) -> None:
+        self._batcher = batcher
+        self._taken: list[Waiting[Question, Answer]] = []
         self._outcomes: Iterable[Answer | Exception] = ()
         self._error: Exception | None = None
         self.size = 0
@@ -146,23 +145,23 @@ class _Batch(Work, Generic[Asked, Answer]):
     @property
     def subject(self) -> Any:
         """What was asked of MongoDB."""
-        return self._joined.command([waiting.asked for waiting in self._taken])
+        return self._batcher.command([waiting.question for waiting in self._taken])
 
     def run(self) -> None:
         """Serve all who wait."""
-        joined = self._joined
-        self._taken = taken = joined.take()
+        batcher = self._batcher
+        self._taken = taken = batcher.take()
         self.size = len(taken)
         if not taken:
             return
         try:
-            with calls.within(max(waiting.ends_at_s for waiting in taken), joined.timeout_s):
-                self._outcomes = joined.serve([waiting.asked for waiting in taken])
+            with within(max(waiting.ends_at_s for waiting in taken), batcher.timeout_s):
+                self._outcomes = batcher.serve([waiting.question for waiting in taken])
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             self._error = error
 
     def settle(self) -> None:
-        """Give each one their own outcome."""
+        """Hand each question its own outcome, in the event loop."""
         if self._error is not None:
             _refuse(self._taken, self._error)
             return
@@ -176,11 +175,11 @@ class _Batch(Work, Generic[Asked, Answer]):
                 future.set_result(outcome)
 
     def fail(self, error: Exception) -> None:
-        """Tell whom it serves, or else all who wait, that nothing will be done."""
+        """Fail the questions of this batch, or else all that wait."""
         if self._taken:
             _refuse(self._taken, error)
         else:
-            self._joined.refuse(error)
+            self._batcher.refuse(error)
 
 
 def _refuse(waiting: Iterable[Waiting[Any, Any]], error: Exception) -> None:

@@ -10,9 +10,10 @@ from pymongo.errors import NetworkTimeout, OperationFailure, ServerSelectionTime
 
 from service.kit.lru import LruTable
 from service.storage import commands
-from service.storage.calls import Calls
+from service.storage.batcher import Batcher, SpanInfo
 from service.storage.commands import Find
-from service.storage.joining.joined import Joined, Told
+from service.storage.single_flight import SingleFlight
+from service.storage.thread_pools import ThreadPools
 
 MAXIMUM_TOGETHER = 16
 """Lists that share a query: each waits for all of them."""
@@ -41,14 +42,14 @@ ALONE: Final = None
 """The outcome of a list that is to be read alone."""
 
 
-class _Asked(NamedTuple):
+class _Question(NamedTuple):
     documents: Any
     """The driver's synchronous collection."""
 
     find: Find
 
 
-class JoinedLists(Joined[_Asked, list[bytes] | None]):
+class BatchedLists(Batcher[_Question, list[bytes] | None]):
     """Lists of all collections on one connection, never stale.
 
     Those that come while all threads are at work are read together. One that turns out to be slow holds the
@@ -57,41 +58,42 @@ class JoinedLists(Joined[_Asked, list[bytes] | None]):
 
     maximum_batch = MAXIMUM_TOGETHER
 
-    def __init__(self, calls: Calls) -> None:
-        super().__init__(calls.lists, calls.timeout_s)
+    def __init__(self, pools: ThreadPools) -> None:
+        super().__init__(pools.lists, pools.timeout_s)
+        self._flights = pools.once(SingleFlight)
         self._strikes: LruTable[str, int] = LruTable(MAXIMUM_KNOWN)
 
-    async def read(self, documents: Any, find: Find, told: Told) -> list[bytes]:
+    async def read(self, documents: Any, find: Find, span_info: SpanInfo) -> list[bytes]:
         """Read documents of a synchronous collection as BSON; raises Busy, and what the driver raises."""
         if (self._strikes.peek(find.shape) or 0) < STRIKES:
-            found = await self.ask(_Asked(documents, find), told)
+            found = await self.ask(_Question(documents, find), span_info)
             if found is not ALONE:
                 return found
-        return await self._lane.share(find.key(), partial(self.alone, documents, find))
+        return await self._flights.run(self._pool, find.key(), partial(self.alone, documents, find))
 
-    def command(self, asked: Sequence[_Asked]) -> Mapping[str, Any] | None:
+    def command(self, questions: Sequence[_Question]) -> Mapping[str, Any] | None:
         """Return the command of one list; several that are slow together are read again, each alone."""
-        return asked[0].find.command() if len(_different(asked)) == 1 else None
+        return questions[0].find.command() if len(_different(questions)) == 1 else None
 
-    def serve(self, asked: Sequence[_Asked]) -> list[list[bytes] | Exception | None]:
+    def serve(self, questions: Sequence[_Question]) -> list[list[bytes] | Exception | None]:
         """Read lists; those who ask for the same share what they get."""
-        different = _different(asked)
+        different = _different(questions)
         if len(different) == 1:
-            return [self.alone(*asked[0])] * len(asked)
+            return [self.alone(*questions[0])] * len(questions)
         began_s = perf_counter()
         try:
             with pymongo.timeout(TOGETHER_S):
-                together = commands.together(asked[0].documents, list(different.values()))
+                together = commands.together(questions[0].documents, list(different.values()))
                 found = dict(zip(different, together, strict=True))
         except ServerSelectionTimeoutError:
-            _ping(asked[0].documents)  # one waits for a server, for all of them
-            return [ALONE] * len(asked)
+            _ping(questions[0].documents)  # one waits for a server, for all of them
+            return [ALONE] * len(questions)
         except Exception:  # noqa: BLE001  # whatever it is: it may be the matter of one of them
-            return [ALONE] * len(asked)
+            return [ALONE] * len(questions)
         is_slow = perf_counter() - began_s >= SLOWISH_S * len(different)
         for shape in {find.shape for find in different.values()}:
             self._tally(shape, 1 if is_slow else -1)
-        return [found[each.find.key()] for each in asked]
+        return [found[each.find.key()] for each in questions]
 
     def alone(self, documents: Any, find: Find) -> list[bytes]:
         """Read one list, in a thread, and note whether it may share a query."""
@@ -117,12 +119,12 @@ class JoinedLists(Joined[_Asked, list[bytes] | None]):
             self._strikes.put(shape, known)
 
 
-def _different(asked: Sequence[_Asked]) -> dict[Hashable, Find]:
+def _different(questions: Sequence[_Question]) -> dict[Hashable, Find]:
     """Return the different ones among lists, by their keys; those of cached plans are the very same."""
-    first = asked[0].find
-    if all(each.find is first for each in asked):
+    first = questions[0].find
+    if all(each.find is first for each in questions):
         return {first: first}
-    return {each.find.key(): each.find for each in asked}
+    return {each.find.key(): each.find for each in questions}
 
 
 def _ping(documents: Any) -> None:

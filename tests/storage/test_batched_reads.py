@@ -9,9 +9,9 @@ import pytest
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from service.kit.errors import Busy
+from service.storage import batched_reads, batcher
+from service.storage.batched_reads import BatchedReads
 from service.storage.database import Database
-from service.storage.joining import JoinedReads, joined
-from service.storage.joining import reads as joining_reads
 from tests.storage.absent import absent
 
 
@@ -24,7 +24,7 @@ async def queries(database: Database) -> int:
 async def test_every_reader_gets_its_own_document(database: Database) -> None:
     documents = database.motor["numbers"]
     await documents.insert_many({"_id": number, "square": number**2} for number in range(300))
-    reads = JoinedReads(documents)
+    reads = BatchedReads(documents)
     wanted = [number * 7919 % 400 - 50 for number in range(2000)]
     found = await asyncio.gather(*(reads.get(number) for number in wanted))
     expected = [{"_id": number, "square": number**2} if 0 <= number < 300 else None for number in wanted]
@@ -34,7 +34,7 @@ async def test_every_reader_gets_its_own_document(database: Database) -> None:
 async def test_readers_who_wait_share_one_query(database: Database) -> None:
     documents = database.motor["numbers"]
     await documents.insert_many({"_id": number} for number in range(100))
-    reads = JoinedReads(documents)
+    reads = BatchedReads(documents)
     before = await queries(database)
     await asyncio.gather(*(reads.get(number % 100) for number in range(1000)))
     assert await queries(database) - before <= 5
@@ -43,7 +43,7 @@ async def test_readers_who_wait_share_one_query(database: Database) -> None:
 async def test_a_read_sees_every_write_that_was_acknowledged_before_it(database: Database) -> None:
     documents = database.motor["counters"]
     await documents.insert_one({"_id": "a", "n": 0})
-    reads = JoinedReads(documents)
+    reads = BatchedReads(documents)
     is_over = False
 
     async def keep_reading() -> None:
@@ -62,7 +62,7 @@ async def test_a_read_sees_every_write_that_was_acknowledged_before_it(database:
 async def test_a_reader_who_leaves_harms_no_other(database: Database) -> None:
     documents = database.motor["numbers"]
     await documents.insert_many({"_id": number} for number in range(50))
-    reads = JoinedReads(documents)
+    reads = BatchedReads(documents)
     tasks = [asyncio.create_task(reads.get(number)) for number in range(50)]
     await asyncio.sleep(0)
     for task in tasks[::2]:
@@ -78,7 +78,7 @@ async def test_a_document_that_cannot_be_decoded_fails_only_its_own_readers(data
     )
     far = bson.DatetimeMS(2**60)
     await documents.insert_many([{"_id": 1}, {"_id": 2, "at": far}, {"_id": 3}])
-    reads = JoinedReads(documents)
+    reads = BatchedReads(documents)
     found = await asyncio.gather(*(reads.get(number) for number in (1, 2, 3)), return_exceptions=True)
     assert (found[0], found[2]) == ({"_id": 1}, {"_id": 3})
     assert isinstance(found[1], bson.errors.InvalidBSON)
@@ -86,7 +86,7 @@ async def test_a_document_that_cannot_be_decoded_fails_only_its_own_readers(data
 
 async def test_all_hear_of_a_database_that_is_down() -> None:
     down = absent()
-    reads = JoinedReads(down.motor["numbers"])
+    reads = BatchedReads(down.motor["numbers"])
     found = await asyncio.gather(*(reads.get(number) for number in range(10)), return_exceptions=True)
     assert all(isinstance(each, ServerSelectionTimeoutError) for each in found)
     down.close()
@@ -95,8 +95,8 @@ async def test_all_hear_of_a_database_that_is_down() -> None:
 async def test_a_crowd_beyond_the_bound_is_turned_away(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joined, "MAXIMUM_WAITING", 20)
-    reads = JoinedReads(database.motor["numbers"])
+    monkeypatch.setattr(batcher, "MAXIMUM_WAITING", 20)
+    reads = BatchedReads(database.motor["numbers"])
     found = await asyncio.gather(*(reads.get(number) for number in range(30)), return_exceptions=True)
     assert [type(each) for each in found] == [type(None)] * 20 + [Busy] * 10
     assert await reads.get(1) is None
@@ -105,10 +105,10 @@ async def test_a_crowd_beyond_the_bound_is_turned_away(
 async def test_a_batch_has_a_bounded_number_of_ids(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joined.Joined, "maximum_batch", 7)
+    monkeypatch.setattr(batcher.Batcher, "maximum_batch", 7)
     documents = database.motor["numbers"]
     await documents.insert_many({"_id": number} for number in range(30))
-    reads = JoinedReads(documents)
+    reads = BatchedReads(documents)
     found = await asyncio.gather(*(reads.get(number) for number in range(30)))
     assert found == [{"_id": number} for number in range(30)]
 
@@ -116,12 +116,12 @@ async def test_a_batch_has_a_bounded_number_of_ids(
 # --- of several collections
 
 
-def reads_of(database: Database, count: int) -> list[JoinedReads]:
-    return [JoinedReads(database.motor[f"c{number}"]) for number in range(count)]
+def reads_of(database: Database, count: int) -> list[BatchedReads]:
+    return [BatchedReads(database.motor[f"c{number}"]) for number in range(count)]
 
 
 async def test_reads_of_very_many_collections_each_get_their_own(database: Database) -> None:
-    count = 2 * joining_reads.MAXIMUM_COLLECTIONS + 1  # so that the last is read alone
+    count = 2 * batched_reads.MAXIMUM_COLLECTIONS + 1  # so that the last is read alone
     for number in range(count - 1):  # of the last there is none
         await database.motor[f"c{number}"].insert_many(
             {"_id": each, "of": number} for each in range(1 + number % 3)
@@ -170,7 +170,7 @@ async def test_a_collection_that_is_dropped_meanwhile_harms_no_other(database: D
     await noise
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, joining_reads.MAXIMUM_COLLECTIONS])
+@pytest.mark.parametrize("count", [1, 2, 5, batched_reads.MAXIMUM_COLLECTIONS])
 async def test_a_collection_whose_reads_fail_harms_no_other(database: Database, count: int) -> None:
     """What fails stands among others, first, or by itself in the last query."""
     await database.motor["c0"].insert_one({"_id": 1})
@@ -180,7 +180,7 @@ async def test_a_collection_whose_reads_fail_harms_no_other(database: Database, 
     every = reads_of(database, count)
     for number in range(1, count):
         await database.motor[f"c{number}"].insert_one({"_id": 1})
-    wrong = JoinedReads(database.motor["c_wrong"])
+    wrong = BatchedReads(database.motor["c_wrong"])
     for order in ([wrong, *every], [*every, wrong]):
         found = await asyncio.gather(*(reads.get(1) for reads in order), return_exceptions=True)
         outcomes = [type(each) for each in found]
@@ -230,7 +230,7 @@ ASKED_AND_STORED: list[tuple[Any, Any]] = [
 async def test_ids_of_every_kind_are_found(database: Database, is_together: bool) -> None:
     documents = database.motor["ids"]
     await documents.insert_many({"_id": stored, "n": n} for n, (_, stored) in enumerate(ASKED_AND_STORED))
-    reads, others = JoinedReads(documents), JoinedReads(database.motor["others"])
+    reads, others = BatchedReads(documents), BatchedReads(database.motor["others"])
     asked = [asked for asked, _ in ASKED_AND_STORED]
     found = await asyncio.gather(
         *map(reads.get, asked), *([others.get(1), others.get("text")] if is_together else [])
@@ -245,5 +245,5 @@ async def test_what_is_read_raw_is_what_is_stored(database: Database) -> None:
     documents = database.motor["raw"]
     stored = {"_id": 1, "far": bson.DatetimeMS(2**60), "in": {"": [bson.Regex("x", "i")]}}
     await documents.insert_one(stored)
-    raw = await asyncio.gather(*(JoinedReads(documents).get_raw(number) for number in (1, 2)))
+    raw = await asyncio.gather(*(BatchedReads(documents).get_raw(number) for number in (1, 2)))
     assert raw == [bson.encode(stored), None]

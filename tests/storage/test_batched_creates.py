@@ -21,10 +21,11 @@ from pymongo.errors import (
 )
 
 from service.kit.errors import Busy
+from service.storage import batcher
 from service.storage import database as databases
-from service.storage.calls import Lane, Work
+from service.storage.batched_creates import BatchedCreates
 from service.storage.database import Database
-from service.storage.joining import JoinedCreates, joined
+from service.storage.thread_pools import ThreadPool, Work
 from tests.storage.absent import absent
 
 
@@ -55,7 +56,7 @@ async def test_each_create_has_its_own_outcome(database: Database, seed: int) ->
     await things.create_index("key", unique=True, sparse=True)
     await things.insert_one({"_id": -1, "key": "taken"})
     chance = random.Random(seed)  # noqa: S311  # no secret
-    creates = JoinedCreates(things)
+    creates = BatchedCreates(things)
     faults = [chance.choice([*FAULTS, *[None] * 20]) for _ in range(100)]
 
     async def create(number: int, fault: str | None) -> None:
@@ -73,7 +74,7 @@ async def test_each_create_has_its_own_outcome(database: Database, seed: int) ->
 async def test_of_those_with_one_value_of_a_unique_index_one_is_created(database: Database) -> None:
     things = database.motor["things"]
     await things.create_index("key", unique=True)
-    creates = JoinedCreates(things)
+    creates = BatchedCreates(things)
     outcomes = await asyncio.gather(
         *(creates.create({"_id": number, "key": number % 3}) for number in range(60)), return_exceptions=True
     )
@@ -85,14 +86,14 @@ async def test_of_those_with_one_value_of_a_unique_index_one_is_created(database
 
 
 async def test_those_who_wait_share_one_insert(database: Database) -> None:
-    creates = JoinedCreates(database.motor["things"])
+    creates = BatchedCreates(database.motor["things"])
     sizes: list[int] = []
 
-    def note(lane: Lane, work: Work, _: float) -> None:
+    def note(lane: ThreadPool, work: Work, _: float) -> None:
         if lane.name == "creates":
             sizes.append(work.size)
 
-    database.calls.on_done = note
+    database.pools.on_done = note
     await asyncio.gather(*(creates.create({"_id": number}) for number in range(400)))
     assert sum(sizes) == 400
     assert len(sizes) < 20
@@ -100,11 +101,11 @@ async def test_those_who_wait_share_one_insert(database: Database) -> None:
 
 
 async def test_an_insert_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(JoinedCreates, "maximum_batch", 7)
-    monkeypatch.setattr(joined, "MAXIMUM_BATCH_BYTES", 500)
-    creates = JoinedCreates(database.motor["things"])
+    monkeypatch.setattr(BatchedCreates, "maximum_batch", 7)
+    monkeypatch.setattr(batcher, "MAXIMUM_BATCH_BYTES", 500)
+    creates = BatchedCreates(database.motor["things"])
     sizes: list[int] = []
-    database.calls.on_done = lambda _, work, __: sizes.append(work.size)
+    database.pools.on_done = lambda _, work, __: sizes.append(work.size)
     large = [creates.create({"_id": number, "text": "x" * 240}) for number in range(20)]
     small = [creates.create({"_id": number}) for number in range(20, 60)]
     await asyncio.gather(*large, *small)
@@ -114,7 +115,7 @@ async def test_an_insert_is_bounded(database: Database, monkeypatch: pytest.Monk
 
 
 async def test_who_gives_up_harms_no_other(database: Database) -> None:
-    creates = JoinedCreates(database.motor["things"])
+    creates = BatchedCreates(database.motor["things"])
     tasks = [asyncio.create_task(creates.create({"_id": number})) for number in range(100)]
     await asyncio.sleep(0.002)
     for task in tasks[::3]:
@@ -128,8 +129,8 @@ async def test_who_gives_up_harms_no_other(database: Database) -> None:
 async def test_a_crowd_beyond_the_bound_is_turned_away(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joined, "MAXIMUM_WAITING", 20)
-    creates = JoinedCreates(database.motor["things"])
+    monkeypatch.setattr(batcher, "MAXIMUM_WAITING", 20)
+    creates = BatchedCreates(database.motor["things"])
     outcomes = await asyncio.gather(
         *(creates.create({"_id": number}) for number in range(30)), return_exceptions=True
     )
@@ -139,7 +140,7 @@ async def test_a_crowd_beyond_the_bound_is_turned_away(
 
 async def test_all_hear_of_a_database_that_is_down() -> None:
     down = absent()
-    creates = JoinedCreates(down.motor["things"])
+    creates = BatchedCreates(down.motor["things"])
     outcomes = await asyncio.gather(
         *(creates.create({"_id": number}) for number in range(10)), return_exceptions=True
     )
@@ -222,7 +223,7 @@ async def test_what_was_done_when_the_connection_broke_is_not_done_twice(
 ) -> None:
     with behind_a_wire(mongodb_uri, database.motor.name, timeout_s) as (opened, wire):
         await opened.is_reachable()
-        creates = JoinedCreates(opened.motor["things"])
+        creates = BatchedCreates(opened.motor["things"])
         await creates.create({"_id": -1})
         wire.losses = losses
         outcomes = await asyncio.gather(
@@ -240,9 +241,9 @@ async def test_what_was_done_when_the_connection_broke_is_not_done_twice(
 
 
 async def test_nothing_is_left_behind(database: Database) -> None:
-    creates = JoinedCreates(database.motor["things"])
+    creates = BatchedCreates(database.motor["things"])
     await asyncio.gather(*(creates.create({"_id": number}) for number in range(50)))
     before = asyncio.all_tasks()
     database.close()
     assert before == {asyncio.current_task()}
-    assert [(each.waiting, each.running, each.threads) for each in database.calls.lanes] == [(0, 0, 0)] * 5
+    assert [(each.waiting, each.running, each.threads) for each in database.pools.all] == [(0, 0, 0)] * 5

@@ -9,10 +9,10 @@ from bson.binary import UuidRepresentation
 from pymongo.errors import PyMongoError
 
 from service.storage import commands, raw_bson
-from service.storage.calls import Calls
+from service.storage.batcher import Batcher, SpanInfo
 from service.storage.commands import Find
-from service.storage.database import calls_of
-from service.storage.joining.joined import Joined, Told
+from service.storage.database import pools_of
+from service.storage.thread_pools import ThreadPools
 
 MAXIMUM_COLLECTIONS = 32
 """Of how many collections one query reads."""
@@ -25,14 +25,14 @@ BY_ID: "CodecOptions[dict[str, Any]]" = CodecOptions(uuid_representation=UuidRep
 Outcome = bytes | Exception | None
 
 
-class _Asked(NamedTuple):
+class _Question(NamedTuple):
     documents: Any
     """The driver's synchronous collection."""
 
     document_id: Any
 
 
-class JoinedReads:
+class BatchedReads:
     """Reads of one collection by id, never stale, which join those of all others on the same connection.
 
     A document that cannot be decoded fails no read but its own.
@@ -40,8 +40,8 @@ class JoinedReads:
 
     def __init__(self, documents: Any) -> None:
         self._documents = documents.delegate
-        self._all = calls_of(documents).once(_AllReads)
-        self._told = Told.of("find", documents)
+        self._all = pools_of(documents).once(_AllReads)
+        self._span_info = SpanInfo.of("find", documents)
 
     async def get(self, document_id: Any) -> dict[str, Any] | None:
         """Read the document of an id, None when there is none; raises Busy, and what the driver raises."""
@@ -50,22 +50,22 @@ class JoinedReads:
 
     async def get_raw(self, document_id: Any) -> bytes | None:
         """Read the document of an id as MongoDB has it, in BSON; raises Busy, and what the driver raises."""
-        return await self._all.ask(_Asked(self._documents, document_id), self._told)
+        return await self._all.ask(_Question(self._documents, document_id), self._span_info)
 
 
-class _AllReads(Joined[_Asked, bytes | None]):
-    def __init__(self, calls: Calls) -> None:
-        super().__init__(calls.quick, calls.timeout_s)
+class _AllReads(Batcher[_Question, bytes | None]):
+    def __init__(self, pools: ThreadPools) -> None:
+        super().__init__(pools.quick, pools.timeout_s)
 
-    def command(self, asked: Sequence[_Asked]) -> Mapping[str, Any] | None:
-        """Give the command for reads of one collection."""
-        names = {each.documents.name for each in asked}
+    def command(self, questions: Sequence[_Question]) -> Mapping[str, Any] | None:
+        """Return the command for reads of one collection."""
+        names = {each.documents.name for each in questions}
         return {"find": names.pop(), "filter": {"_id": {"$in": []}}} if len(names) == 1 else None
 
-    def serve(self, asked: Sequence[_Asked]) -> Iterable[Outcome]:
-        """Find documents by their ids, of which some may be asked for several times."""
-        wanted: dict[str, list[_Asked]] = {}
-        for each in asked:
+    def serve(self, questions: Sequence[_Question]) -> Iterable[Outcome]:
+        """Find documents by their ids, of which some may be questions for several times."""
+        wanted: dict[str, list[_Question]] = {}
+        for each in questions:
             wanted.setdefault(each.documents.name, []).append(each)
         names = list(wanted)
         found: dict[str, _Found] = {}
@@ -73,16 +73,16 @@ class _AllReads(Joined[_Asked, bytes | None]):
             some = names[begin : begin + MAXIMUM_COLLECTIONS]
             parts = _read([_query(wanted[name]) for name in some])
             found.update(zip(some, parts, strict=True))
-        return [_outcome(found[each.documents.name], each.document_id) for each in asked]
+        return [_outcome(found[each.documents.name], each.document_id) for each in questions]
 
 
 _Found = dict[Any, bytes] | Exception
 """What was read of one collection: BSON by its id, or what is wrong with all of it."""
 
 
-def _query(asked: Sequence[_Asked]) -> tuple[Any, Find]:
-    ids = list(dict.fromkeys(each.document_id for each in asked))
-    documents = asked[0].documents
+def _query(questions: Sequence[_Question]) -> tuple[Any, Find]:
+    ids = list(dict.fromkeys(each.document_id for each in questions))
+    documents = questions[0].documents
     return documents, Find(documents.name, {"_id": {"$in": ids}})
 
 
@@ -110,7 +110,7 @@ def _by_id(documents: Iterable[bytes]) -> dict[Any, bytes]:
 
 
 def _id_of(document: bytes) -> Any:
-    """Give an id, which MongoDB puts first in each document: of an ObjectId its bytes, which is quicker."""
+    """Return an id, which MongoDB puts first in each document: of an ObjectId its bytes, which is quicker."""
     if document.startswith(OBJECT_ID_FIRST, 4):
         return document[9:21]
     _, _, _, end = next(raw_bson.elements(document))
