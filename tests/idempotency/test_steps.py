@@ -13,7 +13,7 @@ from service.access.principals import Principal
 from service.documents.idempotency.answers import Answer
 from service.documents.idempotency.claims import Claims
 from service.documents.idempotency.keys import KeyedRequest
-from service.documents.idempotency.steps import STEP_LIMIT_BYTES, Operate, Step, Told
+from service.documents.idempotency.steps import STEP_LIMIT_BYTES, Operate, Step, StepResult
 from service.http import problems
 from service.kit.errors import Busy, DocumentNotFound, Failure, IdempotencyRunning
 from service.storage.database import Database
@@ -30,7 +30,7 @@ def claims(database: Database) -> Claims:
     return Claims(database, lease_s=60)
 
 
-def tell(error: Exception) -> Told:
+def tell(error: Exception) -> StepResult:
     return {"status": problems.translate(error).status}
 
 
@@ -41,7 +41,7 @@ def told(failure: Failure) -> Answer:
 def storing(database: Database, number: int) -> Operate:
     """Give an operation that stores a number."""
 
-    async def operate() -> Told:
+    async def operate() -> StepResult:
         await database.motor.things.insert_one({"number": number}, session=session())
         return {"status": 201, "data": {"id": number}}
 
@@ -51,7 +51,7 @@ def storing(database: Database, number: int) -> Operate:
 def failing(database: Database, error: Exception) -> Operate:
     """Give an operation that fails after it has written."""
 
-    async def operate() -> Told:
+    async def operate() -> StepResult:
         await storing(database, -1)()
         raise error
 
@@ -95,7 +95,7 @@ async def test_operations_that_are_repeated_have_their_effect_once(
 async def test_a_repeat_goes_on_where_a_worker_died(claims: Claims, database: Database) -> None:
     has_come_so_far = asyncio.Event()
 
-    async def endless() -> Told:
+    async def endless() -> StepResult:
         await storing(database, 2)()
         has_come_so_far.set()
         await asyncio.sleep(60)
@@ -133,7 +133,7 @@ async def test_an_operation_that_failed_in_passing_is_run_again_and_no_other(
 async def test_who_has_lost_the_claim_stops_before_the_next_operation(
     claims: Claims, database: Database
 ) -> None:
-    async def too_slow() -> Told:
+    async def too_slow() -> StepResult:
         lease = {"lease_until": datetime.now(UTC) - timedelta(hours=1)}
         await database.motor[NAME].update_one({"_id": REQUEST.slot}, {"$set": lease})
         await claims._claim(REQUEST)
@@ -150,10 +150,10 @@ async def test_of_a_very_large_answer_the_id_is_remembered_until_all_are_done(
 ) -> None:
     large = {"status": 200, "data": {"id": "1", "text": "x" * STEP_LIMIT_BYTES}, "etag": '"1"'}
 
-    async def operate() -> Told:
+    async def operate() -> StepResult:
         return large
 
-    async def interrupted() -> Told:
+    async def interrupted() -> StepResult:
         raise Busy
 
     first = await claims.in_steps(REQUEST, all_of(operate, interrupted), told)

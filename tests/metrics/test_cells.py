@@ -26,7 +26,7 @@ def test_what_two_workers_add_one_after_the_other_is_the_sum(
     for part in (additions[:change], additions[change:]):
         cells = Cells(memory)
         for key, offset, amount in part:
-            place = cells.place(key, 4)
+            place = cells.index_of(key, 4)
             assert place is not None
             cells.values[place + offset] += amount
             expected.setdefault(key, [0.0] * 4)[offset] += amount
@@ -35,19 +35,19 @@ def test_what_two_workers_add_one_after_the_other_is_the_sum(
 
 def test_there_is_an_end_to_the_keys() -> None:
     cells = Cells()
-    places = [cells.place((f"key {number}",), 1) for number in range(MAXIMUM_ENTRIES + 1)]
+    places = [cells.index_of((f"key {number}",), 1) for number in range(MAXIMUM_ENTRIES + 1)]
     assert places == [*range(MAXIMUM_ENTRIES), None]
-    assert cells.place(("key 0",), 1) == 0
+    assert cells.index_of(("key 0",), 1) == 0
 
 
 def test_there_is_an_end_to_the_numbers() -> None:
     cells = Cells()
-    assert cells.place(("wide",), MAXIMUM_CELLS) == 0
-    assert cells.place(("narrow",), 1) is None
+    assert cells.index_of(("wide",), MAXIMUM_CELLS) == 0
+    assert cells.index_of(("narrow",), 1) is None
 
 
 def test_a_key_that_is_too_long_has_no_place() -> None:
     cells = Cells()
-    assert cells.place(("x" * (KEY_BYTES + 1),), 1) is None
-    assert cells.place(("é" * (KEY_BYTES // 2),), 1) == 0
+    assert cells.index_of(("x" * (KEY_BYTES + 1),), 1) is None
+    assert cells.index_of(("é" * (KEY_BYTES // 2),), 1) == 0
     assert [key for key, _ in cells.read()] == [("é" * (KEY_BYTES // 2),)]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.runtime.tracing.traceparent import read
+from service.runtime.tracing.spans import read_traceparent
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -21,7 +21,7 @@ TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     ],
 )
 def test_a_valid_header_gives_the_ids_and_the_flag(header: str, is_sampled: bool) -> None:
-    found = read(header.encode())
+    found = read_traceparent(header.encode())
     assert found is not None
     assert (found.trace_id, found.span_id, found.is_sampled) == (TRACE, SPAN, is_sampled)
 
@@ -49,16 +49,16 @@ def test_a_valid_header_gives_the_ids_and_the_flag(header: str, is_sampled: bool
     ],
 )
 def test_any_other_header_is_ignored(header: str) -> None:
-    assert read(header.encode()) is None
+    assert read_traceparent(header.encode()) is None
 
 
 @given(st.binary(max_size=80))
 def test_no_header_is_a_fault(header: bytes) -> None:
-    found = read(header)
+    found = read_traceparent(header)
     assert found is None or len(found.trace_id) == 32
 
 
 @given(st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 255))
 def test_what_is_written_is_read_back(trace: int, span: int, flags: int) -> None:
     written = f"00-{trace:032x}-{span:016x}-{flags:02x}"
-    assert str(read(written.encode())) == written
+    assert str(read_traceparent(written.encode())) == written

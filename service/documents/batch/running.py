@@ -21,7 +21,7 @@ from service.documents import (
 from service.documents.access import Access
 from service.documents.batch.operations import REFERRING, Batch, Operation
 from service.documents.batch.references import resolve
-from service.documents.idempotency.steps import Step, Tell, Told, minimal
+from service.documents.idempotency.steps import Step, StepResult, Tell, minimal
 from service.documents.preconditions import Expected
 from service.kit.errors import (
     BatchInvalid,
@@ -65,7 +65,7 @@ class Done:
     access: Access
     document: dict[str, Any] | None
 
-    def told(self, *, is_minimal: bool) -> Told:
+    def told(self, *, is_minimal: bool) -> StepResult:
         """Give what the operation is answered, as `dump` writes it; if minimal, the id for the document."""
         if self.document is None:
             return {"status": self.status}
@@ -82,7 +82,7 @@ class _Answers:
         self.parts: list[orjson.Fragment] = []
         self._size = 0
 
-    def add(self, told: Told) -> None:
+    def add(self, told: StepResult) -> None:
         """Add what the next operation is answered, of which little is kept when there is much already."""
         content = encoding.dump(told)
         if self._size + len(content) > MAXIMUM_ANSWER_BYTES:
@@ -149,14 +149,14 @@ async def run_each(
     return answers.parts
 
 
-def _note(operation: Operation, told: Told, known: Known) -> None:
+def _note(operation: Operation, told: StepResult, known: Known) -> None:
     """Remember the id of an operation's document by its name; it may have been told by another worker."""
     shown = told if "id" in told else told.get("data", {})
     if operation.name is not None and "id" in shown:
         known[operation.name] = orjson.loads(encoding.dump(shown["id"]))
 
 
-async def _run(callers: _Callers, batch: Batch, operation: Operation, known: Known) -> Told:
+async def _run(callers: _Callers, batch: Batch, operation: Operation, known: Known) -> StepResult:
     """Run one operation; the pointers of failures begin at the request's body."""
     members = _resolved(operation, known)
     try:

@@ -15,19 +15,19 @@ from service.storage.transactions import session
 STEP_LIMIT_BYTES = 64 * 1024
 """How much of one operation's answer is remembered until all are done; a hundred fit into a document."""
 
-Told: TypeAlias = dict[str, Any]
+StepResult: TypeAlias = dict[str, Any]
 """What an operation is answered, as JSON: `status`, and perhaps `data` or `id`, `etag`, `problem`."""
 
-Tell: TypeAlias = Callable[[Exception], Told]
+Tell: TypeAlias = Callable[[Exception], StepResult]
 """Makes a failure what its operation is answered."""
 
-Operate: TypeAlias = Callable[[], Awaitable[Told]]
+Operate: TypeAlias = Callable[[], Awaitable[StepResult]]
 
-Step: TypeAlias = Callable[[int, Operate, Tell], Awaitable[Told]]
+Step: TypeAlias = Callable[[int, Operate, Tell], Awaitable[StepResult]]
 """Runs the operation at a place, and gives what it is answered, or was when it was run before."""
 
 
-async def alone(_place: int, operate: Operate, tell: Tell) -> Told:
+async def alone(_place: int, operate: Operate, tell: Tell) -> StepResult:
     """Run an operation that nobody remembers."""
     try:
         return await operate()
@@ -48,16 +48,16 @@ class Steps:
         self._done = done
         self.are_settled = True
 
-    async def run(self, place: int, operate: Operate, tell: Tell) -> Told:
+    async def run(self, place: int, operate: Operate, tell: Tell) -> StepResult:
         """Run an operation in a transaction with the note of what it is answered; raises IdempotencyRunning.
 
         It does so when the claim is lost: somebody else runs the operations.
         """
         if (known := self._done.get(str(place))) is not None:
-            told: Told = orjson.loads(known)
+            told: StepResult = orjson.loads(known)
             return told
 
-        async def noted() -> Told:
+        async def noted() -> StepResult:
             told = await operate()
             await self._note(place, told)
             return told
@@ -77,7 +77,7 @@ class Steps:
             self.are_settled = False
             return tell(error)
 
-    async def _note(self, place: int, told: Told) -> None:
+    async def _note(self, place: int, told: StepResult) -> None:
         content = encoding.dump(told)
         if len(content) > STEP_LIMIT_BYTES:
             content = encoding.dump(minimal(told))
@@ -87,7 +87,7 @@ class Steps:
             raise IdempotencyRunning
 
 
-def minimal(told: Told) -> Told:
+def minimal(told: StepResult) -> StepResult:
     """Give what is kept of a very large answer: an id for its document, a problem without `errors`.
 
     >>> minimal({"status": 200, "data": {"id": "1", "text": "very long"}, "etag": '"2"'})
@@ -95,7 +95,7 @@ def minimal(told: Told) -> Told:
     >>> minimal({"status": 400, "problem": {"code": "document.invalid", "errors": ["very many"]}})
     {'status': 400, 'problem': {'code': 'document.invalid'}}
     """
-    minimal: Told = {}
+    minimal: StepResult = {}
     for name, part in told.items():
         if name == "data":
             minimal["id"] = part["id"]

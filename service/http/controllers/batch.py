@@ -10,7 +10,7 @@ from service.documents import batch, encoding
 from service.documents.batch import Batch
 from service.documents.batch.operations import MAXIMUM_OPERATIONS, OPS
 from service.documents.batch.references import NAME, REFERENCE
-from service.documents.idempotency.steps import Step, Told
+from service.documents.idempotency.steps import Step, StepResult
 from service.documents.patches import JSON_PATCH, MERGE_PATCH, OPERATIONS
 from service.http import idempotent, preferences, problems
 from service.http.contract.operations import (
@@ -213,7 +213,7 @@ def _answer(request: AnyRequest, answers: list[Fragment]) -> Response[bytes]:
     return json_response(encoding.dump({"data": answers}), headers=headers)
 
 
-def _told(request: AnyRequest, error: Exception) -> Told:
+def _told(request: AnyRequest, error: Exception) -> StepResult:
     """Give what an operation that failed is answered: the problem of a request of its own."""
     problems.report(error, request.scope)
     failure = problems.translate(error)

@@ -1,4 +1,4 @@
-"""Whose trace a request is part of: `traceparent` is honoured, and the request recorded if it is to be."""
+"""Which trace a request is part of: `traceparent` is honoured, and the request recorded if it is to be."""
 
 import structlog
 
@@ -7,8 +7,7 @@ from service.http.pipeline.request_id import PROBED, printable
 from service.http.pipeline.step import Step
 from service.runtime.tracing import spans
 from service.runtime.tracing.sending import Traces
-from service.runtime.tracing.spans import Span
-from service.runtime.tracing.traceparent import TraceParent, read
+from service.runtime.tracing.spans import Span, TraceParent, read_traceparent
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 STATE = "tracing"
@@ -40,9 +39,9 @@ class Tracing(Step):
             if tracer is None
             else tracer.begin(*_description(exchange), parent, _state(exchange, parent))
         )
-        place = parent if span is None else span.place
-        if place is not None:
-            bound = structlog.contextvars.bind_contextvars(trace_id=place.trace_id, span_id=place.span_id)
+        context = parent if span is None else span.context
+        if context is not None:
+            bound = structlog.contextvars.bind_contextvars(trace_id=context.trace_id, span_id=context.span_id)
             exchange.state[STATE] = span, bound, None if span is None else spans.enter(span)
 
     def leave(self, exchange: Exchange) -> None:
@@ -61,7 +60,7 @@ class Tracing(Step):
 def _parent(exchange: Exchange, given: bytes) -> TraceParent | None:
     """Read the header; two of them are none."""
     is_alone = sum(name == b"traceparent" for name, _ in exchange.scope["headers"]) == 1
-    return read(given) if is_alone else None
+    return read_traceparent(given) if is_alone else None
 
 
 def _state(exchange: Exchange, parent: TraceParent | None) -> str | None:

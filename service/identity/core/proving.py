@@ -27,22 +27,22 @@ CONFIRMATION: Action = "confirmation"
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """Verifies what one client sends from one place; what was wrong is noted in the audit log.
+    """Verifies what one client sends from one network; what was wrong is noted in the audit log.
 
-    `place` is the client's address as the rate limits count it.
+    `network` is the client's address as the rate limits count it.
     """
 
     passwords: Passwords
     lockouts: Lockouts
     audit: AuditContext
-    place: str | None
+    network: str | None
 
     async def sign_in(self, email: str, password: str) -> User:
         """Find the account of these credentials; raises CredentialsWrong, Locked, Busy.
 
         Does the same work, and leaves the same traces, whether the account exists or not.
         """
-        async with self.lockouts.guess("password", accounts.key_of(email), self.place) as guess:
+        async with self.lockouts.guess("password", accounts.key_of(email), self.network) as guess:
             user = await accounts.find(email)
             async with self._noted(guess, user, SIGN_IN):
                 return await accounts.check(self.passwords, user, password)
@@ -58,7 +58,7 @@ class Prover:
             raise field_invalid("`password` is required", "required", "/password")
         if user.password_hash is None:
             raise password_absent()
-        taken = self.lockouts.guess("password", user.email_key, self.place)
+        taken = self.lockouts.guess("password", user.email_key, self.network)
         async with taken as guess, self._noted(guess, user, CONFIRMATION):
             if not await self.passwords.verify(user.password_hash, password):
                 raise PasswordWrong("The present password is another one")
@@ -69,7 +69,7 @@ class Prover:
 
         The block raises CodeWrong for a wrong one, and nothing for a right one.
         """
-        taken = self.lockouts.guess("second factor", user.email_key, self.place)
+        taken = self.lockouts.guess("second factor", user.email_key, self.network)
         async with taken as guess, self._noted(guess, user, action):
             yield
 

@@ -29,8 +29,8 @@ class Cells:
     any time, for an aligned number of 8 bytes is written at once.
 
     >>> memory = bytearray(SIZE_BYTES)
-    >>> written = Cells(memory); place = written.place(("requests", "GET"), 1); written.values[place] += 1
-    >>> successor = Cells(memory); successor.values[successor.place(("requests", "GET"), 1)] += 1
+    >>> written = Cells(memory); index = written.index_of(("requests", "GET"), 1); written.values[index] += 1
+    >>> successor = Cells(memory); successor.values[successor.index_of(("requests", "GET"), 1)] += 1
     >>> [(key, list(values)) for key, values in Cells(memory).read()]
     [(('requests', 'GET'), [2.0])]
     """
@@ -40,11 +40,11 @@ class Cells:
         self._head = whole[:_KEYS_FROM].cast("d")
         self._entries = whole[_KEYS_FROM:_CELLS_FROM]
         self.values = whole[_CELLS_FROM:SIZE_BYTES].cast("d")
-        self._places: dict[Key, int] = {}
+        self._indexes: dict[Key, int] = {}
         self._used = 0
-        for key, place, width in self._written():
-            self._places[key] = place
-            self._used = place + width
+        for key, index, width in self._written():
+            self._indexes[key] = index
+            self._used = index + width
 
     @property
     def pid(self) -> int:
@@ -64,35 +64,35 @@ class Cells:
     def sampled_at_s(self, time_s: float) -> None:
         self._head[_SAMPLED_AT_S] = time_s
 
-    def place(self, key: Key, width: int) -> int | None:
+    def index_of(self, key: Key, width: int) -> int | None:
         """Return the index in `values` of a key's first cell, made with zeros at first; None without room."""
-        place = self._places.get(key)
-        return self._add(key, width) if place is None else place
+        index = self._indexes.get(key)
+        return self._add(key, width) if index is None else index
 
     def read(self) -> Iterator[tuple[Key, "memoryview[float]"]]:
         """Yield every key with its cells as they are now."""
-        for key, place, width in self._written():
-            yield key, self.values[place : place + width]
+        for key, index, width in self._written():
+            yield key, self.values[index : index + width]
 
     def _add(self, key: Key, width: int) -> int | None:
         text = _SEPARATOR.join(key).encode()
-        count, place = int(self._head[_COUNT]), self._used
-        if count == MAXIMUM_ENTRIES or len(text) > KEY_BYTES or place + width > MAXIMUM_CELLS:
+        count, index = int(self._head[_COUNT]), self._used
+        if count == MAXIMUM_ENTRIES or len(text) > KEY_BYTES or index + width > MAXIMUM_CELLS:
             return None
         lengths = len(text).to_bytes(_LENGTH_BYTES) + width.to_bytes(_LENGTH_BYTES)
         start = count * _ENTRY_BYTES
         self._entries[start : start + len(lengths) + len(text)] = lengths + text
         self._head[_COUNT] = count + 1  # last: until then nobody reads the entry
-        self._places[key] = place
-        self._used = place + width
-        return place
+        self._indexes[key] = index
+        self._used = index + width
+        return index
 
     def _written(self) -> Iterator[tuple[Key, int, int]]:
-        place = 0
+        index = 0
         for start in range(0, int(self._head[_COUNT]) * _ENTRY_BYTES, _ENTRY_BYTES):
             key_from = start + 2 * _LENGTH_BYTES
             length = int.from_bytes(self._entries[start : start + _LENGTH_BYTES])
             width = int.from_bytes(self._entries[start + _LENGTH_BYTES : key_from])
             text = bytes(self._entries[key_from : key_from + length]).decode()
-            yield tuple(text.split(_SEPARATOR)), place, width
-            place += width
+            yield tuple(text.split(_SEPARATOR)), index, width
+            index += width

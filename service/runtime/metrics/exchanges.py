@@ -52,10 +52,10 @@ class Exchanges:
 
     def _row(self, route: str | None, method: str, status: int) -> int | None:
         if method not in METHODS:  # a client's own word: it may make up any number of them
-            return self._cells.place((NAME, OTHER, route or NO_ROUTE, str(status)), WIDTH)
+            return self._cells.index_of((NAME, OTHER, route or NO_ROUTE, str(status)), WIDTH)
         if len(self._rows) < MAXIMUM_ROWS:
-            row = self._cells.place((NAME, method, route or NO_ROUTE, str(status)), WIDTH)
+            row = self._cells.index_of((NAME, method, route or NO_ROUTE, str(status)), WIDTH)
             if row is not None:
                 self._rows[route, method, status] = row
                 return row
-        return self._cells.place((NAME, OTHER, OTHER, OTHER), WIDTH)
+        return self._cells.index_of((NAME, OTHER, OTHER, OTHER), WIDTH)

@@ -63,13 +63,13 @@ class Meter:
     def observer(self, family: Family, *labels: str) -> Callable[[float], None]:
         """Return a function that counts a value in a histogram; without room it counts nothing."""
         bounds, values = family.bounds, self.cells.values
-        place = self.cells.place((family.name, *labels), len(bounds) + 2)
-        if place is None:
+        index = self.cells.index_of((family.name, *labels), len(bounds) + 2)
+        if index is None:
             return lambda _: None
-        sum_at = place + len(bounds) + 1
+        sum_at = index + len(bounds) + 1
 
         def observe(value: float) -> None:
-            values[place + bisect_left(bounds, value)] += 1.0
+            values[index + bisect_left(bounds, value)] += 1.0
             values[sum_at] += value
 
         return observe
@@ -95,15 +95,15 @@ class Meter:
                 observe_lag(max(0.0, time.monotonic() - asked_at_s - pause_s))
 
     def _write(self, family: Family, labels: tuple[str, ...], value: float) -> None:
-        place = self.cells.place((family.name, *labels), 1)
-        if place is None:
+        index = self.cells.index_of((family.name, *labels), 1)
+        if index is None:
             return
         if family.kind == "gauge":
-            self.cells.values[place] = value
+            self.cells.values[index] = value
         else:
             before = self._counts.get((family.name, labels), 0.0)
             self._counts[family.name, labels] = value
-            self.cells.values[place] += max(0.0, value - before)
+            self.cells.values[index] += max(0.0, value - before)
 
     def _forget_gauges(self) -> None:
         """Unset what a predecessor was like."""

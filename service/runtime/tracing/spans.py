@@ -1,27 +1,65 @@
-"""Spans: the parts of a request whose time is of interest. Without OpenTelemetry there are none."""
+"""Spans: the timed parts of a request, and `traceparent`. Without OpenTelemetry nothing is recorded."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, Token
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol
 
-from service.runtime.tracing import traceparent
-from service.runtime.tracing.traceparent import TraceParent
+SAMPLED = 0x01
+_NONE = b"0" * 32
+_FORM = re.compile(rb"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class TraceParent:
+    """A span in its trace (W3C Trace Context, level 2): hexadecimal ids of both, and the flags."""
+
+    trace_id: str
+    span_id: str
+    flags: int = 0
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the caller may have recorded its span."""
+        return bool(self.flags & SAMPLED)
+
+    def __str__(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
+
+
+def read_traceparent(header: bytes) -> TraceParent | None:
+    """Read the header; None for one that is to be ignored. Of later versions the beginning is read.
+
+    >>> str(read_traceparent(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
+    '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    >>> read_traceparent(b"00-00000000000000000000000000000000-b7ad6b7169203331-01") is None
+    True
+    """
+    found = _FORM.fullmatch(header)
+    if found is None:
+        return None
+    version, trace_id, span_id, flags, more = found.groups()
+    if (more is not None and version == b"00") or trace_id == _NONE or span_id == _NONE[:16]:
+        return None
+    return TraceParent(trace_id.decode(), span_id.decode(), int(flags, 16))
+
 
 Kind = Literal["internal", "server", "client", "consumer"]
 Attributes = Mapping[str, str | int | bool]
 
 
 class Span(Protocol):
-    """A part of a trace that is recorded."""
+    """A span that is recorded."""
 
     @property
-    def place(self) -> TraceParent:
-        """The ids of the trace and of this part of it."""
+    def context(self) -> TraceParent:
+        """The ids of the trace and of this span."""
 
     def child(self, name: str, kind: Kind, attributes: Attributes) -> "Span":
-        """Begin a part of this part."""
+        """Begin a span below this one."""
 
     def note(self, name: str, value: str | int | bool) -> None:
         """Set an attribute."""
@@ -37,7 +75,7 @@ class Span(Protocol):
 
 
 class Tracer(Protocol):
-    """What begins the recorded parts of traces that have none yet in this process."""
+    """What begins the first recorded span of a trace in this process."""
 
     def begin(
         self,
@@ -47,7 +85,7 @@ class Tracer(Protocol):
         parent: TraceParent | None,
         state: str | None = None,
     ) -> Span | None:
-        """Begin a part below the caller's, or a trace; None where the sampler says not to record it."""
+        """Begin a span below the caller's, or a trace; None where the sampler says not to record it."""
 
 
 _present: ContextVar[Span | None] = ContextVar("span", default=None)
@@ -62,22 +100,22 @@ def present() -> Span | None:
 def written() -> str | None:
     """Return the present span as a `traceparent`, for what is done later; None without one."""
     here = _present.get()
-    return None if here is None else str(here.place)
+    return None if here is None else str(here.context)
 
 
 def enter(span: Span) -> Token[Span | None]:
-    """Make a span the present one of this task; `leave` takes what this gives."""
+    """Make a span the present one of this task; returns what `leave` takes."""
     return _present.set(span)
 
 
 def leave(token: Token[Span | None]) -> None:
-    """Make that the present span which was it before."""
+    """Make the span present that was so before."""
     _present.reset(token)
 
 
 @contextmanager
 def used(tracer: Tracer) -> Iterator[None]:
-    """Have the tasks that are begun meanwhile begin traces with a tracer."""
+    """Let tasks that begin within the context begin traces with a tracer."""
     token = _tracer.set(tracer)
     try:
         yield
@@ -88,7 +126,7 @@ def used(tracer: Tracer) -> Iterator[None]:
 def span(
     name: str, kind: Kind = "internal", attributes: Attributes | None = None
 ) -> AbstractContextManager[Span | None]:
-    """Record what runs within `with` as a part of the present one; gives it, None if nothing is recorded."""
+    """Record what runs within `with` as a span below the present one; yields it, or None if unrecorded."""
     here = _present.get()
     return _NOTHING if here is None else entered(here.child(name, kind, attributes or {}))
 
@@ -96,15 +134,15 @@ def span(
 def continued(
     name: str, kind: Kind, attributes: Attributes, parent: str | None
 ) -> AbstractContextManager[Span | None]:
-    """Record what runs within `with` as a later part of the trace of a `traceparent`, if that is recorded."""
+    """Record what runs within `with` as a later span of the trace of a `traceparent`, if that is recorded."""
     tracer = _tracer.get()
-    place = None if parent is None else traceparent.read(parent.encode())
-    begun = None if tracer is None or place is None else tracer.begin(name, kind, attributes, place)
+    context = None if parent is None else read_traceparent(parent.encode())
+    begun = None if tracer is None or context is None else tracer.begin(name, kind, attributes, context)
     return _NOTHING if begun is None else entered(begun)
 
 
 def failed(kind: str) -> None:
-    """Note that the present part has failed, and how, in a word that holds no data."""
+    """Note that the present span has failed, and how, in a word that holds no data."""
     here = _present.get()
     if here is not None:
         here.fail(kind)

@@ -23,8 +23,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as OpenTelemetrySpan
 from opentelemetry.trace import Tracer as OpenTelemetryTracer
 
-from service.runtime.tracing.spans import Attributes, Kind, Span
-from service.runtime.tracing.traceparent import TraceParent
+from service.runtime.tracing.spans import Attributes, Kind, Span, TraceParent
 
 KINDS: dict[Kind, SpanKind] = {
     "client": SpanKind.CLIENT,
@@ -59,7 +58,7 @@ class Telemetry:
         parent: TraceParent | None,
         state: str | None = None,
     ) -> Span | None:
-        """Begin a part below the caller's, or a trace; None where the sampler says not to record it."""
+        """Begin a span below the caller's, or a trace; None where the sampler says not to record it."""
         context = _NOWHERE if parent is None else _context(parent, state)
         begun = self._tracer.start_span(name, context, KINDS[kind], attributes)
         return Recorded(self._tracer, begun) if begun.is_recording() else None
@@ -83,13 +82,13 @@ class Recorded:
         self._span = span
 
     @property
-    def place(self) -> TraceParent:
-        """The ids of the trace and of this part of it."""
+    def context(self) -> TraceParent:
+        """The ids of the trace and of this span."""
         context = self._span.get_span_context()
         return TraceParent(f"{context.trace_id:032x}", f"{context.span_id:016x}", int(context.trace_flags))
 
     def child(self, name: str, kind: Kind, attributes: Attributes) -> "Recorded":
-        """Begin a part of this part."""
+        """Begin a span below this one."""
         context = set_span_in_context(self._span, _NOWHERE)
         return Recorded(self._tracer, self._tracer.start_span(name, context, KINDS[kind], attributes))
 
