@@ -20,11 +20,11 @@ from service.identity.core.refresh_tokens import RefreshTokens
 from service.identity.core.refreshing import Refreshing
 from service.identity.core.revocations import Revocations
 from service.identity.core.sessions import Ending, Limits, Sessions
+from service.identity.core.signing_in import SigningIn, SigningOut
 from service.identity.core.tokens import Tokens
-from service.identity.oidc.providers import Providers, registrations
-from service.identity.oidc.return_urls import ReturnUrls
+from service.identity.oidc import Providers, ProviderSignIn, ReturnUrls, registrations
 from service.identity.passwords import Addresses, PasswordChanges, Registrations
-from service.identity.second_factor import SecondFactors
+from service.identity.second_factor import SecondFactorChanges, SecondFactors, SecondStep
 from service.identity.users import Removal, Users
 from service.kit.errors import StartupFailure
 from service.kit.origins import Origins
@@ -68,6 +68,16 @@ def build(settings: Settings, endpoints: Iterable[Endpoint]) -> Services:
     refresh_tokens = RefreshTokens(sealer)
     sessions = Sessions(tokens, refresh_tokens, revocations, browsers, limits)
 
+    signing_in = SigningIn(
+        database,
+        passwords,
+        lockouts,
+        sessions,
+        revocations,
+        needs_verified_email=settings.email_verification == "required",
+    )
+    second_factors = SecondFactors(sealer, settings.second_factor_issuer)
+
     # identity by mail
     post = _post(settings, sealer, shared_counts)
     addresses = Addresses(database, passwords, revocations, lockouts, post, settings.email_verification_ttl_s)
@@ -91,6 +101,9 @@ def build(settings: Settings, endpoints: Iterable[Endpoint]) -> Services:
         lockouts=lockouts,
         password_changes=password_changes,
         passwords=passwords,
+        provider_sign_in=ProviderSignIn(
+            database, signing_in, registration_open=settings.registration == "open"
+        ),
         providers=_providers(settings),
         refreshing=Refreshing(database, tokens, refresh_tokens, revocations, browsers, sessions, limits),
         registrations=Registrations(
@@ -100,8 +113,12 @@ def build(settings: Settings, endpoints: Iterable[Endpoint]) -> Services:
         return_urls=_return_urls(settings),
         revocations=revocations,
         sealer=sealer,
-        second_factors=SecondFactors(sealer, settings.second_factor_issuer),
+        second_factor_changes=SecondFactorChanges(database, second_factors, signing_in),
+        second_factors=second_factors,
+        second_step=SecondStep(database, second_factors, signing_in),
         sessions=sessions,
+        signing_in=signing_in,
+        signing_out=SigningOut(database, sessions, revocations),
         tokens=tokens,
         users=Users(database, ending, revocations, passwords),
         post=post,

@@ -17,11 +17,11 @@ from service.identity.core.lockout import Lockouts
 from service.identity.core.refreshing import Refreshing
 from service.identity.core.revocations import Revocations
 from service.identity.core.sessions import Sessions
+from service.identity.core.signing_in import SigningIn, SigningOut
 from service.identity.core.tokens import Tokens
-from service.identity.oidc.providers import Providers
-from service.identity.oidc.return_urls import ReturnUrls
+from service.identity.oidc import Providers, ProviderSignIn, ReturnUrls
 from service.identity.passwords import Addresses, PasswordChanges, Registrations
-from service.identity.second_factor import SecondFactors
+from service.identity.second_factor import SecondFactorChanges, SecondFactors, SecondStep
 from service.identity.users import Removal, Users
 from service.kit.sealing import Sealer
 from service.mail.post import Post
@@ -60,6 +60,7 @@ class Services:
     lockouts: Lockouts
     password_changes: PasswordChanges
     passwords: Passwords
+    provider_sign_in: ProviderSignIn
     providers: Providers
     refreshing: Refreshing
     registrations: Registrations
@@ -67,8 +68,12 @@ class Services:
     return_urls: ReturnUrls
     revocations: Revocations
     sealer: Sealer
+    second_factor_changes: SecondFactorChanges
     second_factors: SecondFactors
+    second_step: SecondStep
     sessions: Sessions
+    signing_in: SigningIn
+    signing_out: SigningOut
     tokens: Tokens
     users: Users
 

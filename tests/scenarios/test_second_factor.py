@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import httpx
@@ -17,8 +17,9 @@ from models.user import User
 from service.audit import OPERATOR, AuditContext
 from service.identity.core.credentials import remove_second_factor
 from service.identity.core.hashing import Cost, Passwords
-from service.identity.core.sessions import Client
+from service.identity.core.sessions import Client, Sessions
 from service.identity.second_factor import SecondFactors
+from service.kit.errors import DatabaseUnavailable
 from tests.conftest import Service, served
 from tests.scenarios.identity import CHALLENGE, LOGIN, PROFILE, problem
 from tests.services import replaced, services_of
@@ -110,6 +111,9 @@ class Owner:
 
     def stored(self) -> Any:
         return self.service.database["_second_factors"].find_one({"_id": self.user_id})
+
+    def sessions(self) -> int:
+        return self.service.database["_sessions"].count_documents({"user_id": self.user_id})
 
     def noted(self) -> list[str]:
         """Give what the audit log has of the second factor and of failures, in order."""
@@ -399,6 +403,62 @@ async def test_both_steps_are_of_one_mode(secured: Owner) -> None:
     assert (second.status_code, "access_token" in second.json()["data"]) == (200, False)
     assert "sheaf_access" in second.headers["set-cookie"]
     secured.service.client.cookies.clear()
+
+
+# --- the second step is one transaction
+
+
+@pytest.mark.parametrize("kind", ["totp", "recovery_code"])
+async def test_code_of_a_refused_sign_in_is_not_spent_and_no_wrong_guess(secured: Owner, kind: str) -> None:
+    code = secured.code() if kind == "totp" else secured.recovery_codes[0]
+    before, app = secured.stored(), secured.service.app
+    for _ in range(6):  # one more than there are wrong guesses
+        token = await secured.challenge()
+        with replaced(app, needs_verified_email=True):
+            refused = await secured.complete(token, code)
+        assert (refused.status_code, problem(refused)["code"]) == (403, "email.unverified")
+    assert (secured.stored(), secured.noted(), secured.sessions()) == (before, [], 1)
+    assert (await secured.complete(token, code)).status_code == 200
+    assert secured.sessions() == 2
+
+
+@pytest.mark.parametrize("kind", ["totp", "recovery_code"])
+async def test_code_of_a_failed_sign_in_is_not_spent_and_nothing_is_noted(
+    secured: Owner, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = secured.code() if kind == "totp" else secured.recovery_codes[0]
+    before, token, open_session = secured.stored(), await secured.challenge(), Sessions.open
+
+    async def fail(sessions: Sessions, user: User, client: Client) -> NoReturn:
+        await open_session(sessions, user, client)
+        raise DatabaseUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sessions, "open", fail)
+        assert (await secured.complete(token, code)).status_code == 503
+    assert (secured.stored(), secured.noted(), secured.sessions()) == (before, [], 1)
+    assert (await secured.complete(token, code)).status_code == 200
+
+
+async def test_code_of_an_abandoned_sign_in_is_not_spent(
+    secured: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, token, has_begun = secured.recovery_codes[0], await secured.challenge(), asyncio.Event()
+
+    async def hang(*_: Any) -> NoReturn:
+        has_begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sessions, "open", hang)
+        abandoned = asyncio.create_task(secured.complete(token, code))
+        await has_begun.wait()
+        abandoned.cancel()
+        await asyncio.gather(abandoned, return_exceptions=True)
+    assert secured.noted() == []
+    assert (await secured.complete(token, code)).status_code == 200
+    assert secured.noted() == ["second_factor.recovery_code_used"]
 
 
 # --- changing

@@ -113,13 +113,13 @@ class AuthController(Controller):
             access="anyone",
         ),
     )
-    async def login(self, request: AnyRequest) -> Response[bytes]:
+    async def login(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Give tokens for an e-mail address and a password, or a challenge if a second factor is needed."""
         only_parameters(request)
         form = forms.read(Credentials, await json_of(request))
-        signing_in.check_page(request, form.mode)
-        user = await signing_in.prover_of(request).sign_in(form.email, form.password)
-        return await signing_in.begin(request, user, form.mode)
+        visitor = signing_in.visitor_of(request)
+        outcome = await services.signing_in.by_password(form.email, form.password, form.mode, visitor)
+        return signing_in.answered(request, outcome)
 
     @post(
         "/login/second-factor",
@@ -135,8 +135,12 @@ class AuthController(Controller):
             access="anyone",
         ),
     )
-    async def complete_login(self, request: AnyRequest) -> Response[bytes]:
+    async def complete_login(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give tokens for the token of a challenge and a code."""
         only_parameters(request)
         form = forms.read(SecondStep, await json_of(request))
-        return await signing_in.resume(request, form.token, form.code)
+        visitor = signing_in.visitor_of(request)
+        signed_in = await services.second_step.complete(form.token, form.code, visitor)
+        return signing_in.answered(request, signed_in)

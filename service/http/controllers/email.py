@@ -7,7 +7,8 @@ from pydantic import Field
 from service.http.audit_context import audit_context, client_network
 from service.http.bodies import Data, Message
 from service.http.contract.operations import Answer, Operation, json_body
-from service.http.controllers.passwords import CONFIRMED, MAXIMUM_TOKEN_CHARACTERS, closed, session_of
+from service.http.controllers.passwords import CONFIRMED, MAXIMUM_TOKEN_CHARACTERS, session_of
+from service.http.controllers.profile import account_in_use
 from service.http.controllers.signing_in import MAILED, NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, principal
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
@@ -18,7 +19,6 @@ from service.identity.core.hashing import MAXIMUM_CHARACTERS
 from service.kit import forms
 from service.kit.errors import (
     DocumentInvalid,
-    DocumentNotFound,
     Duplicate,
     EmailVerified,
     LinkInvalid,
@@ -74,12 +74,10 @@ class EmailController(Controller):
         only_parameters(request)
         form = forms.read(EmailChange, await json_of(request))
         user_id, _ = session_of(request)
-        try:
+        with account_in_use():
             await services.addresses.ask_change(
                 audit_context(request), user_id, form.email, form.password, client_network(request)
             )
-        except DocumentNotFound:
-            raise closed() from None
         return _accepted()
 
     @post(
@@ -130,10 +128,8 @@ class EmailController(Controller):
         """Mail the link that verifies the caller's address once more."""
         only_parameters(request)
         user_id, _ = session_of(request)
-        try:
+        with account_in_use():
             await services.addresses.resend(user_id, client_network(request))
-        except DocumentNotFound:
-            raise closed() from None
         return _accepted()
 
 

@@ -12,12 +12,12 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import Field
 
-from models.user import User
 from service.http.audit_context import audit_context
 from service.http.bodies import Data, ResponseBody
 from service.http.contract.operations import Answer, Operation, in_path, json_body, query
 from service.http.controllers import signing_in
-from service.http.controllers.passwords import closed, session_of
+from service.http.controllers.passwords import session_of
+from service.http.controllers.profile import account_in_use
 from service.http.controllers.signing_in import NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, principal
 from service.http.requests import (
@@ -30,21 +30,24 @@ from service.http.requests import (
 from service.http.responses import Ready
 from service.http.routing import delete, post, route
 from service.http.services import Services, services_of
-from service.identity.core import accounts, challenges, credentials
+from service.identity.core.challenges import Challenge
 from service.identity.core.hashing import MAXIMUM_CHARACTERS
-from service.identity.oidc import flows, linked_accounts
-from service.identity.oidc.flows import CHALLENGE, Intent, Mode
-from service.identity.oidc.id_tokens import Identity
-from service.identity.oidc.providers import Provider as OpenedProvider
-from service.identity.oidc.providers import Providers
-from service.identity.oidc.return_urls import extended
+from service.identity.oidc import (
+    CHALLENGE,
+    Identity,
+    Intent,
+    Mode,
+    Providers,
+    extended,
+    flows,
+    linked_accounts,
+)
+from service.identity.oidc import Provider as OpenedProvider
 from service.kit import forms
 from service.kit.errors import (
     AccountExists,
     CrossSite,
     DocumentInvalid,
-    DocumentNotFound,
-    EmailUnverified,
     Failure,
     FlowInvalid,
     Forbidden,
@@ -261,12 +264,13 @@ class OidcController(Controller):
             access="anyone",
         ),
     )
-    async def exchange(self, request: AnyRequest) -> Response[bytes]:
+    async def exchange(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Give an app, for the code that it was returned to with, what signing in by password gives."""
         only_parameters(request)
         form = forms.read(CodeExchange, await json_of(request))
-        identity = await flows.take_code("bearer", form.code, form.code_verifier)
-        return await signing_in.begin(request, await _account(request, identity), "bearer")
+        visitor = signing_in.visitor_of(request)
+        outcome = await services.provider_sign_in.by_code(form.code, form.code_verifier, visitor)
+        return signing_in.answered(request, outcome)
 
     @post(
         "/{provider:str}/link",
@@ -293,15 +297,16 @@ class OidcController(Controller):
         services.providers.get(provider)
         form = forms.read(Linking, await json_of(request))
         user_id, _ = session_of(request)
-        try:
-            user = await accounts.get(user_id)
-        except DocumentNotFound:
-            raise closed() from None
-        await signing_in.prover_of(request).confirm_password(user, form.password)
-        identity = await flows.take_code("link", form.code, form.code_verifier)
-        if identity.provider != provider:
-            raise FlowInvalid
-        await linked_accounts.link(services.database, user_id, identity, audit_context(request))
+        visitor = signing_in.visitor_of(request)
+        with account_in_use():
+            await services.provider_sign_in.link(
+                user_id,
+                provider,
+                form.password,
+                code=form.code,
+                verifier=form.code_verifier,
+                visitor=visitor,
+            )
 
     @delete(
         "/{provider:str}",
@@ -373,27 +378,12 @@ async def _returned(request: AnyRequest, intent: Intent, identity: Identity) -> 
     """
     if intent.mode != "cookie":
         return _redirect(extended(intent.return_to, code=await flows.give_code(intent, identity)))
-    user = await _account(request, identity)
-    if await credentials.has_second_factor(str(user.id)):
-        challenge = await challenges.give(user, "cookie")
-        return _redirect(f"{intent.return_to}#second_factor={challenge['token']}")
-    opened = await signing_in.open_session(request, user, "cookie")
-    return signing_in.keep(request, _redirect(f"{intent.return_to}#csrf_token={opened.csrf_token}"), opened)
-
-
-async def _account(request: AnyRequest, identity: Identity) -> User:
-    """Give the account of an identity; raises as `linked_accounts.sign_in`, and EmailUnverified."""
-    services = services_of(request)
-    user = await linked_accounts.sign_in(
-        services.database,
-        identity,
-        audit_context(request),
-        registration_open=services.registration_open,
-        needs_verified_email=services.needs_verified_email,
-    )
-    if services.needs_verified_email and not user.is_email_verified:
-        raise EmailUnverified
-    return user
+    visitor = signing_in.visitor_of(request)
+    outcome = await services_of(request).provider_sign_in.by_identity(identity, "cookie", visitor)
+    if isinstance(outcome, Challenge):
+        return _redirect(f"{intent.return_to}#second_factor={outcome.token}")
+    answer = _redirect(f"{intent.return_to}#csrf_token={outcome.session.csrf_token}")
+    return signing_in.keep(request, answer, outcome.session)
 
 
 def _redirect(url: str) -> Response[Any]:

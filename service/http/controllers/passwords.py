@@ -7,6 +7,7 @@ from pydantic import Field
 from service.http.audit_context import audit_context, client_network
 from service.http.bodies import Data, Message
 from service.http.contract.operations import Answer, Operation, json_body
+from service.http.controllers.profile import account_in_use
 from service.http.controllers.signing_in import MAILED, NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, signed_in
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
@@ -18,7 +19,6 @@ from service.kit import forms
 from service.kit.errors import (
     Contention,
     DocumentInvalid,
-    DocumentNotFound,
     Forbidden,
     LinkInvalid,
     Locked,
@@ -27,7 +27,6 @@ from service.kit.errors import (
     PasswordAbsent,
     PasswordWrong,
     SignInRequired,
-    TokenInvalid,
 )
 from service.kit.forms import Form
 
@@ -87,7 +86,7 @@ class PasswordController(Controller):
         only_parameters(request)
         form = forms.read(PasswordChange, await json_of(request))
         user_id, session_id = session_of(request)
-        try:
+        with account_in_use():
             await services.password_changes.change(
                 audit_context(request),
                 user_id,
@@ -96,8 +95,6 @@ class PasswordController(Controller):
                 chosen=form.new_password,
                 address=client_network(request),
             )
-        except DocumentNotFound:
-            raise closed() from None
         return Response(None, status_code=204, headers=NOT_STORED)
 
     @post(
@@ -155,8 +152,3 @@ def session_of(request: AnyRequest) -> tuple[str, str]:
     if caller.id is None or caller.session_id is None:
         raise Forbidden("An API key cannot do this", hint="Sign in, and use the access token.")
     return caller.id, caller.session_id
-
-
-def closed() -> TokenInvalid:
-    """Give the failure of a token whose account is gone or disabled."""
-    return TokenInvalid("The account of this access token is closed")

@@ -1,5 +1,8 @@
 """The signed-in user's own account."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from litestar import Controller, Response
 from litestar.enums import HttpMethod
 
@@ -102,10 +105,8 @@ class ProfileController(Controller):
     async def get_profile(self, request: AnyRequest) -> Response[bytes]:
         """Give the account of the caller."""
         only_parameters(request)
-        try:
+        with account_in_use():
             user = await accounts.get(_user_id(request))
-        except DocumentNotFound:
-            raise _closed() from None
         return tagged_response(request, _content(user), _tag(user))
 
     @patch(
@@ -126,10 +127,8 @@ class ProfileController(Controller):
         form = forms.read(ProfileChange, await json_of(request, (MERGE_PATCH, JSON)))
         changes = form.model_dump(include=form.model_fields_set)
         expected = preconditions.read_if_match(request.headers.get("if-match"))
-        try:
+        with account_in_use():
             user = await accounts.update_profile(_user_id(request), changes, expected)
-        except DocumentNotFound:
-            raise _closed() from None
         return json_response(_content(user), headers={"ETag": _tag(user)})
 
 
@@ -145,5 +144,10 @@ def _tag(user: StoredUser) -> str:
     return preconditions.tag({"_version": user.version})
 
 
-def _closed() -> TokenInvalid:
-    return TokenInvalid("The account of this access token is closed")
+@contextmanager
+def account_in_use() -> Iterator[None]:
+    """Raise TokenInvalid when the account of an access token turns out to be gone or disabled."""
+    try:
+        yield
+    except DocumentNotFound:
+        raise TokenInvalid("The account of this access token is closed") from None

@@ -1,6 +1,5 @@
 """The second factor of the signed-in user: begin one, put it in force, change it, switch it off."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, TypeVar
 
@@ -9,25 +8,21 @@ from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from pydantic import Field
 
-from models.user import User
-from service.audit import AuditContext
-from service.http.audit_context import audit_context
 from service.http.bodies import Count, Data, ResponseBody
 from service.http.contract.operations import Answer, Operation, json_body
-from service.http.controllers.passwords import closed, session_of
-from service.http.controllers.signing_in import NOT_STORED, prover_of
+from service.http.controllers.passwords import session_of
+from service.http.controllers.profile import account_in_use
+from service.http.controllers.signing_in import NOT_STORED, visitor_of
 from service.http.guards import SignedIn, signed_in
 from service.http.requests import AnyRequest, json_of, json_response, only_parameters
 from service.http.routing import post, route
-from service.http.services import Services, services_of
+from service.http.services import Services
 from service.identity import second_factor
-from service.identity.core import accounts, credentials
 from service.identity.core.hashing import MAXIMUM_CHARACTERS
 from service.kit import forms
 from service.kit.errors import (
     CodeWrong,
     DocumentInvalid,
-    DocumentNotFound,
     Forbidden,
     Locked,
     ParameterInvalid,
@@ -138,9 +133,9 @@ class SecondFactorController(Controller):
         """Give the seed for an authenticator app; nothing is in force yet."""
         only_parameters(request)
         form = forms.read(SecondFactorEnrolment, await json_of(request))
-        user = await _user(request)
-        await prover_of(request).confirm_password(user, form.password)
-        begun = await services.second_factors.begin(user)
+        user_id, _ = session_of(request)
+        with account_in_use():
+            begun = await services.second_factor_changes.begin(user_id, form.password, visitor_of(request))
         return _answer(SecondFactorSeed(secret=begun.secret, uri=begun.uri), 201)
 
     @post(
@@ -161,21 +156,11 @@ class SecondFactorController(Controller):
         """Put the second factor in force by its first code, end all other sessions, give recovery codes."""
         only_parameters(request)
         form = forms.read(SecondFactorCode, await json_of(request))
-        user = await _user(request)
-        user_id, session_id = session_of(request)
-
-        async def confirm(audit: AuditContext) -> list[str]:
-            codes = await services.second_factors.confirm(user_id, form.code)
-            ended = await services.sessions.end_all(user_id, except_id=session_id)
-            await services.revocations.check(
-                signed_in(request)
-            )  # a thief who was signed out locks nobody out
-            await audit.note("second_factor.enabled", "user", user_id, {"ended_sessions": ended})
-            return codes
-
-        async with prover_of(request).code(user):
-            codes = await _change(request, confirm)
-        await services.revocations.catch_up()
+        session_of(request)
+        with account_in_use():
+            codes = await services.second_factor_changes.confirm(
+                signed_in(request), form.code, visitor_of(request)
+            )
         return _answer(RecoveryCodes(recovery_codes=codes))
 
     @post(
@@ -190,16 +175,18 @@ class SecondFactorController(Controller):
             bodies=_CONFIRMATION,
         ),
     )
-    async def renew_recovery_codes(self, request: AnyRequest) -> Response[bytes]:
+    async def renew_recovery_codes(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[bytes]:
         """Give new recovery codes; the earlier ones are void."""
         only_parameters(request)
-
-        async def renew(user_id: str, audit: AuditContext) -> list[str]:
-            codes = await second_factor.renew_recovery_codes(user_id)
-            await audit.note("second_factor.recovery_codes_renewed", "user", user_id)
-            return codes
-
-        return _answer(RecoveryCodes(recovery_codes=await _confirmed(request, renew)))
+        form = forms.read(SecondFactorConfirmation, await json_of(request))
+        user_id, _ = session_of(request)
+        with account_in_use():
+            codes = await services.second_factor_changes.renew(
+                user_id, form.password, form.code, visitor_of(request)
+            )
+        return _answer(RecoveryCodes(recovery_codes=codes))
 
     @post(
         "/disable",
@@ -213,44 +200,18 @@ class SecondFactorController(Controller):
             bodies=_CONFIRMATION,
         ),
     )
-    async def disable_second_factor(self, request: AnyRequest) -> Response[None]:
+    async def disable_second_factor(
+        self, request: AnyRequest, services: NamedDependency[Services]
+    ) -> Response[None]:
         """Switch the second factor off."""
         only_parameters(request)
-
-        async def disable(user_id: str, audit: AuditContext) -> None:
-            await credentials.remove_second_factor(user_id, audit, "second_factor.disabled")
-
-        await _confirmed(request, disable)
+        form = forms.read(SecondFactorConfirmation, await json_of(request))
+        user_id, _ = session_of(request)
+        with account_in_use():
+            await services.second_factor_changes.disable(
+                user_id, form.password, form.code, visitor_of(request)
+            )
         return Response(None, status_code=204, headers=NOT_STORED)
-
-
-async def _confirmed(request: AnyRequest, change: Callable[[str, AuditContext], Awaitable[Result]]) -> Result:
-    """Make a change of a second factor in force for whoever gives the password and a code."""
-    form = forms.read(SecondFactorConfirmation, await json_of(request))
-    user = await _user(request)
-    prover = prover_of(request)
-    await prover.confirm_password(user, form.password)
-
-    async def use_and_change(audit: AuditContext) -> Result:
-        await services_of(request).second_factors.use(str(user.id), form.code)
-        return await change(str(user.id), audit)
-
-    async with prover.code(user):
-        return await _change(request, use_and_change)
-
-
-async def _change(request: AnyRequest, change: Callable[[AuditContext], Awaitable[Result]]) -> Result:
-    """Make a change and note it, both or neither."""
-    audit = audit_context(request)
-    return await services_of(request).database.transaction(lambda: change(audit))
-
-
-async def _user(request: AnyRequest) -> User:
-    user_id, _ = session_of(request)
-    try:
-        return await accounts.get(user_id)
-    except DocumentNotFound:
-        raise closed() from None
 
 
 def _answer(content: ResponseBody, status_code: int = 200) -> Response[bytes]:

@@ -1,6 +1,5 @@
 """Keeping a session alive, ending it, and seeing where one is signed in."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -12,7 +11,6 @@ from pydantic import Field
 
 from models.session import Session as StoredSession
 from service.access.principals import Principal
-from service.audit import AuditContext
 from service.http import problems
 from service.http.audit_context import audit_context, client_of
 from service.http.bodies import Data, ResponseBody
@@ -165,12 +163,12 @@ class LogoutController(Controller):
             access="optional",
         ),
     )
-    async def logout(self, request: AnyRequest) -> Response[None]:
+    async def logout(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[None]:
         """End the session of the refresh token, the access token or the cookies; again, nothing happens."""
         only_parameters(request)
         session_id = await _session_to_end(request)
         if session_id is not None:
-            await _end(request, session_id)
+            await services.signing_out.end(audit_context(request), session_id)
         return signing_in.forget(request, Response(None, status_code=204))
 
 
@@ -233,17 +231,7 @@ class SessionsController(Controller):
         if kept not in {None, PRESENT}:
             raise ParameterInvalid(f"`{KEEP}` can only be `{PRESENT}`")
         caller = _with_session(request)
-        audit = audit_context(request)
-
-        async def end_all() -> None:
-            if kept is None:  # also when it is not among those that are stored, for it has expired
-                await services.sessions.end(str(caller.session_id))
-            ended = await services.sessions.end_all(str(caller.id), caller.session_id if kept else None)
-            details = {"sessions": ended + (kept is None), "keeps_present": kept is not None}
-            await audit.note("session.all_ended", "user", caller.id, details)
-
-        await services.database.transaction(end_all)
-        await services.revocations.catch_up()
+        await services.signing_out.end_all(audit_context(request), caller, keeps_present=kept is not None)
         answer: Response[None] = Response(None, status_code=204)
         return answer if kept else signing_in.forget(request, answer)
 
@@ -266,11 +254,13 @@ class SessionController(Controller):
             parameters=(in_path("session_id", "The session's id.", EXAMPLE["id"]),),
         ),
     )
-    async def end_session(self, request: AnyRequest, session_id: FromPath[str]) -> Response[None]:
+    async def end_session(
+        self, request: AnyRequest, session_id: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[None]:
         """End one of the caller's sessions; somebody else's is one that is not there."""
         only_parameters(request)
         caller = _with_session(request)
-        if not await _end(request, session_id, str(caller.id)):
+        if not await services.signing_out.end(audit_context(request), session_id, str(caller.id)):
             raise SessionNotFound
         answer: Response[None] = Response(None, status_code=204)
         return signing_in.forget(request, answer) if session_id == caller.session_id else answer
@@ -307,23 +297,6 @@ async def _session_to_end(request: AnyRequest) -> str | None:
         return failure.session_id
     caller = _with_session(request) if "authorization" in request.headers else principal(request)
     return caller.session_id
-
-
-async def _end(request: AnyRequest, session_id: str, user_id: str | None = None) -> bool:
-    """End a session and note it; who holds its tokens is its user. Tells whether there was one."""
-    services = services_of(request)
-    audit = audit_context(request)
-
-    async def end() -> bool:
-        whose = await services.sessions.end(session_id, user_id)
-        if whose is not None:
-            own = AuditContext(replace(audit.actor, kind="user", id=whose), audit.ttl_s)
-            await own.note("session.ended", "session", session_id, {"user": whose})
-        return whose is not None
-
-    was_there = await services.database.transaction(end)
-    await services.revocations.catch_up()
-    return was_there
 
 
 def _with_session(request: AnyRequest) -> Principal:

@@ -1,6 +1,6 @@
-"""The answer to whoever has proved to be somebody: a session and its tokens."""
+"""Who signs in, read from a request; and the answers: a session and its tokens, or a challenge."""
 
-from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal, TypeVar
 
 from litestar import Response
@@ -8,18 +8,16 @@ from litestar.datastructures import Cookie
 from pydantic import Field
 
 from models.user import User
-from service.audit import AuditContext
-from service.http.audit_context import audit_context, client_network, client_of
+from service.http.audit_context import address_of, audit_context, client_network
 from service.http.bodies import Data, Message, ResponseBody
 from service.http.contract.operations import Answer
 from service.http.controllers import profile
 from service.http.requests import AnyRequest, json_response
 from service.http.services import services_of
-from service.identity.core import challenges, credentials
 from service.identity.core.browsers import SAFE_METHODS, Mode, SetCookie
-from service.identity.core.proving import SIGN_IN, Prover
+from service.identity.core.challenges import Challenge
 from service.identity.core.sessions import Opened
-from service.kit.errors import EmailUnverified
+from service.identity.core.signing_in import SignedIn, Visitor
 
 NOT_STORED = {"Cache-Control": "no-store"}
 
@@ -93,85 +91,35 @@ MAILED = Answer(
 AnyContent = TypeVar("AnyContent")
 
 
-async def begin(request: AnyRequest, user: User, mode: Mode = "bearer") -> Response[bytes]:
-    """Answer somebody who has passed the first step: complete the sign-in, or demand the second factor."""
-    check_page(request, mode)
-    if await credentials.has_second_factor(str(user.id)):
-        challenge = SecondFactorChallenge(**await challenges.give(user, mode))
-        body = Data.of(SecondFactorNeeded(second_factor=challenge))
-        return json_response(body.to_json(), headers=NOT_STORED)
-    return await complete(request, user, mode)
+def visitor_of(request: AnyRequest) -> Visitor:
+    """Return whoever sends a request that signs in, or proves who somebody is."""
+    return Visitor(
+        address=address_of(request),
+        network=client_network(request),
+        device=request.headers.get("user-agent"),
+        audit=audit_context(request),
+        check_page=partial(_check_page, request),
+    )
 
 
-async def complete(request: AnyRequest, user: User, mode: Mode = "bearer") -> Response[bytes]:
-    """Open a session for a user, whose sign-in is complete, and answer with its tokens.
+def _check_page(request: AnyRequest, mode: Mode) -> None:
+    """Raise CrossSite when a page of another site would sign a browser in.
 
-    In cookie mode they are in cookies alone. Raises CrossSite, SessionEnded.
-    """
-    check_page(request, mode)
-    return granted(request, user, await open_session(request, user, mode), mode)
-
-
-async def resume(request: AnyRequest, token: str, code: str) -> Response[bytes]:
-    """Complete the sign-in of a challenge with a code, as above; raises SignInExpired, CodeWrong, Locked."""
-    services = services_of(request)
-    begun = await challenges.resume(token)
-    check_page(request, begun.mode)
-    prover = prover_of(request)
-
-    async def use_up() -> None:
-        method = await services.second_factors.use(str(begun.user.id), code)
-        await challenges.complete(token)
-        if method == "recovery_code":
-            await prover.audit.note("second_factor.recovery_code_used", "user", str(begun.user.id))
-
-    async with prover.code(begun.user, SIGN_IN):
-        await services.database.transaction(use_up)
-    return await complete(request, begun.user, begun.mode)
-
-
-def check_page(request: AnyRequest, mode: Mode) -> None:
-    """Raise CrossSite when a page of another site would sign a browser in; asked before anything is done.
-
-    The visitor would go on in the account of somebody else (login CSRF). A GET, as a provider's redirect,
-    is told by the state that began it.
+    A GET, as a provider's redirect, is told by the state that began it.
     """
     if mode == "cookie" and request.method not in SAFE_METHODS:
         services_of(request).browsers.check_origin(request.scope["headers"], request.scope["scheme"])
 
 
-async def open_session(request: AnyRequest, user: User, mode: Mode) -> Opened:
-    """Open a session and note it, for answers that are not like `complete`'s.
-
-    Raises SessionEnded, EmailUnverified.
-    """
-    services = services_of(request)
-    if services.needs_verified_email and not user.is_email_verified:
-        raise EmailUnverified(
-            "Follow the link in the mail that was sent to this address",
-            hint="If it is lost, ask for a new password: that verifies the address too.",
-        )
-    audit = audit_context(request)
-    own = AuditContext(replace(audit.actor, kind="user", id=str(user.id), key_id=None), audit.ttl_s)
-
-    async def open_and_note() -> Opened:
-        opened = await services.sessions.open(user, client_of(request, mode))
-        await own.note("session.opened", "session", opened.session_id, {"user": str(user.id), "mode": mode})
-        for each in opened.displaced:
-            details = {"user": str(user.id), "reason": "too many sessions"}
-            await own.note("session.ended", "session", each, details)
-        return opened
-
-    opened = await services.database.transaction(open_and_note)
-    await services.revocations.catch_up()
-    await services.lockouts.remember(user.email_key, client_network(request))
-    return opened
-
-
-def prover_of(request: AnyRequest) -> Prover:
-    """Give what verifies the passwords and codes that a client sends."""
-    services = services_of(request)
-    return Prover(services.passwords, services.lockouts, audit_context(request), client_network(request))
+def answered(request: AnyRequest, outcome: SignedIn | Challenge) -> Response[bytes]:
+    """Answer a step of a sign-in: with a session's tokens, or with what the second step needs."""
+    if isinstance(outcome, SignedIn):
+        return granted(request, outcome.user, outcome.session, outcome.mode)
+    challenge = SecondFactorChallenge(
+        token=outcome.token, methods=["totp", "recovery_code"], expires_in=outcome.expires_in
+    )
+    body = Data.of(SecondFactorNeeded(second_factor=challenge))
+    return json_response(body.to_json(), headers=NOT_STORED)
 
 
 def granted(request: AnyRequest, user: User, opened: Opened, mode: Mode) -> Response[bytes]:

@@ -14,7 +14,14 @@ from service.kit.sealing import digest
 PURPOSE = "second factor"
 TTL_S = 300
 TRIES = 5
-METHODS = ("totp", "recovery_code")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What the second step needs: the token that it goes on with, for so many seconds."""
+
+    token: str
+    expires_in: int = TTL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +32,10 @@ class Resumed:
     mode: Mode
 
 
-async def give(user: User, mode: Mode) -> dict[str, Any]:
-    """Give the challenge for a user who has passed the first step, with the token of the second."""
+async def give(user: User, mode: Mode) -> Challenge:
+    """Make the challenge for a user who has passed the first step."""
     token = await one_time.give(PURPOSE, TTL_S, str(user.id), mode=mode, **_state(user))
-    return {"token": token, "methods": list(METHODS), "expires_in": TTL_S}
+    return Challenge(token)
 
 
 async def resume(token: str) -> Resumed:
