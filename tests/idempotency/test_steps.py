@@ -26,7 +26,8 @@ Work = Callable[[Step], Awaitable[Answer]]
 
 
 @pytest.fixture
-def claims(database: Database) -> Claims:
+async def claims(database: Database) -> Claims:
+    await database.initialise([RememberedAnswer])
     return Claims(database, lease_s=60)
 
 
