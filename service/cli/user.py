@@ -23,8 +23,7 @@ from service.identity import users
 from service.identity.core.hashing import Cost, Demands, Passwords
 from service.identity.core.revocations import Revocations
 from service.identity.core.sessions import Ending
-from service.identity.users import Fate, Removal, Removed, Users
-from service.identity.users.forms import NewUser, UserChange
+from service.identity.users import Fate, NewUser, Removal, Removed, UserChange, Users
 from service.kit import forms
 from service.kit.errors import DatabaseUnavailable, StartupFailure
 from service.runtime import settings

@@ -28,8 +28,7 @@ from service.documents.access import Access
 from service.identity.core.hashing import Passwords
 from service.identity.core.revocations import Revocations
 from service.identity.core.sessions import Ending
-from service.identity.users import Users
-from service.identity.users.forms import NewUser
+from service.identity.users import NewUser, Users
 from service.kit.errors import DatabaseUnavailable, Duplicate, StartupFailure
 from service.runtime.settings import Settings
 from service.storage import database

@@ -40,8 +40,7 @@ from service.http.requests import (
 from service.http.routing import delete, patch, post, route
 from service.http.services import Services
 from service.identity import users
-from service.identity.users import Fate
-from service.identity.users.forms import MAXIMUM_ATTRIBUTES_BYTES, NewUser, UserChange
+from service.identity.users import MAXIMUM_ATTRIBUTES_BYTES, Fate, NewUser, UserChange
 from service.kit import forms
 from service.kit.errors import (
     DocumentInvalid,

@@ -53,7 +53,7 @@ class _Known:
 
 
 class KeyBearers:
-    """Tells whom keys speak for: looked up once in a while per worker, those who come at once together."""
+    """Whom keys speak for: each is looked up once in a while per worker."""
 
     def __init__(self, database: Database, revocations: Revocations) -> None:
         self._revocations = revocations
@@ -65,7 +65,7 @@ class KeyBearers:
         self._writing: asyncio.Task[None] | None = None
 
     async def read(self, presented: str, address: str | None) -> Principal:
-        """Give whom a key speaks for; raises TokenInvalid, DatabaseUnavailable, and what the driver raises.
+        """Return whom a key speaks for; raises TokenInvalid, DatabaseUnavailable, and what the driver raises.
 
         The owner's roles and attributes are those of now: what changes them is told by revocations.
         """
@@ -105,7 +105,7 @@ class KeyBearers:
         return None
 
     def _is_revoked(self, known: _Known) -> bool:
-        """Tell whether it may have changed; a worker that does not hear of changes remembers nothing."""
+        """Return whether it may have changed; a worker that does not hear of changes remembers nothing."""
         if known.principal is None:
             return False
         return not self._revocations.is_current or self._revocations.covers(known.principal)

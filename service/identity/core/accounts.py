@@ -45,12 +45,12 @@ Name = Annotated[str, Field(min_length=1, max_length=MAXIMUM_NAME_CHARACTERS)]
 
 
 async def find(email: str) -> User | None:
-    """Give the account of an e-mail address, however it is spelt, be it disabled or not."""
+    """Return the account of an e-mail address, however it is spelt, disabled or not."""
     return await User.find_one({"email_key": key_of(email)})
 
 
 async def check(passwords: Passwords, user: User | None, password: str) -> User:
-    """Give the account that was found, if this is its password; raises CredentialsWrong, Busy.
+    """Return the account that was found, if this is its password; raises CredentialsWrong, Busy.
 
     Does the same work whether there is an account, it is disabled, or has another password.
     """
@@ -65,7 +65,7 @@ async def check(passwords: Passwords, user: User | None, password: str) -> User:
 
 
 async def get(user_id: str) -> User:
-    """Give an account in use by its id; raises DocumentNotFound when it is gone or disabled."""
+    """Return an account in use by its id; raises DocumentNotFound when it is gone or disabled."""
     user = await User.find_one(_in_use(user_id))
     if user is None:
         raise DocumentNotFound("There is no such account")
@@ -90,7 +90,7 @@ async def update_profile(user_id: str, changes: Mapping[str, Any], expected: Exp
 
 
 def email_key(email: str) -> str:
-    """Give that by which accounts are told apart: the address without regard to case or to forms of letters.
+    """Return the key of an account: its address without regard to case or to forms of letters.
 
     >>> email_key("A@x.io") == email_key("a@X.io")
     True
@@ -99,7 +99,7 @@ def email_key(email: str) -> str:
 
 
 def key_of(email: str) -> str:
-    """Give the key that the account of an address has, however it is spelt; text that is none has a key too.
+    """Return the key of the account of an address, however it is spelt; any text has one.
 
     >>> key_of("Ann@EXAMPLE.com"), key_of("Ann")
     ('ann@example.com', 'ann')
@@ -128,6 +128,6 @@ def _in_use(user_id: str) -> dict[str, Any]:
 
 
 def taken() -> Duplicate:
-    """Give the refusal of an address that another account has."""
+    """Return the failure of an address that another account has."""
     violation = Violation("An account with this e-mail address exists already", "unique", "/email")
     return Duplicate("The e-mail address is taken", errors=[violation])

@@ -62,20 +62,20 @@ class Browsers:
     # --- cookies
 
     def access_token(self, headers: Headers) -> str | None:
-        """Give the access token that a request's cookies hold."""
+        """Return the access token that a request's cookies hold."""
         return _cookie(headers, self.access_name)
 
     def refresh_token(self, headers: Headers) -> str | None:
-        """Give the refresh token that a request's cookies hold."""
+        """Return the refresh token that a request's cookies hold."""
         return _cookie(headers, self.refresh_name)
 
     def are_with(self, headers: Headers) -> bool:
-        """Tell whether a request comes with cookies of a session."""
+        """Return whether a request comes with cookies of a session."""
         headers = list(headers)
         return any(_cookie(headers, name) is not None for name in (self.access_name, self.refresh_name))
 
     def kept(self, access: str, refresh: str, csrf: str, lifetime_s: int) -> list[SetCookie]:
-        """Give the cookies of a session that lives for so many seconds.
+        """Return the cookies of a session that lives for so many seconds.
 
         That of the access token lives as long as that of the refresh token: a request with an expired token
         is refused, whereas one without any would pass for a stranger's.
@@ -87,7 +87,7 @@ class Browsers:
         ]
 
     def forgotten(self) -> list[SetCookie]:
-        """Give what has the browser forget its session."""
+        """Return the cookies that have the browser forget its session."""
         return self.kept("", "", "", 0)
 
     def _set(
@@ -98,11 +98,11 @@ class Browsers:
     # --- whose page sends a request
 
     def csrf_token(self, session_id: str) -> str:
-        """Give the token by which a session's own pages are known (OWASP: signed, bound to the session)."""
+        """Return the token by which a session's own pages are known (OWASP: signed, bound to the session)."""
         return encoded(self._sealer.code(_PURPOSE, session_id.encode()))
 
     def is_csrf_token(self, session_id: str, token: str | None) -> bool:
-        """Tell whether a token is the session's, under any secret in use."""
+        """Return whether a token is the session's, under any secret in use."""
         code = None if token is None else decoded(token)
         return code is not None and self._sealer.is_ours(_PURPOSE, code, session_id.encode())
 
@@ -136,12 +136,12 @@ class Browsers:
 
 
 def wrong_token() -> CrossSite:
-    """Give the failure of a request whose CSRF token is missing or not the session's."""
+    """Return the failure of a request whose CSRF token is missing or not the session's."""
     return CrossSite("The CSRF token is missing, or not that of this session", hint=_TOKEN_HINT)
 
 
 def csrf_header(headers: Headers) -> str | None:
-    """Give the CSRF token that a request brings."""
+    """Return the CSRF token that a request brings."""
     found = _values(headers, CSRF_HEADER)
     return found[0].decode("latin-1") if len(found) == 1 else None
 

@@ -39,7 +39,7 @@ async def give(user: User, mode: Mode) -> Challenge:
 
 
 async def resume(token: str) -> Resumed:
-    """Give whose sign-in a token goes on with, and count the try; raises SignInExpired.
+    """Return whose sign-in a token goes on with, and count the try; raises SignInExpired.
 
     Void are tokens that are too old, used, or tried too often, and those of an account of which the password
     or anything that tokens say has changed since, or all sessions were ended.
@@ -65,7 +65,7 @@ async def drop(user_id: str) -> None:
 
 
 def _state(user: User) -> dict[str, Any]:
-    """Give that of an account which must be the same in the second step."""
+    """Return the state of an account that must be the same in the second step."""
     return {
         "epoch": user.epoch,
         "sign_outs": user.sign_outs,

@@ -13,7 +13,7 @@ from service.storage.transactions import session
 
 
 async def has_second_factor(user_id: str) -> bool:
-    """Tell whether an account must prove itself by a second factor too."""
+    """Return whether an account must prove itself by a second factor too."""
     in_force = {"_id": user_id, "enabled_at": {"$ne": None}}
     return await SecondFactor.find_one(in_force, session=session()) is not None
 
@@ -21,7 +21,7 @@ async def has_second_factor(user_id: str) -> bool:
 async def remove_second_factor(
     user_id: str, audit: AuditContext, action: str = "second_factor.removed"
 ) -> bool:
-    """Take an account's second factor away, and what waits for its codes; tells whether there was one.
+    """Take an account's second factor away, and what waits for its codes; returns whether there was one.
 
     Joins the present transaction.
     """

@@ -66,7 +66,7 @@ class Demands:
 
 @cache
 def _decoy(hasher: PasswordHasher) -> str:
-    """Give a hash of no account, made once for a hasher because it costs as much as any other."""
+    """Return a hash of no account, made once for a hasher because it costs as much as any other."""
     return hasher.hash("a password that no account has")
 
 
@@ -102,16 +102,16 @@ class Passwords:
         strength("")  # reads the dictionaries
 
     async def hash_chosen(self, password: str, *about: str | None, pointer: str = "/password") -> str:
-        """Give the hash of a password that somebody chose; raises DocumentInvalid as Demands does, Busy."""
+        """Return the hash of a password that somebody chose; raises DocumentInvalid as Demands does, Busy."""
         self.demands.check(password, *about, pointer=pointer)
         return await self.hash(password)
 
     async def hash(self, password: str) -> str:
-        """Give the encoded argon2id hash of a password, with a fresh salt; raises Busy."""
+        """Return the encoded argon2id hash of a password, with a fresh salt; raises Busy."""
         return await self._run(lambda: self._hasher.hash(password))
 
     async def verify(self, hashed: str, password: str) -> bool:
-        """Tell whether this is the password of the hash; raises Busy."""
+        """Return whether this is the password of the hash; raises Busy."""
         return await self._run(lambda: self._matches(hashed, password))
 
     async def verify_decoy(self, password: str) -> None:
@@ -119,7 +119,7 @@ class Passwords:
         await self.verify(_decoy(self._hasher), password)
 
     def needs_rehash(self, hashed: str) -> bool:
-        """Tell whether the hash was made at another cost than today's."""
+        """Return whether the hash was made at another cost than today's."""
         return self._hasher.check_needs_rehash(hashed)
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ def advice(password: str, about: Iterable[str | None] = ()) -> str:
 
 
 def _words(about: Iterable[str | None]) -> list[str]:
-    """Give what an owner's address and name are made of, whole and in parts, at most MAXIMUM_WORDS."""
+    """Return what an owner's address and name are made of, whole and in parts, at most MAXIMUM_WORDS."""
     texts = [text[:READ_CHARACTERS].partition("@")[0] for text in about if text]
     texts += [text[:READ_CHARACTERS] for text in about if text]
     parts = [part for text in texts for part in _PARTS.findall(text)]

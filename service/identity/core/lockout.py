@@ -138,7 +138,7 @@ class Lockouts:
         await KnownPlace.find_one(place).update(change, upsert=True)
 
     async def _place(self, what: What, account: str, address: str) -> tuple[str, bool]:
-        """Give the key of the count of tries at an account from an address, and whether it is known there."""
+        """Return the key of the tries at an account from an address, and whether it is known there."""
         place = {"_id": self._key("place", account, address), "expires_at": {"$gt": utc_now()}}
         if await KnownPlace.find_one(place) is not None:
             return self._key("known", what, account, address), True
@@ -178,7 +178,7 @@ class Lockouts:
 
 
 def _taking(limit: Limit) -> list[dict[str, Any]]:
-    """Give the update that takes a try if one is left, or if the lock is over, which begins a new round."""
+    """Return the update that takes a try if one is left, or if the lock is over, which begins a new round."""
     is_live = is_to_come("$expires_at")
     is_new_round = is_past("$free_at")
     doublings = {"$min": ["$locks", MAXIMUM_DOUBLINGS]}

@@ -49,7 +49,7 @@ async def take(purpose: str, token: str) -> OneTime | None:
 
 
 async def look(purpose: str, token: str) -> OneTime | None:
-    """Give what a token stands for and leave it usable; None when there is none such any more."""
+    """Return what a token stands for and leave it usable; None when there is none such any more."""
     if len(token) > MAXIMUM_CHARACTERS:
         return None
     found = await OneTimeToken.find_one(_live(purpose, token), session=session())
@@ -79,5 +79,5 @@ async def drop_all(user_id: str, *, but: Collection[str] = ()) -> None:
 
 
 def _live(purpose: str, token: str) -> dict[str, Any]:
-    """Give the condition on what a token that can still be used stands for."""
+    """Return the condition on what a token that can still be used stands for."""
     return {"_id": digest(token), "purpose": purpose, "expires_at": {"$gt": utc_now()}}

@@ -90,7 +90,7 @@ class Prover:
 
 
 def password_absent() -> PasswordAbsent:
-    """Give the failure of what takes a password where there is none."""
+    """Return the failure of an account without a password."""
     return PasswordAbsent(
         "This account has no password", hint="Ask for one by `POST /api/auth/password/forgot`."
     )

@@ -41,7 +41,7 @@ class RefreshTokens:
         return f"{content}.{encoded(self._sealer.code(_PURPOSE, content.encode()))}"
 
     def read(self, token: str) -> Claim | None:
-        """Tell what a token claims to be; None for what has not the form of one."""
+        """Return what a token claims to be; None for what has not the form of one."""
         if len(token) > MAXIMUM_CHARACTERS:
             return None
         found = _FORM.fullmatch(token)
@@ -54,7 +54,7 @@ class RefreshTokens:
 
 
 def new_session_id() -> str:
-    """Give an id for a session: 128 random bits."""
+    """Return an id for a session: 128 random bits."""
     return secrets.token_urlsafe(ID_BYTES)
 
 
@@ -64,6 +64,6 @@ def seal_successor(token: str, successor: str) -> str:
 
 
 def open_successor(token: str, sealed: str) -> str | None:
-    """Give a token's successor; None if something else was sealed, or for another token."""
+    """Return a token's successor; None if something else was sealed, or for another token."""
     content = Sealer((token,)).unseal(_SUCCESSOR, sealed)
     return None if content is None else content.decode()

@@ -38,7 +38,7 @@ class Refreshing:
     async def refresh(
         self, presented: str, client: Client, audit: AuditContext, csrf_token: str | None = None
     ) -> tuple[User, Opened]:
-        """Give the account as it is now, and its session's new tokens.
+        """Return the account as it is now, and its session's new tokens.
 
         Whoever presents the previous token within GRACE_S gets the successor that it already has. A token
         that was used before is somebody's who copied it, or whom it was copied from: the session ends.
@@ -65,7 +65,7 @@ class Refreshing:
             return user, self._opened(user, found, present, found["lifetime_s"])
 
     async def session_of(self, presented: str) -> str | None:
-        """Give the id of the session that a token was given out for; None for what is not ours."""
+        """Return the id of the session that a token was given out for; None for what is not ours."""
         claim = self.refresh_tokens.read(presented)
         if claim is None:
             return None
@@ -107,7 +107,7 @@ class Refreshing:
     async def _rotate(
         self, found: Mapping[str, Any], presented: str, successor: str, client: Client
     ) -> int | None:
-        """Put the successor into the place of the token; gives the session's lifetime, None when too late."""
+        """Replace the token by its successor; returns the session's lifetime, None when too late."""
         idle = {"$add": ["$$NOW", int(self.limits.idle_ttl_s * 1000)]}
         texts = {
             "token_hash": digest(successor),
@@ -136,7 +136,7 @@ class Refreshing:
         return int((rotated.expires_at - rotated.last_used_at).total_seconds())
 
     def _successor(self, found: Mapping[str, Any], used: str, presented: str) -> str | None:
-        """Give what the previous token was exchanged for, within the grace period."""
+        """Return what the previous token was exchanged for, within the grace period."""
         if used != found["previous_hash"] or found["since_rotation_ms"] > GRACE_S * 1000:
             return None
         return open_successor(presented, found["sealed_successor"])

@@ -72,11 +72,11 @@ class Revocations:
 
     @property
     def is_current(self) -> bool:
-        """Tell whether this worker knows enough to believe a token."""
+        """Return whether this worker knows enough to believe a token."""
         return time.monotonic() < self._current_until_s
 
     def covers(self, principal: Principal) -> bool:
-        """Tell whether what a principal was read from has been revoked."""
+        """Return whether what a principal was read from has been revoked."""
         known = self._known
         if not known:
             return False
@@ -146,11 +146,11 @@ class Revocations:
         self._is_loaded.set()
 
     def _has_too_many(self) -> bool:
-        """Tell whether there is more to know than may be held."""
+        """Return whether there is more to know than may be held."""
         return len(self._known) > self._limit
 
     async def wait_until_loaded(self, timeout_s: float) -> bool:
-        """Wait until this worker knows what is revoked; tells whether that came in time."""
+        """Wait until this worker knows what is revoked; returns whether that came in time."""
         try:
             await asyncio.wait_for(self._is_loaded.wait(), timeout_s)
         except TimeoutError:

@@ -38,7 +38,7 @@ class Client:
 
     @property
     def shown_device(self) -> str | None:
-        r"""Give the User-Agent as it is kept: short, and safe to print.
+        r"""Return the User-Agent as it is kept: short, and safe to print.
 
         >>> Client(device="Sheaf/1 \x1b[2J(phone)").shown_device, Client(device="").shown_device
         ('Sheaf/1 [2J(phone)', None)
@@ -83,7 +83,7 @@ class Ending:
         self._revocations = revocations
 
     async def end(self, session_id: str, user_id: str | None = None) -> str | None:
-        """End a session, of a certain user if one is given; gives whose it was, None when there was none.
+        """End a session, of a certain user if one is given; returns whose it was, None when there was none.
 
         Its access tokens are void, also when it has expired itself.
         """
@@ -94,7 +94,7 @@ class Ending:
         return None if ended is None else ended.user_id
 
     async def end_all(self, user_id: str, except_id: str | None = None) -> int:
-        """End all sessions of a user but perhaps one; gives their number.
+        """End all sessions of a user but perhaps one; returns their number.
 
         No sign-in that is under way completes: see `Sessions.open`.
         """
@@ -104,7 +104,7 @@ class Ending:
         return len(await self.end_those(user_id, {"_id": {"$ne": except_id}}))
 
     async def end_those(self, user_id: str, which: dict[str, Any]) -> list[str]:
-        """End those of a user's sessions that a filter finds; gives their ids."""
+        """End those of a user's sessions that a filter finds; returns their ids."""
         found = Session.find({"user_id": user_id, **which}, session=session()).limit(MAXIMUM_ENDED)
         ended = [each.id for each in await found.to_list()]
         if ended:
@@ -171,7 +171,7 @@ class Sessions(Ending):
         )
 
     async def of_user(self, user_id: str) -> list[Session]:
-        """Give the sessions of a user as stored, that which was used last first."""
+        """Return the sessions of a user as stored, the one used last first."""
         live = {"user_id": user_id, "expires_at": {"$gt": utc_now()}}
         found = Session.find(live, session=session()).sort("-last_used_at", "+_id")
         return await found.limit(MAXIMUM_LISTED).to_list()
@@ -184,7 +184,7 @@ class Sessions(Ending):
 
 
 def principal_of(user: User, session_id: str) -> Principal:
-    """Give a user as access tokens speak for one."""
+    """Return the principal that the access tokens of a session speak for."""
     return Principal(
         kind="user",
         id=str(user.id),

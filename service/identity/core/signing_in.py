@@ -111,7 +111,7 @@ class SigningOut:
     revocations: Revocations
 
     async def end(self, audit: AuditContext, session_id: str, user_id: str | None = None) -> bool:
-        """End a session, of a certain user if one is given, and note it; tells whether there was one."""
+        """End a session, of a certain user if one is given, and note it; returns whether there was one."""
 
         async def end() -> bool:
             owner_id = await self.sessions.end(session_id, user_id)

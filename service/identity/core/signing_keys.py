@@ -67,17 +67,17 @@ class KeyRing:
         self._by_id = {key.id: key for key in keys}
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """Give a JSON Web Token with these claims, signed by the present key."""
+        """Return a JSON Web Token with these claims, signed by the present key."""
         payload = orjson.dumps(claims)  # UTF-8: escaped, letters beyond ASCII would take twice the room
         algorithm, headers = self.present.algorithm, {"kid": self.present.id}
         return jws.sign(payload, self._signer, headers=headers, algorithm=algorithm)
 
     def find(self, name: object) -> SigningKey | None:
-        """Give the key of a name, which is only ever looked up among those that are held."""
+        """Return the key of a name, which is only ever looked up among those that are held."""
         return self._by_id.get(name) if isinstance(name, str) else None
 
     def published(self) -> list[dict[str, str]]:
-        """Give the public halves of the asymmetric keys as JSON Web Keys (RFC 7517), never more."""
+        """Return the public halves of the asymmetric keys as JSON Web Keys (RFC 7517), never more."""
         return [dict(key.public) for key in self._by_id.values() if key.public is not None]
 
 
@@ -107,7 +107,7 @@ def key_id(secret: str) -> str:
 
 
 def thumbprint(public: Mapping[str, str]) -> str:
-    """Give the thumbprint of a public JSON Web Key (RFC 7638, 3), by which it is named."""
+    """Return the thumbprint of a public JSON Web Key (RFC 7638, 3), by which it is named."""
     members = {name: public[name] for name in _THUMBPRINT_MEMBERS[public["kty"]]}
     digest = hashlib.sha256(orjson.dumps(members, option=orjson.OPT_SORT_KEYS)).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
@@ -158,7 +158,7 @@ def read_files(paths: Iterable[Path]) -> list[SigningKey]:
 
 
 def generate(kind: Kind) -> tuple[bytes, bytes]:
-    """Make a new key; gives its private and its public half in PEM format."""
+    """Make a new key; returns its private and its public half in PEM format."""
     made: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     made = (
         ec.generate_private_key(ec.SECP256R1())

@@ -65,7 +65,7 @@ class Tokens:
         self._verified = lru_cache(MAXIMUM_REMEMBERED)(self._verify)
 
     def issue(self, principal: Principal) -> str:
-        """Give a new token that speaks for a user of a session, valid from now on for `ttl_s` seconds."""
+        """Return a new token that speaks for a user of a session, valid from now on for `ttl_s` seconds."""
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -86,7 +86,7 @@ class Tokens:
         return self.ring.sign(claims)
 
     def read(self, token: str) -> Principal:
-        """Give whom a token speaks for; raises TokenInvalid, which only tells expiry apart.
+        """Return whom a token speaks for; raises TokenInvalid, which only tells expiry apart.
 
         The algorithm, the key's id, and each claim's presence, type and value are checked.
         """

@@ -51,16 +51,16 @@ class FlowSecrets:
 
     @property
     def challenge(self) -> str:
-        """Give what the provider is told of the verifier in advance."""
+        """Return what the provider is told of the verifier in advance."""
         return challenge_of(self.verifier)
 
     def sealed(self, sealer: Sealer) -> str:
-        """Give both, readable by this service only."""
+        """Return both, readable by this service only."""
         return sealer.seal(PURPOSE, f"{self.nonce} {self.verifier}".encode())
 
 
 def challenge_of(verifier: str) -> str:
-    """Give the S256 challenge of a verifier.
+    """Return the S256 challenge of a verifier.
 
     >>> challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
     'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
@@ -69,7 +69,7 @@ def challenge_of(verifier: str) -> str:
 
 
 def proves(verifier: str, challenge: str) -> bool:
-    """Tell whether a verifier is that of a challenge.
+    """Return whether a verifier is that of a challenge.
 
     >>> proves("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
     True
@@ -87,14 +87,14 @@ class Intent:
 
 
 def browser_secret(present: str | None) -> str:
-    """Give the secret that tells a browser from others: that which it has, else a new one."""
+    """Return the secret that tells a browser from others: that which it has, else a new one."""
     if present is not None and BROWSER.fullmatch(present):
         return present
     return secrets.token_urlsafe(BROWSER_BYTES)
 
 
 async def begin(sealer: Sealer, provider: str, intent: Intent, browser: str) -> tuple[str, FlowSecrets]:
-    """Give the `state` and the secrets of a new flow, which only this browser can end."""
+    """Return the `state` and the secrets of a new flow, which only this browser can end."""
     own = FlowSecrets.new()
     state = await one_time.give(
         _purpose(provider, browser), STATE_TTL_S, secrets=own.sealed(sealer), **asdict(intent)
@@ -118,7 +118,7 @@ async def end(sealer: Sealer, provider: str, state: str, browser: str | None) ->
 
 
 async def give_code(intent: Intent, identity: Identity) -> str:
-    """Give a code for an app, good for one exchange by whoever knows the verifier of its challenge."""
+    """Return a code for an app, good for one exchange by whoever knows the verifier of its challenge."""
     facts: dict[str, Any] = {"identity": asdict(identity), "challenge": intent.code_challenge}
     return await one_time.give(f"oidc {intent.mode}", CODE_TTL_S, **facts)
 

@@ -51,7 +51,7 @@ class Keys:
         self._missed_at_s = float("-inf")
 
     async def find(self, key_id: str | None, algorithm: str) -> Key:
-        """Give the key for a token's header; raises ProviderInvalid, ProviderUnavailable.
+        """Return the key for a token's header; raises ProviderInvalid, ProviderUnavailable.
 
         Whatever ids are presented, at most one reading in PAUSE_S is due to keys that are not known.
         """
@@ -92,7 +92,7 @@ class Keys:
 async def verify(
     token: object, keys: Keys, *, issuer: str, client_id: str, nonce: str, access_token: str | None
 ) -> dict[str, Any]:
-    """Give an ID token's claims once all of it holds; raises ProviderInvalid, ProviderUnavailable.
+    """Verify an ID token and return its claims; raises ProviderInvalid, ProviderUnavailable.
 
     The algorithm is one of an asymmetric few, whatever the header says: with `HS256` whoever knows the
     client's secret could sign, with `none` anybody.

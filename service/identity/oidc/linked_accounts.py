@@ -37,7 +37,7 @@ async def sign_in(
     registration_open: bool,
     needs_verified_email: bool,
 ) -> User:
-    """Give the account of an identity, made or linked when there is none; noted in the audit log.
+    """Return the account of an identity, made or linked when there is none; noted in the audit log.
 
     Whether an account may be made, and for an address that the provider has not verified, is for the operator
     to say. A second factor is still to be asked for. Of any number of first sign-ins at once, one makes the
@@ -77,7 +77,7 @@ async def link(database: Database, user_id: str, identity: Identity, audit: Audi
 async def unlink(
     database: Database, user_id: str, issuer: str, others: Iterable[str], audit: AuditContext
 ) -> bool:
-    """Take an issuer's identity from an account; tells whether there was one. Raises LastSignIn.
+    """Take an issuer's identity from an account; returns whether there was one. Raises LastSignIn.
 
     A password, or an identity of one of the `others` (issuers), must be left to sign in with.
     """
@@ -103,7 +103,7 @@ async def unlink(
 
 
 async def linked(user_id: str) -> dict[str, Any]:
-    """Give when an account was linked with each issuer that it is linked with."""
+    """Return when an account was linked, by issuer."""
     found = await User.get(user_id)
     return {} if found is None else {each.issuer: each.linked_at for each in found.identities}
 
@@ -156,7 +156,7 @@ async def _made(email: str, identity: Identity, audit: AuditContext) -> User:
 
 
 async def _add(user_id: str, identity: Identity, audit: AuditContext) -> bool:
-    """Add an identity to an account that has none of its issuer; tells whether that was so."""
+    """Add an identity to an account that has none of its issuer; returns whether that was so."""
     unlinked = {
         "_id": PydanticObjectId(user_id),
         "is_disabled": False,

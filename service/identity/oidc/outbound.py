@@ -23,7 +23,7 @@ log = structlog.get_logger("sheaf.oidc")
 
 
 def client() -> httpx.AsyncClient:
-    """Give a client for calls to providers; to be closed."""
+    """Return a client for calls to providers; to be closed."""
     return httpx.AsyncClient(
         follow_redirects=False,
         timeout=TIMEOUT_S,
@@ -72,7 +72,7 @@ async def _send(http: httpx.AsyncClient, request: httpx.Request) -> dict[str, An
 
 
 async def _exchange(http: httpx.AsyncClient, request: httpx.Request) -> tuple[int, bytes | None]:
-    """Give the status and the body, None when that is too large; it is read as it comes, never inflated."""
+    """Return the status and the body, None when that is too large; it is read as it comes, never inflated."""
     response = await http.send(request, stream=True)
     try:
         body = bytearray()

@@ -39,7 +39,7 @@ class Registration:
 
 
 def registrations(settings: Mapping[str, ProviderSettings], public_url: str | None) -> list[Registration]:
-    """Give the registrations that are set, whose providers send people back below the public URL."""
+    """Return the registrations that are set, whose providers send people back below the public URL."""
     return [
         Registration(
             name=name,
@@ -79,7 +79,7 @@ class Provider:
         self._failed_at_s = float("-inf")
 
     async def address(self, state: str, secrets: FlowSecrets) -> str:
-        """Give where to send somebody to sign in; raises ProviderUnavailable, ProviderInvalid.
+        """Return where to send somebody to sign in; raises ProviderUnavailable, ProviderInvalid.
 
         The code flow (OpenID Connect Core, 3.1) with PKCE (RFC 7636, S256), state and nonce.
         """
@@ -97,7 +97,7 @@ class Provider:
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
     async def identify(self, code: str, told_issuer: str | None, secrets: FlowSecrets) -> Identity:
-        """Give who has signed in, for the code that the provider has sent; nothing of its tokens is kept.
+        """Return who has signed in, for the code that the provider has sent; nothing of its tokens is kept.
 
         Raises ProviderInvalid when anything about the answer is wrong, ProviderUnavailable.
         """
@@ -146,7 +146,7 @@ class Provider:
         return {**added, **claims, "email_verified": added.get("email_verified")}
 
     async def _described(self) -> Metadata:
-        """Give what the provider says of itself, read at most once at a time and once an hour."""
+        """Return what the provider says of itself, read at most once at a time and once an hour."""
         async with self._reading:
             now_s = time.monotonic()
             if self._metadata is not None and now_s - self._read_at_s < METADATA_TTL_S:
@@ -183,7 +183,7 @@ class Providers:
         return iter(self._registrations)
 
     def get(self, name: str) -> Provider:
-        """Give a provider; raises ProviderNotFound."""
+        """Return a provider; raises ProviderNotFound."""
         if name not in self._opened:
             raise ProviderNotFound
         return self._opened[name]
@@ -200,7 +200,7 @@ class Providers:
 
 
 def _basic(client_id: str, secret: str) -> str:
-    """Give the header by which a client proves itself (RFC 6749, 2.3.1: both parts encoded as in forms).
+    """Return the header by which a client proves itself (RFC 6749, 2.3.1: both parts encoded as in forms).
 
     A space is `%20`, which every reader decodes; `+` some do not.
     """
@@ -209,7 +209,7 @@ def _basic(client_id: str, secret: str) -> str:
 
 
 def metadata_url(issuer: str) -> str:
-    """Give where an issuer's discovery document is.
+    """Return the address of an issuer's discovery document.
 
     >>> metadata_url("https://id.example/realms/a/")
     'https://id.example/realms/a/.well-known/openid-configuration'

@@ -29,7 +29,7 @@ class ReturnUrls:
                 raise StartupFailure(fault)
 
     def check(self, url: str) -> str:
-        """Give the URL back when it is allowed; raises ParameterInvalid.
+        """Return the URL when it is allowed; raises ParameterInvalid.
 
         >>> urls = ReturnUrls(Origins(["https://app.example"]), ["com.example.app:/signed-in"])
         >>> urls.check("https://app.example/home?tab=1"), urls.check("com.example.app:/signed-in")
@@ -46,7 +46,7 @@ class ReturnUrls:
 
 
 def extended(url: str, **parameters: str) -> str:
-    """Give a URL with parameters added to those that it has.
+    """Return a URL with parameters added to those that it has.
 
     >>> extended("https://app.example/home?tab=1", code="a&b")
     'https://app.example/home?tab=1&code=a%26b'
@@ -55,7 +55,7 @@ def extended(url: str, **parameters: str) -> str:
 
 
 def _origin(url: str) -> str | None:
-    """Give the origin of a URL that every reader understands alike; None for any other.
+    """Return the origin of a URL that every reader understands alike; None for any other.
 
     >>> _origin("HTTPS://App.example:443/x")
     'https://app.example'

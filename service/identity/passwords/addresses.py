@@ -171,7 +171,7 @@ class Addresses:
         await audit.note("email.changed", "user", taken.user_id)
 
     async def _store(self, taken: OneTime, key: str, change: dict[str, Any]) -> User:
-        """Mark the address of a token's account as verified, and change it; gives the account before."""
+        """Mark the address of a token's account as verified, and change it; returns the account before."""
         present = {"_id": PydanticObjectId(taken.user_id), "email_key": key, "is_disabled": False}
         before: User | None = await User.find_one(present, session=session()).update(
             {

@@ -28,7 +28,7 @@ RESET = "password.reset"
 
 @dataclass(frozen=True, slots=True)
 class PasswordChanges:
-    """Gives accounts new passwords; the links to choose one are valid for `ttl_s` seconds."""
+    """Changes and resets passwords; the links to choose one are valid for `ttl_s` seconds."""
 
     database: Database
     passwords: Passwords
@@ -149,7 +149,7 @@ class PasswordChanges:
 
 
 async def _owner(found: one_time.OneTime) -> User | None:
-    """Give whose a token is, if the account is in use and has the address that the token was sent to."""
+    """Return whose a token is, if the account is in use and has the address that the token was sent to."""
     if found.user_id is None:
         return None
     user = await User.get(found.user_id)

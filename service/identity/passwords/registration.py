@@ -85,7 +85,7 @@ class Registrations:
         await self.database.transaction(store)
 
     async def _tell(self, audit: AuditContext, owner: User, email: str, *, may_be_sent: bool) -> None:
-        """Tell the owner of an account of a registration: by as many operations as one that succeeds."""
+        """Mail the owner of an account that somebody registered, by as many operations as a registration."""
         is_real = may_be_sent and not owner.is_disabled
 
         async def store() -> None:

@@ -145,7 +145,7 @@ class SecondFactors:
         return "totp"
 
     async def reseal(self) -> int:
-        """Seal anew what was sealed under an earlier secret, so that it can be dropped; gives the number."""
+        """Seal anew what was sealed under an earlier secret, to be dropped then; returns the number."""
         number, unreadable, last = 0, 0, ""
         while True:
             outdated = {"_id": {"$gt": last}, "sealed_with": {"$ne": self._sealed_with}}
@@ -183,7 +183,7 @@ class SecondFactors:
                 return
 
     def _step(self, factor: SecondFactor, code: str) -> int | None:
-        """Give the time step that a code belongs to; None when it is not of this time, or no such code."""
+        """Return the time step that a code belongs to; None when it is not of this time, or no such code."""
         if not TOTP_CODE.fullmatch(code):
             return None
         seed = self._sealer.unseal(PURPOSE, factor.seed)
@@ -198,7 +198,7 @@ class SecondFactors:
 
 
 async def view(user_id: str) -> dict[str, Any]:
-    """Give what an account's owner sees of it: never the seed, nor a code."""
+    """Return what an account's owner sees of it: never the seed, nor a code."""
     factor = await _in_force(user_id)
     return {
         "is_enabled": factor is not None,

@@ -135,7 +135,7 @@ class Users:
         return changed
 
     async def set_password(self, audit: AuditContext, user_id: str, password: str) -> None:
-        """Give an account another password; its sessions end, and links and codes that were sent are void.
+        """Change the password of an account; its sessions end, and links and codes that were sent are void.
 
         Raises DocumentNotFound, DocumentInvalid for a password that will not do, Busy.
         """
@@ -158,7 +158,7 @@ class Users:
         await self.database.transaction(store)
 
     async def every(self, conditions: Sequence[tuple[str, str]]) -> AsyncIterator[User]:
-        """Give every account that fulfils the conditions, by address."""
+        """Return every account that fulfils the conditions, by address."""
         cursors = Cursors(secrets.token_hex())
         parameters = [*conditions, ("sort", "email"), ("limit", str(MAXIMUM_LIMIT))]
         page = await LISTING.page(parameters, cursors)
@@ -170,7 +170,7 @@ class Users:
             page = await LISTING.page([*parameters, ("cursor", page.following)], cursors)
 
     async def sign_out(self, audit: AuditContext, user_id: str) -> int:
-        """End all sessions of a user; gives their number. Raises DocumentNotFound."""
+        """End all sessions of a user; returns their number. Raises DocumentNotFound."""
 
         async def end() -> int:
             await find(user_id)
@@ -181,7 +181,7 @@ class Users:
         return await self.database.transaction(end)
 
     async def remove_second_factor(self, audit: AuditContext, user_id: str) -> bool:
-        """Take a user's second factor away, as for a lost phone; tells whether there was one.
+        """Take a user's second factor away, as for a lost phone; returns whether there was one.
 
         Whoever lost it may have lost more: all sessions end. Raises DocumentNotFound.
         """
@@ -215,7 +215,7 @@ async def find_by_email(email: str) -> User:
 
 
 def is_administrator(user: User) -> bool:
-    """Tell whether somebody may administer the service now."""
+    """Return whether somebody may administer the service now."""
     return ADMIN in user.roles and not user.is_disabled
 
 
@@ -235,7 +235,7 @@ async def refuse_last(user: User) -> None:
 
 
 def _wanted(form: UserChange, present: User) -> dict[str, Any]:
-    """Give the stored members that a form changes, with their new values."""
+    """Return the stored members that a form changes, with their new values."""
     given = form.model_dump(include=form.model_fields_set)
     if given.get("email", present.email) != present.email:
         given["email_key"] = accounts.email_key(given["email"])
@@ -246,7 +246,7 @@ def _wanted(form: UserChange, present: User) -> dict[str, Any]:
 
 
 def _events(present: User, wanted: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Give the events of a change: each fact before and after, addresses and names left out."""
+    """Return the events of a change: each fact before and after, addresses and names left out."""
     events: list[tuple[str, dict[str, Any]]] = []
     if "is_disabled" in wanted:
         events.append(("user.disabled" if wanted["is_disabled"] else "user.enabled", {}))

@@ -24,7 +24,7 @@ _SCALARS = (str, int, float, bool)
 
 
 def checked_roles(roles: list[str]) -> list[str]:
-    """Give roles in order, each once; raises ValueError.
+    """Return roles in order, each once; raises ValueError.
 
     >>> checked_roles(["editor", "author", "editor"])
     ['author', 'editor']
@@ -38,7 +38,7 @@ def checked_roles(roles: list[str]) -> list[str]:
 
 
 def checked_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Give attributes back if they are flat and small; raises ValueError.
+    """Return attributes back if they are flat and small; raises ValueError.
 
     >>> checked_attributes({"team": "red", "regions": ["eu", "us"]})
     {'team': 'red', 'regions': ['eu', 'us']}
