@@ -23,14 +23,14 @@ async def wait_in(limiter: ConcurrencyLimiter, count: int) -> list[asyncio.Task[
     return tasks
 
 
-async def test_there_are_so_many_places_and_no_more() -> None:
+async def test_limiter_gives_its_slots_and_no_more() -> None:
     limiter = limiter_of(2)
     assert [limiter.acquire_now(), limiter.acquire_now(), limiter.acquire_now()] == [True, True, False]
     limiter.release()
     assert (limiter.acquire_now(), limiter.taken, limiter.refused) == (True, 2, 0)
 
 
-async def test_a_place_that_is_free_goes_to_who_has_come_first() -> None:
+async def test_released_slot_goes_to_first_waiter() -> None:
     limiter = limiter_of()
     limiter.acquire_now()
     first, second = await wait_in(limiter, 2)
@@ -43,7 +43,7 @@ async def test_a_place_that_is_free_goes_to_who_has_come_first() -> None:
     assert (limiter.taken, limiter.queued, limiter.refused) == (0, 0, 0)
 
 
-async def test_a_full_line_refuses_at_once() -> None:
+async def test_full_queue_refuses_at_once() -> None:
     limiter = limiter_of(waiting=3)
     limiter.acquire_now()
     waiting = await wait_in(limiter, 3)
@@ -54,7 +54,7 @@ async def test_a_full_line_refuses_at_once() -> None:
         task.cancel()
 
 
-async def test_who_has_waited_long_enough_is_refused_in_time() -> None:
+async def test_waiter_beyond_patience_is_refused_in_time() -> None:
     limiter = limiter_of()
     limiter.acquire_now()
     loop = asyncio.get_running_loop()
@@ -64,7 +64,7 @@ async def test_who_has_waited_long_enough_is_refused_in_time() -> None:
     assert (limiter.taken, limiter.queued, limiter.refused) == (1, 0, 50)
 
 
-async def test_while_more_comes_than_goes_the_newest_are_first() -> None:
+async def test_overloaded_queue_serves_newest_first() -> None:
     limiter = limiter_of()
     limiter.acquire_now()
     old = await wait_in(limiter, 3)
@@ -76,7 +76,7 @@ async def test_while_more_comes_than_goes_the_newest_are_first() -> None:
     assert await asyncio.gather(*old) == [False] * 3
 
 
-async def test_who_comes_back_is_before_those_in_line_and_is_not_refused() -> None:
+async def test_reacquiring_waiter_is_first_and_never_refused() -> None:
     limiter = limiter_of(waiting=0)
     limiter.acquire_now()
     back = asyncio.create_task(limiter.reacquire())
@@ -87,7 +87,7 @@ async def test_who_comes_back_is_before_those_in_line_and_is_not_refused() -> No
     assert (limiter.taken, limiter.queued) == (1, 0)
 
 
-async def test_who_gives_up_gives_up_the_place_too() -> None:
+async def test_cancelled_waiter_takes_no_slot() -> None:
     limiter = limiter_of()
     limiter.acquire_now()
     gone, stays = await wait_in(limiter, 2)
@@ -98,7 +98,7 @@ async def test_who_gives_up_gives_up_the_place_too() -> None:
     assert limiter.taken == 0
 
 
-async def test_who_gives_up_as_the_place_comes_gives_it_to_the_next() -> None:
+async def test_waiter_cancelled_with_slot_passes_it_on() -> None:
     limiter = limiter_of()
     limiter.acquire_now()
     gone, stays = await wait_in(limiter, 2)
@@ -114,7 +114,7 @@ async def test_who_gives_up_as_the_place_comes_gives_it_to_the_next() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(["come", "leave", "give up", "return", "pause"]), max_size=60))
-async def test_no_place_is_lost_and_none_is_given_twice(doings: list[str]) -> None:
+async def test_no_slot_is_lost_or_given_twice(doings: list[str]) -> None:
     limiter = ConcurrencyLimiter(3, queue_length=5, patience_s=0.02)
     inside, waiting, most = 0, list[asyncio.Task[None]](), 0
     leaving = asyncio.Event()
@@ -151,7 +151,7 @@ async def test_no_place_is_lost_and_none_is_given_twice(doings: list[str]) -> No
 
 
 @pytest.mark.parametrize("count", [1, 50])
-async def test_a_burst_that_is_soon_done_is_refused_nobody(count: int) -> None:
+async def test_short_burst_is_never_refused(count: int) -> None:
     limiter = limiter_of(5)
 
     async def visit() -> bool:

@@ -43,7 +43,7 @@ def fail(text: str) -> NoReturn:
     raise ValueError(text)
 
 
-def test_our_logs_and_those_of_libraries_have_one_shape(
+def test_logs_of_service_and_libraries_have_one_shape(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = {"request_id": "abc", "trace_id": "def"}
@@ -66,7 +66,7 @@ def test_our_logs_and_those_of_libraries_have_one_shape(
         ("error", ["error"]),
     ],
 )
-def test_less_severe_logs_are_left_out(
+def test_logs_below_level_are_left_out(
     capsys: pytest.CaptureFixture[str], level: str, written: list[str]
 ) -> None:
     logs.configure(level, "json")
@@ -76,7 +76,7 @@ def test_less_severe_logs_are_left_out(
     assert [line["level"] for line in lines(capsys)] == [one for one in written for _ in range(2)]
 
 
-def test_busy_libraries_are_heard_only_when_something_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_libraries_log_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("debug", "json")
     for name in logs.QUIET_LOGGERS:
         logging.getLogger(name).info("chatter")
@@ -86,7 +86,7 @@ def test_busy_libraries_are_heard_only_when_something_is_wrong(capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("logger", [structlog.get_logger(), logging.getLogger("somebody")])
-def test_a_traceback_is_one_text_field(capsys: pytest.CaptureFixture[str], logger: Any) -> None:
+def test_traceback_is_one_text_field(capsys: pytest.CaptureFixture[str], logger: Any) -> None:
     logs.configure("info", "json")
     try:
         fail("no")
@@ -99,7 +99,7 @@ def test_a_traceback_is_one_text_field(capsys: pytest.CaptureFixture[str], logge
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_secrets_are_never_written(capsys: pytest.CaptureFixture[str], form: logs.Form) -> None:
+def test_secrets_are_masked_in_logs(capsys: pytest.CaptureFixture[str], form: logs.Form) -> None:
     logs.configure("info", form)
     hidden = "hunter2"
     structlog.get_logger().info("a", password=hidden, token=hidden, secret_object=SecretStr(hidden))
@@ -114,7 +114,7 @@ def test_secrets_are_never_written(capsys: pytest.CaptureFixture[str], form: log
     assert "mongodb://********@db:27017/x" in written
 
 
-def test_the_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_console_format_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "console")
     structlog.get_logger("sheaf.test").warning("slow", seconds=2)
     written = capsys.readouterr().err
@@ -123,7 +123,7 @@ def test_the_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "seconds=2" in written
 
 
-def test_what_json_does_not_know_is_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_value_unknown_to_json_is_logged_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     structlog.get_logger().info("x", kind={1: {2, 3}}, error=ValueError("no"))
     assert [(line["kind"], line["error"]) for line in lines(capsys)] == [

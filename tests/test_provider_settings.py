@@ -21,7 +21,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, **changes: str) -> Settings:
     return load(_env_file=None)
 
 
-def test_each_provider_is_set_by_variables_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_provider_is_set_by_its_own_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     more = {"ISSUER": "https://b.example", "CLIENT_ID": "b", "LABEL": "The B", "SCOPES": "openid email"}
     changes = {f"SHEAF_OIDC_PROVIDERS__MY_B__{name}": value for name, value in more.items()}
     providers = loaded(monkeypatch, **changes).oidc_providers
@@ -33,12 +33,12 @@ def test_each_provider_is_set_by_variables_of_its_own(monkeypatch: pytest.Monkey
     assert (other.client_secret, other.label, other.scopes) == (None, "The B", "openid email")
 
 
-def test_all_can_be_set_by_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_providers_are_set_by_one_json_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = '{"b": {"issuer": "https://b.example", "client_id": "b"}}'
     assert set(loaded(monkeypatch, SHEAF_OIDC_PROVIDERS=whole).oidc_providers) == {"acme", "b"}
 
 
-def test_their_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_secrets_of_providers_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = loaded(monkeypatch)
     assert settings.shown()["SHEAF_OIDC_PROVIDERS"] == (
         "acme(issuer=https://id.example/realms/a client_id=12345 client_secret=******** "
@@ -88,7 +88,7 @@ def test_their_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_them_stops_the_start_with_a_sentence(
+def test_invalid_provider_settings_fail_with_one_sentence(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(StartupFailure) as failure:

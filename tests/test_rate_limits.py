@@ -48,7 +48,7 @@ async def admitted(limiter: Limiter, requests: int, key: str = "k") -> int:
     return sum(verdict.is_admitted for verdict in verdicts)
 
 
-async def test_the_counts_serve_the_librarys_own_strategy(counts: Watched) -> None:
+async def test_shared_counts_serve_strategy_of_limits_library(counts: Watched) -> None:
     strategy = FixedWindowRateLimiter(counts)
     rate = parse("2/minute")
     assert [await strategy.hit(rate, "k") for _ in range(3)] == [True, True, False]
@@ -63,7 +63,7 @@ async def test_the_counts_serve_the_librarys_own_strategy(counts: Watched) -> No
     assert await counts.get("other") == 0
 
 
-async def test_no_count_is_lost_when_many_begin_a_window_at_once(counts: Watched) -> None:
+async def test_concurrent_beginners_of_window_lose_no_count(counts: Watched) -> None:
     for round_number in range(5):
         key = f"k{round_number}"
         sums = await asyncio.gather(*(counts.incr(key, 60, amount=2) for _ in range(20)))
@@ -72,16 +72,14 @@ async def test_no_count_is_lost_when_many_begin_a_window_at_once(counts: Watched
 
 @pytest.mark.parametrize("rate", ["100/15minutes", "1000/15minutes", "10/minute", "1/minute"])
 @pytest.mark.parametrize("workers", [1, 2, 4])
-async def test_workers_together_admit_the_limit_and_never_more(
-    counts: Watched, rate: str, workers: int
-) -> None:
+async def test_workers_together_admit_exactly_the_limit(counts: Watched, rate: str, workers: int) -> None:
     limit = parse(rate).amount
     limiters = [Limiter(parse(rate), counts, workers=workers) for _ in range(workers)]
     total = sum(await asyncio.gather(*(admitted(limiter, limit) for limiter in limiters)))
     assert 0.9 * limit <= total <= limit
 
 
-async def test_requests_one_after_another_are_told_what_remains(counts: Watched) -> None:
+async def test_successive_requests_get_remaining_count(counts: Watched) -> None:
     limiter = Limiter(parse("100/15minutes"), counts)
     verdicts = [await limiter.spend("k") for _ in range(101)]
     assert [verdict.remaining for verdict in verdicts] == [*range(99, -1, -1), 0]
@@ -89,7 +87,7 @@ async def test_requests_one_after_another_are_told_what_remains(counts: Watched)
     assert all(890 < verdict.reset_in_s <= 900 for verdict in verdicts)
 
 
-async def test_most_requests_do_not_ask_the_store(counts: Watched) -> None:
+async def test_most_requests_need_no_store(counts: Watched) -> None:
     assert await admitted(Limiter(parse("1000/hour"), counts), 1) == 1
     limiter = Limiter(parse("1000/hour"), counts)
     for _ in range(900):
@@ -97,12 +95,12 @@ async def test_most_requests_do_not_ask_the_store(counts: Watched) -> None:
     assert counts.calls == 1 + 900 // 50
 
 
-async def test_requests_at_once_share_a_lease(counts: Watched) -> None:
+async def test_concurrent_requests_share_a_lease(counts: Watched) -> None:
     assert await admitted(Limiter(parse("1000/hour"), counts), 800) == 800
     assert counts.calls <= 3
 
 
-async def test_a_flood_over_the_limit_costs_no_calls(counts: Watched) -> None:
+async def test_exhausted_limit_refuses_without_store(counts: Watched) -> None:
     limiter = Limiter(parse("5/hour"), counts)
     assert await admitted(limiter, 10) == 5
     spent = counts.calls
@@ -110,14 +108,14 @@ async def test_a_flood_over_the_limit_costs_no_calls(counts: Watched) -> None:
     assert counts.calls == spent
 
 
-async def test_keys_and_limits_are_counted_apart(counts: Watched) -> None:
+async def test_keys_and_limits_have_separate_counts(counts: Watched) -> None:
     one, other = Limiter(parse("3/hour"), counts), Limiter(parse("4/hour"), counts)
     assert await admitted(one, 9, "a") == 3
     assert await admitted(one, 9, "b") == 3
     assert await admitted(other, 9, "a") == 4
 
 
-async def test_a_window_begins_with_its_first_request_and_ends_in_time(counts: Watched) -> None:
+async def test_window_begins_with_first_request_and_ends_in_time(counts: Watched) -> None:
     limiters = [Limiter(parse("4/second"), counts, workers=2) for _ in range(2)]
     began = time.monotonic()
     assert sum([await admitted(limiter, 8) for limiter in limiters]) == 4
@@ -130,7 +128,7 @@ async def test_a_window_begins_with_its_first_request_and_ends_in_time(counts: W
     assert sum([await admitted(limiter, 8) for limiter in limiters]) == 4
 
 
-async def test_a_client_that_goes_away_takes_nobody_with_it(counts: Watched) -> None:
+async def test_cancelled_request_does_not_cancel_shared_lease(counts: Watched) -> None:
     counts.delay_s = 0.05
     limiter = Limiter(parse("10/hour"), counts)
     waiting = [asyncio.create_task(limiter.spend("k")) for _ in range(5)]
@@ -145,7 +143,7 @@ async def test_a_client_that_goes_away_takes_nobody_with_it(counts: Watched) -> 
     assert (limiter._leases, limiter._waiting) == ({}, {})
 
 
-async def test_a_worker_counts_alone_while_the_database_is_down() -> None:
+async def test_worker_counts_alone_while_store_fails() -> None:
     database = connect(
         "mongodb://127.0.0.1:9/", "nowhere", pool_size=1, selection_timeout_s=0.2, operation_timeout_s=1
     )
@@ -161,7 +159,7 @@ async def test_a_worker_counts_alone_while_the_database_is_down() -> None:
     ]
 
 
-async def test_a_store_that_hangs_holds_nobody_for_long(
+async def test_hanging_store_delays_requests_briefly(
     counts: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_limits, "STORE_TIMEOUT_S", 0.05)
@@ -170,9 +168,7 @@ async def test_a_store_that_hangs_holds_nobody_for_long(
         assert await admitted(Limiter(parse("7/hour"), counts), 20) == 7
 
 
-async def test_what_was_counted_before_an_outage_still_counts(
-    counts: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_count_before_outage_still_counts(counts: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limits, "STORE_PAUSE_S", 0.05)
     limiter = Limiter(parse("20/hour"), counts)
     assert await admitted(limiter, 15) == 15
@@ -189,9 +185,7 @@ async def test_what_was_counted_before_an_outage_still_counts(
     ]
 
 
-async def test_a_worker_forgets_the_least_recent_keys_and_stays_within_the_limit(
-    counts: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_forgotten_keys_stay_within_the_limit(counts: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limits, "TABLE_SIZE", 10)
     limiter = Limiter(parse("3/hour"), counts)
     totals = [0] * 30
@@ -202,7 +196,7 @@ async def test_a_worker_forgets_the_least_recent_keys_and_stays_within_the_limit
     assert len(limiter._windows) == 10
 
 
-async def test_what_counts_as_several_requests_is_admitted_whole_or_not_at_all(counts: Watched) -> None:
+async def test_amount_is_admitted_whole_or_not_at_all(counts: Watched) -> None:
     limiter = Limiter(parse("20/minute"), counts)
     found = [await limiter.spend("k", amount) for amount in (1, 12, 8, 7, 1)]
     assert [verdict.is_admitted for verdict in found] == [True, True, False, True, False]
@@ -211,7 +205,7 @@ async def test_what_counts_as_several_requests_is_admitted_whole_or_not_at_all(c
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-async def test_several_at_once_on_all_workers_never_exceed_the_limit(counts: Watched, workers: int) -> None:
+async def test_concurrent_amounts_never_exceed_the_limit(counts: Watched, workers: int) -> None:
     limiters = [Limiter(parse("100/minute"), counts, workers=workers) for _ in range(workers)]
     amounts = [1, 30, 2, 17, 5, 40, 3] * 4
     verdicts = await asyncio.gather(
@@ -221,7 +215,7 @@ async def test_several_at_once_on_all_workers_never_exceed_the_limit(counts: Wat
     assert 60 <= spent <= 100
 
 
-async def test_several_are_counted_alone_while_the_store_fails(counts: Watched) -> None:
+async def test_amounts_are_counted_alone_while_store_fails(counts: Watched) -> None:
     limiter = Limiter(parse("10/minute"), counts)
     assert (await limiter.spend("k", 3)).is_admitted
     counts.is_down = True

@@ -66,16 +66,16 @@ def lines(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_setting_is_in_the_documentation(name: str) -> None:
+def test_every_setting_is_documented(name: str) -> None:
     assert row(name) in (ROOT / "docs/reference/settings.md").read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_setting_is_in_the_example(name: str) -> None:
+def test_every_setting_is_in_example_file(name: str) -> None:
     assert lines(name) in (ROOT / ".env.example").read_text()
 
 
-def test_neither_names_a_setting_that_does_not_exist() -> None:
+def test_documentation_and_example_name_no_unknown_setting() -> None:
     known = {variable(name) for name in FIELDS}
     for page in ("docs/reference/settings.md", ".env.example"):
         named = re.findall(
@@ -84,7 +84,7 @@ def test_neither_names_a_setting_that_does_not_exist() -> None:
         assert sorted(named) == sorted(known)
 
 
-def test_secrets_have_no_default() -> None:
+def test_secret_settings_have_no_default() -> None:
     for name, field in FIELDS.items():
         if SecretStr in get_args(field.annotation):
             assert not field.default, name

@@ -57,7 +57,7 @@ def run(*arguments: str, typed: str = "", **variables: str) -> Result:
         ),
     ],
 )
-def test_wrong_usage_is_one_sentence(arguments: list[str], code: int, sentence: str) -> None:
+def test_wrong_usage_fails_with_one_sentence(arguments: list[str], code: int, sentence: str) -> None:
     ended = run(*arguments, jwt_secret=SECRET)
     assert (ended.exit_code, ended.stdout, ended.stderr) == (code, "", f"sheaf: {sentence}\n")
 
@@ -118,7 +118,7 @@ def test_wrong_usage_is_one_sentence(arguments: list[str], code: int, sentence: 
         (["settings"], {"workers": "many"}, "SHEAF_WORKERS is wrong: input should be a valid integer, "),
     ],
 )
-def test_what_cannot_start_says_why_in_one_sentence(
+def test_command_that_cannot_start_fails_with_one_sentence(
     arguments: list[str], variables: dict[str, str], sentence: str
 ) -> None:
     ended = run(*arguments, **variables)
@@ -127,7 +127,7 @@ def test_what_cannot_start_says_why_in_one_sentence(
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_port_in_use_is_refused_before_anything_starts() -> None:
+def test_port_in_use_fails_before_anything_starts() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -140,7 +140,7 @@ def test_a_port_in_use_is_refused_before_anything_starts() -> None:
     )
 
 
-def test_the_version_is_the_distributions() -> None:
+def test_version_is_that_of_distribution() -> None:
     assert run("--version").stdout == f"sheaf {importlib.metadata.version('sheaf-api')}\n"
 
 
@@ -158,7 +158,7 @@ def test_every_command_has_help(name: str) -> None:
     assert ended.stdout.startswith(f"Usage: main {name}")
 
 
-def test_the_effective_settings_are_printed_without_secrets() -> None:
+def test_settings_are_printed_without_secrets() -> None:
     ended = run(
         "settings", jwt_secret=SECRET, mongodb_uri="mongodb://ann:hunter2@db/x", jwt_previous_secrets=SECRET
     )
@@ -180,7 +180,7 @@ def store(mongodb_uri: str) -> Iterator[dict[str, str]]:
         client.drop_database(name)
 
 
-def test_an_account_is_made_once(store: dict[str, str]) -> None:
+def test_second_account_with_same_address_is_refused(store: dict[str, str]) -> None:
     command = ["user", "create", "Ann@example.com", "--admin", "--role", "editor", "--password-stdin"]
     password = "correct horse battery"
     made = run(*command, typed=f"{password}\n", **store)
@@ -195,7 +195,7 @@ def test_an_account_is_made_once(store: dict[str, str]) -> None:
     assert str(user["password_hash"]).startswith("$argon2id$")
 
 
-def test_a_generated_password_is_printed_once(store: dict[str, str]) -> None:
+def test_generated_password_is_printed_once(store: dict[str, str]) -> None:
     made = run("user", "create", "bob@example.com", "--generate", **store)
     created, password = made.stdout.splitlines()
     assert (made.exit_code, created) == (0, "Created bob@example.com (roles: none).")
@@ -209,14 +209,14 @@ def test_a_generated_password_is_printed_once(store: dict[str, str]) -> None:
         ("ann@example.com", "", ""),
     ],
 )
-def test_a_wrong_account_is_refused(store: dict[str, str], email: str, password: str, sentence: str) -> None:
+def test_invalid_account_is_refused(store: dict[str, str], email: str, password: str, sentence: str) -> None:
     ended = run("user", "create", email, "--password-stdin", typed=f"{password}\n", **store)
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"sheaf: {sentence}")
     assert ended.stderr.count("\n") == 1
 
 
-def test_an_account_is_made_in_the_private_mongodb_whether_it_runs_or_not(
+def test_account_is_made_in_private_mongodb_running_or_not(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     home = tmp_path_factory.mktemp("home")

@@ -86,7 +86,7 @@ def refused(result: Result, code: int = 1) -> str:
         ),
     ],
 )
-def test_a_bad_file_is_refused_before_anything_is_made(
+def test_dev_with_bad_file_fails_before_anything_is_made(
     tmp_path: Path, content: str | None, sentence: str
 ) -> None:
     good = tmp_path / "good.json"
@@ -134,14 +134,14 @@ def test_a_bad_file_is_refused_before_anything_is_made(
         ),
     ],
 )
-def test_wrong_usage_is_one_sentence(
+def test_wrong_usage_fails_with_one_sentence(
     tmp_path: Path, arguments: list[str], variables: dict[str, str], code: int, sentence: str
 ) -> None:
     assert refused(run(*arguments, **variables), code) == sentence
     assert not list(tmp_path.iterdir())
 
 
-def test_a_port_in_use_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_port_in_use_fails_before_anything_starts(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -153,7 +153,7 @@ def test_a_port_in_use_is_refused_before_anything_starts(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_a_data_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_data_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     assert refused(run("--port", "0", "--data", "data")) == (
         "The data directory data cannot be made, because a file is in its way;"
@@ -161,7 +161,7 @@ def test_a_data_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None
     )
 
 
-def test_a_data_directory_in_use_is_refused(tmp_path: Path) -> None:
+def test_data_directory_in_use_is_refused(tmp_path: Path) -> None:
     lock = tmp_path / "data" / "mongodb.lock"
     lock.parent.mkdir()
     lock.write_text("4711")
@@ -175,14 +175,14 @@ def test_a_data_directory_in_use_is_refused(tmp_path: Path) -> None:
     assert not (lock.parent / environment.KEPT_AS).exists()
 
 
-def test_a_mongodb_that_cannot_be_reached_is_told_in_one_sentence() -> None:
+def test_unreachable_mongodb_fails_with_one_sentence() -> None:
     variables = {"MONGODB_URI": OF_NOBODY, "SHEAF_OPERATION_TIMEOUT_S": "0.3"}
     assert refused(run("--port", "0", **variables)) == (
         "MongoDB cannot be reached; check that MONGODB_URI is right and that it runs."
     )
 
 
-def test_the_secret_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
+def test_development_secret_is_made_once_with_private_mode(tmp_path: Path) -> None:
     data = tmp_path / "new" / "data"
     environment.provide_secret(data)
     made = os.environ.pop("SHEAF_JWT_SECRET")
@@ -194,13 +194,13 @@ def test_the_secret_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
     assert [path.name for path in data.iterdir()] == [environment.KEPT_AS]
 
 
-def test_a_damaged_secret_is_refused(tmp_path: Path) -> None:
+def test_damaged_secret_is_refused(tmp_path: Path) -> None:
     (tmp_path / environment.KEPT_AS).write_text("short")
     with pytest.raises(StartupFailure, match="secret is not a secret; delete it, and a new one is made"):
         environment.provide_secret(tmp_path)
 
 
-def test_a_secret_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+def test_secret_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(StartupFailure, match=r"data cannot be used \(.*\); make it writable for this user"):
         environment.provide_secret(tmp_path / "data")
@@ -226,7 +226,7 @@ def prepare(ready: Settings, *paths: Path, reset: bool = False, seed: bool = Tru
     return preparation.prepare(ready, imports.describe(open_sources(paths)), reset=reset, seed=seed)
 
 
-def test_without_a_file_there_are_products_and_an_administrator(ready: Settings, store: Store) -> None:
+def test_dev_without_file_makes_products_and_administrator(ready: Settings, store: Store) -> None:
     prepared = prepare(ready)
     assert [(summary.name, summary.count, summary.is_open) for summary in prepared.collections] == [
         ("products", len(PRODUCTS), False)
@@ -244,9 +244,7 @@ def test_without_a_file_there_are_products_and_an_administrator(ready: Settings,
     assert store["_users"].count_documents({}) == 1
 
 
-def test_products_that_are_there_are_not_added_to_unless_they_are_reset(
-    ready: Settings, store: Store
-) -> None:
+def test_existing_products_are_seeded_again_only_on_reset(ready: Settings, store: Store) -> None:
     assert prepare(ready, seed=False).collections == (
         CollectionSummary("products", 0, is_open=False, example=None),
     )
@@ -257,14 +255,14 @@ def test_products_that_are_there_are_not_added_to_unless_they_are_reset(
     assert prepare(ready, reset=True, seed=False).collections[0].count == 0
 
 
-def test_an_address_that_somebody_registered_is_left_to_them(ready: Settings, store: Store) -> None:
+def test_registered_administrator_address_is_left_alone(ready: Settings, store: Store) -> None:
     prepare(ready)
     store["_users"].update_many({}, {"$set": {"roles": []}})
     assert prepare(ready).admin_password is None
     assert [account["roles"] for account in store["_users"].find()] == [[]]
 
 
-def test_a_reset_touches_nothing_but_the_collections_of_the_files(
+def test_reset_touches_only_collections_of_the_files(
     ready: Settings, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     films, cars = tmp_path / "films.json", tmp_path / "cars.json"
@@ -291,7 +289,7 @@ def test_a_reset_touches_nothing_but_the_collections_of_the_files(
     ]
 
 
-def test_what_was_refused_and_changed_is_told(
+def test_refused_and_changed_documents_are_reported(
     ready: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     films = tmp_path / "films.json"

@@ -35,7 +35,7 @@ def shown(
     return banner(URL, ready, Prepared(collections, password), has_own_mongodb=has_own_mongodb)
 
 
-def test_the_first_start(ready: Settings) -> None:
+def test_banner_of_first_start(ready: Settings) -> None:
     films = CollectionSummary("films", 12, is_open=True, example=FILM)
     json_body = "-H 'Content-Type: application/json' -d"
     account = json.dumps({"email": "admin@example.com", "password": PASSWORD}, separators=(",", ":"))
@@ -63,7 +63,7 @@ Sign in as admin@example.com with password {PASSWORD} (shown only now):
     )
 
 
-def test_a_later_start_with_limits_and_nothing_to_try(ready: Settings) -> None:
+def test_banner_of_later_start_with_limits(ready: Settings) -> None:
     origins = ("https://a.example", "https://b.example")
     limited = ready.model_copy(update={"rate_limit": "on", "cors_origins": origins})
     assert (
@@ -90,14 +90,14 @@ The accounts of earlier starts are there still. To make another administrator:
     ("origins", "callers"),
     [((), "no other origin"), (("https://a.example",), "https://a.example"), (("*",), "*")],
 )
-def test_in_production_only_listed_pages_may_call(
+def test_banner_in_production_names_only_listed_pages(
     ready: Settings, origins: tuple[str, ...], callers: str
 ) -> None:
     told = shown(ready.model_copy(update={"environment": "production", "cors_origins": origins}), PRODUCTS)
     assert f"\nPages on {callers} may call it; --cors ORIGIN lets others.\n" in told
 
 
-def test_another_administrator_is_made_in_the_private_mongodb_while_it_runs(ready: Settings) -> None:
+def test_banner_names_command_for_another_administrator(ready: Settings) -> None:
     elsewhere = ready.model_copy(update={"data": Path("my data")})
     assert shown(elsewhere, PRODUCTS).splitlines()[-1] == (
         "  sheaf user create EMAIL --admin --generate --data 'my data'"
@@ -113,7 +113,7 @@ def test_another_administrator_is_made_in_the_private_mongodb_while_it_runs(read
         ({"a": 1, "b": "text"}, '{"b":"text"}'),
     ],
 )
-def test_the_filter_finds_the_first_document(
+def test_filter_in_banner_finds_the_first_document(
     ready: Settings, example: dict[str, Any], condition: str | None
 ) -> None:
     told = shown(ready, CollectionSummary("films", 1, is_open=False, example=json.dumps(example).encode()))
@@ -121,7 +121,7 @@ def test_the_filter_finds_the_first_document(
     assert (found and found[1]) == condition
 
 
-def test_a_document_that_is_long_or_may_not_be_written_is_not_offered(ready: Settings) -> None:
+def test_banner_offers_no_long_or_readonly_document(ready: Settings) -> None:
     long = json.dumps({"text": "x" * 1000}).encode()
     assert "POST" not in shown(ready, CollectionSummary("films", 1, is_open=True, example=long))
     assert "POST" not in shown(ready, CollectionSummary("films", 1, is_open=False, example=FILM))

@@ -25,7 +25,7 @@ def run(*arguments: str, **variables: str) -> Result:
 
 
 @pytest.mark.parametrize(("options", "algorithm"), [((), "ES256"), (("--rsa",), "RS256")])
-def test_a_new_key_is_in_a_file_that_only_its_owner_reads(options: tuple[str, ...], algorithm: str) -> None:
+def test_generated_key_file_is_readable_by_owner_only(options: tuple[str, ...], algorithm: str) -> None:
     ended = run("generate", "jwt.pem", *options)
     private, public = Path("jwt.pem"), Path("jwt.public.pem")
     key = signing_keys.read_pem(private.read_bytes())
@@ -38,7 +38,7 @@ def test_a_new_key_is_in_a_file_that_only_its_owner_reads(options: tuple[str, ..
     assert (half.id, half.signer, half.algorithm) == (key.id, None, algorithm)
 
 
-def test_a_file_is_never_overwritten() -> None:
+def test_generated_key_never_overwrites_a_file() -> None:
     Path("jwt.pem").write_text("precious")
     ended = run("generate", "jwt.pem")
     assert ended.exit_code == 1
@@ -46,7 +46,7 @@ def test_a_file_is_never_overwritten() -> None:
     assert [(path.name, path.read_text()) for path in Path().iterdir()] == [("jwt.pem", "precious")]
 
 
-def test_keys_are_listed_by_name_with_the_one_that_signs_first() -> None:
+def test_keys_are_listed_with_signing_key_first() -> None:
     for name in ("a", "b"):
         run("generate", f"{name}.pem")
     a, b = (signing_keys.read_pem(Path(f"{name}.pem").read_bytes()).id for name in ("a", "b"))
@@ -60,7 +60,7 @@ def test_keys_are_listed_by_name_with_the_one_that_signs_first() -> None:
     assert run("list", jwt_secret=SECRET).output == f"{secret}  HS256  signs and verifies\n"
 
 
-def test_what_cannot_be_listed_is_one_sentence() -> None:
+def test_unlistable_keys_fail_with_one_sentence() -> None:
     nothing = run("list")
     assert (nothing.exit_code, nothing.output) == (
         1,

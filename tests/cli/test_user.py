@@ -52,7 +52,7 @@ def user(stored: Stored, email: str = ANN) -> Any:
     return stored["_users"].find_one({"email": email})
 
 
-def test_an_account_is_made_listed_and_shown(sheaf: Sheaf, stored: Stored) -> None:
+def test_created_account_is_listed_and_shown(sheaf: Sheaf, stored: Stored) -> None:
     made(sheaf, ANN, "--role", "editor", "--name", "Ann")
     made(sheaf, "root@example.com", "--admin")
     ann = user(stored)
@@ -68,7 +68,7 @@ def test_an_account_is_made_listed_and_shown(sheaf: Sheaf, stored: Stored) -> No
     assert (event["action"], event["actor"]["kind"]) == ("user.created", "operator")
 
 
-def test_roles_are_given_and_taken(sheaf: Sheaf, stored: Stored) -> None:
+def test_roles_are_added_and_removed(sheaf: Sheaf, stored: Stored) -> None:
     made(sheaf, ANN, "--role", "author")
     ended = sheaf("roles", ANN, "--add", "editor", "--remove", "author")
     assert (ended.exit_code, ended.output) == (0, f"{ANN} has the roles: editor.\n")
@@ -79,7 +79,7 @@ def test_roles_are_given_and_taken(sheaf: Sheaf, stored: Stored) -> None:
     assert (revoked["expires_at"] - revoked["_updated_at"]).total_seconds() > longest_s
 
 
-def test_an_account_is_disabled_and_enabled(sheaf: Sheaf, stored: Stored) -> None:
+def test_account_is_disabled_and_enabled(sheaf: Sheaf, stored: Stored) -> None:
     made(sheaf)
     assert sheaf("disable", ANN).output == f"{ANN} is disabled.\n"
     assert user(stored)["is_disabled"] is True
@@ -87,14 +87,14 @@ def test_an_account_is_disabled_and_enabled(sheaf: Sheaf, stored: Stored) -> Non
     assert user(stored)["is_disabled"] is False
 
 
-def test_an_address_is_found_however_it_is_spelt(sheaf: Sheaf) -> None:
+def test_account_is_found_by_any_spelling_of_address(sheaf: Sheaf) -> None:
     made(sheaf, "ann@exämple.com")
     for spelling in ("ANN@EXÄMPLE.COM", "ann@xn--exmple-cua.com"):
         ended = sheaf("disable", spelling)
         assert ended.output == "ann@exämple.com is disabled.\n"
 
 
-def test_another_password_is_set(sheaf: Sheaf, stored: Stored) -> None:
+def test_password_is_replaced(sheaf: Sheaf, stored: Stored) -> None:
     made(sheaf)
     before = user(stored)["password_hash"]
     ended = sheaf("password", ANN, "--generate")
@@ -103,7 +103,7 @@ def test_another_password_is_set(sheaf: Sheaf, stored: Stored) -> None:
     assert sheaf("sign-out", ANN).output == f"{ANN} is signed out: 0 sessions ended.\n"
 
 
-def test_an_account_from_before_there_were_epochs_gets_another_password(sheaf: Sheaf, stored: Stored) -> None:
+def test_account_without_epoch_gets_new_password(sheaf: Sheaf, stored: Stored) -> None:
     made(sheaf)
     stored["_users"].update_one({}, {"$unset": {"epoch": 1, "sign_outs": 1, "is_email_verified": 1}})
     ended = sheaf("password", ANN, "--generate")
@@ -118,7 +118,7 @@ def test_an_account_from_before_there_were_epochs_gets_another_password(sheaf: S
         (["--documents", "transfer", "--to", "root@example.com"], 2, ". 1 document transferred."),
     ],
 )
-def test_an_account_is_removed(
+def test_account_is_removed(
     sheaf: Sheaf, stored: Stored, options: list[str], left: int, sentence: str
 ) -> None:
     made(sheaf)
@@ -146,7 +146,7 @@ def test_an_account_is_removed(
     ],
     ids=str,
 )
-def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(
+def test_impossible_change_fails_with_one_sentence_and_changes_nothing(
     sheaf: Sheaf, stored: Stored, arguments: list[str], code: int, sentence: str
 ) -> None:
     made(sheaf, ANN, "--admin")

@@ -27,7 +27,7 @@ TALLIES = {"one": "tally-1", "two": "tally-2"}
 """Documents that every batch counts itself in."""
 
 
-async def test_a_batch_is_wholly_there_or_not_at_all_when_its_database_is_killed(tmp_path: Path) -> None:
+async def test_batch_is_atomic_when_database_is_killed(tmp_path: Path) -> None:
     acknowledged: set[str] = set()
     begun: set[str] = set()
     well_under_way = asyncio.Event()

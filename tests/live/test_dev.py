@@ -89,14 +89,14 @@ def first(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield opened
 
 
-def test_it_is_ready_when_it_says_so(first: Dev) -> None:
+def test_service_is_ready_when_it_says_so(first: Dev) -> None:
     ready = first.client.get("/api/health/ready")
     assert (ready.status_code, ready.json()["status"]) == (200, "ok")
     assert "ratelimit" not in ready.headers
     assert "\nRate limits are off; SHEAF_RATE_LIMIT=on turns them on.\n" in first.banner
 
 
-def test_every_file_is_a_collection_with_all_of_its_documents(first: Dev) -> None:
+def test_every_file_becomes_collection_with_all_documents(first: Dev) -> None:
     counts = {name.partition(".")[0]: count for name, count in REAL.items()}
     counts |= {"lines-of-2024": 30, "posts": 2, "comments": 1, "my-profile": 1, "zips": 2}
     assert {name: first.total(name) for name in counts} == counts
@@ -114,7 +114,7 @@ def test_every_file_is_a_collection_with_all_of_its_documents(first: Dev) -> Non
     assert "  `profile` is a word of the API itself: the collection is `my-profile`." in told
 
 
-def test_documents_are_as_in_the_file_and_in_its_order(first: Dev) -> None:
+def test_imported_documents_keep_content_and_order(first: Dev) -> None:
     cars = [
         {name: value for name, value in car.items() if name != "id" and name[0] != "_"}
         for car in first.every("cars")
@@ -122,7 +122,7 @@ def test_documents_are_as_in_the_file_and_in_its_order(first: Dev) -> None:
     assert cars == json.loads(vega("cars.json").read_text())
 
 
-def test_filters_know_the_types_that_were_inferred(first: Dev) -> None:
+def test_filters_use_inferred_types(first: Dev) -> None:
     found = first.client.get("/api/cars", params={"filter[Horsepower][gte]": "220", "limit": "100"})
     strong = [car for car in json.loads(vega("cars.json").read_text()) if (car["Horsepower"] or 0) >= 220]
     assert [car["Name"] for car in found.json()["data"]] == [car["Name"] for car in strong]
@@ -130,7 +130,7 @@ def test_filters_know_the_types_that_were_inferred(first: Dev) -> None:
     assert [day["temp_max"] for day in warm["data"]] == [35.6]
 
 
-def test_ids_in_the_file_are_the_ids_in_the_api(first: Dev) -> None:
+def test_ids_of_file_are_ids_in_api(first: Dev) -> None:
     assert first.client.get("/api/posts/2").json()["data"]["title"] == "sheaf"
     assert first.client.get("/api/comments/a").json()["data"]["postId"] == 1
     assert first.client.get("/api/zips/7").json()["data"]["zip"] == "00501"
@@ -147,7 +147,7 @@ def test_ids_in_the_file_are_the_ids_in_the_api(first: Dev) -> None:
         ({"number": 1, "odd": True, "x": 1}, "/x"),
     ],
 )
-def test_what_does_not_fit_the_inferred_schema_is_refused(
+def test_document_that_does_not_fit_inferred_schema_is_refused(
     first: Dev, body: dict[str, Any], pointer: str
 ) -> None:
     answer = first.client.post("/api/lines-of-2024", json=body)
@@ -156,7 +156,7 @@ def test_what_does_not_fit_the_inferred_schema_is_refused(
     assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
 
-def test_the_administrator_of_the_banner_may_sign_in(first: Dev) -> None:
+def test_administrator_of_banner_can_sign_in(first: Dev) -> None:
     told = PASSWORD.search(first.banner)
     assert told is not None
     answer = first.client.post("/api/auth/login", json={"email": told[1], "password": told[2]})
@@ -167,9 +167,7 @@ def test_the_administrator_of_the_banner_may_sign_in(first: Dev) -> None:
 
 
 @pytest.mark.parametrize(("origin", "credentials"), [(PAGE, None), (LOCAL_PAGE, "true")])
-def test_pages_of_this_machine_and_of_the_option_may_call(
-    first: Dev, origin: str, credentials: str | None
-) -> None:
+def test_local_pages_and_pages_of_option_may_call(first: Dev, origin: str, credentials: str | None) -> None:
     headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     for answer in (
         first.client.options("/api/cars", headers=headers),
@@ -180,12 +178,12 @@ def test_pages_of_this_machine_and_of_the_option_may_call(
     assert f"\nPages on any port of localhost, 127.0.0.1 and [::1] and {PAGE} may call it; " in first.banner
 
 
-def test_a_page_elsewhere_may_not_call(first: Dev) -> None:
+def test_foreign_page_may_not_call(first: Dev) -> None:
     answer = first.client.get("/api/cars", headers={"Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_starting_again_serves_the_same_and_imports_nothing_twice(tmp_path: Path) -> None:
+def test_second_start_serves_same_data_and_imports_nothing(tmp_path: Path) -> None:
     data, films = tmp_path / "data", tmp_path / "films.json"
     films.write_text(json.dumps([{"title": f"Film {number}"} for number in range(10)]))
     with dev(films, data=data) as one:
@@ -213,7 +211,7 @@ def test_starting_again_serves_the_same_and_imports_nothing_twice(tmp_path: Path
         assert two.service.code() == 0
 
 
-def test_without_a_file_there_are_the_products_of_the_seed(tmp_path: Path) -> None:
+def test_dev_without_file_serves_seeded_products(tmp_path: Path) -> None:
     with dev(data=tmp_path / "data") as opened:
         products = list(opened.every("products"))
         assert (len(products), products[0]["name"], products[0]["_owner"]) == (12, "Laptop", None)
@@ -245,7 +243,7 @@ def until_importing(data: Path) -> int:
     raise AssertionError("nothing was imported")
 
 
-def test_an_import_that_was_cut_off_is_completed_by_the_next_start(many: Path, tmp_path: Path) -> None:
+def test_interrupted_import_is_completed_by_next_start(many: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     arguments = (*DEV, "--data", str(data), str(many))
     for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):

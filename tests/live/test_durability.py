@@ -25,7 +25,7 @@ PAGE = 100
 Documents = dict[str, dict[str, Any]]
 
 
-async def test_every_acknowledged_write_outlives_the_service_and_its_database(tmp_path: Path) -> None:
+async def test_acknowledged_writes_outlive_killed_service_and_database(tmp_path: Path) -> None:
     acknowledged: Documents = {}
     for round_number in range(ROUNDS):
         with database(tmp_path) as mongodb, deployed(mongodb.uri) as service:

@@ -27,9 +27,7 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
         yield started
 
 
-async def test_under_load_a_primary_steps_down_and_nothing_is_lost(
-    members: ReplicaSet, tmp_path: Path
-) -> None:
+async def test_step_down_of_primary_under_load_loses_nothing(members: ReplicaSet, tmp_path: Path) -> None:
     options = Options(
         rounds=1,
         clients=6,
@@ -44,7 +42,7 @@ async def test_under_load_a_primary_steps_down_and_nothing_is_lost(
     assert result.measured.acknowledged_writes > options.clients
 
 
-async def test_what_was_read_is_not_undone_by_the_end_of_a_primary(members: ReplicaSet) -> None:
+async def test_read_is_not_undone_by_failed_primary(members: ReplicaSet) -> None:
     """A version that only the primary has would be given again, to another content, by its successor."""
     primary = await asyncio.to_thread(members.wait_until_whole)
     others = [member for member in members.members if member is not primary]

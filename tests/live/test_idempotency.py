@@ -23,7 +23,7 @@ PAUSE_S = 0.1
 DEADLINE_S = 20.0
 
 
-async def test_what_was_cut_off_by_a_killed_worker_is_done_once_when_it_is_repeated(mongodb_uri: str) -> None:
+async def test_request_cut_off_by_killed_worker_is_done_once_when_repeated(mongodb_uri: str) -> None:
     name = f"test_{uuid4().hex[:12]}"
     with (
         pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb,

@@ -48,7 +48,7 @@ def up(client: httpx.Client, url: str) -> int:
     return client.get(url).text.count("\nprocess_resident_memory_bytes{")
 
 
-def test_no_counter_goes_back_and_no_request_is_missing_when_a_worker_is_killed(mongodb_uri: str) -> None:
+def test_killed_worker_loses_no_counts(mongodb_uri: str) -> None:
     changes = {"SHEAF_METRICS_PORT": "0", "SHEAF_METRICS_TOKEN": METRICS_TOKEN}
     with deployed(mongodb_uri, **changes) as service, httpx.Client(timeout=20) as client:
         url = metrics_url(service)
@@ -70,7 +70,7 @@ def test_no_counter_goes_back_and_no_request_is_missing_when_a_worker_is_killed(
         assert service.code() == 0
 
 
-def test_a_busy_port_for_metrics_is_one_sentence(mongodb_uri: str) -> None:
+def test_metrics_port_in_use_fails_with_one_sentence(mongodb_uri: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = finished(*SHEAF, variables=variables(mongodb_uri) | {"SHEAF_METRICS_PORT": port})

@@ -108,7 +108,7 @@ def killed(mongodb: Database) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("take_away", [frozen, killed])
-async def test_without_its_database_it_answers_503_in_time_and_recovers_by_itself(
+async def test_service_that_loses_database_answers_503_and_recovers(
     service: Service, mongodb: Database, take_away: Callable[[Database], Callable[[], None]]
 ) -> None:
     async with client(service) as http:
@@ -173,7 +173,7 @@ async def until(is_true: Callable[[], Awaitable[bool]], within_s: float) -> None
         assert time.monotonic() < deadline, f"not so after {within_s} s"
 
 
-async def test_a_long_operation_waits_only_as_long_as_the_database_lives(mongodb: Database) -> None:
+async def test_long_operation_ends_with_lost_database(mongodb: Database) -> None:
     opened = databases.connect(
         mongodb.uri, "outage", pool_size=5, selection_timeout_s=0.5, operation_timeout_s=0.5
     )
@@ -192,9 +192,7 @@ async def test_a_long_operation_waits_only_as_long_as_the_database_lives(mongodb
 
 
 @pytest.mark.parametrize("comes_back", [True, False], ids=["comes back", "stays away"])
-async def test_a_write_in_flight_at_the_end_of_the_service_is_answered(
-    mongodb: Database, comes_back: bool
-) -> None:
+async def test_write_in_flight_at_shutdown_is_answered(mongodb: Database, comes_back: bool) -> None:
     with deployed(mongodb.uri, SHEAF_OPERATION_TIMEOUT_S="1.5") as service:
         async with client(service) as http:
             mongodb.freeze()
@@ -218,7 +216,7 @@ async def test_a_write_in_flight_at_the_end_of_the_service_is_answered(
                 mongodb.thaw()
 
 
-async def test_a_service_that_starts_before_its_database_is_ready_as_soon_as_that_is(
+async def test_service_started_before_database_is_ready_once_database_is(
     mongodb: Database, unused_tcp_port: int
 ) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"

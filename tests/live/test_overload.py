@@ -79,7 +79,7 @@ def trickle(opened: socket.socket) -> None:
         time.sleep(0.1)
 
 
-def test_a_connection_without_a_whole_request_ends_in_time(service: Service) -> None:
+def test_connection_without_complete_request_ends_in_time(service: Service) -> None:
     """It sends nothing, half a line, half a head, that line by line, or nothing more after its request."""
     began_s = time.monotonic()
     connections = [connected(service) for _ in range(5)]
@@ -93,7 +93,7 @@ def test_a_connection_without_a_whole_request_ends_in_time(service: Service) -> 
             assert 0.8 * IDLE_S < seconds_until_closed(slow, began_s) < IDLE_S + MARGIN_S
 
 
-def test_bodies_that_trickle_hold_up_nobody_and_are_refused(service: Service) -> None:
+def test_slow_bodies_delay_nobody_and_are_refused(service: Service) -> None:
     head = b"POST /api/products HTTP/1.1\r\nHost: sheaf.test\r\nContent-Type: application/json\r\n"
     signed = f"Authorization: {token()['Authorization']}\r\nContent-Length: 1000\r\n\r\n".encode()
     uploads = [connected(service) for _ in range(10 * CONCURRENCY)]
@@ -110,7 +110,7 @@ def test_bodies_that_trickle_hold_up_nobody_and_are_refused(service: Service) ->
     assert time.monotonic() - began_s < BODY_S + MARGIN_S
 
 
-async def test_an_answer_that_nobody_reads_is_given_up(service: Service) -> None:
+async def test_unread_answer_is_given_up(service: Service) -> None:
     async with client(service) as http:
         made = [http.post("/api/products", json=LARGE, headers=token()) for _ in range(50)]
         created = [await each for each in made]
@@ -142,7 +142,7 @@ def _drained(opened: socket.socket) -> int:
     return size
 
 
-async def test_connections_beyond_the_bound_wait_and_those_that_are_there_go_on(service: Service) -> None:
+async def test_connections_beyond_limit_wait_while_others_go_on(service: Service) -> None:
     async with client(service) as http:
         assert (await http.get(LIVE)).status_code == 200
         idle = [connected(service) for _ in range(CONNECTIONS + 20)]
@@ -190,7 +190,7 @@ async def flood(service: Service, path: str, clients: int) -> AsyncIterator[list
         assert {type(each) for each in ended} == {asyncio.CancelledError}, ended
 
 
-async def test_beyond_its_capacity_the_service_refuses_stays_quick_and_is_well_at_once(
+async def test_overloaded_service_refuses_quickly_and_recovers_at_once(
     service: Service,
 ) -> None:
     async with client(service) as http:

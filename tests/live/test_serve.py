@@ -31,7 +31,7 @@ def variables(mongodb_uri: str) -> Iterator[dict[str, str]]:
         client.drop_database(name)
 
 
-def test_it_is_ready_when_it_says_so_and_ends_well(variables: dict[str, str]) -> None:
+def test_served_application_is_ready_when_announced_and_ends_well(variables: dict[str, str]) -> None:
     with running(*SHEAF, variables=variables) as service:
         ready = httpx.get(service.url + "/api/health/ready")
         assert (ready.status_code, ready.json()["status"]) == (200, "ok")
@@ -44,13 +44,13 @@ def test_it_is_ready_when_it_says_so_and_ends_well(variables: dict[str, str]) ->
         assert requests == [listed.headers["x-request-id"]]
 
 
-def test_flags_win_over_the_environment(variables: dict[str, str]) -> None:
+def test_flags_win_over_environment(variables: dict[str, str]) -> None:
     with running(*SHEAF, "--host", "localhost", "--workers", "1", variables=variables) as service:
         assert service.url.startswith("http://localhost:")
         assert httpx.get(service.url + "/api/health/live").status_code == 200
 
 
-def test_without_its_database_it_runs_on_and_answers_503(variables: dict[str, str]) -> None:
+def test_service_without_database_runs_and_answers_503(variables: dict[str, str]) -> None:
     with socket.socket() as trial:
         trial.bind(("127.0.0.1", 0))
         port = trial.getsockname()[1]
@@ -81,7 +81,7 @@ def until_answered(url: str) -> httpx.Response:
             time.sleep(0.02)
 
 
-def test_a_malformed_uri_ends_it_with_one_sentence(variables: dict[str, str]) -> None:
+def test_malformed_mongodb_uri_fails_with_one_sentence(variables: dict[str, str]) -> None:
     ended = finished(*SHEAF, variables=variables | {"MONGODB_URI": "postgres://ann:hunter2@db"})
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("sheaf: MONGODB_URI is wrong: ")

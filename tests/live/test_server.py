@@ -56,7 +56,7 @@ def pids(service: Service, wanted: int) -> set[int]:
     return seen
 
 
-def test_a_signal_ends_an_idle_service_at_once_and_well() -> None:
+def test_idle_service_ends_at_once_on_signal() -> None:
     with serving() as service:
         began = time.monotonic()
         service.signal()
@@ -65,7 +65,7 @@ def test_a_signal_ends_an_idle_service_at_once_and_well() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_requests_in_flight_finish_and_new_ones_are_refused(
+def test_draining_service_finishes_requests_and_refuses_new_ones(
     number: int, background: ThreadPoolExecutor
 ) -> None:
     with serving() as service, httpx.Client(base_url=service.url) as kept_alive:
@@ -83,7 +83,7 @@ def test_requests_in_flight_finish_and_new_ones_are_refused(
             httpx.get(service.url + "/")
 
 
-def test_before_it_refuses_work_it_serves_on_for_the_drain_delay() -> None:
+def test_service_serves_on_for_the_drain_delay() -> None:
     with serving("drain_delay_s=0.5") as service:
         service.signal()
         until_draining(service)
@@ -92,7 +92,7 @@ def test_before_it_refuses_work_it_serves_on_for_the_drain_delay() -> None:
         assert service.code() == 0
 
 
-def test_the_hangup_of_its_terminal_ends_it() -> None:
+def test_hangup_of_terminal_ends_service() -> None:
     ours, its = os.openpty()
     try:
         with running(SERVE, "patient", stdin=its) as service:
@@ -103,7 +103,7 @@ def test_the_hangup_of_its_terminal_ends_it() -> None:
         os.close(ours)
 
 
-def test_what_does_not_finish_in_time_is_cut_off(background: ThreadPoolExecutor) -> None:
+def test_requests_beyond_drain_timeout_are_cut_off(background: ThreadPoolExecutor) -> None:
     with serving("drain_timeout_s=1") as service:
         endless = begin(background, service, "/endless")
         service.signal()
@@ -114,7 +114,7 @@ def test_what_does_not_finish_in_time_is_cut_off(background: ThreadPoolExecutor)
         assert (cut_off["event"], cut_off["requests"], cut_off["after_s"]) == ("requests cut off", 1, 1)
 
 
-def test_a_second_signal_ends_it_at_once(background: ThreadPoolExecutor) -> None:
+def test_second_signal_ends_service_at_once(background: ThreadPoolExecutor) -> None:
     with serving("drain_timeout_s=60") as service:
         endless = begin(background, service, "/endless")
         service.signal()
@@ -125,12 +125,12 @@ def test_a_second_signal_ends_it_at_once(background: ThreadPoolExecutor) -> None
             endless.result()
 
 
-def test_each_worker_is_a_process_of_its_own() -> None:
+def test_each_worker_is_its_own_process() -> None:
     with serving("workers=3") as service:
         assert len(pids(service, 3)) == 3
 
 
-def test_workers_that_are_killed_are_replaced_again_and_again() -> None:
+def test_killed_workers_are_replaced_repeatedly() -> None:
     with serving("workers=2") as service:
         gone: set[int] = set()
         for _ in range(3):
@@ -156,7 +156,7 @@ def until_served(service: Service) -> None:
             return
 
 
-def test_no_worker_outlives_a_killed_main_process() -> None:
+def test_workers_end_with_killed_main_process() -> None:
     with serving("workers=2") as service:
         workers = pids(service, 2)
         service.signal(signal.SIGKILL)
@@ -175,22 +175,20 @@ def test_no_worker_outlives_a_killed_main_process() -> None:
         ("broken", "sheaf: A worker could not start; the log above says why."),
     ],
 )
-def test_an_application_that_cannot_start_ends_the_service_with_one_sentence(
-    application: str, sentence: str
-) -> None:
+def test_application_that_cannot_start_fails_with_one_sentence(application: str, sentence: str) -> None:
     ended = finished(SERVE, application, "workers=2")
     assert (ended.returncode, ended.stdout, ended.stderr.splitlines()[-1]) == (1, "", sentence)
     assert ended.stderr.count("sheaf: ") == 1
 
 
-def test_why_a_worker_could_not_start_is_logged_with_its_traceback() -> None:
+def test_failed_start_of_worker_is_logged_with_traceback() -> None:
     logged = json.loads(finished(SERVE, "broken").stderr.splitlines()[0])
     assert (logged["event"], logged["level"]) == ("worker failed", "error")
     assert logged["exception"].startswith("Traceback")
     assert logged["exception"].endswith("ZeroDivisionError: a bug")
 
 
-def test_a_port_in_use_is_refused_before_anything_starts() -> None:
+def test_port_in_use_fails_before_anything_starts() -> None:
     with serving() as service:
         port = service.url.rpartition(":")[2]
         ended = finished(SERVE, "patient", f"port={port}")
@@ -201,7 +199,7 @@ def test_a_port_in_use_is_refused_before_anything_starts() -> None:
     )
 
 
-def test_a_service_on_every_address_is_announced_once_and_reached() -> None:
+def test_service_on_every_address_is_announced_once_and_reachable() -> None:
     with serving("host=0.0.0.0") as service:
         assert service.url.startswith("http://0.0.0.0:")
         port = int(service.url.rpartition(":")[2])

@@ -53,7 +53,7 @@ def descriptors(service: Service) -> int:
     return len(list(Path(f"/proc/{service.process.pid}/fd").iterdir()))
 
 
-async def test_a_renewal_loses_no_request() -> None:
+async def test_rolling_restart_loses_no_request() -> None:
     with running(SERVE, "patient", "workers=2") as service:
         held = descriptors(service)
         async with asked(port(service), CLIENTS, "/", "/", "/slow") as told:
@@ -76,7 +76,7 @@ async def test_a_renewal_loses_no_request() -> None:
         assert await asyncio.to_thread(service.code) == 0
 
 
-async def test_of_a_killed_worker_only_what_is_in_flight_there_is_lost() -> None:
+async def test_killed_worker_loses_only_its_requests_in_flight() -> None:
     with running(SERVE, "patient", "workers=2") as service:
         async with asked(port(service), CLIENTS, "/", "/", "/slow") as told:
             await asyncio.sleep(0.5)
@@ -93,7 +93,7 @@ async def test_of_a_killed_worker_only_what_is_in_flight_there_is_lost() -> None
         assert [each["event"] for each in events(service)] == ["workers died"]
 
 
-async def test_a_renewal_whose_workers_cannot_start_leaves_the_old_ones(tmp_path: Path) -> None:
+async def test_rolling_restart_with_failing_workers_keeps_old_ones(tmp_path: Path) -> None:
     spoiled = tmp_path / "spoiled"
     with running(SERVE, "fickle", "workers=1", variables={"SPOILED": str(spoiled)}) as service:
         before = (await get(service)).text
@@ -108,7 +108,7 @@ async def test_a_renewal_whose_workers_cannot_start_leaves_the_old_ones(tmp_path
         assert service.code() == 0
 
 
-async def test_while_a_replacement_cannot_start_the_other_worker_serves(tmp_path: Path) -> None:
+async def test_other_worker_serves_while_replacement_cannot_start(tmp_path: Path) -> None:
     spoiled = tmp_path / "spoiled"
     chosen = {"SPOILED": str(spoiled)}
     with running(SERVE, "fickle", "workers=2", variables=chosen) as service:

@@ -12,7 +12,7 @@ MESSAGE = Message(
 )
 
 
-async def test_a39_a_mail_that_waits_has_neither_its_token_nor_its_recipient_in_the_clear(
+async def test_a39_waiting_mail_has_no_token_or_recipient_in_the_clear(
     database: Database,
 ) -> None:
     await database.initialise([Mail])

@@ -8,7 +8,7 @@ from tests.town import Town
 
 
 @pytest.mark.parametrize("name", ["reset-password", "verify-email"])
-async def test_a_page_is_there_under_our_policy_and_opening_it_changes_nothing(town: Town, name: str) -> None:
+async def test_mail_page_has_security_policy_and_changes_nothing(town: Town, name: str) -> None:
     email, here = await town.sign_up()
     token = await town.mailbox.token(email)
     tokens = town.database["_one_time_tokens"].count_documents({})
@@ -23,7 +23,7 @@ async def test_a_page_is_there_under_our_policy_and_opening_it_changes_nothing(t
     assert (await town.post("/email/verify", {"token": token}, here)).status_code == 204  # it is good still
 
 
-async def test_what_the_pages_call_is_there(town: Town) -> None:
+async def test_endpoints_called_by_mail_pages_exist(town: Town) -> None:
     for name, path in (("reset-password", "password/reset"), ("verify-email", "email/verify")):
         page = (await town.client.get(f"/auth/{name}")).text
         assert f'data-path="../api/auth/{path}"' in page
@@ -33,11 +33,11 @@ async def test_what_the_pages_call_is_there(town: Town) -> None:
 @pytest.mark.parametrize(
     "path", ["/auth/other", "/auth/page.py", "/auth/..%2fapp", "/auth/reset-password.html"]
 )
-async def test_there_is_no_other_page(town: Town, path: str) -> None:
+async def test_unknown_mail_page_is_404(town: Town, path: str) -> None:
     assert (await town.client.get(path)).status_code == 404
 
 
-async def test_a_get_uses_no_link_up(town: Town) -> None:
+async def test_get_of_mail_page_uses_no_token(town: Town) -> None:
     for path in ("password/reset", "email/verify"):
         assert (await town.client.get(f"/api/auth/{path}?token=abc")).status_code == 405
     assert (await town.client.get("/auth/verify-email?utm_source=abc")).status_code == 200

@@ -127,7 +127,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-async def test_a_mail_arrives_as_it_was_written_and_is_kept_no_more(outbox: Outbox) -> None:
+async def test_sent_mail_arrives_as_written_and_is_deleted(outbox: Outbox) -> None:
     server = Server()
     await outbox.put(MESSAGE, HOUR_S)
     (waiting,) = await stored()
@@ -144,7 +144,7 @@ async def test_a_mail_arrives_as_it_was_written_and_is_kept_no_more(outbox: Outb
     assert mail.get_content().splitlines() == ["Follow https://shop.example/x#token=abc"]
 
 
-async def test_many_mails_go_over_one_connection_and_each_is_sent_by_one_worker(outbox: Outbox) -> None:
+async def test_mails_share_a_connection_and_are_sent_by_one_worker_each(outbox: Outbox) -> None:
     server = Server()
     for number in range(20):
         await outbox.put(Message(f"ann{number}@example.com", "Hello", "Text\n"), HOUR_S)
@@ -158,7 +158,7 @@ async def test_many_mails_go_over_one_connection_and_each_is_sent_by_one_worker(
     assert server.connections <= 2
 
 
-async def test_a_decoy_is_never_sent(outbox: Outbox) -> None:
+async def test_decoy_is_never_sent(outbox: Outbox) -> None:
     server = Server()
     await outbox.put(MESSAGE, HOUR_S, is_decoy=True)
     async with listening(server) as port, sending_to(port, outbox):
@@ -166,7 +166,7 @@ async def test_a_decoy_is_never_sent(outbox: Outbox) -> None:
     assert server.taken == []
 
 
-async def test_a_password_goes_only_through_tls(outbox: Outbox, certificate: Path) -> None:
+async def test_smtp_password_is_sent_through_tls_only(outbox: Outbox, certificate: Path) -> None:
     server = Server()
     theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     theirs.load_cert_chain(certificate)
@@ -191,7 +191,7 @@ async def test_a_password_goes_only_through_tls(outbox: Outbox, certificate: Pat
     assert is_secure is True
 
 
-async def test_what_is_refused_for_good_is_kept_as_failed_without_the_servers_words(
+async def test_mail_refused_for_good_is_kept_as_failed_without_server_text(
     outbox: Outbox,
 ) -> None:
     server = Server()
@@ -206,9 +206,7 @@ async def test_what_is_refused_for_good_is_kept_as_failed_without_the_servers_wo
     )
 
 
-async def test_what_is_refused_for_now_is_tried_again_later(
-    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_mail_refused_for_now_is_retried_later(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server()
     server.refusals["ann@example.com"] = "451 come again"
     monkeypatch.setattr(outboxes, "REST_S", 0.02)
@@ -224,7 +222,7 @@ async def test_what_is_refused_for_now_is_tried_again_later(
     assert len(server.taken) == 1
 
 
-async def test_a_server_that_is_away_is_tried_a_bounded_number_of_times(
+async def test_mail_to_unreachable_server_is_retried_limited_times(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outboxes, "REST_S", 0.0)
@@ -241,7 +239,7 @@ async def test_a_server_that_is_away_is_tried_a_bounded_number_of_times(
     assert (failed["attempts"], failed["failure"]) == (outboxes.MAXIMUM_ATTEMPTS, "SMTPConnectError")
 
 
-async def test_a_mail_whose_link_is_dead_is_not_sent_any_more(outbox: Outbox) -> None:
+async def test_mail_with_expired_link_is_not_sent(outbox: Outbox) -> None:
     server = Server()
     await outbox.put(MESSAGE, -1)
     async with listening(server) as port, sending_to(port, outbox):
@@ -249,7 +247,7 @@ async def test_a_mail_whose_link_is_dead_is_not_sent_any_more(outbox: Outbox) ->
     assert (failed["state"], failed["failure"], server.taken) == ("failed", "too late", [])
 
 
-async def test_a_mail_that_a_worker_claimed_and_left_is_sent_by_another_when_its_lease_is_over(
+async def test_mail_claimed_by_dead_worker_is_sent_by_another_after_lease(
     outbox: Outbox,
 ) -> None:
     await outbox.put(MESSAGE, HOUR_S)
@@ -267,7 +265,7 @@ async def test_a_mail_that_a_worker_claimed_and_left_is_sent_by_another_when_its
     assert await stored() == []
 
 
-async def test_a_mail_sealed_under_a_secret_that_is_gone_is_given_up(outbox: Outbox) -> None:
+async def test_mail_sealed_with_lost_secret_is_given_up(outbox: Outbox) -> None:
     await outbox.put(MESSAGE, HOUR_S)
     other = Outbox(Sealer(["another secret of thirty-two chars"]))
     async with listening(Server()) as port, sending_to(port, other):
@@ -283,7 +281,7 @@ async def test_a_mail_sealed_under_a_secret_that_is_gone_is_given_up(outbox: Out
         Message("ann@example.com, bob@example.com", "Hello", "x\n"),
     ],
 )
-async def test_nothing_breaks_out_of_a_header(message: Message, tmp_path: Path) -> None:
+async def test_mail_header_cannot_be_injected(message: Message, tmp_path: Path) -> None:
     server = Server()
     async with listening(server) as port:
         with pytest.raises(Undeliverable, match="malformed"):
@@ -303,12 +301,12 @@ async def test_nothing_breaks_out_of_a_header(message: Message, tmp_path: Path) 
         "smtp://host/x?tls=no",
     ],
 )
-def test_a_wrong_address_of_a_server_stops_the_start(url: str) -> None:
+def test_invalid_smtp_url_fails_at_start(url: str) -> None:
     with pytest.raises(StartupFailure, match="SHEAF_SMTP_URL is wrong"):
         Smtp(url, SENDER)
 
 
-async def test_a_folder_keeps_the_newest_mails_for_their_owner_only(tmp_path: Path) -> None:
+async def test_folder_keeps_newest_mails_private_to_owner(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "mails")
     for number in range(KEPT_MAILS + 3):
         folder._keep(f"{number:03}", MESSAGE)
@@ -332,7 +330,7 @@ class Deaf(Folder):
                 await asyncio.sleep(60)
 
 
-async def test_sending_ends_whatever_the_transport_makes_of_it(outbox: Outbox, tmp_path: Path) -> None:
+async def test_sending_ends_even_if_transport_swallows_cancellation(outbox: Outbox, tmp_path: Path) -> None:
     transport = Deaf(tmp_path)
     async with asyncio.timeout(5), Sender(outbox, transport).sending():
         await transport.is_asked.wait()

@@ -8,7 +8,7 @@ from service.kit.errors import StartupFailure
 from service.mail.messages import OWN, PLACES, Message, Templates, sender_of
 
 
-def test_every_template_is_there_and_fills_in_all_that_it_may() -> None:
+def test_every_template_exists_and_fills_all_its_values() -> None:
     templates = Templates("The $hop")
     values = {"link": "https://x.io/a#token=b", "lifetime": "1 hour", "address": "ann@x.io"}
     assert {path.stem for path in OWN.iterdir()} == set(PLACES)
@@ -21,7 +21,7 @@ def test_every_template_is_there_and_fills_in_all_that_it_may() -> None:
         assert max(map(len, message.text.splitlines())) <= 110
 
 
-def test_an_operators_text_replaces_ours_and_the_others_stay(tmp_path: Path) -> None:
+def test_template_of_operator_replaces_only_its_own(tmp_path: Path) -> None:
     text = "Subject: Neues Passwort f\u00fcr $service\n\nHier: $link\n"
     (tmp_path / "reset-password.txt").write_text(text, encoding="utf-8")
     templates = Templates("Laden", tmp_path)
@@ -43,14 +43,14 @@ def test_an_operators_text_replaces_ours_and_the_others_stay(tmp_path: Path) -> 
         b"Subject: Hello\n\n\xff\n",
     ],
 )
-def test_a_text_that_cannot_be_filled_in_stops_the_start(tmp_path: Path, text: str | bytes) -> None:
+def test_unfillable_template_fails_at_start(tmp_path: Path, text: str | bytes) -> None:
     content = text if isinstance(text, bytes) else text.encode()
     (tmp_path / "reset-password.txt").write_bytes(content)
     with pytest.raises(StartupFailure, match=r"reset-password\.txt"):
         Templates("Shop", tmp_path)
 
 
-def test_a_directory_of_texts_must_be_there(tmp_path: Path) -> None:
+def test_missing_template_directory_fails_at_start(tmp_path: Path) -> None:
     with pytest.raises(StartupFailure, match="is not a directory"):
         Templates("Shop", tmp_path / "none")
 
@@ -58,6 +58,6 @@ def test_a_directory_of_texts_must_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "shop", "a@", "@x.io", "a@x.io, b@x.io\nBcc: c@x.io", "Shop\n <a@x.io>"]
 )
-def test_who_mails_are_from_is_one_address(text: str) -> None:
+def test_mail_sender_must_be_one_address(text: str) -> None:
     with pytest.raises(StartupFailure, match="SHEAF_MAIL_FROM is wrong"):
         sender_of(text)

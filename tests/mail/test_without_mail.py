@@ -19,7 +19,7 @@ NO_MAIL = {
 }
 
 
-async def test_without_mail_links_are_refused_to_all_alike_and_passwords_still_change(
+async def test_service_without_mail_refuses_links_and_still_changes_passwords(
     mongodb_uri: str,
 ) -> None:
     async with served(mongodb_uri, environment="production") as service:
@@ -62,13 +62,13 @@ async def test_without_mail_links_are_refused_to_all_alike_and_passwords_still_c
         ),
     ],
 )
-def test_settings_that_cannot_work_stop_the_start(changes: dict[str, Any], sentence: str) -> None:
+def test_contradictory_mail_settings_fail_at_start(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(StartupFailure) as caught:
         load(**PRODUCTION, **changes)
     assert str(caught.value) == sentence
 
 
-def test_links_begin_with_the_public_url_and_in_development_with_the_services_own() -> None:
+def test_mail_links_begin_with_public_url_or_own_url_in_development() -> None:
     assert load(**PRODUCTION).link_url is None
     assert load(**PRODUCTION, public_url="https://shop.example").link_url == "https://shop.example"
     development = PRODUCTION | {"environment": "development"}

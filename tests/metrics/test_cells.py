@@ -18,7 +18,7 @@ ADDITIONS = some.lists(
 
 
 @given(additions=ADDITIONS, change=some.integers(0, 60))
-def test_what_two_workers_add_one_after_the_other_is_the_sum(
+def test_cells_of_successive_workers_add_up(
     additions: list[tuple[tuple[str, str], int, int]], change: int
 ) -> None:
     memory = bytearray(SIZE_BYTES)
@@ -33,20 +33,20 @@ def test_what_two_workers_add_one_after_the_other_is_the_sum(
     assert {key: list(values) for key, values in Cells(memory).read()} == expected
 
 
-def test_there_is_an_end_to_the_keys() -> None:
+def test_keys_beyond_the_limit_get_no_cells() -> None:
     cells = Cells()
     places = [cells.index_of((f"key {number}",), 1) for number in range(MAXIMUM_ENTRIES + 1)]
     assert places == [*range(MAXIMUM_ENTRIES), None]
     assert cells.index_of(("key 0",), 1) == 0
 
 
-def test_there_is_an_end_to_the_numbers() -> None:
+def test_cells_beyond_the_limit_are_refused() -> None:
     cells = Cells()
     assert cells.index_of(("wide",), MAXIMUM_CELLS) == 0
     assert cells.index_of(("narrow",), 1) is None
 
 
-def test_a_key_that_is_too_long_has_no_place() -> None:
+def test_too_long_key_gets_no_cells() -> None:
     cells = Cells()
     assert cells.index_of(("x" * (KEY_BYTES + 1),), 1) is None
     assert cells.index_of(("é" * (KEY_BYTES // 2),), 1) == 0

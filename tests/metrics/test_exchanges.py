@@ -21,7 +21,7 @@ def rows(cells: Cells) -> dict[tuple[str, ...], list[float]]:
     return {key[1:]: list(values) for key, values in cells.read()}
 
 
-def test_a_request_is_counted_with_its_time_and_its_bytes(cells: Cells, exchanges: Exchanges) -> None:
+def test_request_is_counted_with_duration_and_bytes(cells: Cells, exchanges: Exchanges) -> None:
     exchanges.note(("/api/{collection}", "POST", 201), 0.02, 300, 70)
     exchanges.note(("/api/{collection}", "POST", 201), 0.5, 200, 30)
     (row,) = rows(cells).values()
@@ -37,27 +37,29 @@ def test_a_request_is_counted_with_its_time_and_its_bytes(cells: Cells, exchange
 @pytest.mark.parametrize(
     ("duration_s", "bucket"), [(0.0, 0), (0.001, 0), (0.0011, 1), (10.0, 12), (11.0, 13)]
 )
-def test_a_bucket_holds_its_bound(cells: Cells, exchanges: Exchanges, duration_s: float, bucket: int) -> None:
+def test_bucket_includes_its_bound(
+    cells: Cells, exchanges: Exchanges, duration_s: float, bucket: int
+) -> None:
     exchanges.note((None, "GET", 404), duration_s, 0, 0)
     (row,) = rows(cells).values()
     assert row[bucket] == 1
 
 
-def test_methods_that_clients_make_up_are_one(cells: Cells, exchanges: Exchanges) -> None:
+def test_unknown_methods_are_counted_together(cells: Cells, exchanges: Exchanges) -> None:
     for number in range(5000):
         exchanges.note((None, f"X{number}", 405), 0.001, 0, 0)
     assert list(rows(cells)) == [("other", "none", "405")]
     assert sum(rows(cells)["other", "none", "405"][:SUM_S]) == 5000
 
 
-def test_what_is_beyond_the_rows_is_counted_together(cells: Cells, exchanges: Exchanges) -> None:
+def test_requests_beyond_the_rows_are_counted_together(cells: Cells, exchanges: Exchanges) -> None:
     for number in range(MAXIMUM_ROWS + 50):
         exchanges.note((f"/{number}", "GET", 200), 0.001, 0, 0)
     assert len(rows(cells)) == MAXIMUM_ROWS + 1
     assert sum(rows(cells)["other", "other", "other"][:SUM_S]) == 50
 
 
-def test_a_successor_goes_on_counting(cells: Cells) -> None:
+def test_successor_continues_request_counts(cells: Cells) -> None:
     for _ in range(2):
         Exchanges(cells).note(("/docs", "GET", 200), 0.001, 10, 0)
     assert rows(cells)["GET", "/docs", "200"][SENT_BYTES] == 20

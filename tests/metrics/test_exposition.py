@@ -62,7 +62,7 @@ def fleet() -> Fleet:
     return Fleet()
 
 
-def test_requests_of_all_workers_are_summed(fleet: Fleet) -> None:
+def test_exposition_sums_requests_of_all_workers(fleet: Fleet) -> None:
     for meter in fleet.meters:
         meter.exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
         meter.exchanges.note((ROUTE, "GET", 404), 0.002, 10, 0)
@@ -78,7 +78,7 @@ def test_requests_of_all_workers_are_summed(fleet: Fleet) -> None:
     assert fleet.value(f"{name}_bucket", **named, status_class="2xx", le="+Inf") == 2
 
 
-def test_no_counter_goes_back_when_workers_are_replaced(fleet: Fleet) -> None:
+def test_counters_never_decrease_when_workers_are_replaced(fleet: Fleet) -> None:
     fleet.sample()
     counted = {name for name, family in FAMILIES.items() if family.kind != "gauge"}
     before: Series = {}
@@ -95,7 +95,7 @@ def test_no_counter_goes_back_when_workers_are_replaced(fleet: Fleet) -> None:
     assert fleet.value("sheaf_worker_replacements_total") == 6
 
 
-def test_gauges_are_told_of_each_worker(fleet: Fleet) -> None:
+def test_exposition_has_gauges_of_each_worker(fleet: Fleet) -> None:
     fleet.sample()
     assert fleet.value("sheaf_asyncio_tasks", worker="0") == 5
     assert fleet.value("sheaf_asyncio_tasks", worker="1") == 6
@@ -106,7 +106,7 @@ def test_gauges_are_told_of_each_worker(fleet: Fleet) -> None:
     assert fleet.value("process_resident_memory_bytes", worker="2") is None
 
 
-def test_gauges_of_a_silent_worker_are_left_out_and_its_silence_is_told(fleet: Fleet) -> None:
+def test_silent_worker_has_no_gauges_but_old_timestamp(fleet: Fleet) -> None:
     fleet.sample()
     long_ago_s = time.time() - 60
     fleet.meters[0].cells.sampled_at_s = long_ago_s
@@ -115,7 +115,7 @@ def test_gauges_of_a_silent_worker_are_left_out_and_its_silence_is_told(fleet: F
     assert fleet.value("sheaf_asyncio_tasks", worker="1") == 6
 
 
-def test_gauges_of_a_dead_worker_are_left_out(fleet: Fleet) -> None:
+def test_dead_worker_has_no_gauges(fleet: Fleet) -> None:
     fleet.sample()
     fleet.workers[1] = WorkerState(is_up=False, in_flight=0)
     assert {
@@ -125,13 +125,13 @@ def test_gauges_of_a_dead_worker_are_left_out(fleet: Fleet) -> None:
     } == {"0", "main"}
 
 
-def test_what_all_instances_share_is_told_once(fleet: Fleet) -> None:
+def test_gauge_shared_by_instances_is_exposed_once(fleet: Fleet) -> None:
     for number, meter in enumerate(fleet.meters):
         meter.sample([lambda number=number: [(families.MAILS, ("waiting",), number + 3.0)]])  # type: ignore[misc]
     assert fleet.value("sheaf_mails", state="waiting") == 4
 
 
-def test_prometheus_and_openmetrics_can_read_it(fleet: Fleet) -> None:
+def test_exposition_is_readable_by_prometheus_and_openmetrics(fleet: Fleet) -> None:
     fleet.sample()
     fleet.meters[0].exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
     registry = CollectorRegistry()
@@ -145,7 +145,7 @@ def test_prometheus_and_openmetrics_can_read_it(fleet: Fleet) -> None:
     assert [len(family.samples) for family in openmetrics] == [*map(len, read.values())]
 
 
-def test_one_metric_alone_can_be_asked_for(fleet: Fleet) -> None:
+def test_single_metric_can_be_requested_by_name(fleet: Fleet) -> None:
     registry = CollectorRegistry()
     registry.register(fleet.exposition)
     text = generate_latest(registry.restricted_registry(["sheaf_workers"])).decode()

@@ -23,7 +23,7 @@ def counting(*counts: float) -> meter.Source:
     return lambda: [(families.SHED, (), next(following))]
 
 
-def test_a_counter_grows_by_what_its_source_has_counted_since() -> None:
+def test_counter_grows_by_difference_of_its_source() -> None:
     measured = Meter()
     source = counting(3, 3, 10)
     for _ in range(3):
@@ -31,7 +31,7 @@ def test_a_counter_grows_by_what_its_source_has_counted_since() -> None:
     assert told(measured) == {(families.SHED.name,): 10}
 
 
-def test_a_worker_goes_on_with_the_counts_of_the_one_before() -> None:
+def test_successor_adds_to_counts_of_predecessor() -> None:
     memory = bytearray(SIZE_BYTES)
     Meter(memory).sample([counting(7)])
     successor = Meter(memory)
@@ -40,7 +40,7 @@ def test_a_worker_goes_on_with_the_counts_of_the_one_before() -> None:
     assert told(successor) == {(families.SHED.name,): 9}
 
 
-def test_a_worker_is_not_taken_for_the_one_before() -> None:
+def test_successor_does_not_keep_gauges_of_predecessor() -> None:
     memory = bytearray(SIZE_BYTES)
     before = Meter(memory)
     before.sample([lambda: [(families.TASKS, (), 12.0)]])
@@ -50,7 +50,7 @@ def test_a_worker_is_not_taken_for_the_one_before() -> None:
     assert successor.cells.sampled_at_s == 0
 
 
-def test_a_source_that_fails_leaves_the_others() -> None:
+def test_failing_source_does_not_stop_other_sources() -> None:
     def broken() -> Iterable[Sample]:
         raise ZeroDivisionError
 
@@ -61,7 +61,7 @@ def test_a_source_that_fails_leaves_the_others() -> None:
     assert [line["event"] for line in lines] == ["a metric cannot be read"]
 
 
-async def test_it_is_told_at_the_start_each_second_and_at_the_end() -> None:
+async def test_sources_are_sampled_at_start_each_second_and_end() -> None:
     measured = Meter()
     async with measured.sampling([counting(1, 5, 6, 6)]):
         await asyncio.sleep(0.01)

@@ -20,11 +20,11 @@ def row(family: Family) -> str:
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-def test_every_metric_is_in_the_table(family: Family) -> None:
+def test_every_metric_is_documented(family: Family) -> None:
     assert row(family) in PAGE.splitlines()
 
 
-def test_the_page_names_no_other_metric() -> None:
+def test_documentation_names_no_unknown_metric() -> None:
     known = set(FAMILIES) | NO_METRICS
     for name, family in FAMILIES.items():
         if family.kind == "histogram":
@@ -32,7 +32,7 @@ def test_the_page_names_no_other_metric() -> None:
     assert set(NAMED.findall(PAGE)) - known == set()
 
 
-def test_labels_in_queries_are_those_of_the_metric() -> None:
+def test_labels_in_documented_queries_exist() -> None:
     asked = re.findall(r"\b((?:sheaf|process)_[a-z_]+)\{([^}]*)\}", PAGE)
     assert len(asked) > 5
     for name, conditions in asked:
@@ -42,14 +42,14 @@ def test_labels_in_queries_are_those_of_the_metric() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-def test_names_follow_the_conventions_of_prometheus(family: Family) -> None:
+def test_metric_names_follow_prometheus_conventions(family: Family) -> None:
     assert re.fullmatch(r"(sheaf|process)_[a-z]+(_[a-z]+)*", family.name)
     assert family.name.endswith("_total") == (family.kind == "counter")
     assert bool(family.bounds) == (family.kind == "histogram")
     assert family.meaning.endswith(".")
 
 
-def test_the_alerts_are_rules_as_prometheus_takes_them() -> None:
+def test_documented_alerts_are_valid_prometheus_rules() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     (rules,) = [yaml.safe_load(block)["groups"][0]["rules"] for block in blocks if "groups:" in block]
     assert len(rules) >= 6

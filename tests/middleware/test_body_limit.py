@@ -24,20 +24,20 @@ async def parts(*chunks: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("content", [b"", b"1234567890"])
-async def test_a_body_up_to_the_limit_arrives(content: bytes) -> None:
+async def test_body_up_to_limit_arrives_whole(content: bytes) -> None:
     app = wrap(echoing(), BodyLimit(limit_bytes=10))
     assert await sent(app, content) == content
     assert await sent(app, parts(content[:4], content[4:])) == content
 
 
-async def test_a_longer_body_is_refused_unread() -> None:
+async def test_content_length_beyond_limit_is_refused_before_reading() -> None:
     app = wrap(raising(AssertionError("reached")), BodyLimit(limit_bytes=10))
     with pytest.raises(BodyTooLarge) as refusal:
         await sent(app, b"12345678901")
     assert refusal.value.detail == TOO_LARGE
 
 
-async def test_a_longer_stream_is_refused_at_the_limit() -> None:
+async def test_chunked_body_beyond_limit_is_refused_at_the_limit() -> None:
     taken = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -51,7 +51,7 @@ async def test_a_longer_stream_is_refused_at_the_limit() -> None:
     assert (refusal.value.detail, taken) == (TOO_LARGE, 3)
 
 
-async def test_a_body_in_single_bytes_is_refused_before_it_has_cost_much() -> None:
+async def test_body_in_single_bytes_is_refused_early() -> None:
     taken = 0
 
     async def bytes_apart() -> AsyncIterator[bytes]:
@@ -81,7 +81,7 @@ async def test_a_body_in_single_bytes_is_refused_before_it_has_cost_much() -> No
         ("9" * 5000, BodyTooLarge, TOO_LARGE),
     ],
 )
-async def test_an_odd_content_length_is_refused(length: str, kind: type[Failure], detail: str) -> None:
+async def test_malformed_content_length_is_refused(length: str, kind: type[Failure], detail: str) -> None:
     app = wrap(raising(AssertionError("reached")), BodyLimit(limit_bytes=10))
     with pytest.raises(kind) as refusal:
         await sent(app, b"1", content_length=length)
@@ -113,23 +113,23 @@ LAST = {"type": "http.request", "body": b"2", "more_body": False}
 GONE = {"type": "http.disconnect"}
 
 
-async def test_a_body_that_trickles_is_refused_however_short_its_pauses() -> None:
+async def test_slow_body_is_refused_whatever_its_pauses() -> None:
     with pytest.raises(RequestInvalid) as refusal:
         await received(*[FIRST] * 9, timeout_s=0.1, pause_s=0.03)
     assert refusal.value.detail == "The body did not arrive within 0.1 seconds; send it faster or in parts."
 
 
-async def test_waiting_for_the_client_to_leave_takes_as_long_as_it_takes() -> None:
+async def test_waiting_for_disconnect_has_no_time_limit() -> None:
     assert await received(LAST, GONE, timeout_s=0.05, pause_s=0.04) == [LAST, GONE]
 
 
-async def test_a_body_that_is_cut_off_is_not_taken_for_whole() -> None:
+async def test_cut_off_body_is_refused() -> None:
     with pytest.raises(RequestInvalid) as refusal:
         await received(FIRST, GONE)
     assert refusal.value.detail == "The connection closed before the body was complete."
 
 
-async def test_what_is_held_of_bodies_that_are_not_whole_is_bounded() -> None:
+async def test_incomplete_bodies_beyond_held_bytes_are_refused() -> None:
     goes_on, limit = asyncio.Event(), BodyLimit(limit_bytes=100, held_bytes=100)
     app = wrap(echoing(), limit)
 

@@ -43,15 +43,17 @@ async def address_of(client: tuple[str, int] | None, *forwarded: str, trusted: A
         ("10.0.0.1", ("\xff\xfe",), "10.0.0.1"),
     ],
 )
-async def test_only_trusted_proxies_are_believed(peer: str, forwarded: tuple[str, ...], address: str) -> None:
+async def test_forwarded_address_is_taken_from_trusted_proxies_only(
+    peer: str, forwarded: tuple[str, ...], address: str
+) -> None:
     assert await address_of((peer, 1), *forwarded) == address
 
 
-async def test_nobody_is_believed_unless_configured() -> None:
+async def test_forwarded_address_is_ignored_without_trusted_proxies() -> None:
     assert await address_of(("10.0.0.1", 1), "203.0.113.5", trusted=()) == "10.0.0.1"
 
 
-async def test_a_peer_without_an_address_is_unknown() -> None:
+async def test_peer_without_address_is_unknown() -> None:
     assert await address_of(None, "203.0.113.5") == UNKNOWN
 
 
@@ -66,5 +68,5 @@ async def test_a_peer_without_an_address_is_unknown() -> None:
         (UNKNOWN, UNKNOWN),
     ],
 )
-def test_ipv6_addresses_are_counted_by_their_network(address: str, group: str) -> None:
+def test_ipv6_address_is_counted_by_its_network(address: str, group: str) -> None:
     assert limited_address(address) == group

@@ -30,7 +30,7 @@ async def raw(app: object, accept: str, path: str = "/api/films") -> tuple[dict[
 
 @pytest.mark.parametrize("encoding", DECODERS)
 @pytest.mark.parametrize("size", [1024, THREAD_BYTES - 1, THREAD_BYTES])
-async def test_a_text_is_compressed_as_asked(encoding: str, size: int) -> None:
+async def test_text_is_compressed_by_accept_encoding(encoding: str, size: int) -> None:
     text = (TEXT * 40)[:size]
     head = [
         (b"content-type", b"application/json; charset=utf-8"),
@@ -69,7 +69,7 @@ async def test_a_text_is_compressed_as_asked(encoding: str, size: int) -> None:
         (b";;;,,,=", None),
     ],
 )
-def test_the_clients_preference_decides_and_ours_breaks_ties(accepted: bytes, chosen: bytes | None) -> None:
+def test_encoding_is_chosen_by_client_weights_then_our_order(accepted: bytes, chosen: bytes | None) -> None:
     assert chosen_encoding(accepted) == chosen
 
 
@@ -85,7 +85,7 @@ def test_the_clients_preference_decides_and_ours_breaks_ties(accepted: bytes, ch
         b"image/svg+xml",
     ],
 )
-async def test_every_kind_of_text_is_compressed(media_type: bytes) -> None:
+async def test_every_text_media_type_is_compressed(media_type: bytes) -> None:
     app = wrap(answering(TEXT, headers=[(b"content-type", media_type)]), Compression())
     headers, _ = await raw(app, "gzip")
     assert (headers["content-encoding"], headers["vary"]) == ("gzip", "Accept-Encoding")
@@ -102,7 +102,7 @@ async def test_every_kind_of_text_is_compressed(media_type: bytes) -> None:
         ([*JSON, (b"cache-control", b"public, no-transform")], None),
     ],
 )
-async def test_what_is_no_plain_text_passes_as_it_is(head: Pairs, vary: str | None) -> None:
+async def test_other_media_types_are_not_compressed(head: Pairs, vary: str | None) -> None:
     headers, body = await raw(wrap(answering(TEXT, headers=head), Compression()), "gzip")
     assert body == TEXT
     assert headers == {name.decode(): value.decode() for name, value in head}
@@ -112,7 +112,7 @@ async def test_what_is_no_plain_text_passes_as_it_is(head: Pairs, vary: str | No
 @pytest.mark.parametrize(
     ("text", "accept"), [(TEXT[:1023], "gzip"), (TEXT, ""), (TEXT, "identity"), (b"", "gzip")]
 )
-async def test_an_uncompressed_text_varies_all_the_same(text: bytes, accept: str) -> None:
+async def test_uncompressed_text_varies_by_accept_encoding(text: bytes, accept: str) -> None:
     head = [(b"content-type", b"text/plain"), (b"vary", b"Authorization")]
     headers, body = await raw(wrap(answering(text, headers=head), Compression()), accept)
     assert body == text
@@ -120,14 +120,14 @@ async def test_an_uncompressed_text_varies_all_the_same(text: bytes, accept: str
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
-async def test_a_response_without_a_body_keeps_its_length(method: str, status: int) -> None:
+async def test_response_without_body_keeps_content_length(method: str, status: int) -> None:
     app = wrap(answering(b"", status=status, headers=JSON), Compression())
     answer = await ask(app, method, accept_encoding="gzip")
     assert "content-encoding" not in answer.headers
     assert answer.headers["content-length"] == str(len(TEXT))
 
 
-async def test_a_streamed_body_passes_as_it_is() -> None:
+async def test_streamed_body_is_not_compressed() -> None:
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": JSON[:1]})
         await send({"type": "http.response.body", "body": TEXT, "more_body": True})
@@ -138,7 +138,7 @@ async def test_a_streamed_body_passes_as_it_is() -> None:
     assert headers == {"content-type": "application/json", "vary": "Accept-Encoding"}
 
 
-async def test_large_bodies_are_compressed_side_by_side() -> None:
+async def test_large_bodies_are_compressed_concurrently() -> None:
     text = TEXT * 100
     app = wrap(answering(text, headers=JSON[:1]), Compression())
     answers = await asyncio.gather(*(get(app, accept_encoding="zstd") for _ in range(12)))

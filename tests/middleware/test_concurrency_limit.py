@@ -54,7 +54,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_what_there_is_no_place_for_is_refused_before_anything_is_done() -> None:
+async def test_request_without_free_slot_is_503_before_anything_runs() -> None:
     app = around(raising(AssertionError("reached")), full())
     answer = await get(app, "/api/films/7", x_request_id="mine")
     assert answer.status_code == 503
@@ -75,7 +75,7 @@ async def test_what_there_is_no_place_for_is_refused_before_anything_is_done() -
     }
 
 
-async def test_a_refusal_of_head_has_no_body_and_that_of_a_page_is_readable_for_it() -> None:
+async def test_refused_head_request_has_no_body_and_cors_headers() -> None:
     app = around(answering(), full(), origins=["https://app.example"])
     answer = await ask(app, "HEAD", "/api/films/7", origin="https://app.example")
     assert (answer.status_code, answer.content) == (503, b"")
@@ -83,14 +83,14 @@ async def test_a_refusal_of_head_has_no_body_and_that_of_a_page_is_readable_for_
     assert answer.headers["vary"] == "Authorization, Cookie, Origin"
 
 
-async def test_retries_are_spread_over_some_seconds() -> None:
+async def test_refusals_spread_retry_after_over_seconds() -> None:
     app = around(answering(), full())
     told = {(await get(app, "/api/films/7")).headers["retry-after"] for _ in range(60)}
     assert told == {"1", "2", "3"}
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_place_is_free_again_however_a_request_ends(fails: bool) -> None:
+async def test_slot_is_released_however_request_ends(fails: bool) -> None:
     singles = limiter_of(1)
     app = around(raising(ZeroDivisionError()) if fails else answering(), singles)
     for _ in range(3):
@@ -102,7 +102,7 @@ async def test_a_place_is_free_again_however_a_request_ends(fails: bool) -> None
     assert (singles.taken, singles.refused) == (0, 0)
 
 
-async def test_who_waits_in_line_is_answered_when_there_is_a_place() -> None:
+async def test_queued_request_is_answered_once_slot_is_free() -> None:
     singles, slow = limiter_of(1, waiting=5), Slow()
     app = around(slow, singles)
     asked = [asyncio.create_task(get(app, "/api/films/7")) for _ in range(3)]
@@ -113,7 +113,7 @@ async def test_who_waits_in_line_is_answered_when_there_is_a_place() -> None:
     assert singles.taken == 0
 
 
-async def test_lists_have_places_of_their_own() -> None:
+async def test_lists_have_slots_of_their_own() -> None:
     searches = full()
     app = around(answering(), limiter_of(1), searches)
     assert (await get(app, "/api/films/7")).status_code == 200
@@ -123,7 +123,7 @@ async def test_lists_have_places_of_their_own() -> None:
     assert (await ask(around(answering(), full()), "GET", "/api/films")).status_code == 200
 
 
-async def test_probes_pass_whatever_there_is_to_do_but_are_no_way_around_it() -> None:
+async def test_probes_have_own_slots_up_to_their_limit() -> None:
     slow, singles, searches = Slow(), full(), full()
     app = around(slow, singles, searches)
     probes = [asyncio.create_task(get(app, "/api/health/live")) for _ in range(PROBES)]
@@ -136,7 +136,7 @@ async def test_probes_pass_whatever_there_is_to_do_but_are_no_way_around_it() ->
     assert (await get(app, "/api/health")).status_code == 200
 
 
-async def test_while_a_body_is_on_its_way_its_request_has_no_place() -> None:
+async def test_request_holds_no_slot_while_body_arrives() -> None:
     singles, goes_on = limiter_of(1, waiting=5), asyncio.Event()
     app = around(echoing(), singles)
 
@@ -158,7 +158,7 @@ async def test_while_a_body_is_on_its_way_its_request_has_no_place() -> None:
     assert (singles.taken, singles.queued) == (0, 0)
 
 
-async def test_a_body_that_is_cut_off_leaves_no_place_taken() -> None:
+async def test_cut_off_body_leaves_no_slot_taken() -> None:
     singles = limiter_of(1)
 
     async def receive() -> Any:
@@ -175,7 +175,7 @@ async def test_a_body_that_is_cut_off_leaves_no_place_taken() -> None:
     assert (singles.taken, sent) == (0, [])
 
 
-async def test_refusals_are_told_together() -> None:
+async def test_refusals_are_logged_together() -> None:
     app = around(answering(), full())
     with structlog.testing.capture_logs() as logs:
         answers: list[httpx.Response] = [await get(app, "/api/films/7") for _ in range(20)]

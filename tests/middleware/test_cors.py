@@ -17,14 +17,14 @@ EXPOSED = (
 PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 
-def test_the_page_names_what_pages_may_send_and_read() -> None:
+def test_documentation_names_cors_headers() -> None:
     (told,) = re.findall(r"- Who may call may (.*?)\.\s", PAGE, re.DOTALL)
     sent, read = (set(re.findall(r"`([^`]+)`", part)) for part in told.split("and read"))
     assert sent == set(REQUEST_HEADERS.decode().split(", "))
     assert read == set(EXPOSED.split(", "))
 
 
-async def test_a_listed_origin_may_read_the_answer() -> None:
+async def test_listed_origin_gets_cors_headers() -> None:
     answer = await get(wrap(answering(), Cors(origins=[ORIGIN])), origin=ORIGIN)
     assert dict(answer.headers) == {
         "access-control-allow-origin": ORIGIN,
@@ -33,7 +33,7 @@ async def test_a_listed_origin_may_read_the_answer() -> None:
     }
 
 
-async def test_credentials_are_allowed_to_a_listed_origin_when_configured() -> None:
+async def test_listed_origin_may_send_credentials_when_configured() -> None:
     answer = await get(wrap(answering(), Cors(origins=[ORIGIN], credentials=True)), origin=ORIGIN)
     assert dict(answer.headers) == {
         "access-control-allow-origin": ORIGIN,
@@ -55,17 +55,17 @@ async def test_credentials_are_allowed_to_a_listed_origin_when_configured() -> N
         "*",
     ],
 )
-async def test_any_other_origin_gets_no_cors_headers(origin: str) -> None:
+async def test_unlisted_origin_gets_no_cors_headers(origin: str) -> None:
     answer = await get(wrap(answering(b"{}"), Cors(origins=[ORIGIN])), origin=origin)
     assert (answer.status_code, dict(answer.headers)) == (200, {"vary": "Origin"})
 
 
-async def test_a_request_without_an_origin_still_varies_by_it() -> None:
+async def test_request_without_origin_varies_by_origin() -> None:
     answer = await get(wrap(answering(headers=[(b"vary", b"Authorization")]), Cors(origins=[ORIGIN])))
     assert dict(answer.headers) == {"vary": "Authorization, Origin"}
 
 
-async def test_any_origin_is_a_star_without_credentials() -> None:
+async def test_open_cors_answers_star_without_credentials() -> None:
     answer = await get(wrap(answering(), Cors(origins=["*"])), origin=ORIGIN)
     assert dict(answer.headers) == {
         "access-control-allow-origin": "*",
@@ -73,12 +73,12 @@ async def test_any_origin_is_a_star_without_credentials() -> None:
     }
 
 
-def test_any_origin_with_credentials_is_refused() -> None:
+def test_open_cors_with_credentials_fails_at_start() -> None:
     with pytest.raises(StartupFailure, match="may not allow credentials"):
         Cors(origins=["*"], credentials=True)
 
 
-async def test_a_preflight_of_a_listed_origin_is_answered_without_the_application() -> None:
+async def test_preflight_of_listed_origin_is_answered_without_application() -> None:
     app = wrap(raising(AssertionError("reached")), Cors(origins=[f"{ORIGIN}/"], max_age_s=60))
     answer = await ask(app, "OPTIONS", origin=ORIGIN, access_control_request_method="PATCH")
     assert (answer.status_code, answer.content) == (204, b"")
@@ -96,7 +96,7 @@ async def test_a_preflight_of_a_listed_origin_is_answered_without_the_applicatio
 
 
 @pytest.mark.parametrize("origins", [[], [ORIGIN]])
-async def test_a_preflight_of_another_origin_allows_nothing(origins: list[str]) -> None:
+async def test_preflight_of_unlisted_origin_allows_nothing(origins: list[str]) -> None:
     app = wrap(raising(AssertionError("reached")), Cors(origins=origins))
     answer = await ask(app, "OPTIONS", origin="https://evil.example", access_control_request_method="GET")
     assert answer.status_code == 204
@@ -104,16 +104,14 @@ async def test_a_preflight_of_another_origin_allows_nothing(origins: list[str]) 
 
 
 @pytest.mark.parametrize("headers", [{}, {"origin": ORIGIN}, {"access_control_request_method": "GET"}])
-async def test_a_plain_options_request_reaches_the_application(headers: dict[str, str]) -> None:
+async def test_options_request_without_preflight_headers_reaches_application(headers: dict[str, str]) -> None:
     answer = await ask(wrap(answering(b"mine"), Cors(origins=[ORIGIN])), "OPTIONS", **headers)
     assert answer.content == b"mine"
 
 
 @pytest.mark.parametrize("origin", [LOCAL, "https://127.0.0.1", "http://[::1]:3000"])
 @pytest.mark.parametrize("origins", [[], [ORIGIN], ["*"]])
-async def test_pages_of_this_machine_may_call_with_credentials_in_development(
-    origin: str, origins: list[str]
-) -> None:
+async def test_local_page_may_call_with_credentials_in_development(origin: str, origins: list[str]) -> None:
     answer = await get(wrap(answering(), Cors(origins=origins, local=True)), origin=origin)
     assert dict(answer.headers) == {
         "access-control-allow-origin": origin,
@@ -126,7 +124,7 @@ async def test_pages_of_this_machine_may_call_with_credentials_in_development(
 @pytest.mark.parametrize(
     ("origins", "allowed"), [([], None), ([LOCAL], None), (["*"], "*"), ([ORIGIN], ORIGIN)], ids=str
 )
-async def test_other_pages_may_in_development_what_they_may_anywhere(
+async def test_foreign_page_has_no_more_rights_in_development(
     origins: list[str], allowed: str | None
 ) -> None:
     answer = await get(wrap(answering(), Cors(origins=origins, local=True)), origin=ORIGIN)
@@ -135,7 +133,7 @@ async def test_other_pages_may_in_development_what_they_may_anywhere(
     assert answer.headers["vary"] == "Origin"
 
 
-async def test_pages_of_this_machine_are_strangers_to_production() -> None:
+async def test_local_page_is_unlisted_in_production() -> None:
     answer = await get(wrap(answering(), Cors(origins=[ORIGIN], credentials=True)), origin=LOCAL)
     assert dict(answer.headers) == {"vary": "Origin"}
 
@@ -149,7 +147,7 @@ async def test_pages_of_this_machine_are_strangers_to_production() -> None:
         (False, ORIGIN, None),
     ],
 )
-async def test_a_page_that_is_further_away_may_call_in_development_if_it_may_at_all(
+async def test_listed_page_may_call_private_network_in_development(
     local: bool, origin: str, allowed: str | None
 ) -> None:
     app = wrap(raising(AssertionError("reached")), Cors(origins=[ORIGIN], local=local))
@@ -160,6 +158,6 @@ async def test_a_page_that_is_further_away_may_call_in_development_if_it_may_at_
     assert "access-control-allow-private-network" not in plain.headers
 
 
-async def test_without_origins_nothing_is_added() -> None:
+async def test_cors_without_origins_adds_nothing() -> None:
     answer = await get(wrap(answering(), Cors(origins=())), origin=ORIGIN)
     assert dict(answer.headers) == {}

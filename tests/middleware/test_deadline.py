@@ -31,7 +31,7 @@ def slow(*, is_lifted: bool = False, has_begun: bool = False, then_s: float = 0.
     return app
 
 
-async def test_an_answer_that_does_not_begin_in_time_is_given_up() -> None:
+async def test_answer_that_does_not_begin_in_time_is_503() -> None:
     began_s = asyncio.get_running_loop().time()
     with pytest.raises(DatabaseUnavailable):
         await get(wrap(slow(), Deadline(timeout_s=TIMEOUT_S)))
@@ -39,17 +39,17 @@ async def test_an_answer_that_does_not_begin_in_time_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("app", [slow(is_lifted=True), slow(has_begun=True)], ids=["lifted", "begun"])
-async def test_long_operations_and_answers_that_have_begun_take_their_time(app: ASGIApp) -> None:
+async def test_lifted_operation_and_begun_answer_have_no_deadline(app: ASGIApp) -> None:
     answer = await get(wrap(app, Deadline(timeout_s=TIMEOUT_S)))
     assert (answer.status_code, answer.content) == (200, b"late")
 
 
-async def test_after_a_long_operation_the_clock_starts_anew() -> None:
+async def test_deadline_starts_anew_after_lifted_operation() -> None:
     with pytest.raises(DatabaseUnavailable):
         await get(wrap(slow(is_lifted=True, then_s=LONGER_S), Deadline(timeout_s=TIMEOUT_S)))
 
 
-async def test_the_time_that_a_body_takes_to_arrive_does_not_count() -> None:
+async def test_time_to_receive_body_does_not_count_towards_deadline() -> None:
     async def dribble() -> AsyncIterator[bytes]:
         for part in (b"one ", b"two"):
             await asyncio.sleep(LONGER_S / 2)
@@ -60,7 +60,7 @@ async def test_the_time_that_a_body_takes_to_arrive_does_not_count() -> None:
     assert (answer.status_code, answer.content) == (200, b"one two")
 
 
-async def test_a_timeout_of_the_application_itself_stays_what_it_is() -> None:
+async def test_timeout_raised_by_application_is_not_translated() -> None:
     async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise TimeoutError("of its own")
 
@@ -68,7 +68,7 @@ async def test_a_timeout_of_the_application_itself_stays_what_it_is() -> None:
         await get(wrap(app, Deadline(timeout_s=TIMEOUT_S)))
 
 
-async def test_what_outlives_its_request_is_not_bound_by_its_clock() -> None:
+async def test_task_that_outlives_its_request_has_no_deadline() -> None:
     tasks: list[asyncio.Task[None]] = []
 
     async def linger() -> None:
@@ -84,6 +84,6 @@ async def test_what_outlives_its_request_is_not_bound_by_its_clock() -> None:
     await tasks[0]
 
 
-async def test_without_a_request_there_is_nothing_to_lift() -> None:
+async def test_lifted_outside_of_request_does_nothing() -> None:
     with deadline.lifted():
         await asyncio.sleep(0)

@@ -16,18 +16,18 @@ def drain() -> Drain:
     return Drain()
 
 
-async def test_an_open_service_answers_and_keeps_connections(drain: Drain) -> None:
+async def test_open_service_answers_and_keeps_connections(drain: Drain) -> None:
     answer = await get(wrap(answering(), DrainingMiddleware(drain)))
     assert (answer.status_code, answer.headers.get("connection")) == (200, None)
 
 
-async def test_a_service_that_leaves_answers_and_closes_connections(drain: Drain) -> None:
+async def test_draining_service_answers_and_closes_connections(drain: Drain) -> None:
     drain.leave()
     answer = await get(wrap(answering(), DrainingMiddleware(drain)))
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
 
 
-async def test_a_closed_service_refuses_work_and_says_when_to_come_again(drain: Drain) -> None:
+async def test_closed_service_answers_503_with_retry_after(drain: Drain) -> None:
     drain.close()
     with pytest.raises(Draining) as refusal:
         await get(wrap(raising(AssertionError("reached")), DrainingMiddleware(drain)))
@@ -35,18 +35,18 @@ async def test_a_closed_service_refuses_work_and_says_when_to_come_again(drain: 
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/health/live", "/api/health/ready"])
-async def test_a_closed_service_still_answers_probes(drain: Drain, path: str) -> None:
+async def test_closed_service_still_answers_probes(drain: Drain, path: str) -> None:
     drain.close()
     assert (await get(wrap(answering(), DrainingMiddleware(drain)), path)).status_code == 200
 
 
-async def test_a_collection_named_like_health_is_not_a_probe(drain: Drain) -> None:
+async def test_path_like_health_is_no_probe_while_draining(drain: Drain) -> None:
     drain.close()
     with pytest.raises(Draining):
         await get(wrap(answering(), DrainingMiddleware(drain)), "/api/healthy")
 
 
-async def test_requests_are_in_flight_until_they_end_however_they_end(drain: Drain) -> None:
+async def test_request_is_in_flight_until_it_ends(drain: Drain) -> None:
     gate = asyncio.Event()
 
     async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +63,7 @@ async def test_requests_are_in_flight_until_they_end_however_they_end(drain: Dra
     assert drain.in_flight == 0
 
 
-async def test_other_kinds_of_connection_pass_through(drain: Drain) -> None:
+async def test_other_scopes_pass_while_draining(drain: Drain) -> None:
     seen: list[Any] = []
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
@@ -76,7 +76,7 @@ async def test_other_kinds_of_connection_pass_through(drain: Drain) -> None:
     assert seen == ["lifespan"]
 
 
-def test_each_worker_has_a_stage_and_a_count_of_its_own() -> None:
+def test_each_worker_has_its_own_drain_stage_and_count() -> None:
     cells = [0, 0, 0, 7]
     first, second, seen_by_main = Drain(), Drain(), Drain()
     first.share(cells, 0)

@@ -25,19 +25,19 @@ BUSY_HEADERS = {
 }
 
 
-async def test_a_failure_of_a_middleware_is_answered_as_a_problem() -> None:
+async def test_failure_raised_by_step_is_answered_as_problem() -> None:
     app = wrap(raising(RateLimited("Wait a moment.", headers={"Retry-After": "7"})), RequestId(), Failures())
     answer = await get(app, x_request_id="r1")
     assert (answer.status_code, answer.json(), dict(answer.headers)) == (429, BUSY, BUSY_HEADERS)
 
 
-async def test_a_head_request_gets_the_same_headers_and_no_body() -> None:
+async def test_failed_head_request_gets_problem_headers_without_body() -> None:
     app = wrap(raising(RateLimited("Wait a moment.", headers={"Retry-After": "7"})), RequestId(), Failures())
     answer = await ask(app, "HEAD", x_request_id="r1")
     assert (answer.status_code, answer.content, dict(answer.headers)) == (429, b"", BUSY_HEADERS)
 
 
-async def test_an_unknown_error_is_logged_whole_and_told_to_nobody() -> None:
+async def test_unknown_error_is_logged_with_traceback_and_answered_without_details() -> None:
     error = RuntimeError("password of mongodb://db.internal is hunter2")
     with capture_logs() as lines:
         answer = await get(wrap(raising(error), RequestId(), Failures()), "/api/films?q=1", x_request_id="r1")
@@ -65,15 +65,13 @@ async def test_an_unknown_error_is_logged_whole_and_told_to_nobody() -> None:
     ("error", "logged"),
     [(RateLimited(), []), (DatabaseUnavailable(), [("warning", "request refused")])],
 )
-async def test_what_is_the_clients_own_fault_is_not_logged_as_ours(
-    error: Exception, logged: list[tuple[str, str]]
-) -> None:
+async def test_client_error_is_not_logged_as_error(error: Exception, logged: list[tuple[str, str]]) -> None:
     with capture_logs() as lines:
         await get(wrap(raising(error), Failures()))
     assert [(line["log_level"], line["event"]) for line in lines] == logged
 
 
-async def test_an_error_after_the_response_began_is_logged_and_breaks_the_connection() -> None:
+async def test_error_after_response_began_is_logged_and_raised() -> None:
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError("late")

@@ -24,13 +24,13 @@ def counted(cells: Cells) -> dict[tuple[str, ...], int]:
     return {key[1:]: int(sum(values[:SUM_S])) for key, values in cells.read()}
 
 
-async def test_a_request_without_a_route_is_of_none(cells: Cells, measuring: Measuring) -> None:
+async def test_request_without_route_is_counted_as_none(cells: Cells, measuring: Measuring) -> None:
     for path in ("/api/films", "/nothing", "/a/b?c=d"):
         await get(wrap(answering(status=404), measuring), path)
     assert counted(cells) == {("GET", "none", "404"): 3}
 
 
-async def test_a_route_is_its_template(cells: Cells, measuring: Measuring) -> None:
+async def test_request_is_counted_by_route_template(cells: Cells, measuring: Measuring) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         scope["path_template"] = "/api/{collection}"
         await answering()(scope, receive, send)
@@ -40,7 +40,7 @@ async def test_a_route_is_its_template(cells: Cells, measuring: Measuring) -> No
     assert counted(cells) == {("GET", "/api/{collection}", "200"): 2}
 
 
-async def test_bytes_are_counted_both_ways(cells: Cells, measuring: Measuring) -> None:
+async def test_bytes_of_request_and_response_are_counted(cells: Cells, measuring: Measuring) -> None:
     async with client_of(wrap(echoing(), measuring)) as client:
         await client.post("/api/films", content=b"x" * 1000)
     ((_, values),) = cells.read()
@@ -49,19 +49,21 @@ async def test_bytes_are_counted_both_ways(cells: Cells, measuring: Measuring) -
 
 
 @pytest.mark.parametrize("length", ["", "x", "-1", "9" * 40, "²"])
-async def test_a_length_that_is_none_is_not_believed(cells: Cells, measuring: Measuring, length: str) -> None:
+async def test_invalid_content_length_counts_no_bytes(
+    cells: Cells, measuring: Measuring, length: str
+) -> None:
     async with client_of(wrap(answering(status=400), measuring)) as client:
         await client.post("/api/films", headers=[(b"content-length", length.encode("latin-1"))])
     ((_, values),) = cells.read()
     assert values[RECEIVED_BYTES] == 0
 
 
-async def test_failures_are_counted(cells: Cells, measuring: Measuring) -> None:
+async def test_failed_request_is_counted(cells: Cells, measuring: Measuring) -> None:
     await get(wrap(raising(ZeroDivisionError()), measuring, Failures()))
     assert counted(cells) == {("GET", "none", "500"): 1}
 
 
-async def test_a_client_that_has_gone_is_counted(cells: Cells, measuring: Measuring) -> None:
+async def test_aborted_request_is_counted_as_499(cells: Cells, measuring: Measuring) -> None:
     with pytest.raises(ConnectionError):
         await get(wrap(raising(ConnectionError()), measuring))
     assert counted(cells) == {("GET", "none", "499"): 1}

@@ -58,7 +58,7 @@ def steps(*does: str) -> tuple[list[str], list[Step]]:
     return seen, [Noting("abcdef"[position], seen, does=each) for position, each in enumerate(does)]
 
 
-async def test_what_enters_first_leaves_last() -> None:
+async def test_steps_leave_in_reverse_order() -> None:
     seen, [outer, inner] = steps("nothing", "wait")
     answer = await get(wrap(answering(), outer, Idle(), inner, Idle()))
     assert (answer.headers["x-a"], answer.headers["x-b"]) == ("GET", "GET")
@@ -72,14 +72,14 @@ async def test_what_enters_first_leaves_last() -> None:
     ]
 
 
-async def test_a_body_is_received_through_every_step_and_only_then_watched() -> None:
+async def test_body_passes_every_step_and_is_wrapped_only_once_read() -> None:
     seen, both = steps("nothing", "nothing")
     async with client_of(wrap(echoing(), *both)) as client:
         assert (await client.post("/", content=b"text")).content == b"text"
     assert seen[:4] == ["a enters", "b enters", "b receives", "a receives"]
 
 
-async def test_what_a_step_refuses_passes_those_before_it_alone() -> None:
+async def test_request_refused_by_step_passes_only_steps_before_it() -> None:
     seen, [outer, refusing, inner] = steps("nothing", "refuse", "nothing")
     app = wrap(raising(AssertionError("reached")), outer, Failures(), refusing, inner)
     answer = await get(app)
@@ -87,7 +87,7 @@ async def test_what_a_step_refuses_passes_those_before_it_alone() -> None:
     assert seen == ["a enters", "b enters", "a completes 429", "a leaves 429"]
 
 
-async def test_a_step_that_answers_ends_the_request() -> None:
+async def test_step_that_answers_ends_the_request() -> None:
     seen, [outer, answerer, inner] = steps("nothing", "answer", "nothing")
     answer = await get(wrap(raising(AssertionError("reached")), outer, answerer, inner))
     assert answer.content == b"mine"
@@ -95,14 +95,14 @@ async def test_a_step_that_answers_ends_the_request() -> None:
 
 
 @pytest.mark.parametrize("app", [raising(ValueError("b")), answering()], ids=["application", "step"])
-async def test_without_a_step_that_answers_errors_are_raised_and_all_is_left(app: Any) -> None:
+async def test_error_without_answering_step_is_raised_after_all_steps_left(app: Any) -> None:
     seen, [outer, inner] = steps("nothing", "fail")
     with pytest.raises(ValueError, match="b"):
         await get(wrap(app, outer, inner))
     assert seen == ["a enters", "b enters", "a leaves None"]
 
 
-async def test_an_error_after_the_head_breaks_the_answer_off() -> None:
+async def test_error_after_head_breaks_off_the_answer() -> None:
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise ValueError("late")
@@ -113,7 +113,7 @@ async def test_an_error_after_the_head_breaks_the_answer_off() -> None:
     assert seen[-1] == "a leaves 200"
 
 
-async def test_an_answer_may_be_sent_without_headers_and_in_parts() -> None:
+async def test_answer_without_headers_and_in_parts_is_completed() -> None:
     async def app(_scope: Scope, _receive: Receive, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body", "body": b"one ", "more_body": True})
@@ -128,7 +128,7 @@ async def test_an_answer_may_be_sent_without_headers_and_in_parts() -> None:
     assert sent == [7]
 
 
-async def test_a_header_is_the_first_of_its_lines_and_paths_are_as_the_router_takes_them() -> None:
+async def test_exchange_gives_first_header_line_and_normal_path() -> None:
     class Reading(Step):
         def enter(self, exchange: Exchange) -> None:
             seen.append((exchange.header(b"x-one"), exchange.header(b"x-none"), exchange.normal_path))
@@ -139,7 +139,7 @@ async def test_a_header_is_the_first_of_its_lines_and_paths_are_as_the_router_ta
     assert seen == [(b"1", None, "/api/films")]
 
 
-async def test_a_step_sees_only_connections_of_its_kinds() -> None:
+async def test_step_sees_only_connections_of_its_kinds() -> None:
     seen, [outer] = steps("nothing")
     reached: list[str] = []
 
@@ -153,7 +153,7 @@ async def test_a_step_sees_only_connections_of_its_kinds() -> None:
     assert (reached, seen) == (["websocket", "lifespan"], [])
 
 
-async def test_a_step_that_fails_to_leave_keeps_no_other_from_it() -> None:
+async def test_step_that_fails_to_leave_does_not_stop_other_steps_leaving() -> None:
     class Clumsy(Step):
         def leave(self, _: Exchange) -> None:
             raise ValueError("a bug")
@@ -165,7 +165,7 @@ async def test_a_step_that_fails_to_leave_keeps_no_other_from_it() -> None:
     assert [(line["log_level"], line["event"]) for line in lines] == [("error", "step not left")]
 
 
-async def test_head_passes_as_it_is() -> None:
+async def test_head_response_is_not_compressed() -> None:
     seen, [outer] = steps("nothing")
     assert (await ask(wrap(answering(b""), outer), "HEAD")).headers["x-a"] == "HEAD"
     assert seen[0] == "a enters"

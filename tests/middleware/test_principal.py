@@ -72,11 +72,11 @@ async def state_after(
 
 
 @pytest.mark.parametrize("header", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER   {TOKEN} "])
-async def test_a_bearer_token_says_who_asks(header: str) -> None:
+async def test_bearer_token_gives_principal(header: str) -> None:
     assert await state_after(header) == {"principal": ANN}
 
 
-async def test_without_a_token_nobody_in_particular_asks() -> None:
+async def test_request_without_token_is_anonymous() -> None:
     assert await state_after() == {"principal": ANONYMOUS}
 
 
@@ -98,7 +98,7 @@ async def test_without_a_token_nobody_in_particular_asks() -> None:
         ([f"Bearer {TOKEN}", "Basic YTpi"], "Send one Authorization header, not several"),
     ],
 )
-async def test_a_bad_token_makes_the_caller_anonymous_and_is_kept_for_the_guards(
+async def test_invalid_token_gives_anonymous_principal_and_token_failure(
     headers: list[str], detail: str
 ) -> None:
     state = await state_after(*headers)
@@ -107,19 +107,19 @@ async def test_a_bad_token_makes_the_caller_anonymous_and_is_kept_for_the_guards
     assert (type(failure), failure.detail) == (TokenInvalid, detail)
 
 
-async def test_what_else_the_state_holds_is_kept_but_nobody_elses_identity() -> None:
+async def test_other_state_is_kept_and_stale_principal_is_replaced() -> None:
     present = {"request_id": "1", "principal": ANN, "token_failure": TokenInvalid()}
     assert await state_after(state=present) == {"request_id": "1", "principal": ANONYMOUS}
 
 
-async def test_the_lifespan_passes_through() -> None:
+async def test_lifespan_scope_passes_untouched() -> None:
     assert await state_after(scope_type="lifespan") == {}
 
 
 # --- what is revoked
 
 
-async def test_a_token_of_an_ended_session_tells_which_one_that_was() -> None:
+async def test_token_of_ended_session_is_outdated_with_its_session_id() -> None:
     revocations = heard()
     until = utc_now() + timedelta(minutes=1)
     revocations.learn([{"_id": "session:s1", "epoch": 1, "expires_at": until}])
@@ -127,7 +127,7 @@ async def test_a_token_of_an_ended_session_tells_which_one_that_was() -> None:
     assert (type(failure), failure.session_id) == (TokenOutdated, "s1")
 
 
-async def test_while_it_is_not_known_what_is_revoked_no_token_is_believed() -> None:
+async def test_token_is_503_while_revocations_are_unknown() -> None:
     silent = Revocations(TOKENS.ttl_s)
     state = await state_after(f"Bearer {TOKEN}", revocations=silent)
     assert (state["principal"], type(state["token_failure"])) == (ANONYMOUS, DatabaseUnavailable)
@@ -154,9 +154,7 @@ OWN = ("origin", "https://x")
         ("POST", [("cookie", "x=y"), COOKIE, CSRF, OWN]),
     ],
 )
-async def test_the_cookie_says_who_asks_when_a_page_of_our_own_sends_it(
-    method: str, others: list[tuple[str, str]]
-) -> None:
+async def test_cookie_from_own_page_gives_principal(method: str, others: list[tuple[str, str]]) -> None:
     assert await state_after(method=method, others=others) == {"principal": ANN}
 
 
@@ -183,7 +181,9 @@ async def test_the_cookie_says_who_asks_when_a_page_of_our_own_sends_it(
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE"])
-async def test_a46_by_cookie_another_site_changes_nothing(method: str, others: list[tuple[str, str]]) -> None:
+async def test_a46_write_with_cookie_from_another_site_is_refused(
+    method: str, others: list[tuple[str, str]]
+) -> None:
     state = await state_after(method=method, others=others)
     assert (state["principal"], type(state["token_failure"])) == (ANONYMOUS, CrossSite)
 
@@ -198,11 +198,11 @@ async def test_a46_by_cookie_another_site_changes_nothing(method: str, others: l
         "__Host-sheaf_access=",
     ],
 )
-async def test_a_cookie_of_another_name_is_not_looked_at(cookie: str) -> None:
+async def test_cookie_of_another_name_is_ignored(cookie: str) -> None:
     assert await state_after(others=[("cookie", cookie)]) == {"principal": ANONYMOUS}
 
 
-async def test_a_header_wins_over_the_cookie_and_needs_no_proof() -> None:
+async def test_authorization_header_wins_over_cookie() -> None:
     bob = Principal("user", "bob", frozenset(), session_id="s2")
     assert await state_after(f"Bearer {TOKENS.issue(bob)}", method="POST", others=[COOKIE]) == {
         "principal": bob
@@ -211,5 +211,5 @@ async def test_a_header_wins_over_the_cookie_and_needs_no_proof() -> None:
     assert (state["principal"], type(state["token_failure"])) == (ANONYMOUS, TokenInvalid)
 
 
-async def test_a_websocket_has_nobodys_cookie() -> None:
+async def test_cookie_of_websocket_is_ignored() -> None:
     assert await state_after(scope_type="websocket", others=[COOKIE]) == {"principal": ANONYMOUS}

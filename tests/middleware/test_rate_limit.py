@@ -60,7 +60,7 @@ def statuses(answers: list[httpx.Response]) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
-async def test_each_answer_tells_the_limit_and_what_remains_of_it(app: ASGIApp) -> None:
+async def test_answer_has_rate_limit_headers(app: ASGIApp) -> None:
     answers = await ask(app, 4)
     assert statuses(answers) == [200] * 4
     assert [answer.headers["ratelimit"] for answer in answers] == [
@@ -69,7 +69,7 @@ async def test_each_answer_tells_the_limit_and_what_remains_of_it(app: ASGIApp) 
     assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"anonymous";q=4;w=900'}
 
 
-async def test_a_request_too_many_is_a_problem_that_says_when_to_come_back(app: ASGIApp) -> None:
+async def test_request_beyond_rate_limit_is_429_with_retry_after(app: ASGIApp) -> None:
     answer = (await ask(app, 5, x_request_id="r1"))[4]
     assert answer.status_code == 429
     assert answer.json() == {
@@ -92,7 +92,7 @@ async def test_a_request_too_many_is_a_problem_that_says_when_to_come_back(app: 
     }
 
 
-async def test_users_are_counted_apart_from_their_address_and_from_each_other(app: ASGIApp) -> None:
+async def test_users_have_rate_limits_apart_from_their_address(app: ASGIApp) -> None:
     assert statuses(await ask(app, 5)) == [200] * 4 + [429]
     ann = await ask(app, 7, x_user="ann")
     assert statuses(ann) == [200] * 6 + [429]
@@ -100,7 +100,7 @@ async def test_users_are_counted_apart_from_their_address_and_from_each_other(ap
     assert statuses(await ask(app, 1, x_user="bob")) == [200]
 
 
-async def test_api_keys_count_as_their_user_so_that_more_keys_are_no_more_requests(app: ASGIApp) -> None:
+async def test_api_keys_of_user_share_the_users_rate_limit(app: ASGIApp) -> None:
     assert statuses(await ask(app, 3, x_user="ann")) == [200] * 3
     assert statuses(await ask(app, 2, x_user="ann", x_key="1")) == [200] * 2
     assert statuses(await ask(app, 2, x_user="ann", x_key="2")) == [200, 429]
@@ -109,7 +109,7 @@ async def test_api_keys_count_as_their_user_so_that_more_keys_are_no_more_reques
 @pytest.mark.parametrize(
     "path", ["/api/auth/login", "/api//auth///login", "/api/auth/login/", "/api/%61uth/register"]
 )
-async def test_sign_in_has_a_limit_of_its_own_however_the_path_is_written(app: ASGIApp, path: str) -> None:
+async def test_sign_in_has_its_own_rate_limit_for_every_spelling_of_path(app: ASGIApp, path: str) -> None:
     answers = await ask(app, 3, path, method="POST")
     assert statuses(answers) == [200, 200, 429]
     assert answers[0].headers["ratelimit"] == '"auth";r=1;t=60, "anonymous";r=3;t=900'
@@ -120,13 +120,13 @@ async def test_sign_in_has_a_limit_of_its_own_however_the_path_is_written(app: A
     )
 
 
-async def test_a_signed_in_caller_has_the_same_limit_for_signing_in(app: ASGIApp) -> None:
+async def test_signed_in_caller_has_the_sign_in_rate_limit(app: ASGIApp) -> None:
     assert statuses(await ask(app, 1, "/api/auth/login", method="POST")) == [200]
     assert statuses(await ask(app, 2, "/api/auth/login", method="POST", x_user="ann")) == [200, 429]
 
 
 @pytest.mark.parametrize("path", ["/api/auth/refresh", "/api/auth/logout", "/api//auth/refresh/"])
-async def test_many_behind_one_address_may_refresh_whoever_signs_in_there(app: ASGIApp, path: str) -> None:
+async def test_refresh_has_a_rate_limit_apart_from_sign_in(app: ASGIApp, path: str) -> None:
     assert statuses(await ask(app, 3, "/api/auth/login", method="POST")) == [200, 200, 429]
     answers = await ask(app, 4, path, method="POST")
     assert statuses(answers) == [200, 200, 200, 429]
@@ -135,24 +135,26 @@ async def test_many_behind_one_address_may_refresh_whoever_signs_in_there(app: A
     assert statuses(await ask(app, 1)) == [200]
 
 
-async def test_reading_under_auth_is_counted_as_any_request(app: ASGIApp) -> None:
+async def test_get_under_auth_counts_as_ordinary_request(app: ASGIApp) -> None:
     assert statuses(await ask(app, 4, "/api/auth/sessions")) == [200] * 4
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/health/live", "/api/health/ready/"])
-async def test_health_checks_are_not_counted(app: ASGIApp, path: str) -> None:
+async def test_health_checks_have_no_rate_limit(app: ASGIApp, path: str) -> None:
     answers = await ask(app, 9, path)
     assert statuses(answers) == [200] * 9
     assert not any("ratelimit" in answer.headers for answer in answers)
 
 
 @pytest.mark.parametrize("path", ["/api/healthy", "/api/health-checks", "/api/films/%2e%2e/health"])
-async def test_nothing_else_passes_as_a_health_check(app: ASGIApp, path: str) -> None:
+async def test_path_like_health_check_has_rate_limit(app: ASGIApp, path: str) -> None:
     assert "ratelimit" in (await ask(app, 1, path))[0].headers
 
 
 @pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded", "x_real_ip", "true_client_ip"])
-async def test_a_made_up_address_changes_nothing(app: ASGIApp, header: str) -> None:
+async def test_forwarded_address_of_untrusted_peer_is_ignored_by_rate_limit(
+    app: ASGIApp, header: str
+) -> None:
     found: list[int] = []
     for number in range(6):
         value = f"for=203.0.113.{number}" if header == "forwarded" else f"203.0.113.{number}"
@@ -160,14 +162,14 @@ async def test_a_made_up_address_changes_nothing(app: ASGIApp, header: str) -> N
     assert found == [200] * 4 + [429] * 2
 
 
-async def test_clients_behind_a_trusted_proxy_are_counted_apart(app: ASGIApp) -> None:
+async def test_clients_behind_trusted_proxy_have_separate_rate_limits(app: ASGIApp) -> None:
     for number in range(3):
         forwarded = f"198.51.100.{number}, 203.0.113.{number}"
         answers = await ask(app, 5, address="10.0.0.1", x_forwarded_for=forwarded)
         assert statuses(answers) == [200] * 4 + [429]
 
 
-async def test_what_a_client_writes_left_of_the_proxys_entry_changes_nothing(app: ASGIApp) -> None:
+async def test_entry_before_that_of_trusted_proxy_is_ignored_by_rate_limit(app: ASGIApp) -> None:
     found: list[int] = []
     for number in range(6):
         forwarded = f"198.51.100.{number}, 203.0.113.5"
@@ -175,7 +177,7 @@ async def test_what_a_client_writes_left_of_the_proxys_entry_changes_nothing(app
     assert found == [200] * 4 + [429] * 2
 
 
-async def test_one_ipv6_network_is_one_client(app: ASGIApp) -> None:
+async def test_addresses_of_one_ipv6_network_share_a_rate_limit(app: ASGIApp) -> None:
     found: list[int] = []
     for number in range(6):
         found += statuses(await ask(app, 1, address=f"2001:db8:0:7::{number}"))
@@ -183,7 +185,7 @@ async def test_one_ipv6_network_is_one_client(app: ASGIApp) -> None:
     assert statuses(await ask(app, 1, address="2001:db8:0:8::1")) == [200]
 
 
-async def test_two_workers_share_one_count(counts: SharedCounts) -> None:
+async def test_two_workers_share_a_rate_limit(counts: SharedCounts) -> None:
     workers = [
         wrap(
             answering(),

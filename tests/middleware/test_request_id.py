@@ -14,23 +14,23 @@ MADE = re.compile(r"[0-9a-f]{20}")
 
 
 @pytest.mark.parametrize("given", ["a", "A-b_c.9", "x" * 64])
-async def test_a_harmless_id_of_the_client_is_kept(given: str) -> None:
+async def test_valid_request_id_of_client_is_kept(given: str) -> None:
     answer = await get(wrap(answering(), RequestId()), x_request_id=given)
     assert answer.headers.get_list("x-request-id") == [given]
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a;b", "<script>", "a\tb", '"'])
-async def test_any_other_id_is_replaced(given: str) -> None:
+async def test_invalid_request_id_is_replaced(given: str) -> None:
     answer = await get(wrap(answering(), RequestId()), x_request_id=given)
     assert MADE.fullmatch(answer.headers["x-request-id"])
 
 
-async def test_ids_differ() -> None:
+async def test_generated_request_ids_differ() -> None:
     app = wrap(answering(), RequestId())
     assert len({(await get(app)).headers["x-request-id"] for _ in range(50)}) == 50
 
 
-async def test_the_application_sees_the_id() -> None:
+async def test_application_sees_request_id() -> None:
     seen: list[Any] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +41,7 @@ async def test_the_application_sees_the_id() -> None:
     assert seen == [answer.headers["x-request-id"]]
 
 
-async def test_a_request_is_logged_in_one_line_without_its_query_or_headers() -> None:
+async def test_request_is_logged_in_one_line_without_query_or_headers() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["principal"] = Principal("user", "u1", frozenset())
         await answering(b"12345", status=201)(scope, receive, send)
@@ -71,20 +71,20 @@ async def test_a_request_is_logged_in_one_line_without_its_query_or_headers() ->
     ]
 
 
-async def test_a_path_cannot_forge_a_line_of_the_log() -> None:
+async def test_path_with_line_breaks_is_escaped_in_log() -> None:
     with capture_logs() as lines:
         await get(wrap(answering(), RequestId()), "/a%0ab")
     assert lines[0]["path"] == r"/a\nb"
 
 
-async def test_a_request_without_an_answer_is_logged_as_aborted() -> None:
+async def test_request_without_answer_is_logged_as_499() -> None:
     with capture_logs() as lines, pytest.raises(RuntimeError):
         await get(wrap(raising(RuntimeError("gone")), RequestId()))
     assert [line["status"] for line in lines] == [499]
 
 
 @pytest.mark.parametrize("kind", ["lifespan", "websocket"])
-async def test_other_scopes_pass_untouched(kind: str) -> None:
+async def test_lifespan_and_websocket_scopes_get_no_request_id(kind: str) -> None:
     seen: list[Any] = []
 
     async def app(scope: Any, _receive: Receive, _send: Send) -> None:
@@ -103,9 +103,7 @@ async def test_other_scopes_pass_untouched(kind: str) -> None:
         ("/api/products", 200, "info"),
     ],
 )
-async def test_only_probes_that_are_answered_well_are_logged_quietly(
-    path: str, status: int, level: str
-) -> None:
+async def test_only_successful_probes_are_logged_as_debug(path: str, status: int, level: str) -> None:
     with capture_logs() as lines:
         await ask(wrap(answering(status=status), RequestId()), "GET", path)
     assert [line["log_level"] for line in lines] == [level]

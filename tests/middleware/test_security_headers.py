@@ -25,7 +25,7 @@ HELMET_8 = {
 }
 
 
-async def test_an_answer_has_exactly_the_headers_of_helmet() -> None:
+async def test_response_has_exactly_the_default_headers_of_helmet() -> None:
     answer = await get(wrap(answering(), SecurityHeaders()))
     assert dict(answer.headers) == HELMET_8
 
@@ -34,13 +34,13 @@ async def test_an_answer_has_exactly_the_headers_of_helmet() -> None:
     ("error", "status"),
     [(RouteNotFound(), 404), (MethodNotAllowed(), 405), (RateLimited(), 429), (RuntimeError(), 500)],
 )
-async def test_a_refusal_has_them_too(error: Exception, status: int) -> None:
+async def test_refused_request_has_security_headers(error: Exception, status: int) -> None:
     answer = await get(wrap(raising(error), SecurityHeaders(), Failures()))
     assert answer.status_code == status
     assert dict(answer.headers) | HELMET_8 == dict(answer.headers)
 
 
-async def test_a_header_of_the_application_is_kept() -> None:
+async def test_security_header_of_application_is_kept() -> None:
     own = [(b"content-security-policy", b"default-src 'none'"), (b"x-other", b"1")]
     answer = await get(wrap(answering(headers=own), SecurityHeaders()))
     assert dict(answer.headers) == {

@@ -51,7 +51,7 @@ class Slow(Step):
             time.sleep(0.02)
 
 
-async def test_what_was_waited_for_is_told() -> None:
+async def test_server_timing_has_database_time_and_the_rest() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         with database_time.counted():
             await asyncio.sleep(0.03)
@@ -68,7 +68,7 @@ async def test_what_was_waited_for_is_told() -> None:
     assert told["db"].description == "MongoDB"
 
 
-async def test_what_tasks_wait_for_at_the_same_time_counts_once() -> None:
+async def test_database_time_of_concurrent_tasks_counts_once() -> None:
     async def wait() -> None:
         with database_time.counted():
             await asyncio.sleep(0.03)
@@ -81,21 +81,21 @@ async def test_what_tasks_wait_for_at_the_same_time_counts_once() -> None:
     assert 29 <= told["db"].duration_ms <= told["total"].duration_ms
 
 
-async def test_what_the_limits_ask_of_the_database_is_theirs() -> None:
+async def test_database_time_of_rate_limits_counts_as_limit() -> None:
     told = read(await get(wrap(answering(), ServerTiming(), Mark(LIMIT), Slow(), Mark(LIMIT))))
     assert told["limit"].duration_ms >= 29
     assert told["db"].duration_ms == 0
     assert told["app"].duration_ms < 25
 
 
-async def test_a_refusal_tells_too() -> None:
+async def test_refused_request_has_server_timing() -> None:
     steps = (ServerTiming(), Failures(), Mark(QUEUE), Mark(QUEUE), Mark(LIMIT))
     told = read(await get(wrap(raising(RateLimited("no")), *steps)))
     assert list(told) == NAMES
     assert told["limit"].duration_ms == 0
 
 
-async def test_requests_do_not_share_what_they_wait_for() -> None:
+async def test_concurrent_requests_have_separate_database_times() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         with database_time.counted():
             await asyncio.sleep(0.02 if scope["path"] == "/slow" else 0)
@@ -107,6 +107,6 @@ async def test_requests_do_not_share_what_they_wait_for() -> None:
     assert read(quick)["db"].duration_ms < 15
 
 
-async def test_outside_of_such_a_request_nothing_is_added_up() -> None:
+async def test_database_time_outside_of_measured_request_is_not_counted() -> None:
     with database_time.counted() as present:
         assert present is None

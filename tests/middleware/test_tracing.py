@@ -37,7 +37,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [line for line in written if line["logger"].startswith("sheaf.")]
 
 
-async def test_every_line_of_a_request_has_the_ids_of_the_callers_trace(
+async def test_request_with_traceparent_logs_trace_ids_in_every_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure("info", "json")
@@ -49,7 +49,7 @@ async def test_every_line_of_a_request_has_the_ids_of_the_callers_trace(
 
 
 @pytest.mark.parametrize("header", [None, "", "00-bad", HEADER.upper(), f"ff{HEADER[2:]}"])
-async def test_without_a_valid_header_there_are_no_ids(
+async def test_request_with_invalid_traceparent_logs_no_trace_ids(
     capsys: pytest.CaptureFixture[str], header: str | None
 ) -> None:
     logs.configure("info", "json")
@@ -62,14 +62,14 @@ async def test_without_a_valid_header_there_are_no_ids(
     ] * 2
 
 
-async def test_two_headers_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_request_with_two_traceparents_logs_no_trace_ids(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     async with client_of(application()) as client:
         await client.get("/api/films", headers=[("traceparent", HEADER), ("traceparent", HEADER)])
     assert ["trace_id" in line for line in lines(capsys)] == [False, False]
 
 
-def test_a_request_without_the_header_pays_nothing() -> None:
+def test_request_without_traceparent_binds_nothing() -> None:
     """The bound is ten times what it takes."""
 
     scope: Any = {"type": "http", "method": "GET", "path": "/api/films", "headers": [(b"host", b"x")]}

@@ -79,7 +79,7 @@ def owner(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", str, int]]:
         process.kill()
 
 
-def test_transactions_work(private: PrivateServer) -> None:
+def test_private_server_has_transactions(private: PrivateServer) -> None:
     with connect(private) as client:
         collection = client["transactions"]["pairs"]
         with client.start_session() as session, session.start_transaction():
@@ -92,7 +92,7 @@ def test_transactions_work(private: PrivateServer) -> None:
         assert [found["_id"] for found in collection.find()] == [1, 2]
 
 
-def test_change_streams_work(private: PrivateServer) -> None:
+def test_private_server_has_change_streams(private: PrivateServer) -> None:
     with connect(private) as client:
         collection = client["streams"]["notes"]
         with collection.watch() as changes:
@@ -100,14 +100,14 @@ def test_change_streams_work(private: PrivateServer) -> None:
             assert changes.next()["fullDocument"] == {"_id": 1}
 
 
-def test_a_write_is_acknowledged_only_once_it_is_on_disk(private: PrivateServer) -> None:
+def test_write_is_acknowledged_only_once_journaled(private: PrivateServer) -> None:
     with connect(private) as client:
         assert client.write_concern.document == {"w": "majority"}
         config = client.admin.command("replSetGetConfig")["config"]
         assert config["writeConcernMajorityJournalDefault"] is True
 
 
-def test_it_listens_on_the_loopback_address_alone(private: PrivateServer) -> None:
+def test_private_server_listens_on_loopback_only(private: PrivateServer) -> None:
     with connect(private) as client:
         net = client.admin.command("getCmdLineOpts")["parsed"]["net"]
     assert net["bindIp"] == "127.0.0.1"
@@ -115,7 +115,7 @@ def test_it_listens_on_the_loopback_address_alone(private: PrivateServer) -> Non
     assert private.address == f"127.0.0.1:{net['port']}"
 
 
-def test_its_files_are_private(tmp_path: Path) -> None:
+def test_private_server_has_private_files(tmp_path: Path) -> None:
     home = tmp_path / "new" / "data"
     mongod.start(home).stop()
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (home, *home.iterdir())}
@@ -123,7 +123,7 @@ def test_its_files_are_private(tmp_path: Path) -> None:
     assert modes == {"data": 0o700, "mongodb": 0o700, "mongodb.log": 0o600, "mongodb.lock": 0o600}
 
 
-def test_stopping_twice_is_harmless(tmp_path: Path) -> None:
+def test_stopping_private_server_twice_is_harmless(tmp_path: Path) -> None:
     server = mongod.start(tmp_path)
     assert is_listening(server.address)
     server.stop()
@@ -132,7 +132,7 @@ def test_stopping_twice_is_harmless(tmp_path: Path) -> None:
     assert not is_listening(server.address)
 
 
-def test_a_restart_keeps_the_data_and_the_port_and_the_log_before(tmp_path: Path) -> None:
+def test_restart_keeps_data_port_and_previous_log(tmp_path: Path) -> None:
     with mongod.start(tmp_path) as first, connect(first) as client:
         client["sheaf"]["notes"].insert_one({"_id": "kept"})
     with mongod.start(tmp_path) as second, connect(second) as client:
@@ -141,7 +141,7 @@ def test_a_restart_keeps_the_data_and_the_port_and_the_log_before(tmp_path: Path
     assert (tmp_path / "mongodb.log.1").stat().st_size > 0
 
 
-def test_a_restart_on_another_port_keeps_the_data(tmp_path: Path) -> None:
+def test_restart_on_another_port_keeps_data(tmp_path: Path) -> None:
     with mongod.start(tmp_path) as first, connect(first) as client:
         client["sheaf"]["notes"].insert_one({"_id": "kept"})
     with socket.socket() as squatter:
@@ -163,7 +163,7 @@ def _hang_up(squatter: socket.socket) -> None:
             squatter.accept()[0].close()
 
 
-def test_no_acknowledged_write_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
+def test_killed_server_loses_no_acknowledged_write(tmp_path: Path) -> None:
     acknowledged: list[int] = []
     server = mongod.start(tmp_path)
     killer = threading.Timer(0.5, os.kill, (server.pid, signal.SIGKILL))
@@ -183,7 +183,7 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed(tmp_path: Path)
     assert len(kept) <= len(acknowledged) + 1
 
 
-def test_the_server_ends_with_its_killed_owner_and_a_new_start_succeeds(
+def test_server_of_killed_owner_ends_and_can_be_restarted(
     owner: tuple["subprocess.Popen[str]", str, int], tmp_path: Path
 ) -> None:
     process, address, _ = owner
@@ -195,7 +195,7 @@ def test_the_server_ends_with_its_killed_owner_and_a_new_start_succeeds(
 
 
 @linux_only
-def test_the_server_ends_even_if_its_leash_is_killed_with_the_owner(
+def test_server_ends_even_if_watchdog_is_killed_with_owner(
     owner: tuple["subprocess.Popen[str]", str, int],
 ) -> None:
     process, address, watchdog_pid = owner
@@ -204,7 +204,7 @@ def test_the_server_ends_even_if_its_leash_is_killed_with_the_owner(
     assert comes_true(lambda: not is_listening(address), within_s=10)
 
 
-def test_signals_to_the_leash_do_not_end_the_server(private: PrivateServer) -> None:
+def test_signals_to_watchdog_do_not_end_the_server(private: PrivateServer) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(private._watchdog.pid, number)
     time.sleep(0.2)
@@ -212,7 +212,7 @@ def test_signals_to_the_leash_do_not_end_the_server(private: PrivateServer) -> N
     assert is_listening(private.address)
 
 
-def test_a_directory_in_use_is_refused_with_the_process_that_uses_it(tmp_path: Path) -> None:
+def test_directory_in_use_is_refused_naming_the_process(tmp_path: Path) -> None:
     with mongod.start(tmp_path) as first:
         with pytest.raises(StartupFailure) as refusal:
             mongod.start(tmp_path)
@@ -223,7 +223,7 @@ def test_a_directory_in_use_is_refused_with_the_process_that_uses_it(tmp_path: P
     )
 
 
-def test_a_server_started_by_a_wrapper_is_known_and_ended(private: PrivateServer, tmp_path: Path) -> None:
+def test_server_started_by_wrapper_is_known_and_ended(private: PrivateServer, tmp_path: Path) -> None:
     wrapper = tmp_path / "wrapper"
     wrapper.write_text(f'#!/bin/sh\n"{private._server.path}" "$@"\nexit $?\n', encoding="utf-8")
     wrapper.chmod(0o755)
@@ -232,7 +232,7 @@ def test_a_server_started_by_a_wrapper_is_known_and_ended(private: PrivateServer
     assert comes_true(lambda: not is_listening(wrapped.address), within_s=5)
 
 
-def test_the_log_of_a_long_run_is_bounded(tmp_path: Path) -> None:
+def test_log_of_long_run_is_bounded(tmp_path: Path) -> None:
     log = tmp_path / "log"
     wrote = watchdog.LOG_LIMIT_BYTES + 1
     chatty = f"import sys, time; sys.stderr.write('x' * {wrote}); sys.stderr.flush(); time.sleep(60)"
@@ -255,7 +255,7 @@ def test_the_log_of_a_long_run_is_bounded(tmp_path: Path) -> None:
         process.communicate(b".")
 
 
-def test_the_substitute_keeps_data_across_a_restart(tmp_path: Path) -> None:
+def test_substitute_keeps_data_across_restart(tmp_path: Path) -> None:
     program = shutil.which(PROGRAMS["secantus"]) or shutil.which(
         PROGRAMS["secantus"], path=str(Path(sys.executable).parent)
     )

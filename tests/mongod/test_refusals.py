@@ -70,7 +70,7 @@ def script(path: Path, text: str) -> Server:
 
 
 @pytest.mark.parametrize(("below", "sentence"), DIRECTORIES)
-def test_an_unusable_directory_is_refused_in_one_sentence(below: str, sentence: str, tmp_path: Path) -> None:
+def test_unusable_directory_is_refused_in_one_sentence(below: str, sentence: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "foreign" / "mongodb").mkdir(parents=True)
     (tmp_path / "foreign" / "mongodb" / "secantus_documents.wt").touch()
@@ -92,7 +92,7 @@ def ordinary_user(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("ordinary_user")
-def test_a_directory_that_is_not_writable_is_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_unwritable_directory_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with suppress(PermissionError):  # not ours to change, and so not ours to write
         tmp_path.chmod(0o500)
     with pytest.raises(StartupFailure) as refusal:
@@ -104,21 +104,21 @@ def test_a_directory_that_is_not_writable_is_refused_in_one_sentence(tmp_path: P
 
 
 @pytest.mark.parametrize(("text", "sentence"), PROGRAMS_UNABLE)
-def test_a_program_that_cannot_run_is_told_in_one_sentence(text: str, sentence: str, tmp_path: Path) -> None:
+def test_program_that_cannot_run_fails_with_one_sentence(text: str, sentence: str, tmp_path: Path) -> None:
     server = script(tmp_path / "mongod", text)
     with pytest.raises(StartupFailure) as failure:
         mongod.start(tmp_path / "data", server=server)
     assert str(failure.value) == sentence.format(path=server.path, data=tmp_path / "data")
 
 
-def test_a_server_that_never_answers_is_ended_at_the_deadline(tmp_path: Path) -> None:
+def test_server_that_never_answers_is_ended_at_deadline(tmp_path: Path) -> None:
     server = script(tmp_path / "mongod", "#!/bin/sh\nsleep 60\n")
     with pytest.raises(StartupFailure) as failure:
         mongod.start(tmp_path, server=server, timeout_s=0.3)
     assert str(failure.value) == f"MongoDB was not ready in time; its log {tmp_path}/mongodb.log says why."
 
 
-def test_a_port_taken_by_another_program_is_given_up_after_a_few_attempts(tmp_path: Path) -> None:
+def test_port_taken_by_another_program_is_given_up_after_attempts(tmp_path: Path) -> None:
     server = script(
         tmp_path / "mongod", "#!/bin/sh\necho x >> $2.attempts\necho Address already in use\nexit 48\n"
     )
@@ -130,26 +130,26 @@ def test_a_port_taken_by_another_program_is_given_up_after_a_few_attempts(tmp_pa
     assert (tmp_path / "mongodb.attempts").read_text(encoding="utf-8") == "x\n" * 5
 
 
-def test_without_any_server_the_three_ways_out_are_told() -> None:
+def test_missing_server_fails_with_three_remedies() -> None:
     with pytest.raises(StartupFailure) as failure:
         mongod.find(path="", packages=False)
     assert str(failure.value) == NOTHING_FOUND
 
 
-def test_the_server_on_the_path_is_preferred(tmp_path: Path) -> None:
+def test_server_on_path_is_preferred(tmp_path: Path) -> None:
     substitute = script(tmp_path / PROGRAMS["secantus"], "#!/bin/sh\n").path
     assert mongod.find(path=str(tmp_path), packages=False) == Server("secantus", substitute)
     mine = script(tmp_path / PROGRAMS["mongod"], "#!/bin/sh\n")
     assert mongod.find(path=str(tmp_path)) == mine
 
 
-def test_the_installed_wheel_is_found_and_needs_no_path() -> None:
+def test_installed_wheel_is_found_without_path() -> None:
     found = mongod.find(path="")
     assert found.path.is_absolute()
     assert os.access(found.path, os.X_OK)
 
 
-def test_the_substitute_cannot_be_one_of_several(tmp_path: Path) -> None:
+def test_substitute_is_refused_in_replica_set(tmp_path: Path) -> None:
     with pytest.raises(StartupFailure) as failure:
         mongod.start_set(tmp_path, server=Server("secantus", Path("secantusd-py")))
     assert str(failure.value) == "A replica set of several members needs MongoDB's own `mongod` on PATH."

@@ -26,7 +26,7 @@ async def created(service: Service) -> list[dict[str, Any]]:
     return documents
 
 
-async def test_the_service_works_on_the_substitute_but_for_search_and_cursors_of_an_order(
+async def test_substitute_serves_all_but_search_and_ordered_cursors(
     tmp_path: Path,
 ) -> None:
     program = shutil.which(PROGRAMS["secantus"], path=str(Path(sys.executable).parent))

@@ -51,7 +51,7 @@ def requests(series: Series, method: str, route: str, status: int) -> float:
     return count(series, "sheaf_http_requests_total", method=method, route=route, status=str(status))
 
 
-async def test_requests_are_told_by_route_and_never_by_what_a_client_writes(measured: Service) -> None:
+async def test_requests_are_counted_by_route_template_only(measured: Service) -> None:
     before, client, admin = told(), measured.client, measured.signed_in("admin")
     secret = "a-name-that-a-client-chose"
     await client.get(f"/api/{secret}")
@@ -75,7 +75,7 @@ async def test_requests_are_told_by_route_and_never_by_what_a_client_writes(meas
     assert not [value for value in values if secret in value.lower()]
 
 
-async def test_every_metric_has_its_source(measured: Service) -> None:
+async def test_every_metric_has_a_source(measured: Service) -> None:
     await measured.client.get("/api/products?limit=1")
     await measured.client.get("/api/products/0123456789abcdef01234567")
     Meter.of_process().sample([])
@@ -88,14 +88,14 @@ async def test_every_metric_has_its_source(measured: Service) -> None:
     assert set(FAMILIES) - shown <= IN_TROUBLE | NOT_AT_ONCE
 
 
-async def test_nobody_is_told_on_the_service_s_own_port(measured: Service) -> None:
+async def test_metrics_are_not_served_on_service_port(measured: Service) -> None:
     for path in ("/metrics", "/api/metrics", "/api/health/metrics"):
         answer = await measured.client.get(path)
         assert answer.status_code == 404
         assert "sheaf_" not in answer.text
 
 
-async def test_what_rate_limits_decide_is_told(measured: Service) -> None:
+async def test_decisions_of_rate_limits_are_counted(measured: Service) -> None:
     statuses = [(await measured.client.post("/api/auth/refresh", json={})).status_code for _ in range(8)]
     assert statuses[4] != 429
     assert statuses[5:] == [429] * 3
@@ -109,7 +109,7 @@ async def test_what_rate_limits_decide_is_told(measured: Service) -> None:
     assert requests(series, "POST", "none", 429) == 3
 
 
-def test_without_a_port_nothing_is_measured(settings: Settings) -> None:
+def test_service_without_metrics_port_measures_nothing(settings: Settings) -> None:
     services = build(settings, [])
     assert settings.metrics_port is None
     assert not [step for step in pipeline(settings, services) if isinstance(step, Measuring)]
@@ -125,7 +125,7 @@ def test_without_a_port_nothing_is_measured(settings: Settings) -> None:
         ("development", "off", False),
     ],
 )
-def test_only_developers_are_told_where_time_goes(
+def test_server_timing_is_on_in_development_or_by_setting(
     settings: Settings, environment: str, chosen: str, is_told: bool
 ) -> None:
     changed = settings.model_copy(update={"environment": environment, "server_timing": chosen})
@@ -134,7 +134,7 @@ def test_only_developers_are_told_where_time_goes(
     services.database.close()
 
 
-async def test_a_developer_is_told_where_time_goes(measured: Service) -> None:
+async def test_answer_in_development_has_server_timing(measured: Service) -> None:
     for path in ("/api/products", "/api/products/0123456789abcdef01234567", "/api/collections"):
         answer = await measured.client.get(path)
         parts = dict(part.split(";")[:2] for part in answer.headers["server-timing"].split(", "))

@@ -34,7 +34,7 @@ ANSWERS: list[tuple[str, str, dict[str, str], int, str | None]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "status", "code"), ANSWERS)
-async def test_every_answer_is_complete(
+async def test_every_answer_has_all_headers(
     client: httpx.AsyncClient, method: str, path: str, headers: dict[str, str], status: int, code: str | None
 ) -> None:
     answer = await client.request(method, path, headers=headers)
@@ -66,7 +66,7 @@ async def test_every_answer_is_complete(
         ("/api/batch", "OPTIONS, POST"),
     ],
 )
-async def test_options_names_all_methods_of_an_address_to_everybody(
+async def test_options_names_all_methods_to_everybody(
     client: httpx.AsyncClient, path: str, allowed: str
 ) -> None:
     answer = await client.options(path)
@@ -76,19 +76,19 @@ async def test_options_names_all_methods_of_an_address_to_everybody(
     assert (await client.request("TRACE", path)).headers["allow"] == allowed
 
 
-async def test_options_of_an_address_that_is_not_there_is_404(client: httpx.AsyncClient) -> None:
+async def test_options_of_unknown_path_is_404(client: httpx.AsyncClient) -> None:
     answer = await client.options("/nowhere")
     assert (answer.status_code, answer.json()["code"]) == (404, "route.not_found")
 
 
-async def test_a_request_id_of_the_client_is_kept(client: httpx.AsyncClient) -> None:
+async def test_request_id_of_client_is_echoed(client: httpx.AsyncClient) -> None:
     kept = await client.get("/api/health", headers={"X-Request-ID": "my-id.1"})
     replaced = await client.get("/api/health", headers={"X-Request-ID": "a\tb"})
     assert kept.headers["x-request-id"] == "my-id.1"
     assert replaced.headers["x-request-id"] != "a\tb"
 
 
-async def test_an_authorised_answer_is_private_and_varies_by_who_asks(
+async def test_answer_to_signed_in_caller_is_private_and_varies(
     client: httpx.AsyncClient, ann: dict[str, str]
 ) -> None:
     mine = await client.get("/api/products", headers=ann)
@@ -103,7 +103,7 @@ async def test_an_authorised_answer_is_private_and_varies_by_who_asks(
     ("accepted", "encoding"),
     [("zstd, br, gzip", "zstd"), ("br", "br"), ("gzip", "gzip"), ("gzip;q=0", None), ("identity", None)],
 )
-async def test_long_answers_are_compressed(
+async def test_long_answer_is_compressed(
     client: httpx.AsyncClient, ann: dict[str, str], accepted: str, encoding: str | None
 ) -> None:
     product = {"name": "Mug", "price": 1, "description": "words and " * 150}
@@ -116,7 +116,7 @@ async def test_long_answers_are_compressed(
 
 
 @pytest.mark.parametrize("headers", [{"X-HTTP-Method-Override": "DELETE"}, {"X-Method-Override": "DELETE"}])
-async def test_methods_cannot_be_overridden(
+async def test_method_override_headers_are_ignored(
     client: httpx.AsyncClient, ann: dict[str, str], headers: dict[str, str]
 ) -> None:
     product = {"name": "Mug", "price": 1}
@@ -128,7 +128,7 @@ async def test_methods_cannot_be_overridden(
     assert (await client.get(path)).json()["data"] == created
 
 
-async def test_a_flood_of_probes_costs_one_ping(client: httpx.AsyncClient, app: Litestar) -> None:
+async def test_concurrent_probes_share_one_ping(client: httpx.AsyncClient, app: Litestar) -> None:
     async def pings() -> int:
         status = await services_of(app).database.motor.command("serverStatus")
         count: int = status["metrics"]["commands"]["ping"]["total"]
@@ -165,7 +165,7 @@ async def statuses(client: httpx.AsyncClient, number: int, path: str, **request:
     return [(await client.request(method, path, **request)).status_code for _ in range(number)]
 
 
-async def test_a_flood_is_answered_429_with_when_to_come_back(limited: Litestar) -> None:
+async def test_requests_beyond_limit_are_429_with_retry_after(limited: Litestar) -> None:
     async with connect(limited) as client:
         assert await statuses(client, 7, "/api/products") == [200] * 5 + [429] * 2
         refused = await client.get("/api/products")
@@ -180,7 +180,7 @@ async def test_a_flood_is_answered_429_with_when_to_come_back(limited: Litestar)
         assert await statuses(other, 1, "/api/products") == [200]
 
 
-async def test_signed_in_callers_have_a_limit_of_their_own(limited: Litestar) -> None:
+async def test_signed_in_callers_have_separate_limit(limited: Litestar) -> None:
     headers = bearer(services_of(limited).tokens, "0" * 24)
     async with connect(limited) as client:
         assert await statuses(client, 10, "/api/products", headers=headers) == [200] * 8 + [429] * 2
@@ -188,7 +188,7 @@ async def test_signed_in_callers_have_a_limit_of_their_own(limited: Litestar) ->
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
-async def test_guessing_passwords_is_limited_whatever_address_is_claimed(
+async def test_password_guesses_are_limited_whatever_address_is_forwarded(
     limited: Litestar, header: str
 ) -> None:
     async with connect(limited) as client:
@@ -204,7 +204,7 @@ async def test_guessing_passwords_is_limited_whatever_address_is_claimed(
 # --- errors within
 
 
-async def test_a_fault_of_ours_leaks_nothing(client: httpx.AsyncClient, app: Litestar) -> None:
+async def test_internal_error_leaks_nothing(client: httpx.AsyncClient, app: Litestar) -> None:
     with replaced(app, registry=None):  # whatever touches it now raises AttributeError
         answer = await client.get("/api/products")
     problem = answer.json()

@@ -14,7 +14,7 @@ from service.runtime.server import find
         ("0.0.0.0", "http://0.0.0.0:", "127.0.0.1"),  # noqa: S104 - what containers listen on
     ],
 )
-def test_an_address_is_resolved_and_gets_a_free_port(host: str, url: str, reachable_ip: str) -> None:
+def test_address_with_port_zero_gets_free_port(host: str, url: str, reachable_ip: str) -> None:
     address = find(host, 0)
     assert address.port > 0
     assert address.url == f"{url}{address.port}"
@@ -30,14 +30,14 @@ def test_an_address_is_resolved_and_gets_a_free_port(host: str, url: str, reacha
         ("192.0.2.1", "SHEAF_HOST is wrong: this machine does not have the address 192.0.2.1."),
     ],
 )
-def test_an_address_that_is_not_ours_is_refused(host: str, sentence: str) -> None:
+def test_address_of_another_machine_is_refused(host: str, sentence: str) -> None:
     with pytest.raises(StartupFailure) as failure:
         find(host, 0)
     assert str(failure.value) == sentence
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_a_port_in_use_is_refused_even_by_one_that_would_share_it(shared: bool) -> None:
+def test_port_in_use_is_refused_even_if_shareable(shared: bool) -> None:
     with socket.socket() as other:
         if shared:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -40,13 +40,13 @@ def waiting(listening: Listening) -> list[int]:
     return counts
 
 
-def test_until_it_is_open_connections_are_refused(listening: Listening) -> None:
+def test_socket_that_is_not_open_refuses_connections(listening: Listening) -> None:
     listening.steer([0, 1])
     with pytest.raises(ConnectionRefusedError):
         connect(listening)
 
 
-def test_new_connections_are_spread_over_the_slots_that_are_named_and_go_nowhere_else(
+def test_new_connections_are_spread_over_steered_slots_only(
     listening: Listening,
 ) -> None:
     listening.steer([0, 2])
@@ -58,7 +58,7 @@ def test_new_connections_are_spread_over_the_slots_that_are_named_and_go_nowhere
     assert waiting(listening) == [0, CONNECTIONS, 0]
 
 
-def test_connections_that_wait_in_a_slot_stay_there_when_others_are_named(listening: Listening) -> None:
+def test_waiting_connections_stay_in_slot_after_steering(listening: Listening) -> None:
     listening.steer([1])
     listening.open()
     connect(listening)

@@ -48,14 +48,14 @@ def opened() -> Iterator[Opened]:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_metrics_are_there(opened: Opened, host: str) -> None:
+def test_scrape_without_token_configured_returns_metrics(opened: Opened, host: str) -> None:
     answer = HTTP.get(opened(host=host))
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert "\none 1.0\n" in answer.text
 
 
-def test_whoever_asks_for_openmetrics_gets_that(opened: Opened) -> None:
+def test_scrape_accepting_openmetrics_gets_openmetrics(opened: Opened) -> None:
     answer = HTTP.get(opened(), headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert answer.text.endswith("# EOF\n")
@@ -75,7 +75,7 @@ def test_whoever_asks_for_openmetrics_gets_that(opened: Opened) -> None:
         "Bearer " + "ÿ" * 4000,
     ],
 )
-def test_without_its_token_they_are_not(opened: Opened, sent: str | None) -> None:
+def test_scrape_without_token_is_401(opened: Opened, sent: str | None) -> None:
     headers = [] if sent is None else [(b"authorization", sent.encode("latin-1"))]
     answer = HTTP.get(opened(TOKEN), headers=headers)
     assert answer.status_code == 401
@@ -84,28 +84,28 @@ def test_without_its_token_they_are_not(opened: Opened, sent: str | None) -> Non
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-def test_with_its_token_they_are(opened: Opened, scheme: str) -> None:
+def test_scrape_with_token_returns_metrics(opened: Opened, scheme: str) -> None:
     headers = [(b"authorization", f"{scheme} {TOKEN}".encode())]
     assert HTTP.get(opened(TOKEN), headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/api/products", "/metrics/", "/metrics2"])
-def test_nothing_else_is_there(opened: Opened, path: str) -> None:
+def test_other_paths_of_metrics_port_are_404(opened: Opened, path: str) -> None:
     url = opened().removesuffix("/metrics")
     assert HTTP.get(url + path).status_code == 404
 
 
-def test_nothing_can_be_written(opened: Opened) -> None:
+def test_write_to_metrics_port_is_refused(opened: Opened) -> None:
     assert HTTP.post(opened(), content=b"x").status_code == 405
 
 
-def test_what_goes_wrong_is_not_told(opened: Opened, capfd: pytest.CaptureFixture[str]) -> None:
+def test_failed_scrape_reveals_no_details(opened: Opened, capfd: pytest.CaptureFixture[str]) -> None:
     answer = HTTP.get(opened(collector=Broken()))
     assert answer.status_code == 500
     assert "ZeroDivision" not in answer.text
 
 
-def test_clients_that_send_nothing_hold_it_for_a_moment_only(
+def test_silent_clients_of_metrics_port_are_closed_in_time(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scraping._Handler, "timeout", 0.3)
@@ -124,13 +124,13 @@ def test_clients_that_send_nothing_hold_it_for_a_moment_only(
         assert HTTP.get(url).status_code == 200
 
 
-def test_a_port_in_use_is_one_sentence_that_names_the_setting() -> None:
+def test_metrics_port_in_use_fails_naming_the_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(StartupFailure, match=rf"Port {port} .*set SHEAF_METRICS_PORT \(0 takes"):
             find("127.0.0.1", port, setting="SHEAF_METRICS_")
 
 
-def test_an_address_of_nobody_is_one_sentence_that_names_the_setting() -> None:
+def test_unusable_metrics_host_fails_naming_the_setting() -> None:
     with pytest.raises(StartupFailure, match="SHEAF_METRICS_HOST is wrong"):
         find("300.1.2.3", 9464, setting="SHEAF_METRICS_")

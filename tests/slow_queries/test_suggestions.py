@@ -160,7 +160,7 @@ def written(suggestions: list[Suggestion]) -> str:
 
 
 @pytest.mark.parametrize(("command", "expected"), SERVED, ids=[row[1] for row in SERVED])
-def test_the_suggested_index_serves_the_query(
+def test_suggested_index_serves_the_query(
     documents: Documents, root: Field, command: dict[str, Any], expected: str
 ) -> None:
     before = explained(documents, command)
@@ -197,7 +197,7 @@ def test_the_suggested_index_serves_the_query(
         {"aggregate": "things", "pipeline": [{"$group": {"_id": "$category"}}, {"$sort": {"_id": 1}}]},
     ],
 )
-def test_none_is_suggested_where_none_would_help(
+def test_query_that_no_index_helps_gets_no_suggestion(
     documents: Documents, root: Field, command: dict[str, Any]
 ) -> None:
     assert lacking(documents, root, command) == []
@@ -227,7 +227,7 @@ QUERY = find({"category": "c3", "price": {"$gt": 3}}, ("at", -1))
         (there(S, E, R), "category,-at,price", ()),
     ],
 )
-def test_indexes_that_are_there_are_respected(
+def test_existing_index_that_serves_is_not_suggested_again(
     root: Field, index: Present, expected: str, superfluous: tuple[str, ...]
 ) -> None:
     query = commands.read(QUERY)
@@ -239,7 +239,7 @@ def test_indexes_that_are_there_are_respected(
     )
 
 
-def test_fields_of_equality_come_as_an_index_that_is_there_has_them(root: Field) -> None:
+def test_equality_fields_keep_the_order_of_existing_index(root: Field) -> None:
     query = commands.read(find({"category": "c3", "kind": 1}, ("at", 1)))
     assert query is not None
     (found,) = suggest(query, [there(("kind", 1))], arrays_of(root))
@@ -247,13 +247,13 @@ def test_fields_of_equality_come_as_an_index_that_is_there_has_them(root: Field)
     assert suggest(query, [there(("kind", 1), ("category", -1), ("at", -1))], arrays_of(root)) == []
 
 
-def test_what_the_schema_does_not_tell_may_be_an_array(root: Field) -> None:
+def test_field_without_schema_counts_as_array(root: Field) -> None:
     query = commands.read(find({"tags": "t1", "unknown": 1}, ID))
     assert query is not None
     assert written(suggest(query, [], arrays_of(root))) == "tags,_id"
 
 
-def test_an_index_has_few_fields(root: Field) -> None:
+def test_suggested_index_has_limited_fields(root: Field) -> None:
     query = commands.read(find({f"x{number}": number for number in range(50)}, ID))
     assert query is not None
     closed = arrays_of(

@@ -95,7 +95,7 @@ def find(collection: str, where: dict[str, Any], **sort: int) -> dict[str, Any]:
         ("products", "IndexModel([('category', 1), ('price', -1), ('_id', -1)])"),
     ],
 )
-async def test_a_slow_query_is_logged_with_its_plan_and_the_index_that_it_lacks(
+async def test_slow_query_is_logged_with_plan_and_missing_index(
     service: Service, lines: Lines, collection: str, index: Any
 ) -> None:
     tell(service, find(collection, {"category": {"$eq": "c7"}, "price": {"$gte": 3}}, price=-1, _id=-1))
@@ -118,7 +118,7 @@ async def test_a_slow_query_is_logged_with_its_plan_and_the_index_that_it_lacks(
     }
 
 
-async def test_the_index_goes_into_the_definition_as_it_is_written(service: Service, lines: Lines) -> None:
+async def test_suggested_index_can_be_pasted_into_definition(service: Service, lines: Lines) -> None:
     command = find("goods", {"name": "x"}, price=1, _id=1)
     tell(service, command)
     (line,) = await lines.wait()
@@ -136,7 +136,7 @@ async def test_the_index_goes_into_the_definition_as_it_is_written(service: Serv
     assert "missing_indexes" not in after
 
 
-async def test_a_shape_is_logged_once_a_minute_and_counted_meanwhile(
+async def test_query_shape_is_logged_once_a_minute_with_count(
     service: Service, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
@@ -170,7 +170,7 @@ async def test_a_shape_is_logged_once_a_minute_and_counted_meanwhile(
         ({"find": "no-such-collection", "filter": {"price": 1}}, "EOF"),
     ],
 )
-async def test_every_operation_is_logged_and_none_is_repeated_that_writes(
+async def test_slow_writes_are_logged_and_not_repeated(
     service: Service, lines: Lines, command: dict[str, Any], plan: str | None
 ) -> None:
     before = list(service.database["goods"].find().sort("_id"))
@@ -181,14 +181,14 @@ async def test_every_operation_is_logged_and_none_is_repeated_that_writes(
     assert list(service.database["goods"].find().sort("_id")) == before
 
 
-async def test_what_is_not_of_documents_is_not_logged(service: Service, lines: Lines) -> None:
+async def test_commands_on_other_collections_are_not_logged(service: Service, lines: Lines) -> None:
     for command in (find("_users", {"email": SECRET}), find("system.views", {}), {"ping": 1}, {}):
         tell(service, command)
     tell(service, find("goods", {"price": 1, "name": "x", "category": "y"}))
     assert [line["collection"] for line in await lines.wait()] == ["goods"]
 
 
-async def test_what_took_longer_than_a_second_is_not_run_again(service: Service, lines: Lines) -> None:
+async def test_query_slower_than_a_second_is_not_run_again(service: Service, lines: Lines) -> None:
     tell(service, find("goods", {"price": {"$gte": 1}}, category=1), 1.5)
     (line,) = await lines.wait()
     assert "documents_examined" not in line
@@ -196,7 +196,7 @@ async def test_what_took_longer_than_a_second_is_not_run_again(service: Service,
     assert line["missing_indexes"]
 
 
-async def test_a_flood_of_shapes_is_bounded(service: Service, lines: Lines) -> None:
+async def test_remembered_query_shapes_are_bounded(service: Service, lines: Lines) -> None:
     services = services_of(service.app)
     slow = SlowQueries(services.database, services.registry, 0.1)
     calls = services.database.pools
@@ -219,7 +219,7 @@ QUERY = {
 }
 
 
-async def test_what_clients_ask_for_is_noted_wherever_it_runs(service: Service, lines: Lines) -> None:
+async def test_slow_requests_of_every_kind_are_logged(service: Service, lines: Lines) -> None:
     client, headers = service.client, service.signed_in("admin")
     calls = services_of(service.app).database.pools
     path = "/api/wares"
@@ -256,7 +256,7 @@ async def test_what_clients_ask_for_is_noted_wherever_it_runs(service: Service, 
     assert not any("missing_indexes" in line for key, line in noted.items() if "_id" in key[1])
 
 
-def test_nothing_is_watched_where_it_is_turned_off(service: Service, settings: Settings) -> None:
+def test_slow_query_log_with_threshold_zero_is_off(service: Service, settings: Settings) -> None:
     services = services_of(service.app)
     off = settings.model_copy(update={"slow_query_ms": 0})
     assert isinstance(slow_queries(off, services), nullcontext)

@@ -68,7 +68,7 @@ def one(spans: list[Received], name: str) -> Received:
     return found
 
 
-async def test_a_request_is_a_span_below_its_callers(service: Service, collector: Collector) -> None:
+async def test_traced_request_is_span_below_callers_span(service: Service, collector: Collector) -> None:
     trace_id, headers = traced(1)
     answer = await service.client.get("/api/products?filter[name]=secret", headers=headers)
     assert answer.status_code == 200
@@ -93,9 +93,7 @@ async def test_a_request_is_a_span_below_its_callers(service: Service, collector
     assert "secret" not in str(spans)
 
 
-async def test_reads_of_many_requests_in_one_query_are_in_all_their_traces(
-    service: Service, collector: Collector
-) -> None:
+async def test_shared_read_has_span_in_every_trace(service: Service, collector: Collector) -> None:
     headers = service.signed_in()
     created = await service.client.post("/api/products", json={"name": "Desk", "price": 1}, headers=headers)
     path = created.headers["location"]
@@ -108,9 +106,7 @@ async def test_reads_of_many_requests_in_one_query_are_in_all_their_traces(
         assert [span.parent_id for span in spans if span.kind == CLIENT] == [server.span_id]
 
 
-async def test_identical_lists_that_share_a_query_have_it_in_all_their_traces(
-    service: Service, collector: Collector
-) -> None:
+async def test_shared_list_query_has_span_in_every_trace(service: Service, collector: Collector) -> None:
     requests = [traced(150 + number) for number in range(4)]
     lists = [service.client.get("/api/products?sort=name", headers=each) for _, each in requests]
     assert [answer.status_code for answer in await asyncio.gather(*lists)] == [200] * 4
@@ -123,7 +119,7 @@ async def test_identical_lists_that_share_a_query_have_it_in_all_their_traces(
 
 
 @pytest.mark.parametrize("flags", ["00", "02"])
-async def test_what_the_caller_does_not_record_is_not_recorded(
+async def test_request_of_unsampled_caller_is_not_recorded(
     service: Service, collector: Collector, flags: str
 ) -> None:
     trace_id, headers = traced(200, flags=flags)
@@ -134,7 +130,7 @@ async def test_what_the_caller_does_not_record_is_not_recorded(
     assert [span for span in collector.spans if span.trace_id == trace_id] == []
 
 
-async def test_requests_without_a_caller_begin_traces_but_probes_do_not(
+async def test_request_without_traceparent_begins_trace_unless_probe(
     service: Service, collector: Collector
 ) -> None:
     collector.spans.clear()
@@ -149,9 +145,7 @@ async def test_requests_without_a_caller_begin_traces_but_probes_do_not(
     ]
 
 
-async def test_signing_up_shows_the_password_s_hash_and_the_mail(
-    service: Service, collector: Collector
-) -> None:
+async def test_registration_trace_has_spans_of_hash_and_mail(service: Service, collector: Collector) -> None:
     trace_id, headers = traced(400)
     body = {"email": "ada@sheaf.example", "password": PASSWORD}
     answer = await service.client.post("/api/auth/register", json=body, headers=headers)
@@ -166,7 +160,7 @@ async def test_signing_up_shows_the_password_s_hash_and_the_mail(
     assert not any(secret in str(spans) for secret in (PASSWORD, "ada@", answer.json()["data"]["id"]))
 
 
-async def test_a_request_that_fails_is_an_error(service: Service, collector: Collector) -> None:
+async def test_failed_request_has_error_span(service: Service, collector: Collector) -> None:
     trace_id, headers = traced(500)
 
     def fail(*_: Any) -> None:
@@ -181,7 +175,7 @@ async def test_a_request_that_fails_is_an_error(service: Service, collector: Col
     assert server.attributes["error.type"] == "500"
 
 
-async def test_a_collector_that_is_gone_harms_nobody_and_is_logged_once(
+async def test_unreachable_collector_is_logged_once_and_fails_no_request(
     mongodb_uri: str, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with collecting() as gone, pytest.MonkeyPatch.context() as patch:
@@ -204,7 +198,7 @@ async def test_a_collector_that_is_gone_harms_nobody_and_is_logged_once(
     assert told[1]["lost_spans"] >= 6
 
 
-async def test_a_collector_that_hangs_holds_up_no_request_and_no_shutdown(
+async def test_hanging_collector_delays_no_request_and_no_shutdown(
     mongodb_uri: str, environment: pytest.MonkeyPatch
 ) -> None:
     with collecting() as hanging, pytest.MonkeyPatch.context() as patch:
@@ -223,7 +217,7 @@ async def test_a_collector_that_hangs_holds_up_no_request_and_no_shutdown(
         assert time.monotonic() - began_s < FLUSH_S + 1.5
 
 
-async def test_what_waits_is_sent_at_the_end(
+async def test_waiting_spans_are_sent_at_shutdown(
     mongodb_uri: str, environment: pytest.MonkeyPatch, collector: Collector
 ) -> None:
     trace_id, headers = traced(600)
@@ -245,7 +239,7 @@ async def test_what_waits_is_sent_at_the_end(
         {"OTEL_TRACES_SAMPLER": "always_on"},
     ],
 )
-def test_traces_are_off_unless_a_collector_is_named(environment: dict[str, str]) -> None:
+def test_traces_without_collector_are_off(environment: dict[str, str]) -> None:
     traces = Traces.of_environment(environment)
     assert not traces.is_on
     settings = load(_env_file=None, environment="development", mongodb_uri="mongodb://127.0.0.1:9")
@@ -253,7 +247,7 @@ def test_traces_are_off_unless_a_collector_is_named(environment: dict[str, str])
 
 
 @pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
-def test_naming_a_collector_turns_them_on(name: str) -> None:
+def test_traces_with_collector_are_on(name: str) -> None:
     assert Traces.of_environment({name: "http://x:4318"}).is_on
 
 
@@ -265,7 +259,7 @@ def test_naming_a_collector_turns_them_on(name: str) -> None:
         ({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"}, "http/protobuf only, not http/json"),
     ],
 )
-def test_what_cannot_be_sent_is_said_at_the_start(changes: dict[str, str], sentence: str) -> None:
+def test_unsupported_exporter_or_protocol_fails_at_start(changes: dict[str, str], sentence: str) -> None:
     with pytest.raises(StartupFailure, match=sentence):
         Traces.of_environment({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x:4318", **changes})
 
@@ -286,7 +280,7 @@ Traces.of_environment({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
 """
 
 
-def test_without_a_collector_opentelemetry_need_not_be_there_and_with_one_it_says_so() -> None:
+def test_missing_opentelemetry_fails_only_with_collector() -> None:
     run = subprocess.run(  # noqa: S603
         [sys.executable, "-c", ALONE],
         capture_output=True,

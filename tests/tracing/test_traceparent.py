@@ -20,7 +20,7 @@ TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
         (f"cc-{TRACE}-{SPAN}-01-what-the-future-will-be-like", True),
     ],
 )
-def test_a_valid_header_gives_the_ids_and_the_flag(header: str, is_sampled: bool) -> None:
+def test_valid_traceparent_gives_ids_and_flag(header: str, is_sampled: bool) -> None:
     found = read_traceparent(header.encode())
     assert found is not None
     assert (found.trace_id, found.span_id, found.is_sampled) == (TRACE, SPAN, is_sampled)
@@ -48,17 +48,17 @@ def test_a_valid_header_gives_the_ids_and_the_flag(header: str, is_sampled: bool
         f"00-{TRACE}-{SPAN}-01,00-{TRACE}-{SPAN}-01",
     ],
 )
-def test_any_other_header_is_ignored(header: str) -> None:
+def test_invalid_traceparent_is_ignored(header: str) -> None:
     assert read_traceparent(header.encode()) is None
 
 
 @given(st.binary(max_size=80))
-def test_no_header_is_a_fault(header: bytes) -> None:
+def test_no_traceparent_raises(header: bytes) -> None:
     found = read_traceparent(header)
     assert found is None or len(found.trace_id) == 32
 
 
 @given(st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 255))
-def test_what_is_written_is_read_back(trace: int, span: int, flags: int) -> None:
+def test_written_traceparent_is_read_back(trace: int, span: int, flags: int) -> None:
     written = f"00-{trace:032x}-{span:016x}-{flags:02x}"
     assert str(read_traceparent(written.encode())) == written

@@ -44,9 +44,7 @@ def read(directory: Path, content: str | bytes, name: str = "a.csv") -> list[dic
         (["", ""], [None, None]),
     ],
 )
-def test_a_column_has_the_type_that_all_its_cells_have(
-    tmp_path: Path, cells: list[str], values: list[Any]
-) -> None:
+def test_column_has_type_common_to_its_cells(tmp_path: Path, cells: list[str], values: list[Any]) -> None:
     rows = "".join(f"k\t{cell}\n" for cell in cells)
     found = read(tmp_path, f"key\tvalue\n{rows}", "a.tsv")
     assert [document["value"] for document in found] == values
@@ -65,11 +63,11 @@ def test_a_column_has_the_type_that_all_its_cells_have(
         "name,note,\nAnn,7,\nBob,8,\n",
     ],
 )
-def test_delimiters_quotes_and_line_ends_are_found_out(tmp_path: Path, content: str | bytes) -> None:
+def test_csv_dialect_is_detected(tmp_path: Path, content: str | bytes) -> None:
     assert read(tmp_path, content) == [{"name": "Ann", "note": 7}, {"name": "Bob", "note": 8}]
 
 
-def test_quoted_cells_may_hold_line_ends_quotes_and_delimiters(tmp_path: Path) -> None:
+def test_quoted_cells_may_contain_line_ends_quotes_and_delimiters(tmp_path: Path) -> None:
     content = 'name,text\nAnn,"one\ntwo, ""three"""\nBob,;\n'
     assert read(tmp_path, content) == [
         {"name": "Ann", "text": 'one\ntwo, "three"'},
@@ -77,11 +75,11 @@ def test_quoted_cells_may_hold_line_ends_quotes_and_delimiters(tmp_path: Path) -
     ]
 
 
-def test_a_file_may_have_one_column(tmp_path: Path) -> None:
+def test_csv_file_with_one_column_is_read(tmp_path: Path) -> None:
     assert read(tmp_path, "n\n1\n2\n") == [{"n": 1}, {"n": 2}]
 
 
-def test_columns_without_a_storable_name_get_one(tmp_path: Path) -> None:
+def test_columns_without_storable_name_get_one(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(",a.b,_x,x\n0,1,2,3\n")
     (source,) = open_source(path)
@@ -89,7 +87,7 @@ def test_columns_without_a_storable_name_get_one(tmp_path: Path) -> None:
     assert source.renames == {"a.b": "a_b", "_x": "x_2"}
 
 
-def test_short_rows_are_filled_and_the_source_says_so(tmp_path: Path) -> None:
+def test_short_rows_are_filled_with_null_and_noted(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,b,c\n1,2,3\n4\n5,6\n")
     (source,) = open_source(path)
@@ -101,7 +99,7 @@ def test_short_rows_are_filled_and_the_source_says_so(tmp_path: Path) -> None:
     assert source.notes == ("Rows with fewer cells than there are columns: 2; what they lack is null.",)
 
 
-def test_long_cells_are_read(tmp_path: Path) -> None:
+def test_long_csv_cells_are_read(tmp_path: Path) -> None:
     assert read(tmp_path, f"a,b\n{'x' * 200_000},1\n") == [{"a": "x" * 200_000, "b": 1}]
 
 
@@ -135,7 +133,7 @@ def test_long_cells_are_read(tmp_path: Path) -> None:
         (b"a,b\n1,caf\xe9\n", "PATH is not UTF-8 at byte 9: convert it to UTF-8 first."),
     ],
 )
-def test_a_file_that_cannot_be_imported_is_refused_in_one_sentence(
+def test_unimportable_csv_file_is_refused_in_one_sentence(
     tmp_path: Path, content: str | bytes, sentence: str
 ) -> None:
     path = tmp_path / "a.csv"

@@ -28,7 +28,7 @@ def write(path: Path, documents: list[dict[str, Any]]) -> Path:
     ],
 )
 @pytest.mark.parametrize("member", ["id", "_id"])
-def test_ids_that_are_unique_and_of_one_type_are_the_documents_ids(
+def test_unique_ids_of_one_type_become_document_ids(
     tmp_path: Path, ids: list[Any], id_type: str, member: str
 ) -> None:
     (source,) = open_source(write(tmp_path / "a.json", [{"n": 1, member: each} for each in ids]))
@@ -58,7 +58,7 @@ def test_ids_that_are_unique_and_of_one_type_are_the_documents_ids(
         ([{"id": "x" * 201}], "some values of `id` cannot be in a URL."),
     ],
 )
-def test_other_ids_are_kept_under_another_name(
+def test_unusable_ids_are_kept_under_another_name(
     tmp_path: Path, documents: list[dict[str, Any]], reason: str
 ) -> None:
     (source,) = open_source(write(tmp_path / "a.json", documents))
@@ -69,7 +69,7 @@ def test_other_ids_are_kept_under_another_name(
     ]
 
 
-def test_the_name_under_which_ids_are_kept_is_one_that_no_document_has(tmp_path: Path) -> None:
+def test_kept_ids_get_a_name_that_no_document_has(tmp_path: Path) -> None:
     documents: list[dict[str, Any]] = [
         {"id": 1, "source_id": "a", "n": 1},
         {"source_id_2": 1},
@@ -83,6 +83,6 @@ def test_the_name_under_which_ids_are_kept_is_one_that_no_document_has(tmp_path:
     ]
 
 
-def test_documents_without_ids_are_as_they_are(tmp_path: Path) -> None:
+def test_documents_without_ids_are_unchanged(tmp_path: Path) -> None:
     (source,) = open_source(write(tmp_path / "a.json", [{"n": 1}]))
     assert (source.id_type, source.notes) == (None, ())

@@ -51,7 +51,7 @@ def told(outcome: Outcome) -> tuple[Any, ...]:
     return (outcome.circumstance, outcome.loaded, outcome.in_file, outcome.present)
 
 
-async def test_a_file_becomes_a_collection_that_is_open_to_everybody(registry: Registry, films: Path) -> None:
+async def test_imported_file_becomes_open_collection(registry: Registry, films: Path) -> None:
     began = utc_now()
     outcome = await bring(registry, films)
     assert told(outcome) == ("new", Loaded(created=5), 5, 5)
@@ -77,13 +77,13 @@ async def test_a_file_becomes_a_collection_that_is_open_to_everybody(registry: R
     assert created["_id"].generation_time >= max(ids).generation_time
 
 
-async def test_an_unchanged_file_is_not_imported_again(registry: Registry, films: Path) -> None:
+async def test_unchanged_file_is_not_imported_again(registry: Registry, films: Path) -> None:
     collection = (await bring(registry, films)).collection
     await collection.documents.delete_one({"title": "Film 2"})
     assert told(await bring(registry, films)) == ("unchanged", Loaded(), 5, 4)
 
 
-async def test_of_a_changed_file_only_what_is_new_is_imported(registry: Registry, films: Path) -> None:
+async def test_changed_file_imports_only_new_documents(registry: Registry, films: Path) -> None:
     await bring(registry, films)
     write(films, [{**FILMS[0], "title": "Changed"}, *FILMS[1:], {"title": "Film 5", "year": 1995}])
     outcome = await bring(registry, films)
@@ -92,7 +92,7 @@ async def test_of_a_changed_file_only_what_is_new_is_imported(registry: Registry
     assert titles == [f"Film {number}" for number in range(6)]
 
 
-async def test_what_no_longer_fits_the_schema_is_refused(registry: Registry, films: Path) -> None:
+async def test_documents_that_do_not_fit_schema_are_refused(registry: Registry, films: Path) -> None:
     await bring(registry, films)
     write(films, [*FILMS, {"title": 7, "year": 1995}])
     refusal = Refusal(5, "/title: 7 is not a string")
@@ -101,7 +101,7 @@ async def test_what_no_longer_fits_the_schema_is_refused(registry: Registry, fil
     assert told(await bring(registry, films)) == ("unchanged", Loaded(), 6, 5)
 
 
-async def test_an_import_that_was_cut_off_is_completed(registry: Registry, tmp_path: Path) -> None:
+async def test_interrupted_import_is_completed(registry: Registry, tmp_path: Path) -> None:
     films = write(tmp_path / "films.json", [{"title": f"Film {number}"} for number in range(2500)])
     (described,) = imports.describe(open_source(films))
 
@@ -121,20 +121,20 @@ async def test_an_import_that_was_cut_off_is_completed(registry: Registry, tmp_p
     )
 
 
-async def test_a_collection_that_was_deleted_is_imported_anew(registry: Registry, films: Path) -> None:
+async def test_deleted_collection_is_imported_anew(registry: Registry, films: Path) -> None:
     await bring(registry, films)
     await change.delete(registry, "films")
     assert told(await bring(registry, films)) == ("new", Loaded(created=5), 5, 5)
 
 
-async def test_ids_in_the_file_are_the_documents_ids(registry: Registry, tmp_path: Path) -> None:
+async def test_ids_of_file_become_document_ids(registry: Registry, tmp_path: Path) -> None:
     path = write(tmp_path / "films.json", [{"id": number, **FILMS[0]} for number in (7, 3)])
     outcome = await bring(registry, path)
     assert outcome.collection.description.options.id_type == "integer"
     assert sorted([each["_id"] async for each in outcome.collection.documents.find()]) == [3, 7]
 
 
-async def test_a_code_first_collection_takes_what_fits_it(registry: Registry, tmp_path: Path) -> None:
+async def test_code_first_collection_takes_documents_that_fit(registry: Registry, tmp_path: Path) -> None:
     products = [{"id": 1, "name": "Chair", "price": 30}, {"id": 2, "name": "Table", "price": -1}]
     path = write(tmp_path / "products.json", products)
     outcome = await bring(registry, path)
@@ -146,9 +146,7 @@ async def test_a_code_first_collection_takes_what_fits_it(registry: Registry, tm
     assert stored["tags"] == []
 
 
-async def test_an_empty_array_becomes_a_collection_that_takes_anything(
-    registry: Registry, tmp_path: Path
-) -> None:
+async def test_empty_array_becomes_collection_without_schema(registry: Registry, tmp_path: Path) -> None:
     path = write(tmp_path / "db.json", {"films": FILMS, "drafts": []})
     _, drafts = imports.describe(open_source(path))
     outcome = await imports.bring(registry, drafts, drafts.source.documents())
@@ -157,7 +155,7 @@ async def test_an_empty_array_becomes_a_collection_that_takes_anything(
 
 
 @pytest.mark.parametrize("name", ["films.json", "products.json"])
-async def test_a_reset_collection_is_imported_anew(registry: Registry, tmp_path: Path, name: str) -> None:
+async def test_reset_collection_is_imported_anew(registry: Registry, tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name, [{"name": "One", "price": 1}, {"name": "Two", "price": 2}])
     collection = (await bring(registry, path)).collection
     await operator.created(collection, {"name": "Three", "price": 3})
@@ -166,11 +164,11 @@ async def test_a_reset_collection_is_imported_anew(registry: Registry, tmp_path:
     assert told(await bring(registry, path)) == ("new", Loaded(created=2), 2, 2)
 
 
-async def test_a_reset_of_what_is_not_there_does_nothing(registry: Registry) -> None:
+async def test_reset_of_missing_collection_does_nothing(registry: Registry) -> None:
     await imports.reset(registry, "nothing")
 
 
-async def test_documents_that_no_definition_describes_are_left_alone(registry: Registry, films: Path) -> None:
+async def test_documents_without_definition_are_left_alone(registry: Registry, films: Path) -> None:
     await registry.database.motor["films"].insert_one({"secret": 1})
     with pytest.raises(CollectionExists, match="holds documents under `films` that no definition describes"):
         await bring(registry, films)
@@ -179,12 +177,12 @@ async def test_documents_that_no_definition_describes_are_left_alone(registry: R
 
 
 @pytest.mark.parametrize("name", ["airports.csv", "burtin.json", "crimea.json", "la-riots.csv", "wheat.json"])
-async def test_every_document_of_a_real_file_is_imported(registry: Registry, name: str) -> None:
+async def test_every_document_of_real_file_is_imported(registry: Registry, name: str) -> None:
     outcome = await bring(registry, vega(name))
     assert told(outcome) == ("new", Loaded(created=outcome.in_file), outcome.in_file, outcome.in_file)
 
 
-def test_a_fingerprint_tells_contents_apart(tmp_path: Path) -> None:
+def test_fingerprint_differs_by_content(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_bytes(b"a")
     other.write_bytes(b"b")

@@ -33,7 +33,7 @@ def documents(source: Source) -> list[dict[str, Any]]:
         ("notes.txt", '[{"a": 1}, {"a": "ü"}]'),
     ],
 )
-def test_documents_are_read_again_and_again(tmp_path: Path, name: str, content: str) -> None:
+def test_source_can_be_read_repeatedly(tmp_path: Path, name: str, content: str) -> None:
     (source,) = open_source(written(tmp_path, name, content))
     assert (source.name, source.count, source.id_type) == ("notes", 2, None)
     for _ in range(2):
@@ -41,7 +41,7 @@ def test_documents_are_read_again_and_again(tmp_path: Path, name: str, content: 
         assert source.bytes_read == source.size_bytes
 
 
-def test_reading_tells_how_far_it_has_come(tmp_path: Path) -> None:
+def test_source_reports_bytes_read(tmp_path: Path) -> None:
     path = written(tmp_path, "notes.ndjson", '{"a": 1}\n' * 10)
     (source,) = open_source(path)
     reading = source.documents()
@@ -52,7 +52,7 @@ def test_reading_tells_how_far_it_has_come(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 2, 3, 7, 64])
-def test_where_a_file_is_cut_into_chunks_makes_no_difference(
+def test_chunk_boundaries_make_no_difference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
 ) -> None:
     monkeypatch.setattr(cursor, "CHUNK_BYTES", chunk_bytes)
@@ -66,7 +66,7 @@ def test_where_a_file_is_cut_into_chunks_makes_no_difference(
         assert documents(source) == expected
 
 
-def test_an_object_of_arrays_is_one_collection_each(tmp_path: Path) -> None:
+def test_object_of_arrays_becomes_one_collection_per_member(tmp_path: Path) -> None:
     content = {
         "posts": [{"id": 1, "title": "a"}, {"id": 2, "title": "b"}],
         "Users": [{"id": "ann"}],
@@ -91,7 +91,7 @@ def test_an_object_of_arrays_is_one_collection_each(tmp_path: Path) -> None:
     ]
 
 
-def test_several_files_get_names_that_differ(tmp_path: Path) -> None:
+def test_several_files_get_distinct_collection_names(tmp_path: Path) -> None:
     one = written(tmp_path, "a.json", '[{"a": 1}]')
     other = written(tmp_path, "A.ndjson", '{"a": 1}')
     sources = open_sources([one, other])
@@ -99,7 +99,7 @@ def test_several_files_get_names_that_differ(tmp_path: Path) -> None:
     assert sources[1].notes == ("There is a collection `a` already: this one is `a-2`.",)
 
 
-def test_members_that_cannot_be_stored_are_renamed_at_every_depth(tmp_path: Path) -> None:
+def test_unstorable_members_are_renamed_at_every_depth(tmp_path: Path) -> None:
     content = '[{"a.b": 1, "in": [{"_x": 2, "": 3}]}, {"a.b": 4, "a_b": 5, "$x": 6}]'
     (source,) = open_source(written(tmp_path, "a.json", content))
     assert source.renames == {"a.b": "a_b_2", "_x": "x", "": "field", "$x": "x"}
@@ -135,7 +135,7 @@ def test_extended_json_becomes_plain_json(tmp_path: Path) -> None:
     assert source.renames == {"_id": "id", "$ref": "ref", "$oid": "oid"}
 
 
-def test_integers_beyond_64_bits_become_doubles_and_the_source_says_so(tmp_path: Path) -> None:
+def test_integers_beyond_64_bits_become_doubles_and_are_noted(tmp_path: Path) -> None:
     (source,) = open_source(
         written(tmp_path, "a.json", '[{"n": 9223372036854775807, "m": 9223372036854775808}]')
     )
@@ -143,6 +143,6 @@ def test_integers_beyond_64_bits_become_doubles_and_the_source_says_so(tmp_path:
     assert source.notes == ("Integers beyond 64 bits are stored as floating-point numbers: 1 of them.",)
 
 
-def test_a_document_may_be_nested_as_deep_as_mongodb_allows(tmp_path: Path) -> None:
+def test_document_nested_to_the_limit_is_read(tmp_path: Path) -> None:
     (source,) = open_source(written(tmp_path, "a.json", f"[{DEEP}]"))
     assert source.count == 1

@@ -24,30 +24,30 @@ from service.transfer.names import MemberNames, collection_name, is_plain, plain
         ("x" * 62 + "-y", "x" * 62),
     ],
 )
-def test_a_collection_is_called_after_its_file(text: str, expected: str) -> None:
+def test_collection_is_named_after_its_file(text: str, expected: str) -> None:
     assert collection_name(text) == expected
     assert definition_names.check(expected) == expected
 
 
-def test_a_collection_whose_name_is_taken_gets_a_number() -> None:
+def test_collection_with_taken_name_gets_number() -> None:
     assert collection_name("users", {"my-users"}) == "my-users-2"
     assert collection_name("x" * 80, {"x" * 63}) == "x" * 61 + "-2"
 
 
 @pytest.mark.parametrize("name", ["", "_id", "$set", "a.b", ".", "__", "$.x", "a\0b", "\0", "é" * 200])
-def test_a_name_that_cannot_be_stored_is_replaced_by_one_that_can(name: str) -> None:
+def test_unstorable_member_name_is_replaced(name: str) -> None:
     assert not is_plain(name)
     assert name_fault(name) is not None
     assert name_fault(plain(name)) is None
 
 
 @pytest.mark.parametrize("name", ["IMDB Rating", "a$b", "a_", "日本", "x" * 255, "Cost Total $"])
-def test_other_names_stay(name: str) -> None:
+def test_storable_member_names_stay(name: str) -> None:
     assert is_plain(name)
     assert MemberNames().apply({name: 1}) == {name: 1}
 
 
-def test_names_that_would_meet_in_one_object_are_numbered_and_stay_so() -> None:
+def test_colliding_member_names_are_numbered_consistently() -> None:
     names = MemberNames()
     assert names.apply({"_x": 1, "x": 2, "$x": 3}) == {"x_2": 1, "x": 2, "x_3": 3}
     names.settle()
@@ -55,7 +55,7 @@ def test_names_that_would_meet_in_one_object_are_numbered_and_stay_so() -> None:
     assert names.renames == {"_x": "x_2", "$x": "x_3"}
 
 
-def test_no_member_is_lost_when_names_meet_only_after_they_are_settled() -> None:
+def test_names_colliding_after_settling_lose_no_member() -> None:
     names = MemberNames()
     names.apply({"_x": 1})
     names.settle()
@@ -63,7 +63,7 @@ def test_no_member_is_lost_when_names_meet_only_after_they_are_settled() -> None
     assert names.renames == {"_x": "x"}
 
 
-def test_many_different_names_are_not_all_remembered() -> None:
+def test_remembered_member_names_are_bounded() -> None:
     names = MemberNames()
     for number in range(25_000):
         assert names.are_plain({f"key{number}": 1})

@@ -40,7 +40,7 @@ def refusal(path: Path, content: str | bytes) -> str:
         ("a.ndjson", '{"a": 1}\n{"a": 1} 2\n', "line 2, column 9", "something follows the object"),
     ],
 )
-def test_what_is_not_json_is_refused_with_its_line_and_column(
+def test_invalid_json_is_refused_with_line_and_column(
     tmp_path: Path, name: str, content: str, where: str, cause: str
 ) -> None:
     sentence = f"PATH is not valid JSON at {where} ({cause}): correct it there and start again."
@@ -94,9 +94,7 @@ def test_what_is_not_json_is_refused_with_its_line_and_column(
         ),
     ],
 )
-def test_json_that_cannot_be_stored_as_it_is_is_refused(
-    tmp_path: Path, name: str, content: str, where: str, reason: str
-) -> None:
+def test_unstorable_json_is_refused(tmp_path: Path, name: str, content: str, where: str, reason: str) -> None:
     sentence = f"PATH, {where}: {reason}; correct it there and start again."
     assert refusal(tmp_path / name, content) == sentence
 
@@ -124,17 +122,17 @@ def test_json_that_cannot_be_stored_as_it_is_is_refused(
         ),
     ],
 )
-def test_a_shape_that_is_no_collection_is_refused(tmp_path: Path, content: str, sentence: str) -> None:
+def test_json_that_is_no_collection_is_refused(tmp_path: Path, content: str, sentence: str) -> None:
     assert refusal(tmp_path / "a.json", content) == sentence
 
 
-def test_geojson_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_geojson_is_refused_with_advice(tmp_path: Path) -> None:
     assert refusal(tmp_path / "a.geojson", '{"type": "FeatureCollection", "features": []}') == (
         "PATH is GeoJSON, one object around its documents: save the array in `features` as a file of its own."
     )
 
 
-def test_a_line_that_is_no_object_is_refused(tmp_path: Path) -> None:
+def test_ndjson_line_that_is_no_object_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "a.ndjson", '{"a": 1}\n\n[1]\n') == (
         "PATH holds an array on line 3: give one object on each line, or one array of objects."
     )
@@ -165,13 +163,13 @@ def test_a_line_that_is_no_object_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_not_text_of_a_known_kind_is_refused(
+def test_file_of_unknown_encoding_or_kind_is_refused(
     tmp_path: Path, name: str, content: str | bytes, sentence: str
 ) -> None:
     assert refusal(tmp_path / name, content) == sentence
 
 
-def test_a_path_that_is_no_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_path_that_is_no_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(StartupFailure) as failure:
         open_source(tmp_path)
     assert (
@@ -189,9 +187,7 @@ def test_a_path_that_is_no_file_is_refused_in_one_sentence(tmp_path: Path) -> No
     )
 
 
-def test_a_document_larger_than_mongodb_stores_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_document_beyond_16_mb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cursor, "CHUNK_BYTES", 1024)
     monkeypatch.setattr(cursor, "MAXIMUM_DOCUMENT_BYTES", 10_000)
     assert refusal(tmp_path / "a.json", '[{},\n{"a": "' + "x" * 20_000 + '"}]') == (
@@ -200,7 +196,7 @@ def test_a_document_larger_than_mongodb_stores_is_refused(
     )
 
 
-def test_a_file_that_changes_between_two_readings_is_refused(tmp_path: Path) -> None:
+def test_file_that_changes_between_readings_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     path.write_text('{"a": "ab"}\n')
     (source,) = open_source(path)

@@ -52,12 +52,12 @@ def test_real_files_are_read_whole(name: str, count: int) -> None:
     assert (source.renames, source.notes, source.id_type) == ({}, (), None)
 
 
-def test_a_real_json_file_is_read_as_any_reader_would() -> None:
+def test_real_json_file_is_read_like_by_json_module() -> None:
     (source,) = open_source(vega("cars.json"))
     assert list(source.documents()) == json.loads(vega("cars.json").read_text())
 
 
-def test_the_first_row_of_a_real_csv_file() -> None:
+def test_first_row_of_real_csv_file_is_typed() -> None:
     (source,) = open_source(vega("la-riots.csv"))
     assert next(iter(source.documents())) == {
         "first_name": "Cesar A.",
@@ -75,7 +75,7 @@ def test_the_first_row_of_a_real_csv_file() -> None:
 
 
 @given(st.lists(st.dictionaries(st.text(), VALUES, max_size=4), min_size=1, max_size=4), st.booleans())
-def test_whatever_is_read_can_be_stored(
+def test_everything_read_from_real_files_can_be_stored(
     tmp_path_factory: pytest.TempPathFactory, documents: list[dict[str, Any]], in_lines: bool
 ) -> None:
     lines = [json.dumps(document) for document in documents]
@@ -99,7 +99,7 @@ def names_in(value: Any) -> list[str]:
     return [name for member in value for name in names_in(member)] if isinstance(value, list) else []
 
 
-def test_a_large_file_is_never_held_in_memory(tmp_path: Path) -> None:
+def test_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
     for name, first, between, last in (("a.ndjson", "", "\n", "\n"), ("b.json", "[", ",", "]")):
         path = tmp_path / name
         line = json.dumps({"text": "x" * 1000})
