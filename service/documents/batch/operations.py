@@ -1,15 +1,27 @@
-"""A batch as a client sends it, read and checked: its form, and the references between its operations."""
+"""A batch as a client sends it, read and checked: its form, and the references between its operations.
 
+`{"_ref": "author"}` stands for the id of an earlier operation's document. No document can hold such an
+object, for names that begin with `_` are not a client's to give.
+"""
+
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Literal, TypeAlias, get_args
 
-from service.documents.batch.references import MAXIMUM_REFERENCES, NAME, find, is_reference
 from service.kit.errors import MAXIMUM_VIOLATIONS, BatchInvalid, Violation, suggestion
-from service.kit.pointers import escape
+from service.kit.pointers import escape, join
+from service.schema.check import MAXIMUM_NAME_BYTES
 
 MAXIMUM_OPERATIONS = 100
+
+REFERENCE = "_ref"
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
+
+MAXIMUM_REFERENCES = 1000
+"""References in one batch, each of which may put a long id in the place of a short name."""
 
 Op: TypeAlias = Literal["create", "replace", "patch", "delete", "get"]
 
@@ -173,7 +185,7 @@ def _name_faults(operations: list[dict[str, Any]]) -> Iterator[Violation]:
     count = 0
     for index, operation in enumerate(operations):
         for member in REFERRING:
-            for pointer, name in find(operation.get(member), f"/operations/{index}/{member}"):
+            for pointer, name in references_in(operation.get(member), f"/operations/{index}/{member}"):
                 count += 1
                 if count > MAXIMUM_REFERENCES:
                     detail = f"a batch has {MAXIMUM_REFERENCES} references at the most"
@@ -197,3 +209,53 @@ def _bad_reference(name: str | None, all_names: set[str], earlier: set[str], poi
         return Violation(detail, "reference", pointer=pointer)
     detail = f"no earlier operation has `as` `{name[:80]}`"
     return Violation(detail, "reference", pointer=pointer, hint=suggestion(name[:80], earlier))
+
+
+def is_reference(value: Any) -> bool:
+    """Tell whether a value is a reference, be it a malformed one.
+
+    >>> is_reference({"_ref": "author"}), is_reference({"name": "Ann"})
+    (True, False)
+    """
+    return isinstance(value, dict) and REFERENCE in value
+
+
+def references_in(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:
+    """Give each reference within a value: where it is, and the name in it, None when it is malformed.
+
+    Names that are too long for a field, which is refused later, are cut in the pointers.
+
+    >>> list(references_in({"a": [{"_ref": "x"}, {"_ref": "x", "b": 1}]}, ""))
+    [('/a/0', 'x'), ('/a/1', None)]
+    """
+    for path, name in _find(value, ()):
+        yield pointer + join(path), name
+
+
+def _find(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if is_reference(value):
+        name = value[REFERENCE]
+        yield path, name if isinstance(name, str) and len(value) == 1 else None
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            if isinstance(part, dict | list):
+                yield from _find(part, (*path, name[:MAXIMUM_NAME_BYTES]))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            if isinstance(part, dict | list):
+                yield from _find(part, (*path, index))
+
+
+def resolve(value: Any, known: Mapping[str, Any]) -> Any:
+    """Give a value with ids in the place of references; raises KeyError for a name that is not known.
+
+    >>> resolve({"a": [{"_ref": "x"}, 1]}, {"x": "5f"})
+    {'a': ['5f', 1]}
+    """
+    if is_reference(value):
+        return known[value[REFERENCE]]
+    if isinstance(value, dict):
+        return {name: resolve(part, known) for name, part in value.items()}
+    if isinstance(value, list):
+        return [resolve(part, known) for part in value]
+    return value

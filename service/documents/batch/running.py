@@ -19,8 +19,7 @@ from service.documents import (
     writing,
 )
 from service.documents.access import Access
-from service.documents.batch.operations import REFERRING, Batch, Operation
-from service.documents.batch.references import resolve
+from service.documents.batch.operations import REFERRING, Batch, Operation, resolve
 from service.documents.idempotency.steps import Step, StepResult, Tell, minimal
 from service.documents.preconditions import Expected
 from service.kit.errors import (

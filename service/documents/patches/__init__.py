@@ -4,8 +4,8 @@
     of_operation(members) -> Patch        an operation of a batch: exactly one of `patch` (a merge patch),
                                           `json_patch`, `operations`; pointers of errors begin there
 
-`writing.patch(collection, principal, document_id, patch, expected)` applies one to a stored document. Errors
-of the patch itself (PatchInvalid, PatchConflict, PatchTestFailed) point into the patch, those of its
+`writing.patch(access, document_id, patch, expected)` plans to apply one to a stored document. Errors of the
+patch itself (PatchInvalid, PatchConflict, PatchTestFailed) point into the patch, those of its
 result (DocumentInvalid, FieldNotWritable) into the document.
 """
 

@@ -8,8 +8,7 @@ from orjson import Fragment
 
 from service.documents import batch, encoding
 from service.documents.batch import Batch
-from service.documents.batch.operations import MAXIMUM_OPERATIONS, OPS
-from service.documents.batch.references import NAME, REFERENCE
+from service.documents.batch.operations import MAXIMUM_OPERATIONS, NAME, OPS, REFERENCE
 from service.documents.idempotency.steps import Step, StepResult
 from service.documents.patches import JSON_PATCH, MERGE_PATCH, OPERATIONS
 from service.http import idempotent, preferences, problems
