@@ -30,8 +30,8 @@ from service.runtime.settings import Settings, load
 from service.storage import database as databases
 from service.storage.database import Database
 from tests.mailbox import Mailbox
+from tests.mailing_service import MailingService
 from tests.services import services_of
-from tests.town import Town
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 GOODS_RULES = Product.rules
@@ -52,26 +52,26 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def drop(mongodb_uri: str) -> Iterator[Callable[[str], object]]:
-    """Give a function that drops a database in the background: MongoDB takes 0.1 s for it, mostly waiting."""
+    """Yield a function that drops a database in the background, because MongoDB takes 0.1 s for it."""
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client, ThreadPoolExecutor(4) as pool:
         yield lambda name: pool.submit(client.drop_database, name)
 
 
-class Stock:
+class DatabasePool:
     """Databases for one test each, used again once they are empty: making one takes MongoDB 0.1 s."""
 
     def __init__(self, client: "pymongo.MongoClient[dict[str, Any]]") -> None:
         self._client = client
         self._empty: SimpleQueue[str] = SimpleQueue()
 
-    def take(self) -> str:
-        """Give the name of an empty database; its service's own collections may be there."""
+    def acquire(self) -> str:
+        """Return the name of an empty database; its service's own collections may be there."""
         try:
             return self._empty.get_nowait()
         except Empty:
             return new_name()
 
-    def give_back(self, name: str) -> None:
+    def release(self, name: str) -> None:
         """Empty a database, for the next test."""
         database = self._client[name]
         for collection in database.list_collection_names():
@@ -83,26 +83,28 @@ class Stock:
 
 
 @pytest.fixture(scope="session")
-def stock(mongodb_uri: str) -> Iterator[Stock]:
+def database_pool(mongodb_uri: str) -> Iterator[DatabasePool]:
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:
-        yield Stock(client)
+        yield DatabasePool(client)
 
 
 @pytest.fixture
-def settings(mongodb_uri: str, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def settings(
+    mongodb_uri: str, database_pool: DatabasePool, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
     """Settings of one test; a test that needs others copies them with changes."""
-    made = settings_of(mongodb_uri, tmp_path_factory.getbasetemp(), stock.take())
+    made = settings_of(mongodb_uri, tmp_path_factory.getbasetemp(), database_pool.acquire())
     yield made
-    stock.give_back(made.database)
+    database_pool.release(made.database)
 
 
 def new_name() -> str:
-    """Give the name of a database that nobody else has."""
+    """Return the name of a database that nobody else has."""
     return f"test_{uuid4().hex[:12]}"
 
 
 def settings_of(mongodb_uri: str, directory: Path, database: str | None = None) -> Settings:
-    """Give settings with a database, and a place for data below a directory, that nobody else has."""
+    """Return settings with a database, and a place for data below a directory, that nobody else has."""
     name = database or new_name()
     return load(
         _env_file=None,
@@ -119,7 +121,7 @@ def settings_of(mongodb_uri: str, directory: Path, database: str | None = None) 
 
 @pytest.fixture
 async def database(settings: Settings) -> AsyncIterator[Database]:
-    """Give a connection to the test's own database, opened, so that no test waits for it."""
+    """Yield a connection to the test's own database, opened, so that no test waits for it."""
     connection = databases.connect(**settings.connection)
     assert await connection.is_reachable()
     yield connection
@@ -128,7 +130,7 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shared(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator["Service | None"]:
-    """Give the service that the tests of a module share, if it says `SHARES_SERVICE = True`.
+    """Yield the service that the tests of a module share, if it says `SHARES_SERVICE = True`.
 
     What is stored is emptied before each of them, but for definitions.
     """
@@ -159,18 +161,18 @@ async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def bearer(tokens: Tokens, user_id: str, *roles: str) -> dict[str, str]:
-    """Give the headers of a request by a user, of a session of which nothing is stored."""
+    """Return the headers of a request by a user, of a session of which nothing is stored."""
     principal = Principal("user", user_id, frozenset(roles), session_id=f"session-of-{user_id}")
     return {"Authorization": f"Bearer {tokens.issue(principal)}"}
 
 
 def opened(app: Litestar) -> LifespanManager:
-    """Give a context in which the application's lifespan is open, in a task of its own."""
+    """Return a context in which the application's lifespan is open, in a task of its own."""
     return LifespanManager(cast("Any", app), startup_timeout=20, shutdown_timeout=20)
 
 
 def connect(app: Litestar, address: str = "127.0.0.1") -> httpx.AsyncClient:
-    """Give a client that comes from an address."""
+    """Return a client that comes from an address."""
     transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False, client=(address, 50000))
     return httpx.AsyncClient(transport=transport, base_url="http://sheaf.test")
 
@@ -185,7 +187,7 @@ class Service:
     data: Path
 
     def signed_in(self, *roles: str) -> dict[str, str]:
-        """Give the headers of a request by a user of their own, with roles."""
+        """Return the headers of a request by a user of their own, with roles."""
         return bearer(services_of(self.app).tokens, str(ObjectId()), *roles)
 
 
@@ -202,15 +204,15 @@ async def served(mongodb_uri: str, **changes: Any) -> AsyncIterator[Service]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def town(mongodb_uri: str) -> AsyncIterator[Town]:
-    """Give a service for people who sign up and read their mails, shared by a module."""
+async def mailing(mongodb_uri: str) -> AsyncIterator[MailingService]:
+    """Yield a service for people who sign up and read their mails, shared by a module."""
     async with served(mongodb_uri) as service:
-        yield Town(service.app, service.client, service.database, Mailbox(service.data))
+        yield MailingService(service.app, service.client, service.database, Mailbox(service.data))
 
 
 @pytest.fixture
 def as_user(app: Litestar) -> Asker:
-    """Give a function from a name and roles to the headers of a request by that user; None is nobody."""
+    """Return a function from a name and roles to the headers of a request by that user; None is nobody."""
     ids: dict[str, str] = {}
 
     def headers(name: str | None, *roles: str) -> dict[str, str]:
@@ -239,7 +241,7 @@ def bob(as_user: Asker) -> dict[str, str]:
 
 @pytest.fixture(params=["code-first", "runtime"])
 async def goods(request: pytest.FixtureRequest, client: httpx.AsyncClient, admin: dict[str, str]) -> str:
-    """Give the path of a collection of products, described by a class and then by a stored definition."""
+    """Return the path of a collection of products, described by a class and then by a stored definition."""
     if request.param == "code-first":
         return "/api/products"
     if (await client.get("/api/collections/goods", headers=admin)).status_code == 200:

@@ -17,7 +17,7 @@ class Mailbox:
         self._path = data / "mails"
 
     def all(self, to: str) -> list[EmailMessage]:
-        """Give the mails to an address by now, the oldest first."""
+        """Return the mails to an address by now, the oldest first."""
         paths = sorted(self._path.glob("*.eml"))
         mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]
         return [mail for mail in mails if isinstance(mail, EmailMessage) and mail["To"] == to]
@@ -36,6 +36,6 @@ class Mailbox:
 
 
 def link_of(mail: EmailMessage) -> str:
-    """Give the one link of a mail."""
+    """Return the one link of a mail."""
     (link,) = LINK.findall(mail.get_content())
     return str(link)

@@ -20,7 +20,7 @@ KINDS: dict[Any, str] = {bool: "true or false", float: "number", int: "integer",
 
 
 def kind(field: FieldInfo) -> str:
-    """Give the type of a setting in words."""
+    """Return the type of a setting in words."""
     annotation = field.annotation
     alternatives = [one for one in get_args(annotation) if one is not NoneType]
     if get_origin(annotation) is Literal:
@@ -52,14 +52,14 @@ def default(field: FieldInfo) -> str:
 
 
 def row(name: str) -> str:
-    """Give the line of docs/reference/settings.md for a setting."""
+    """Return the line of docs/reference/settings.md for a setting."""
     field = FIELDS[name]
     shown = f"`{default(field)}`" if default(field) else "none"
     return f"| `{variable(name)}` | {kind(field)} | {shown} | {field.description} |"
 
 
 def lines(name: str) -> str:
-    """Give the lines of `.env.example` for a setting."""
+    """Return the lines of `.env.example` for a setting."""
     field = FIELDS[name]
     mark = "" if variable(name) in REQUIRED_IN_PRODUCTION else "# "
     return f"# {field.description}\n{mark}{variable(name)}={default(field)}\n"

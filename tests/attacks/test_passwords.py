@@ -7,8 +7,8 @@ import pyotp
 import pytest
 
 from tests.mailbox import link_of
+from tests.mailing_service import ANOTHER, PASSWORD, MailingService
 from tests.scenarios.identity import invalid, not_text, problem
-from tests.town import ANOTHER, PASSWORD, Town
 
 FORGOT, RESET, VERIFY = "/password/forgot", "/password/reset", "/email/verify"
 NOT_OURS = {
@@ -20,50 +20,50 @@ NOT_OURS = {
 }
 
 
-def stored(town: Town) -> dict[str, list[Any]]:
+def stored(mailing: MailingService) -> dict[str, list[Any]]:
     """Read accounts, tokens and what was noted past the service."""
     names = ("_users", "_one_time_tokens", "_audit")
-    return {name: list(town.database[name].find().sort("_id")) for name in names}
+    return {name: list(mailing.database[name].find().sort("_id")) for name in names}
 
 
 @pytest.mark.parametrize("token", [{"$regex": "."}, {"$ne": None}, ["x"], None, 1, "", "x" * 201])
 @pytest.mark.parametrize("path", [RESET, VERIFY])
 async def test_a2_operators_in_place_of_a_token_are_refused_and_use_none_up(
-    town: Town, path: str, token: Any
+    mailing: MailingService, path: str, token: Any
 ) -> None:
-    email, _ = await town.sign_up()
-    await town.post(FORGOT, {"email": email})
-    await town.mailbox.newest(email, 2)
-    before = stored(town)
+    email, _ = await mailing.sign_up()
+    await mailing.post(FORGOT, {"email": email})
+    await mailing.mailbox.newest(email, 2)
+    before = stored(mailing)
     body = {"token": token} | ({"password": ANOTHER} if path == RESET else {})
-    answer = await town.post(path, body)
+    answer = await mailing.post(path, body)
     assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
     if not isinstance(token, str):
         assert problem(answer) == invalid(not_text("token"))
-    assert stored(town) == before
+    assert stored(mailing) == before
 
 
 @pytest.mark.parametrize("body", [{}, [], {"token": "a" * 43, "password": ANOTHER, "email": "a@x.io"}])
-async def test_a2_a_reset_takes_exactly_a_token_and_a_password(town: Town, body: Any) -> None:
-    before = stored(town)
-    answer = await town.post(RESET, body)
+async def test_a2_a_reset_takes_exactly_a_token_and_a_password(mailing: MailingService, body: Any) -> None:
+    before = stored(mailing)
+    answer = await mailing.post(RESET, body)
     assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
-    assert stored(town) == before
+    assert stored(mailing) == before
 
 
-async def test_a2_a_token_for_one_purpose_is_nothing_for_another(town: Town) -> None:
-    email, _ = await town.sign_up()
-    verification = await town.mailbox.token(email)
-    await town.post(FORGOT, {"email": email})
-    reset = await town.mailbox.token(email, 2)
-    before = stored(town)
+async def test_a2_a_token_for_one_purpose_is_nothing_for_another(mailing: MailingService) -> None:
+    email, _ = await mailing.sign_up()
+    verification = await mailing.mailbox.token(email)
+    await mailing.post(FORGOT, {"email": email})
+    reset = await mailing.mailbox.token(email, 2)
+    before = stored(mailing)
     for answer in (
-        await town.post(RESET, {"token": verification, "password": ANOTHER}),
-        await town.post(VERIFY, {"token": reset}),
-        await town.post(RESET, {"token": "a" * 43, "password": ANOTHER}),
+        await mailing.post(RESET, {"token": verification, "password": ANOTHER}),
+        await mailing.post(VERIFY, {"token": reset}),
+        await mailing.post(RESET, {"token": "a" * 43, "password": ANOTHER}),
     ):
         assert (answer.status_code, problem(answer)["code"]) == (400, "link.invalid")
-    assert stored(town) == before
+    assert stored(mailing) == before
 
 
 @pytest.mark.parametrize(
@@ -80,135 +80,147 @@ async def test_a2_a_token_for_one_purpose_is_nothing_for_another(town: Town) -> 
     ],
 )
 async def test_a18_a_link_leads_to_the_configured_url_whatever_a_request_says_the_host_is(
-    town: Town, headers: dict[str, str]
+    mailing: MailingService, headers: dict[str, str]
 ) -> None:
-    email, _ = await town.sign_up()
-    await town.mailbox.newest(email)
-    answer = await town.post(FORGOT, {"email": email}, headers)
+    email, _ = await mailing.sign_up()
+    await mailing.mailbox.newest(email)
+    answer = await mailing.post(FORGOT, {"email": email}, headers)
     assert answer.status_code == 202
-    mail = await town.mailbox.newest(email, 2)
+    mail = await mailing.mailbox.newest(email, 2)
     assert link_of(mail).startswith("http://127.0.0.1:8000/auth/reset-password#token=")
     assert "evil" not in mail.as_string()
 
 
-async def test_a25_of_twenty_resets_with_one_token_at_once_one_succeeds(town: Town) -> None:
-    email, _ = await town.sign_up()
-    await town.post(FORGOT, {"email": email})
-    token = await town.mailbox.token(email, 2)
+async def test_a25_of_twenty_resets_with_one_token_at_once_one_succeeds(mailing: MailingService) -> None:
+    email, _ = await mailing.sign_up()
+    await mailing.post(FORGOT, {"email": email})
+    token = await mailing.mailbox.token(email, 2)
     wanted = [f"kitchen lamp seven {number}" for number in range(20)]
-    answers = await asyncio.gather(*(town.post(RESET, {"token": token, "password": each}) for each in wanted))
+    answers = await asyncio.gather(
+        *(mailing.post(RESET, {"token": token, "password": each}) for each in wanted)
+    )
     assert sorted(answer.status_code for answer in answers) == [204] + [400] * 19
     assert {problem(answer)["code"] for answer in answers if answer.status_code == 400} == {"link.invalid"}
     (chosen,) = [each for each, answer in zip(wanted, answers, strict=True) if answer.status_code == 204]
-    assert await town.status(email, chosen) == 200
-    assert town.audited(email).count("password.reset") == 1
+    assert await mailing.status(email, chosen) == 200
+    assert mailing.audited(email).count("password.reset") == 1
 
 
-async def test_a25_of_twenty_verifications_with_one_token_at_once_one_succeeds(town: Town) -> None:
-    email, here = await town.sign_up()
-    token = await town.mailbox.token(email)
-    answers = await asyncio.gather(*(town.post(VERIFY, {"token": token}, here) for _ in range(20)))
+async def test_a25_of_twenty_verifications_with_one_token_at_once_one_succeeds(
+    mailing: MailingService,
+) -> None:
+    email, here = await mailing.sign_up()
+    token = await mailing.mailbox.token(email)
+    answers = await asyncio.gather(*(mailing.post(VERIFY, {"token": token}, here) for _ in range(20)))
     assert sorted(answer.status_code for answer in answers) == [204] + [400] * 19
-    assert town.user(email)["epoch"] == 1
+    assert mailing.user(email)["epoch"] == 1
 
 
 async def test_a27_of_twenty_registrations_of_one_address_at_once_one_succeeds_and_gets_one_mail(
-    town: Town,
+    mailing: MailingService,
 ) -> None:
     bodies = [{"email": email, "password": PASSWORD} for email in ["Zoe@x.io", "zoe@X.io"] * 10]
-    answers = await asyncio.gather(*(town.post("/register", body) for body in bodies))
+    answers = await asyncio.gather(*(mailing.post("/register", body) for body in bodies))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
-    assert town.database["_users"].count_documents({"email_key": "zoe@x.io"}) == 1
-    user_id = str(town.user("zoe@x.io")["_id"])
-    assert town.database["_one_time_tokens"].count_documents({"user_id": user_id}) == 1
-    assert town.audited("zoe@x.io") == ["user.created"]
+    assert mailing.database["_users"].count_documents({"email_key": "zoe@x.io"}) == 1
+    user_id = str(mailing.user("zoe@x.io")["_id"])
+    assert mailing.database["_one_time_tokens"].count_documents({"user_id": user_id}) == 1
+    assert mailing.audited("zoe@x.io") == ["user.created"]
 
 
 @pytest.mark.parametrize("member", [{"id": "0" * 24}, {"_id": "admin"}, {"roles": ["admin"]}, {"epoch": -1}])
-async def test_a37_nobody_registers_with_an_id_or_a_role(town: Town, member: dict[str, Any]) -> None:
-    before = stored(town)
-    answer = await town.post("/register", {"email": "eve@x.io", "password": PASSWORD} | member)
+async def test_a37_nobody_registers_with_an_id_or_a_role(
+    mailing: MailingService, member: dict[str, Any]
+) -> None:
+    before = stored(mailing)
+    answer = await mailing.post("/register", {"email": "eve@x.io", "password": PASSWORD} | member)
     assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
-    assert stored(town) == before
+    assert stored(mailing) == before
 
 
 async def test_nothing_that_a_squatter_set_up_outlives_the_reset_by_the_owner_of_the_address(
-    town: Town,
+    mailing: MailingService,
 ) -> None:
-    email, squatter = await town.sign_up()
-    made = await town.client.post("/api/keys", json={"name": "x", "scopes": ["*:*"]}, headers=squatter)
+    email, squatter = await mailing.sign_up()
+    made = await mailing.client.post("/api/keys", json={"name": "x", "scopes": ["*:*"]}, headers=squatter)
     key = {"Authorization": f"Bearer {made.json()['data']['key']}"}
-    await enable_second_factor(town, squatter)
-    assert (await town.profile(key)).status_code == 403  # it is one, which may not read profiles
-    user_id = str(town.user(email)["_id"])
-    await town.post(FORGOT, {"email": email})
-    reset = {"token": await town.mailbox.token(email, 2), "password": ANOTHER}
-    assert (await town.post(RESET, reset)).status_code == 204
+    await enable_second_factor(mailing, squatter)
+    assert (await mailing.profile(key)).status_code == 403  # it is one, which may not read profiles
+    user_id = str(mailing.user(email)["_id"])
+    await mailing.post(FORGOT, {"email": email})
+    reset = {"token": await mailing.mailbox.token(email, 2), "password": ANOTHER}
+    assert (await mailing.post(RESET, reset)).status_code == 204
     for headers in (squatter, key):
-        assert (await town.profile(headers)).status_code == 401
+        assert (await mailing.profile(headers)).status_code == 401
     for name, filter_ in (("_api_keys", {"user_id": user_id}), ("_second_factors", {"_id": user_id})):
-        assert town.database[name].count_documents(filter_) == 0
-    assert (await town.profile(await town.sign_in(email, ANOTHER))).status_code == 200  # no code is asked for
-    noted = town.database["_audit"].find_one({"action": "user.reclaimed", "target.id": user_id})
+        assert mailing.database[name].count_documents(filter_) == 0
+    assert (
+        await mailing.profile(await mailing.sign_in(email, ANOTHER))
+    ).status_code == 200  # no code is asked for
+    noted = mailing.database["_audit"].find_one({"action": "user.reclaimed", "target.id": user_id})
     assert noted is not None
     assert noted["details"] == {"unlinked": [], "keys": 1, "second_factor": True}
 
 
 @pytest.mark.parametrize("is_wish", [False, True])
 async def test_the_mailbox_alone_verifies_no_address_for_an_account_of_somebody_else(
-    town: Town, *, is_wish: bool
+    mailing: MailingService, *, is_wish: bool
 ) -> None:
-    squatted, squatter = await town.sign_up()
-    address = town.address() if is_wish else squatted
+    squatted, squatter = await mailing.sign_up()
+    address = mailing.address() if is_wish else squatted
     if is_wish:
-        await town.post("/email", {"email": address, "password": PASSWORD}, squatter)
-    _, owner = await town.sign_up()  # who has another account, too
-    token = await town.mailbox.token(address)
-    before = town.user(squatted)
+        await mailing.post("/email", {"email": address, "password": PASSWORD}, squatter)
+    _, owner = await mailing.sign_up()  # who has another account, too
+    token = await mailing.mailbox.token(address)
+    before = mailing.user(squatted)
     for headers in ({}, owner):
-        lacking = await town.post(VERIFY, {"token": token}, headers)
+        lacking = await mailing.post(VERIFY, {"token": token}, headers)
         fault = {"pointer": "/password", "code": "required", "detail": "`password` is required"}
         assert (lacking.status_code, problem(lacking)) == (400, invalid(fault))
-        wrong = await town.post(VERIFY, {"token": token, "password": ANOTHER}, headers)
+        wrong = await mailing.post(VERIFY, {"token": token, "password": ANOTHER}, headers)
         assert (wrong.status_code, problem(wrong)) == (403, NOT_OURS)
-    assert town.user(squatted) == before
-    assert town.audited(squatted).count("confirmation.failed") == 2
-    right = await town.post(VERIFY, {"token": token, "password": PASSWORD}, owner)  # the link is still good
+    assert mailing.user(squatted) == before
+    assert mailing.audited(squatted).count("confirmation.failed") == 2
+    right = await mailing.post(
+        VERIFY, {"token": token, "password": PASSWORD}, owner
+    )  # the link is still good
     assert right.status_code == 204
-    assert town.user(address)["is_email_verified"] is True
+    assert mailing.user(address)["is_email_verified"] is True
 
 
-async def test_an_account_without_a_password_is_verified_by_its_session_alone(town: Town) -> None:
-    email, here = await town.sign_up()
-    token = await town.mailbox.token(email)
-    town.database["_users"].update_one({"email_key": email}, {"$set": {"password_hash": None}})
-    before = town.user(email)
+async def test_an_account_without_a_password_is_verified_by_its_session_alone(
+    mailing: MailingService,
+) -> None:
+    email, here = await mailing.sign_up()
+    token = await mailing.mailbox.token(email)
+    mailing.database["_users"].update_one({"email_key": email}, {"$set": {"password_hash": None}})
+    before = mailing.user(email)
     for body in ({"token": token}, {"token": token, "password": PASSWORD}):
-        refused = await town.post(VERIFY, body)
+        refused = await mailing.post(VERIFY, body)
         assert (refused.status_code, problem(refused)["code"]) == (409, "password.absent")
-    assert town.user(email) == before
-    assert (await town.post(VERIFY, {"token": token}, here)).status_code == 204
-    assert town.user(email)["is_email_verified"] is True
+    assert mailing.user(email) == before
+    assert (await mailing.post(VERIFY, {"token": token}, here)).status_code == 204
+    assert mailing.user(email)["is_email_verified"] is True
 
 
-async def test_what_the_owner_of_a_verified_address_set_up_outlives_a_reset(town: Town) -> None:
-    email, owner = await town.sign_up()
-    await town.mailbox.newest(email)
-    town.database["_users"].update_one({"email_key": email}, {"$set": {"is_email_verified": True}})
-    made = await town.client.post("/api/keys", json={"name": "x", "scopes": ["*:*"]}, headers=owner)
-    await enable_second_factor(town, owner)
-    await town.post(FORGOT, {"email": email})
-    reset = {"token": await town.mailbox.token(email, 2), "password": ANOTHER}
-    assert (await town.post(RESET, reset)).status_code == 204
+async def test_what_the_owner_of_a_verified_address_set_up_outlives_a_reset(mailing: MailingService) -> None:
+    email, owner = await mailing.sign_up()
+    await mailing.mailbox.newest(email)
+    mailing.database["_users"].update_one({"email_key": email}, {"$set": {"is_email_verified": True}})
+    made = await mailing.client.post("/api/keys", json={"name": "x", "scopes": ["*:*"]}, headers=owner)
+    await enable_second_factor(mailing, owner)
+    await mailing.post(FORGOT, {"email": email})
+    reset = {"token": await mailing.mailbox.token(email, 2), "password": ANOTHER}
+    assert (await mailing.post(RESET, reset)).status_code == 204
     key = {"Authorization": f"Bearer {made.json()['data']['key']}"}
-    assert (await town.profile(key)).status_code == 403
-    answer = await town.post("/login", {"email": email, "password": ANOTHER})
+    assert (await mailing.profile(key)).status_code == 403
+    answer = await mailing.post("/login", {"email": email, "password": ANOTHER})
     assert "second_factor" in answer.json()["data"]
-    assert "user.reclaimed" not in town.audited(email)
+    assert "user.reclaimed" not in mailing.audited(email)
 
 
-async def enable_second_factor(town: Town, headers: dict[str, str]) -> None:
+async def enable_second_factor(mailing: MailingService, headers: dict[str, str]) -> None:
     """Have somebody switch a second factor on."""
-    begun = await town.post("/second-factor", {"password": PASSWORD}, headers)
+    begun = await mailing.post("/second-factor", {"password": PASSWORD}, headers)
     code = pyotp.TOTP(begun.json()["data"]["secret"]).now()
-    assert (await town.post("/second-factor/confirm", {"code": code}, headers)).status_code == 200
+    assert (await mailing.post("/second-factor/confirm", {"code": code}, headers)).status_code == 200

@@ -173,7 +173,7 @@ def test_settings_are_printed_without_secrets() -> None:
 
 @pytest.fixture
 def store(mongodb_uri: str) -> Iterator[dict[str, str]]:
-    """Give the settings of a database that is dropped afterwards."""
+    """Yield the settings of a database that is dropped afterwards."""
     name = "test_cli"
     yield {"jwt_secret": SECRET, "mongodb_uri": mongodb_uri, "database": name}
     with pymongo.MongoClient[dict[str, object]](mongodb_uri) as client:

@@ -43,7 +43,7 @@ def run(*arguments: str, **variables: str) -> Result:
 
 
 def refused(result: Result, code: int = 1) -> str:
-    """Give the one sentence of a refusal."""
+    """Return the one sentence of a refusal."""
     assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.count("\n") == 1
     return result.stderr.removeprefix("sheaf: ").rstrip("\n")
@@ -208,7 +208,7 @@ def test_secret_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def ready(mongodb_uri: str) -> Iterator[Settings]:
-    """Give the settings with which a database of this test is prepared."""
+    """Yield the settings with which a database of this test is prepared."""
     os.environ["MONGODB_URI"] = mongodb_uri
     yield settings.load(Development, database="test_dev", database_timeout_s=10)
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:

@@ -22,7 +22,7 @@ Stored = pymongo.database.Database[dict[str, Any]]
 
 @pytest.fixture
 def stored(mongodb_uri: str, drop: Callable[[str], object]) -> Iterator[Stored]:
-    """Give a database of its own, as it is stored."""
+    """Yield a database of its own, as it is stored."""
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:
         database = client[f"test_{uuid4().hex[:12]}"]
         yield database
@@ -31,7 +31,7 @@ def stored(mongodb_uri: str, drop: Callable[[str], object]) -> Iterator[Stored]:
 
 @pytest.fixture
 def sheaf(stored: Stored, mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> Sheaf:
-    """Give a function that runs `sheaf user` there."""
+    """Return a function that runs `sheaf user` there."""
     monkeypatch.setenv("MONGODB_URI", mongodb_uri)
     monkeypatch.setenv("SHEAF_DATABASE", stored.name)
     monkeypatch.setenv("SHEAF_JWT_SECRET", SECRET)

@@ -76,13 +76,13 @@ def variables(uri: str) -> dict[str, str]:
 
 
 def token(*roles: str) -> dict[str, str]:
-    """Give the headers of a request by a user with roles."""
+    """Return the headers of a request by a user with roles."""
     tokens = Tokens(SECRET, [], "sheaf", "sheaf", 900)
     return bearer(tokens, str(ObjectId()), *roles)
 
 
 def client(service: Service) -> httpx.AsyncClient:
-    """Give a client with as many connections as it has requests."""
+    """Return a client with as many connections as it has requests."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     return httpx.AsyncClient(base_url=service.url, timeout=20, limits=limits)
 
@@ -92,7 +92,7 @@ def threads(service: Service) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """Give the ids of a process's own processes."""
+    """Return the ids of a process's own processes."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sorted(int(child) for task in tasks for child in (task / "children").read_text().split())
 

@@ -36,7 +36,7 @@ class Service:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Give an environment with these settings and no others."""
+    """Return an environment with these settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SHEAF_", "MONGODB_"))}
     return kept | {"PYTHONPATH": str(ROOT)} | variables
 

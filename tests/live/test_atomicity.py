@@ -76,7 +76,7 @@ async def write(
 
 
 def operations(batch: str) -> list[dict[str, Any]]:
-    """Give the operations of a batch: documents in every collection, and its count in each tally."""
+    """Return the operations of a batch: documents in every collection, and its count in each tally."""
     creations = [
         {"op": "create", "collection": name, "document": {"batch": batch, "text": "x" * 500}}
         for name in COLLECTIONS * DOCUMENTS

@@ -46,7 +46,7 @@ class Dev:
     banner: str
 
     def told(self) -> list[str]:
-        """Give what was said of the imports."""
+        """Return what was said of the imports."""
         return [line for line in self.service.logged().splitlines() if not line.startswith("20")]
 
     def total(self, name: str) -> int:
@@ -84,7 +84,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def first(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """Give one start with all files, which the tests share."""
+    """Yield one start with all files, which the tests share."""
     with dev(*files, "--cors", PAGE, data=tmp_path_factory.mktemp("first") / "data") as opened:
         yield opened
 

@@ -65,7 +65,7 @@ async def write(service: Service, writer: str, acknowledged: Documents) -> None:
 
 
 def first(writer: str, number: int) -> dict[str, Any]:
-    """Give a document whose name tells all the rest."""
+    """Return a document whose name tells all the rest."""
     text = f"{writer} {number} " * 50
     return {
         "name": f"{writer}/{number}",
@@ -77,7 +77,7 @@ def first(writer: str, number: int) -> dict[str, Any]:
 
 
 def second(writer: str, number: int) -> dict[str, Any]:
-    """Give the same document after its change."""
+    """Return the same document after its change."""
     return first(writer, number) | {"price": number + 0.5, "tags": [f"tag-{number}", "changed"]}
 
 

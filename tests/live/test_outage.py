@@ -57,7 +57,7 @@ def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 @pytest.fixture(scope="module")
 def service(mongodb: Database) -> Iterator[Service]:
-    """Give a service whose workers have no more threads in the end than they may."""
+    """Yield a service whose workers have no more threads in the end than they may."""
     with deployed(mongodb.uri) as running:
         at_first = threads(running)
         yield running
@@ -65,7 +65,7 @@ def service(mongodb: Database) -> Iterator[Service]:
 
 
 async def questions(http: httpx.AsyncClient) -> list[Question]:
-    """Give everything that asks the database, by the account and on the document that are made for it."""
+    """Return everything that asks the database, by the account and on the document that are made for it."""
     user, admin = token(), token("admin")
     await http.post("/api/auth/register", json=ANN)
     signed_in = (await http.post("/api/auth/login", json=ANN)).json()["data"]

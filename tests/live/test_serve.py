@@ -18,7 +18,7 @@ SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 
 @pytest.fixture
 def variables(mongodb_uri: str) -> Iterator[dict[str, str]]:
-    """Give an environment in which `sheaf serve` starts."""
+    """Yield an environment in which `sheaf serve` starts."""
     name = "test_serve"
     yield {
         "MONGODB_URI": mongodb_uri,

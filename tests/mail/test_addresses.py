@@ -8,8 +8,8 @@ from jose import jwt
 
 from tests.mail.test_passwords import LINK_INVALID
 from tests.mailbox import link_of
+from tests.mailing_service import ANOTHER, PASSWORD, MailingService
 from tests.scenarios.identity import invalid, problem
-from tests.town import ANOTHER, PASSWORD, Town
 
 ON_ITS_WAY = {"data": {"message": "A mail with a link is on its way to the address."}}
 
@@ -18,32 +18,32 @@ def claims(headers: dict[str, str]) -> dict[str, Any]:
     return dict(jwt.get_unverified_claims(headers["Authorization"].removeprefix("Bearer ")))
 
 
-async def test_the_link_that_comes_with_registering_verifies_the_address(town: Town) -> None:
-    email, here = await town.sign_up()
-    mail = await town.mailbox.newest(email)
+async def test_the_link_that_comes_with_registering_verifies_the_address(mailing: MailingService) -> None:
+    email, here = await mailing.sign_up()
+    mail = await mailing.mailbox.newest(email)
     assert mail["Subject"] == "Confirm your e-mail address for Sheaf"
     assert link_of(mail).startswith("http://127.0.0.1:8000/auth/verify-email#token=")
-    assert (await town.profile(here)).json()["data"]["is_email_verified"] is False
-    token = await town.mailbox.token(email)
-    assert (await town.post("/email/verify", {"token": token}, here)).status_code == 204
-    assert (await town.profile(here)).status_code == 401  # it says that the address is not verified
-    fresh = await town.sign_in(email)
-    assert (await town.profile(fresh)).json()["data"]["is_email_verified"] is True
+    assert (await mailing.profile(here)).json()["data"]["is_email_verified"] is False
+    token = await mailing.mailbox.token(email)
+    assert (await mailing.post("/email/verify", {"token": token}, here)).status_code == 204
+    assert (await mailing.profile(here)).status_code == 401  # it says that the address is not verified
+    fresh = await mailing.sign_in(email)
+    assert (await mailing.profile(fresh)).json()["data"]["is_email_verified"] is True
     assert claims(fresh)["email_verified"] is True
-    assert "email.verified" in town.audited(email)
-    again = await town.post("/email/verify", {"token": token})
+    assert "email.verified" in mailing.audited(email)
+    again = await mailing.post("/email/verify", {"token": token})
     assert (again.status_code, problem(again)) == (400, LINK_INVALID)
 
 
-async def test_the_link_is_sent_again_until_the_address_is_verified(town: Town) -> None:
-    email, here = await town.sign_up()
-    answer = await town.post("/email/verify/resend", headers=here)
+async def test_the_link_is_sent_again_until_the_address_is_verified(mailing: MailingService) -> None:
+    email, here = await mailing.sign_up()
+    answer = await mailing.post("/email/verify/resend", headers=here)
     assert (answer.status_code, answer.json()) == (202, ON_ITS_WAY)
-    token = await town.mailbox.token(email, 2)
-    assert (await town.post("/email/verify", {"token": token, "password": PASSWORD})).status_code == 204
-    first = await town.post("/email/verify", {"token": link_of(town.mailbox.all(email)[0])[-43:]})
+    token = await mailing.mailbox.token(email, 2)
+    assert (await mailing.post("/email/verify", {"token": token, "password": PASSWORD})).status_code == 204
+    first = await mailing.post("/email/verify", {"token": link_of(mailing.mailbox.all(email)[0])[-43:]})
     assert (first.status_code, problem(first)) == (400, LINK_INVALID)
-    refused = await town.post("/email/verify/resend", headers=await town.sign_in(email))
+    refused = await mailing.post("/email/verify/resend", headers=await mailing.sign_in(email))
     assert (refused.status_code, problem(refused)) == (
         409,
         {
@@ -55,86 +55,88 @@ async def test_the_link_is_sent_again_until_the_address_is_verified(town: Town) 
     )
 
 
-async def test_an_address_changes_when_the_new_one_is_verified(town: Town) -> None:
-    email, here = await town.sign_up()
-    verification = await town.mailbox.token(email)
-    other = town.address()
-    answer = await town.post("/email", {"email": other, "password": PASSWORD}, here)
+async def test_an_address_changes_when_the_new_one_is_verified(mailing: MailingService) -> None:
+    email, here = await mailing.sign_up()
+    verification = await mailing.mailbox.token(email)
+    other = mailing.address()
+    answer = await mailing.post("/email", {"email": other, "password": PASSWORD}, here)
     assert (answer.status_code, answer.json()) == (202, ON_ITS_WAY)
-    asked = await town.mailbox.newest(email, 2)
+    asked = await mailing.mailbox.newest(email, 2)
     assert asked["Subject"] == "A new e-mail address for your account at Sheaf"
     assert other in asked.get_content()
-    assert (await town.profile(here)).json()["data"]["email"] == email  # nothing has changed yet
-    token = await town.mailbox.token(other)
-    assert (await town.post("/email/verify", {"token": token}, here)).status_code == 204
-    assert (await town.profile(here)).status_code == 401
-    fresh = await town.sign_in(other)
-    profile = (await town.profile(fresh)).json()["data"]
+    assert (await mailing.profile(here)).json()["data"]["email"] == email  # nothing has changed yet
+    token = await mailing.mailbox.token(other)
+    assert (await mailing.post("/email/verify", {"token": token}, here)).status_code == 204
+    assert (await mailing.profile(here)).status_code == 401
+    fresh = await mailing.sign_in(other)
+    profile = (await mailing.profile(fresh)).json()["data"]
     assert (profile["email"], profile["is_email_verified"]) == (other, True)
-    assert await town.status(email, PASSWORD) == 401
-    changed = await town.mailbox.newest(email, 3)
+    assert await mailing.status(email, PASSWORD) == 401
+    changed = await mailing.mailbox.newest(email, 3)
     assert changed["Subject"] == "The e-mail address of your account at Sheaf was changed"
-    assert town.audited(other)[-1:] != []
-    assert {"email.change_requested", "email.changed"} <= set(town.audited(other))
-    stale = await town.post("/email/verify", {"token": verification})
+    assert mailing.audited(other)[-1:] != []
+    assert {"email.change_requested", "email.changed"} <= set(mailing.audited(other))
+    stale = await mailing.post("/email/verify", {"token": verification})
     assert (stale.status_code, problem(stale)) == (400, LINK_INVALID)
 
 
-async def test_a_link_to_an_address_that_the_account_has_no_more_is_void(town: Town) -> None:
-    email, _ = await town.sign_up()
-    verification = await town.mailbox.token(email)
-    await town.post("/password/forgot", {"email": email})
-    reset = await town.mailbox.token(email, 2)
-    other = town.address()
-    town.database["_users"].update_one({"email_key": email}, {"$set": {"email": other, "email_key": other}})
-    before = town.user(other)
+async def test_a_link_to_an_address_that_the_account_has_no_more_is_void(mailing: MailingService) -> None:
+    email, _ = await mailing.sign_up()
+    verification = await mailing.mailbox.token(email)
+    await mailing.post("/password/forgot", {"email": email})
+    reset = await mailing.mailbox.token(email, 2)
+    other = mailing.address()
+    mailing.database["_users"].update_one(
+        {"email_key": email}, {"$set": {"email": other, "email_key": other}}
+    )
+    before = mailing.user(other)
     for answer in (
-        await town.post("/email/verify", {"token": verification}),
-        await town.post("/password/reset", {"token": reset, "password": ANOTHER}),
+        await mailing.post("/email/verify", {"token": verification}),
+        await mailing.post("/password/reset", {"token": reset, "password": ANOTHER}),
     ):
         assert (answer.status_code, problem(answer)) == (400, LINK_INVALID)
-    assert town.user(other) == before
+    assert mailing.user(other) == before
 
 
-async def test_only_the_latest_wish_for_an_address_counts(town: Town) -> None:
-    email, here = await town.sign_up()
-    first, second = town.address(), town.address()
+async def test_only_the_latest_wish_for_an_address_counts(mailing: MailingService) -> None:
+    email, here = await mailing.sign_up()
+    first, second = mailing.address(), mailing.address()
     for other in (first, second):
-        await town.post("/email", {"email": other, "password": PASSWORD}, here)
-    void = await town.post("/email/verify", {"token": await town.mailbox.token(first)})
+        await mailing.post("/email", {"email": other, "password": PASSWORD}, here)
+    void = await mailing.post("/email/verify", {"token": await mailing.mailbox.token(first)})
     assert (void.status_code, problem(void)) == (400, LINK_INVALID)
-    assert town.user(email)["email"] == email
-    token = await town.mailbox.token(second)
-    assert (await town.post("/email/verify", {"token": token}, here)).status_code == 204
-    assert town.user(second)["is_email_verified"] is True
+    assert mailing.user(email)["email"] == email
+    token = await mailing.mailbox.token(second)
+    assert (await mailing.post("/email/verify", {"token": token}, here)).status_code == 204
+    assert mailing.user(second)["is_email_verified"] is True
 
 
-async def test_whether_an_address_is_taken_is_told_to_nobody_who_asks_for_it(town: Town) -> None:
-    taken, _ = await town.sign_up()
-    await town.mailbox.newest(taken)
-    email, here = await town.sign_up()
-    answer = await town.post("/email", {"email": taken, "password": PASSWORD}, here)
+async def test_whether_an_address_is_taken_is_told_to_nobody_who_asks_for_it(mailing: MailingService) -> None:
+    taken, _ = await mailing.sign_up()
+    await mailing.mailbox.newest(taken)
+    email, here = await mailing.sign_up()
+    answer = await mailing.post("/email", {"email": taken, "password": PASSWORD}, here)
     assert (answer.status_code, answer.json()) == (202, ON_ITS_WAY)
-    await town.mailbox.newest(email, 2)  # it was put in later than the decoy
-    assert len(town.mailbox.all(taken)) == 1
-    assert town.user(email)["email"] == email
+    await mailing.mailbox.newest(email, 2)  # it was put in later than the decoy
+    assert len(mailing.mailbox.all(taken)) == 1
+    assert mailing.user(email)["email"] == email
 
 
-async def test_of_two_who_verify_one_address_at_once_one_gets_it(town: Town) -> None:
-    wanted = town.address()
+async def test_of_two_who_verify_one_address_at_once_one_gets_it(mailing: MailingService) -> None:
+    wanted = mailing.address()
     links, emails = [], []
     for number in (1, 2):
-        email, here = await town.sign_up()
-        await town.post("/email", {"email": wanted, "password": PASSWORD}, here)
-        links.append(({"token": await town.mailbox.token(wanted, number)}, here))
+        email, here = await mailing.sign_up()
+        await mailing.post("/email", {"email": wanted, "password": PASSWORD}, here)
+        links.append(({"token": await mailing.mailbox.token(wanted, number)}, here))
         emails.append(email)
-    answers = await asyncio.gather(*(town.post("/email/verify", *link) for link in links))
+    answers = await asyncio.gather(*(mailing.post("/email/verify", *link) for link in links))
     assert sorted(answer.status_code for answer in answers) == [204, 409]
     for email, answer in zip(emails, answers, strict=True):
         if answer.status_code == 409:
             assert problem(answer)["code"] == "document.duplicate"
-            assert town.user(email)["email"] == email
-    assert town.database["_users"].count_documents({"email_key": wanted}) == 1
+            assert mailing.user(email)["email"] == email
+    assert mailing.database["_users"].count_documents({"email_key": wanted}) == 1
 
 
 @pytest.mark.parametrize(
@@ -147,20 +149,20 @@ async def test_of_two_who_verify_one_address_at_once_one_gets_it(town: Town) -> 
     ],
 )
 async def test_a_refused_wish_sends_nothing(
-    town: Town, change: dict[str, Any], status: int, code: str
+    mailing: MailingService, change: dict[str, Any], status: int, code: str
 ) -> None:
-    _, here = await town.sign_up()
-    await town.quiet()
-    tokens = town.database["_one_time_tokens"].count_documents({})
-    body = {"email": town.address(), "password": PASSWORD} | change
-    answer = await town.post("/email", body, here)
+    _, here = await mailing.sign_up()
+    await mailing.quiet()
+    tokens = mailing.database["_one_time_tokens"].count_documents({})
+    body = {"email": mailing.address(), "password": PASSWORD} | change
+    answer = await mailing.post("/email", body, here)
     assert (answer.status_code, problem(answer)["code"]) == (status, code)
-    assert town.database["_one_time_tokens"].count_documents({}) == tokens
-    assert town.database["_mails"].count_documents({}) == 0
+    assert mailing.database["_one_time_tokens"].count_documents({}) == tokens
+    assert mailing.database["_mails"].count_documents({}) == 0
 
 
-async def test_the_address_that_one_has_is_not_changed(town: Town) -> None:
-    email, here = await town.sign_up()
-    answer = await town.post("/email", {"email": email, "password": PASSWORD}, here)
+async def test_the_address_that_one_has_is_not_changed(mailing: MailingService) -> None:
+    email, here = await mailing.sign_up()
+    answer = await mailing.post("/email", {"email": email, "password": PASSWORD}, here)
     fault = {"pointer": "/email", "code": "unchanged", "detail": "This is the address that the account has"}
     assert (answer.status_code, problem(answer)) == (400, invalid(fault))

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.mailbox import link_of
+from tests.mailing_service import ANOTHER, PASSWORD, MailingService
 from tests.scenarios.identity import invalid, problem
-from tests.town import ANOTHER, PASSWORD, Town
 
 CHANGE = {"current_password": PASSWORD, "new_password": ANOTHER}
 LINK_INVALID = {
@@ -43,29 +43,31 @@ def too_easy(pointer: str, hint: str) -> dict[str, Any]:
     ],
 )
 async def test_a_password_that_is_easy_to_guess_is_refused_with_advice(
-    town: Town, password: str, hint: str
+    mailing: MailingService, password: str, hint: str
 ) -> None:
     body = {"email": "zerlina.quack@example.com", "name": "Zerlina Quackenbush", "password": password}
-    answer = await town.post("/register", body)
+    answer = await mailing.post("/register", body)
     assert (answer.status_code, problem(answer)) == (400, too_easy("/password", hint))
     assert password not in answer.text
-    assert town.database["_users"].find_one({"email_key": body["email"]}) is None
+    assert mailing.database["_users"].find_one({"email_key": body["email"]}) is None
 
 
 # --- changing
 
 
-async def test_changing_the_password_ends_all_other_sessions_and_tells_the_owner(town: Town) -> None:
-    email, here = await town.sign_up()
-    elsewhere = await town.sign_in(email)
-    answer = await town.post("/password", CHANGE, here)
+async def test_changing_the_password_ends_all_other_sessions_and_tells_the_owner(
+    mailing: MailingService,
+) -> None:
+    email, here = await mailing.sign_up()
+    elsewhere = await mailing.sign_in(email)
+    answer = await mailing.post("/password", CHANGE, here)
     assert (answer.status_code, answer.content) == (204, b"")
-    assert (await town.profile(here)).status_code == 200
-    assert (await town.profile(elsewhere)).status_code == 401
-    assert (await town.status(email, PASSWORD), await town.status(email, ANOTHER)) == (401, 200)
-    notice = await town.mailbox.newest(email, 2)
+    assert (await mailing.profile(here)).status_code == 200
+    assert (await mailing.profile(elsewhere)).status_code == 401
+    assert (await mailing.status(email, PASSWORD), await mailing.status(email, ANOTHER)) == (401, 200)
+    notice = await mailing.mailbox.newest(email, 2)
     assert notice["Subject"] == "Your password for Sheaf was changed"
-    assert "password.changed" in town.audited(email)
+    assert "password.changed" in mailing.audited(email)
 
 
 @pytest.mark.parametrize(
@@ -114,39 +116,41 @@ async def test_changing_the_password_ends_all_other_sessions_and_tells_the_owner
     ],
 )
 async def test_a_refused_change_changes_nothing(
-    town: Town, change: dict[str, str], status: int, body: dict[str, Any]
+    mailing: MailingService, change: dict[str, str], status: int, body: dict[str, Any]
 ) -> None:
-    email, here = await town.sign_up()
-    before = town.user(email)
-    answer = await town.post("/password", CHANGE | change, here)
+    email, here = await mailing.sign_up()
+    before = mailing.user(email)
+    answer = await mailing.post("/password", CHANGE | change, here)
     assert (answer.status_code, problem(answer)) == (status, body)
-    assert town.user(email) == before
+    assert mailing.user(email) == before
 
 
-async def test_guessing_the_present_password_with_a_stolen_token_is_locked_out(town: Town) -> None:
-    _, here = await town.sign_up()
+async def test_guessing_the_present_password_with_a_stolen_token_is_locked_out(
+    mailing: MailingService,
+) -> None:
+    _, here = await mailing.sign_up()
     guesses = [CHANGE | {"current_password": f"wrong horse {number}"} for number in range(8)]
-    statuses = [(await town.post("/password", guess, here)).status_code for guess in guesses]
+    statuses = [(await mailing.post("/password", guess, here)).status_code for guess in guesses]
     assert statuses == [403] * 5 + [429] * 3
 
 
-async def test_of_two_changes_at_once_one_succeeds(town: Town) -> None:
-    email, here = await town.sign_up()
+async def test_of_two_changes_at_once_one_succeeds(mailing: MailingService) -> None:
+    email, here = await mailing.sign_up()
     wanted = ["kitchen lamp seven", "garden chair eleven"]
     answers = await asyncio.gather(
-        *(town.post("/password", CHANGE | {"new_password": each}, here) for each in wanted)
+        *(mailing.post("/password", CHANGE | {"new_password": each}, here) for each in wanted)
     )
     statuses = [answer.status_code for answer in answers]
     assert statuses.count(204) == 1
-    assert [await town.status(email, each) for each in wanted] == [
+    assert [await mailing.status(email, each) for each in wanted] == [
         200 if status == 204 else 401 for status in statuses
     ]
 
 
-async def test_an_account_without_a_password_gets_its_first_one_by_a_link(town: Town) -> None:
-    email, here = await town.sign_up()
-    town.database["_users"].update_one({"email_key": email}, {"$set": {"password_hash": None}})
-    answer = await town.post("/password", CHANGE, here)
+async def test_an_account_without_a_password_gets_its_first_one_by_a_link(mailing: MailingService) -> None:
+    email, here = await mailing.sign_up()
+    mailing.database["_users"].update_one({"email_key": email}, {"$set": {"password_hash": None}})
+    answer = await mailing.post("/password", CHANGE, here)
     assert (answer.status_code, problem(answer)) == (
         409,
         {
@@ -157,90 +161,92 @@ async def test_an_account_without_a_password_gets_its_first_one_by_a_link(town: 
             "hint": "Ask for one by `POST /api/auth/password/forgot`.",
         },
     )
-    await town.post("/password/forgot", {"email": email})
-    reset = {"token": await town.mailbox.token(email, 2), "password": ANOTHER}
-    assert (await town.post("/password/reset", reset)).status_code == 204
-    assert await town.status(email, ANOTHER) == 200
+    await mailing.post("/password/forgot", {"email": email})
+    reset = {"token": await mailing.mailbox.token(email, 2), "password": ANOTHER}
+    assert (await mailing.post("/password/reset", reset)).status_code == 204
+    assert await mailing.status(email, ANOTHER) == 200
 
 
 # --- choosing a new one
 
 
-async def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(town: Town) -> None:
-    email, here = await town.sign_up()
-    answer = await town.post(
+async def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(mailing: MailingService) -> None:
+    email, here = await mailing.sign_up()
+    answer = await mailing.post(
         "/password/forgot", {"email": email.upper().replace("EXAMPLE.COM", "example.com")}
     )
     assert (answer.status_code, answer.json()) == (
         202,
         {"data": {"message": "If there is an account with this address, a mail is on its way."}},
     )
-    mail = await town.mailbox.newest(email, 2)
+    mail = await mailing.mailbox.newest(email, 2)
     assert mail["Subject"] == "Choose a new password for Sheaf"
     assert link_of(mail).startswith("http://127.0.0.1:8000/auth/reset-password#token=")
     token = link_of(mail).partition("#token=")[2]
     reset = {"token": token, "password": ANOTHER}
-    weak = await town.post("/password/reset", reset | {"password": "password1"})
+    weak = await mailing.post("/password/reset", reset | {"password": "password1"})
     assert (weak.status_code, problem(weak)["code"]) == (400, "document.invalid")  # the link is still good
-    assert (await town.post("/password/reset", reset)).status_code == 204
-    assert (await town.profile(here)).status_code == 401
-    assert (await town.status(email, PASSWORD), await town.status(email, ANOTHER)) == (401, 200)
-    user = town.user(email)
+    assert (await mailing.post("/password/reset", reset)).status_code == 204
+    assert (await mailing.profile(here)).status_code == 401
+    assert (await mailing.status(email, PASSWORD), await mailing.status(email, ANOTHER)) == (401, 200)
+    user = mailing.user(email)
     assert user["is_email_verified"] is True
-    assert "password.reset" in town.audited(email)
-    assert (await town.mailbox.newest(email, 3))["Subject"] == "Your password for Sheaf was changed"
-    again = await town.post("/password/reset", reset | {"password": "garden chair eleven"})
+    assert "password.reset" in mailing.audited(email)
+    assert (await mailing.mailbox.newest(email, 3))["Subject"] == "Your password for Sheaf was changed"
+    again = await mailing.post("/password/reset", reset | {"password": "garden chair eleven"})
     assert (again.status_code, problem(again)) == (400, LINK_INVALID)
-    assert town.user(email) == user
+    assert mailing.user(email) == user
 
 
-async def test_a_reset_voids_all_other_links_of_the_account(town: Town) -> None:
-    email, here = await town.sign_up()
-    verification = await town.mailbox.token(email)
-    other = town.address()
-    await town.post("/email", {"email": other, "password": PASSWORD}, here)
-    change = await town.mailbox.token(other)
+async def test_a_reset_voids_all_other_links_of_the_account(mailing: MailingService) -> None:
+    email, here = await mailing.sign_up()
+    verification = await mailing.mailbox.token(email)
+    other = mailing.address()
+    await mailing.post("/email", {"email": other, "password": PASSWORD}, here)
+    change = await mailing.mailbox.token(other)
     tokens = []
     for number in (3, 4):
-        await town.post("/password/forgot", {"email": email})
-        tokens.append(await town.mailbox.token(email, number))
-    assert (await town.post("/password/reset", {"token": tokens[1], "password": ANOTHER})).status_code == 204
-    before = town.user(email)
+        await mailing.post("/password/forgot", {"email": email})
+        tokens.append(await mailing.mailbox.token(email, number))
+    assert (
+        await mailing.post("/password/reset", {"token": tokens[1], "password": ANOTHER})
+    ).status_code == 204
+    before = mailing.user(email)
     refused = [
-        await town.post("/password/reset", {"token": tokens[0], "password": PASSWORD}),
-        await town.post("/email/verify", {"token": verification}),
-        await town.post("/email/verify", {"token": change}),
+        await mailing.post("/password/reset", {"token": tokens[0], "password": PASSWORD}),
+        await mailing.post("/email/verify", {"token": verification}),
+        await mailing.post("/email/verify", {"token": change}),
     ]
     assert [problem(answer) for answer in refused] == [LINK_INVALID] * 3
-    assert town.user(email) == before
+    assert mailing.user(email) == before
 
 
-async def test_a_link_is_void_once_the_account_is_disabled(town: Town) -> None:
-    email, _ = await town.sign_up()
-    await town.post("/password/forgot", {"email": email})
-    token = await town.mailbox.token(email, 2)
-    town.database["_users"].update_one({"email_key": email}, {"$set": {"is_disabled": True}})
-    before = town.user(email)
-    answer = await town.post("/password/reset", {"token": token, "password": ANOTHER})
+async def test_a_link_is_void_once_the_account_is_disabled(mailing: MailingService) -> None:
+    email, _ = await mailing.sign_up()
+    await mailing.post("/password/forgot", {"email": email})
+    token = await mailing.mailbox.token(email, 2)
+    mailing.database["_users"].update_one({"email_key": email}, {"$set": {"is_disabled": True}})
+    before = mailing.user(email)
+    answer = await mailing.post("/password/reset", {"token": token, "password": ANOTHER})
     assert (answer.status_code, problem(answer)) == (400, LINK_INVALID)
-    assert town.user(email) == before
+    assert mailing.user(email) == before
 
 
-async def test_a_link_is_void_when_its_time_is_over(town: Town) -> None:
-    email, _ = await town.sign_up()
-    await town.post("/password/forgot", {"email": email})
-    token = await town.mailbox.token(email, 2)
-    user_id = str(town.user(email)["_id"])
-    tokens = town.database["_one_time_tokens"]
+async def test_a_link_is_void_when_its_time_is_over(mailing: MailingService) -> None:
+    email, _ = await mailing.sign_up()
+    await mailing.post("/password/forgot", {"email": email})
+    token = await mailing.mailbox.token(email, 2)
+    user_id = str(mailing.user(email)["_id"])
+    tokens = mailing.database["_one_time_tokens"]
     stored = tokens.find_one({"user_id": user_id, "purpose": "password.reset"})
     assert stored is not None
     assert token not in str(stored)
     tokens.update_one({"_id": stored["_id"]}, {"$set": {"expires_at": stored["_created_at"]}})
-    answer = await town.post("/password/reset", {"token": token, "password": ANOTHER})
+    answer = await mailing.post("/password/reset", {"token": token, "password": ANOTHER})
     assert (answer.status_code, problem(answer)) == (400, LINK_INVALID)
 
 
 @pytest.mark.parametrize("path", ["/password", "/email", "/email/verify/resend"])
-async def test_what_is_for_the_signed_in_needs_a_token(town: Town, path: str) -> None:
-    answer = await town.post(path, {})
+async def test_what_is_for_the_signed_in_needs_a_token(mailing: MailingService, path: str) -> None:
+    answer = await mailing.post(path, {})
     assert (answer.status_code, problem(answer)["code"]) == (401, "auth.required")

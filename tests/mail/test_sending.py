@@ -107,7 +107,7 @@ async def settled(number: int = 0) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a certificate of this machine, signed by itself, with its key."""
+    """Return a certificate of this machine, signed by itself, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

@@ -7,8 +7,8 @@ import pytest
 from service.kit.errors import StartupFailure
 from service.runtime.settings import load
 from tests.conftest import SECRET, served
+from tests.mailing_service import ANOTHER, PASSWORD
 from tests.scenarios.identity import problem
-from tests.town import ANOTHER, PASSWORD
 
 PRODUCTION: dict[str, Any] = {"environment": "production", "jwt_secret": SECRET, "_env_file": None}
 NO_MAIL = {

@@ -18,7 +18,7 @@ def told(measured: Meter) -> Told:
 
 
 def counting(*counts: float) -> meter.Source:
-    """Give a source of a counter that tells these counts, one at a time."""
+    """Return a source of a counter that tells these counts, one at a time."""
     following = iter(counts)
     return lambda: [(families.SHED, (), next(following))]
 

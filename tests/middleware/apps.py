@@ -13,7 +13,7 @@ Pairs = Sequence[tuple[bytes, bytes]]
 
 
 def answering(body: bytes = b"{}", *, status: int = 200, headers: Pairs = ()) -> ASGIApp:
-    """Give an application that answers everything alike."""
+    """Return an application that answers everything alike."""
 
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": status, "headers": list(headers)})
@@ -23,7 +23,7 @@ def answering(body: bytes = b"{}", *, status: int = 200, headers: Pairs = ()) ->
 
 
 def raising(error: Exception) -> ASGIApp:
-    """Give an application that fails before it answers."""
+    """Return an application that fails before it answers."""
 
     async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise error
@@ -32,7 +32,7 @@ def raising(error: Exception) -> ASGIApp:
 
 
 def echoing() -> ASGIApp:
-    """Give an application that reads the whole body and answers with it."""
+    """Return an application that reads the whole body and answers with it."""
 
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
         body, more = b"", True
@@ -51,7 +51,7 @@ def wrap(app: ASGIApp, *outermost_first: Step) -> ASGIApp:
 
 
 def client_of(app: Any, address: str = "192.0.2.1") -> httpx.AsyncClient:
-    """Give a client of an application that comes from `address`."""
+    """Return a client of an application that comes from `address`."""
     transport = httpx.ASGITransport(app, client=(address, 50_000))
     return httpx.AsyncClient(
         transport=transport, base_url="http://sheaf.test", headers={"accept-encoding": ""}

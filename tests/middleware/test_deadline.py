@@ -15,7 +15,7 @@ LONGER_S = 0.4
 
 
 def slow(*, is_lifted: bool = False, has_begun: bool = False, then_s: float = 0.0) -> ASGIApp:
-    """Give an application that takes too long, before or after its answer has begun."""
+    """Return an application that takes too long, before or after its answer has begun."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if has_begun:

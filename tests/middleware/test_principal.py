@@ -32,7 +32,7 @@ NOT_VALID = "The access token is not valid"
 
 
 def heard() -> Revocations:
-    """Give revocations of which it is known that there are none."""
+    """Return revocations of which it is known that there are none."""
     revocations = Revocations(TOKENS.ttl_s)
     revocations.hear()
     return revocations
@@ -46,7 +46,7 @@ async def state_after(
     others: Sequence[tuple[str, str]] = (),
     **present: Any,
 ) -> dict[str, Any]:
-    """Give the state with which the application is called when these Authorization headers are sent."""
+    """Return the state with which the application is called when these Authorization headers are sent."""
     seen: list[dict[str, Any]] = []
 
     async def application(scope: Scope, _receive: Receive, _send: Send) -> None:

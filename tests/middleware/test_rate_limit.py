@@ -24,7 +24,7 @@ def counts(database: Database) -> SharedCounts:
 
 @pytest.fixture
 def app(counts: SharedCounts) -> ASGIApp:
-    """Give an application whose anonymous, user and auth limits are 4, 6 and 2 requests."""
+    """Return an application whose anonymous, user and auth limits are 4, 6 and 2 requests."""
     limit = RateLimit(
         counts, anonymous="4/15minutes", user="6/15minutes", auth="2/minute", refresh="3/minute"
     )

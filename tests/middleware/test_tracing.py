@@ -32,7 +32,7 @@ def application() -> Any:
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Give what the service has logged, and not the client that asks it."""
+    """Return what the service has logged, and not the client that asks it."""
     written = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     return [line for line in written if line["logger"].startswith("sheaf.")]
 

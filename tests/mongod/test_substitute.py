@@ -79,7 +79,7 @@ async def check_sessions(service: Service) -> None:
 
 
 async def refreshed(service: Service, token: str) -> httpx.Response:
-    """Give the answer to a refresh token."""
+    """Return the answer to a refresh token."""
     return await service.client.post("/api/auth/refresh", json={"refresh_token": token})
 
 

@@ -33,7 +33,7 @@ async def measured(mongodb_uri: str) -> AsyncIterator[Service]:
 
 
 def told() -> Series:
-    """Give what a scrape of this process would."""
+    """Return what a scrape of this process would."""
     cells = Meter.of_process().cells
     exposition = Exposition([cells], lambda: [WorkerState(is_up=True, in_flight=0)], 1, lambda: 0)
     return {

@@ -42,7 +42,7 @@ ID = ("_id", 1)
 
 
 def document(number: int) -> dict[str, Any]:
-    """Give a document of many that differ in each field by another measure."""
+    """Return a document of many that differ in each field by another measure."""
     return {
         "_id": number,
         "category": f"c{number % 20}",

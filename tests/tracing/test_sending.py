@@ -54,7 +54,7 @@ async def service(environment: pytest.MonkeyPatch, mongodb_uri: str) -> AsyncIte
 
 
 def traced(number: int, *, flags: str = "01") -> tuple[str, dict[str, str]]:
-    """Give the id of a caller's trace, and the headers that tell of it."""
+    """Return the id of a caller's trace, and the headers that tell of it."""
     trace_id = f"{number:032x}"
     return trace_id, {"traceparent": f"00-{trace_id}-{CALLER}-{flags}"}
 

@@ -14,7 +14,7 @@ TOO_DEEP = "a document is nested more than 100 levels deep"
 
 
 def refusal(path: Path, content: str | bytes) -> str:
-    """Give the sentence with which the file is refused, PATH in the place of its path."""
+    """Return the sentence with which the file is refused, PATH in the place of its path."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(StartupFailure) as failure:
         open_source(path)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def vega(name: str) -> Path:
-    """Give the path of one of its files, without importing pandas as the package itself would."""
+    """Return the path of one of its files, without importing pandas as the package itself would."""
     found = find_spec("vega_datasets")
     assert found is not None
     assert found.origin is not None

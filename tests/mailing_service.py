@@ -1,4 +1,4 @@
-"""A town: a service, and people with accounts and mailboxes."""
+"""A service that sends mails, and people with accounts and mailboxes."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ LOGIN = "/api/auth/login"
 
 
 @dataclass
-class Town:
+class MailingService:
     """A service, its mails, and people who sign up one after the other, each with an address of their own."""
 
     app: Litestar
@@ -47,20 +47,20 @@ class Town:
         return {"Authorization": f"Bearer {answer.json()['data']['access_token']}"}
 
     async def status(self, email: str, password: str) -> int:
-        """Give the status of a sign-in."""
+        """Return the status of a sign-in."""
         return (await self.post("/login", {"email": email, "password": password})).status_code
 
     async def profile(self, headers: dict[str, str]) -> httpx.Response:
         return await self.client.get("/api/profile", headers=headers)
 
     def user(self, email: str) -> dict[str, Any]:
-        """Give an account as it is stored."""
+        """Return an account as it is stored."""
         found = self.database["_users"].find_one({"email_key": email.casefold()})
         assert found is not None
         return found
 
     def audited(self, email: str) -> list[str]:
-        """Give what was noted of an account, the oldest first."""
+        """Return what was noted of an account, the oldest first."""
         events = self.database["_audit"].find({"target.id": str(self.user(email)["_id"])}).sort("_id")
         return [event["action"] for event in events]
 
