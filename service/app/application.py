@@ -1,10 +1,14 @@
 """Making the application of its controllers, its services and its middleware."""
 
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+
+import structlog
 from litestar import Controller, Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from service.app.lifespan import lifespan
+from service.app.measuring import measured
 from service.app.pipeline import pipeline
 from service.app.services import build
 from service.http.controllers.audit import AuditController
@@ -16,13 +20,12 @@ from service.http.controllers.email import EmailController
 from service.http.controllers.health import HealthController
 from service.http.controllers.jwks import JwksController
 from service.http.controllers.keys import KeysController
-from service.http.controllers.lists import ListsController
+from service.http.controllers.lists import ListsController, QueriesController
 from service.http.controllers.mail_pages import MailPagesController
 from service.http.controllers.oidc import OidcController
 from service.http.controllers.openapi import ContractController, DocsController
 from service.http.controllers.passwords import PasswordController
 from service.http.controllers.profile import ProfileController
-from service.http.controllers.queries import QueriesController
 from service.http.controllers.rules import RulesController
 from service.http.controllers.saved_queries import SavedQueriesController
 from service.http.controllers.second_factor import SecondFactorController
@@ -35,10 +38,12 @@ from service.http.controllers.sessions import (
 from service.http.controllers.users import UsersController
 from service.http.guards import MayEnter
 from service.http.pipeline.runner import surround
+from service.http.pipeline.step import Step
 from service.http.routing import endpoints_of
-from service.http.services import services_of
+from service.http.services import Services, services_of
 from service.runtime import logs
 from service.runtime.settings import Settings, load
+from service.slow_queries.watch import SlowQueries
 
 CONTROLLERS: tuple[type[Controller], ...] = (
     AuthController,
@@ -95,3 +100,44 @@ def create_app(settings: Settings) -> Litestar:
     )
     surround(application, steps)
     return application
+
+
+log = structlog.get_logger("sheaf.app")
+
+
+def lifespan(
+    settings: Settings, services: Services, steps: Iterable[Step]
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """Return the lifespan of an application with these services and steps."""
+
+    @asynccontextmanager
+    async def opened(_: Litestar) -> AsyncIterator[None]:
+        try:
+            async with services.traces.open(), services.registry.following():
+                is_loaded = await services.registry.wait_until_loaded(settings.database_timeout_s + 1)
+                if not is_loaded:
+                    log.warning("app.started_without_database")
+                async with (
+                    services.revocations.following(services.database),
+                    services.key_bearers.noting(),
+                    services.second_factors.resealing(),
+                    services.post.sending(),
+                    services.providers.open(),
+                    measured(settings, services, steps),
+                    slow_queries(settings, services),
+                ):
+                    if is_loaded:  # until then tokens are 503
+                        await services.revocations.wait_until_loaded(settings.database_timeout_s)
+                    yield
+        finally:
+            services.passwords.close()
+            services.database.close()
+
+    return opened
+
+
+def slow_queries(settings: Settings, services: Services) -> AbstractAsyncContextManager[None]:
+    """Return what logs slow queries while it is open, if they are to be logged."""
+    if not settings.slow_query_ms:
+        return nullcontext()
+    return SlowQueries(services.database, services.registry, settings.slow_query_ms / 1000).watching()

@@ -29,8 +29,8 @@ from service.kit.errors import (
 from service.kit.pointers import escape
 from service.kit.tasks import Breather
 from service.query import Node, conjoin
-from service.query.changes import ChangeQuery
-from service.query.search import unsearchable
+from service.query.mongo import unsearchable
+from service.query.parse import ChangeQuery
 from service.storage.plans import CreateMany, DeleteMany, Matching, UpdateMany, Written
 from service.storage.refusals import NoTextIndex, RefusedOne
 

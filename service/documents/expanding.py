@@ -36,8 +36,8 @@ from service.query.limits import (
     MAXIMUM_EXPANDED_REFERENCES,
 )
 from service.query.lists import ListQuery, Selection
+from service.query.parse import ViewQuery
 from service.query.tree import Path, is_within, outermost
-from service.query.views import ViewQuery
 
 EXPANDED = "_expanded"
 """The member, beside references, that holds the documents that they lead to; no client's field begins so."""

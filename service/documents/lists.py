@@ -16,8 +16,8 @@ from service.query import ListQuery, parse_list, parse_query
 from service.query.cursors import Cursors
 from service.query.fields import Field
 from service.query.limits import MAXIMUM_CURSOR_CHARACTERS
+from service.query.mongo import unsearchable
 from service.query.parameters import read_parameters, repeated
-from service.query.search import unsearchable
 from service.storage.pages import Slice, Total
 from service.storage.plans import ReadPlan, ReadRefused, plan_list
 from service.storage.store import Stored, decoded

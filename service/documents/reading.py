@@ -7,7 +7,7 @@ from service.documents.access import Access
 from service.documents.expanding import WHOLE, References, ViewPlan, view_plan
 from service.kit.errors import DocumentNotFound
 from service.query.parameters import read_parameters
-from service.query.views import parse_view
+from service.query.parse import parse_view
 from service.storage.store import Stored, decoded
 
 

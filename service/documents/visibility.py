@@ -14,12 +14,12 @@ from service.collections.registry import Collection
 from service.documents import encoding
 from service.kit.violations import shown
 from service.query import masks
-from service.query.changes import ChangeQuery
 from service.query.fields import Field
 from service.query.lists import ListQuery, Selection
 from service.query.masks import Mask
+from service.query.mongo import unsearchable
+from service.query.parse import ChangeQuery
 from service.query.problems import Problems
-from service.query.search import unsearchable
 from service.query.tree import Node, Path, conjoin
 
 View = dict[str, Any]

@@ -5,9 +5,8 @@ from service.query.lists import ListQuery, Selection, SortKey
 from service.query.match import matches
 from service.query.mongo import projection, sort_keys, to_mongo
 from service.query.operators import OPERATORS, Operator
-from service.query.parse import parse_list, parse_query
+from service.query.parse import ViewQuery, parse_list, parse_query, parse_view
 from service.query.tree import EVERYTHING, NOTHING, And, Compare, Elem, Node, Not, Or, Path, conjoin
-from service.query.views import ViewQuery, parse_view
 
 __all__ = [
     "EVERYTHING",

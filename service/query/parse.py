@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
-from service.kit.errors import JsonInvalid
+from service.kit.errors import JsonInvalid, ParameterInvalid, Violation, suggestion
 from service.kit.strict_json import parse as parse_json
-from service.kit.violations import shown
+from service.kit.violations import Violations, shown
 from service.query.comparisons import Unfit, compare_text, described
 from service.query.expansions import FieldsOf, no_fields, read_expand
 from service.query.fields import Field, find_field, report_unknown_field
@@ -22,7 +23,7 @@ from service.query.limits import (
     MAXIMUM_SEARCH_CHARACTERS,
     MAXIMUM_SKIP,
 )
-from service.query.lists import Count, ListQuery
+from service.query.lists import Count, ListQuery, Selection
 from service.query.operators import OPERATORS, Takes
 from service.query.ordering import read_selection, read_sort
 from service.query.problems import Problems
@@ -256,3 +257,109 @@ def _report_unknown(problems: Problems, name: str, hint: str | None) -> None:
     detail = f"there is no parameter `{shown(name)}`"
     hint = hint or problems.suggest(name, PARAMETERS)
     problems.add(detail, "unknown_parameter", parameter=name, hint=hint)
+
+
+VIEW_PARAMETERS = ("fields", "expand")
+
+
+@dataclass(frozen=True, slots=True)
+class ViewQuery:
+    """What to show of a document: the fields of a selection, with references expanded."""
+
+    selection: Selection | None = None
+    expand: tuple[Path, ...] = ()
+
+
+WHOLE = ViewQuery()
+"""All that may be seen of a document."""
+
+
+def parse_view(
+    parameters: Sequence[tuple[str, str]], fields: Field, fields_of: FieldsOf = no_fields
+) -> ViewQuery:
+    """Read the parameters of a request for one document, percent-decoded, against its collection's fields.
+
+    Raises ParameterInvalid with every violation, each naming its parameter, and what `fields_of` raises.
+    """
+    if not parameters:
+        return WHOLE
+    problems = Problems()
+    given: dict[str, str] = {}
+    for name, text in parameters:
+        if name not in VIEW_PARAMETERS:
+            detail = f"`{shown(name)}` is not a parameter here"
+            hint = problems.suggest(name, VIEW_PARAMETERS)
+            problems.add(detail, "unknown_parameter", parameter=name, hint=hint)
+        elif name in given:
+            problems.add(f"`{name}` is given twice", "repeated", parameter=name)
+        else:
+            given[name] = text
+    selection = read_selection(problems, fields, given["fields"]) if "fields" in given else None
+    expand = read_expand(problems, fields, given["expand"], fields_of) if "expand" in given else ()
+    problems.raise_if_any()
+    return ViewQuery(selection, expand)
+
+
+CHANGE_PARAMETERS = ("filter", "q", "max_affected")
+
+EVERYTHING_HINT = "If all documents are meant, say so: `filter[id][exists]=true`."
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeQuery:
+    """Which documents to change: those that fulfil `where` and hold the text `search`, `maximum` at most."""
+
+    where: Node | None
+    search: str | None
+    maximum: int
+
+
+def parse_change(parameters: Sequence[tuple[str, str]], fields: Field, largest: int) -> ChangeQuery:
+    """Read `filter`, `filter[…]`, `q` and `max_affected`, which goes from 1 to `largest`.
+
+    A filter or a text to search is needed, and so is `max_affected`: a change of everything by mistake cannot
+    be taken back. Raises ParameterInvalid with every violation, each naming its parameter.
+
+    >>> parse_change([("q", "oak"), ("max_affected", "9")], Field(), 1000)
+    ChangeQuery(where=None, search='oak', maximum=9)
+    """
+    others = [(name, text) for name, text in parameters if name != "max_affected"]
+    violations = Violations()
+    violations.extend(_unknown_change_parameter(name) for name, _ in others if not _is_change_parameter(name))
+    maximum, wrong = _maximum([text for name, text in parameters if name == "max_affected"], largest)
+    violations.extend(wrong)
+    where, search = None, None
+    try:
+        query = parse_list([(name, text) for name, text in others if _is_change_parameter(name)], fields)
+    except ParameterInvalid as failure:
+        violations.extend(failure.errors)
+    else:
+        where, search = query.where, query.search
+        if where is None and search is None:
+            violations.add("a filter is needed", "required", None, EVERYTHING_HINT, parameter="filter")
+    violations.raise_if_any(ParameterInvalid, "parameters are invalid")
+    return ChangeQuery(where, search, maximum)
+
+
+def _is_change_parameter(name: str) -> bool:
+    return name in CHANGE_PARAMETERS or name.startswith(BRACKET)
+
+
+def _unknown_change_parameter(name: str) -> Violation:
+    detail = f"`{shown(name)}` is not a parameter of a change by filter"
+    hint = suggestion(shown(name), CHANGE_PARAMETERS)
+    return Violation(detail, "unknown_parameter", parameter=shown(name), hint=hint)
+
+
+def _maximum(texts: list[str], largest: int) -> tuple[int, list[Violation]]:
+    """Read `max_affected`; returns it, and what is wrong with it."""
+    detail, code = f"`max_affected` says how many documents may be affected, 1 to {largest}", "required"
+    if len(texts) == 1:
+        text = texts[0] if texts[0].isascii() and texts[0].isdecimal() else "0"
+        number = int(text) if len(text) <= len(str(largest)) else 0
+        if 1 <= number <= largest:
+            return number, []
+        detail, code = f"`max_affected` goes from 1 to {largest}", "range"
+    elif texts:
+        detail, code = "`max_affected` is there more than once", "repeated"
+    return 1, [Violation(detail, code, parameter="max_affected")]

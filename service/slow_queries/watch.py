@@ -16,7 +16,7 @@ from service.kit.errors import Failure
 from service.kit.lru import LruTable
 from service.kit.tasks import background
 from service.query.mongo import shape_of as filter_shape
-from service.slow_queries import commands, indexes
+from service.slow_queries import commands, suggestions
 from service.slow_queries.commands import Query, command_of
 from service.slow_queries.plans import Plan, explain
 from service.slow_queries.suggestions import Suggestion, suggest
@@ -143,8 +143,8 @@ class SlowQueries:
         if plan is not None and plan.lacks_index:
             try:
                 collection = self._registry.get(slow.query.collection)
-                present = indexes.present(await collection.documents.index_information())
-                lacking = suggest(slow.query, present, indexes.of(collection))
+                present = suggestions.present_indexes(await collection.documents.index_information())
+                lacking = suggest(slow.query, present, suggestions.suggested_index(collection))
                 source = collection.source
             except (DatabaseError, Failure):  # the plan alone is worth its line
                 lacking = []
@@ -170,7 +170,7 @@ def _write(slow: _Slow, plan: Plan | None, lacking: list[Suggestion], source: st
         line["plan"] = plan.text
         line |= {name: value for name, value in figures.items() if value is not None}
     if lacking:
-        line["missing_indexes"] = [indexes.written(each.keys, source) for each in lacking]
+        line["missing_indexes"] = [suggestions.written(each.keys, source) for each in lacking]
         if replaced := sorted({name for each in lacking for name in each.replaces}):
             line["superfluous_then"] = replaced
     log.warning("query.slow", **line, **slow.about)

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import perf_counter
 from typing import Any, TypeVar
 
 import pymongo
@@ -18,7 +20,7 @@ from service.runtime import deadline
 from service.storage import transactions
 from service.storage.change_feed import ChangeFeed
 from service.storage.codes import TRANSIENT_TRANSACTION, UNKNOWN_COMMIT
-from service.storage.thread_pools import ThreadPools
+from service.storage.thread_pools import SlowCall, ThreadPools
 
 BUILD_TIMEOUT_S = 3600.0
 """How long building indexes or dropping may take, which on large collections is far longer than a request."""
@@ -246,3 +248,15 @@ def connect(
     client.pools = ThreadPools(operation_timeout_s, pool_size)
     client.changes = ChangeFeed()
     return Database(client, name)
+
+
+@contextmanager
+def timed(documents: Any, command: Mapping[str, Any]) -> Iterator[None]:
+    """Have what runs within `with` told of if it is slow: a command for the driver's collection."""
+    began_s = perf_counter()
+    try:
+        yield
+    finally:
+        pools, took_s = pools_of(documents), perf_counter() - began_s
+        if took_s >= pools.slow_s and pools.on_slow is not None:
+            pools.on_slow(SlowCall("others", command, 1, took_s))

@@ -31,11 +31,10 @@ from service.storage.codes import (
     RETRYABLE,
     UNFIT_VALUES,
 )
-from service.storage.database import Database, pools_of
+from service.storage.database import Database, pools_of, timed
 from service.storage.pages import Document, Reader, Slice, Total, slice_of
 from service.storage.plans import PipelinePlan, ReadPlan, ReadRefused, Reason, WritePlan, Written
 from service.storage.single_flight import SingleFlight
-from service.storage.timing import timed
 from service.storage.transactions import delegate_session, session
 from service.storage.writes import Writes
 

@@ -27,13 +27,12 @@ from pymongo.errors import (
 from models.base import utc_now
 from service.kit.errors import Contention, DocumentNotFound, Failure, TooManyAffected
 from service.query import Compare, Node, conjoin, to_mongo
-from service.query.mongo import of_document
-from service.query.search import searched
+from service.query.mongo import of_document, searched
 from service.query.tree import member_names
 from service.storage import new_ids
 from service.storage.batched_creates import BatchedCreates
 from service.storage.codes import INDEX_NOT_FOUND
-from service.storage.database import database_of, pools_of
+from service.storage.database import database_of, pools_of, timed
 from service.storage.document_queue import RETRY, DocumentQueue, Waiting
 from service.storage.plans import (
     Change,
@@ -62,7 +61,6 @@ from service.storage.refusals import (
     refusal,
     refused_one,
 )
-from service.storage.timing import timed
 from service.storage.transactions import delegate_session, session
 
 CREATE_ATTEMPTS = 32

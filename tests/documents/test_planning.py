@@ -27,8 +27,8 @@ from service.kit.errors import (
     Stale,
 )
 from service.query import Compare
-from service.query.changes import ChangeQuery
 from service.query.kinds import Kind
+from service.query.parse import ChangeQuery
 from service.storage.plans import Create, Delete, Document, Matching, Origin, Update, Upsert
 
 ANN = Principal("user", "ann", frozenset())

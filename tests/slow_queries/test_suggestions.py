@@ -9,8 +9,14 @@ import pytest
 from service import schema as schemas
 from service.query.fields import Field
 from service.slow_queries import commands, plans
-from service.slow_queries.indexes import arrays_of, present
-from service.slow_queries.suggestions import MAXIMUM_FIELDS, Present, Suggestion, suggest
+from service.slow_queries.suggestions import (
+    MAXIMUM_FIELDS,
+    Present,
+    Suggestion,
+    arrays_of,
+    present_indexes,
+    suggest,
+)
 from tests.conftest import new_name
 
 COUNT = 2000
@@ -81,7 +87,7 @@ def find(where: dict[str, Any], *sort: tuple[str, int]) -> dict[str, Any]:
 def lacking(documents: Documents, root: Field, command: dict[str, Any]) -> list[Suggestion]:
     query = commands.read(command)
     assert query is not None
-    return suggest(query, present(documents.index_information()), arrays_of(root))
+    return suggest(query, present_indexes(documents.index_information()), arrays_of(root))
 
 
 def explained(documents: Documents, command: dict[str, Any]) -> plans.Plan:

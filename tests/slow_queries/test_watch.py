@@ -11,7 +11,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.app.lifespan import slow_queries
+from service.app.application import slow_queries
 from service.runtime import logs
 from service.runtime.settings import Settings
 from service.slow_queries import watch

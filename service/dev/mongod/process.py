@@ -1,6 +1,8 @@
 """A private MongoDB that runs: started on a free loopback port, primary of its replica set, and stopped."""
 
+import errno
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,7 +17,7 @@ from typing import Any, Self
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from service.dev.mongod import diagnosis, watchdog
+from service.dev.mongod import watchdog
 from service.dev.mongod.directory import (
     Home,
     claim,
@@ -28,6 +30,73 @@ from service.dev.mongod.directory import (
 from service.dev.mongod.search import HOST, Server, find
 from service.kit.errors import StartupFailure
 from service.storage.codes import NOT_YET_INITIALIZED
+
+OTHERWISE = "put another `mongod` on PATH, or set MONGODB_URI"
+LOG_END_BYTES = 65536
+PORT_TAKEN = "Address already in use"
+
+NOT_EXECUTABLE = {
+    errno.ENOEXEC: "it is not a program for this kind of processor",
+    errno.ENOENT: "the C library that it was built for (glibc) or its interpreter is missing",
+    errno.EACCES: "it may not be executed from where it is",
+}
+
+# What a log says, and the cause in words of ours; the first that matches wins.
+CANNOT_RUN = (
+    (r"loading shared libraries: ([^\s:]+)", "the library {0} is missing: install it (libcurl 4, OpenSSL 3)"),
+    (r"Library not loaded: (\S+)", "the library {0} is missing: install it"),
+    (r"version `([A-Z]+_[\d.]+)' not found", "it needs a newer system library ({0})"),
+    (
+        r"Unknown --setParameter|[Ii]llegal --setParameter|unrecognised option",
+        "MongoDB 5.0 or later is needed, and it knows too few options",
+    ),
+    (r"No module named '([\w.]+)'", "the Python package {0} is missing: install it"),
+)
+CANNOT_START = (
+    (r"No space left on device", "the disk is full; make room"),
+    (
+        r"featureCompatibilityVersion|Wrong mongod version|[Uu]nsupported WiredTiger file version",
+        "another version of MongoDB made its data; use that one, or choose another directory with --data",
+    ),
+    (
+        r"Permission denied|Operation not permitted",
+        "files in it are not writable for this user; make them so",
+    ),
+)
+
+
+def execution_fault(server: Server, number: int) -> str:
+    """Say why the program could not be executed, from the error's number.
+
+    >>> of_execution(Server("mongod", Path("/opt/mongod")), errno.EACCES).partition("; ")[0]
+    '/opt/mongod cannot run here: it may not be executed from where it is'
+    """
+    cause = NOT_EXECUTABLE.get(number, errno.errorcode.get(number, str(number)))
+    return f"{server.path} cannot run here: {cause}; {OTHERWISE}."
+
+
+def end_fault(server: Server, status: int, log: Path, data: Path) -> str:
+    """Say why the program ended, from its exit status (as a shell gives it) and the end of its log."""
+    text = log_end(log)
+    for pattern, cause in CANNOT_RUN:
+        if found := re.search(pattern, text):
+            return f"{server.path} cannot run here: {cause.format(*found.groups())}, {OTHERWISE}."
+    if status == 128 + signal.SIGILL:
+        return (
+            f"{server.path} cannot run here: this processor lacks instructions it needs (AVX); {OTHERWISE}."
+        )
+    for pattern, cause in CANNOT_START:
+        if re.search(pattern, text):
+            return f"MongoDB cannot start in {data}: {cause}; its log is {log}."
+    return f"MongoDB ended while starting in {data} (exit status {status}); its log {log} says why."
+
+
+def log_end(log: Path) -> str:
+    """Return the end of the log, at most 64 KiB of it."""
+    with log.open("rb") as lines:
+        lines.seek(max(0, log.stat().st_size - LOG_END_BYTES))
+        return lines.read().decode(errors="replace")
+
 
 ATTEMPTS = 5
 POLL_INTERVAL_S = 0.01
@@ -161,9 +230,9 @@ def _launch(
 
     def pause() -> None:
         if not private.is_running:
-            if diagnosis.PORT_TAKEN in diagnosis.log_end(home.log):
+            if PORT_TAKEN in log_end(home.log):
                 raise PortTakenError
-            raise StartupFailure(diagnosis.of_end(server, process.wait(), home.log, home.data))
+            raise StartupFailure(end_fault(server, process.wait(), home.log, home.data))
         if time.monotonic() > deadline:
             raise StartupFailure(f"MongoDB was not ready in time; its log {home.log} says why.")
         time.sleep(POLL_INTERVAL_S)
@@ -217,8 +286,8 @@ def _pid(process: "subprocess.Popen[bytes]", server: Server, home: Home) -> int:
         process.stdin.close()
     status = process.wait()
     if said:
-        raise StartupFailure(diagnosis.of_execution(server, int(said[1])))
-    raise StartupFailure(diagnosis.of_end(server, status, home.log, home.data))
+        raise StartupFailure(execution_fault(server, int(said[1])))
+    raise StartupFailure(end_fault(server, status, home.log, home.data))
 
 
 def _await(is_ready: IsReady, private: PrivateServer, port: int, pause: Callable[[], None]) -> None:

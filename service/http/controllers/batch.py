@@ -11,7 +11,7 @@ from service.documents.batch import Batch
 from service.documents.batch.operations import MAXIMUM_OPERATIONS, NAME, OPS, REFERENCE
 from service.documents.idempotency.steps import Step, StepResult
 from service.documents.patches import JSON_PATCH, MERGE_PATCH, OPERATIONS
-from service.http import idempotent, preferences, problems
+from service.http import answers, idempotent, problems
 from service.http.contract.operations import (
     OF_CHECKS,
     OF_KEYS,
@@ -174,7 +174,7 @@ class BatchController(Controller):
     async def run_batch(self, request: AnyRequest) -> Response[bytes]:
         """Run operations on documents of any collections, all or none, or each by itself."""
         only_parameters(request)
-        wanted = preferences.preferred_return(request)
+        wanted = answers.preferred_return(request)
         found = batch.parse(await json_of(request), is_minimal=wanted == "minimal")
         if found.is_atomic:
             return await idempotent.run(request, partial(_run_atomically, request, found))
@@ -207,9 +207,9 @@ async def _charge(request: AnyRequest, found: Batch) -> None:
         await charge(len(found.operations) - 1)
 
 
-def _answer(request: AnyRequest, answers: list[Fragment]) -> Response[bytes]:
-    headers = preferences.applied(preferences.preferred_return(request))
-    return json_response(encoding.dump({"data": answers}), headers=headers)
+def _answer(request: AnyRequest, operations: list[Fragment]) -> Response[bytes]:
+    headers = answers.preference_applied(answers.preferred_return(request))
+    return json_response(encoding.dump({"data": operations}), headers=headers)
 
 
 def _told(request: AnyRequest, error: Exception) -> StepResult:

@@ -121,6 +121,9 @@ from service.kit.errors.http import (
     PatchInvalid,
     PatchTestFailed,
     PreconditionRequired,
+    QueryNotFound,
+    QueryTooExpensive,
+    QueryUnfit,
     RateLimited,
     RegistrationClosed,
     RequestInvalid,
@@ -161,7 +164,6 @@ from service.kit.errors.identity import (
     TokenOutdated,
     TooManyKeys,
 )
-from service.kit.errors.queries import QueryNotFound, QueryTooExpensive, QueryUnfit
 
 __all__ = [
     "MAXIMUM_VIOLATIONS",

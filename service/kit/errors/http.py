@@ -318,3 +318,25 @@ class Draining(Unavailable):
 
     code = "service.draining"
     title = "The service is shutting down"
+
+
+class QueryNotFound(NotFound):
+    """The collection has no saved query of this name."""
+
+    code = "query.not_found"
+    title = "There is no such query"
+
+
+class QueryUnfit(Conflict):
+    """A saved query meets documents, or another collection, that it cannot compute with."""
+
+    code = "query.unfit"
+    title = "The query does not fit the present data"
+
+
+class QueryTooExpensive(Failure):
+    """A saved query takes more time, memory or room than one request may have."""
+
+    status = 422
+    code = "query.too_expensive"
+    title = "The query takes too much"
