@@ -75,7 +75,7 @@ UPSERT_ATTEMPTS = 4
 MAXIMUM_GROUP = 100
 """Changes of one document that are written as one."""
 
-OWNED_AT_ONCE = 1000
+OWNED_AT_ONCE = 100
 """How many documents of an owner are released in one transaction."""
 
 INSERT_TIMEOUT_S = 15.0
