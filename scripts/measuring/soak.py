@@ -74,7 +74,7 @@ class Soak:
         """Let clients ask and faults come, rest, renew the workers under load, rest; gives what was found."""
         gate, stop = asyncio.Event(), asyncio.Event()
         before = await self._rest(gate)
-        elder = self.faults.crew()[0].pid
+        elder = self.faults.worker_processes()[0].pid
         gate.set()
         async with asyncio.TaskGroup() as group:
             for number in range(self.plan.clients):
@@ -93,7 +93,7 @@ class Soak:
     async def _rest(self, gate: asyncio.Event) -> Sample:
         gate.clear()
         await asyncio.sleep(self.plan.rest_s)
-        return await asyncio.to_thread(self.sampler.take, self.faults.crew())
+        return await asyncio.to_thread(self.sampler.take, self.faults.worker_processes())
 
     async def _weather(self, seconds: float, faults: Sequence[Callable[[], Awaitable[None]]]) -> None:
         """Bring one fault after the other, each at least once, and take samples, for so long."""
@@ -110,7 +110,7 @@ class Soak:
             pause_s = max(SHORTEST_SAMPLE_S, self.plan.seconds / SAMPLES)
             while True:
                 await asyncio.sleep(pause_s)
-                await asyncio.to_thread(self.sampler.take, self.faults.crew())
+                await asyncio.to_thread(self.sampler.take, self.faults.worker_processes())
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(befall()), group.create_task(watch())]

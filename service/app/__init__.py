@@ -1,4 +1,4 @@
-"""The application: the only place that wires the parts together, with the middleware in order."""
+"""The application: the only package that wires the parts together, with the middleware in order."""
 
 from service.app.application import create, create_app
 

@@ -104,7 +104,7 @@ async def _administration(chosen: Settings) -> AsyncIterator[Administration]:
         demands=Demands(chosen.password_minimum_characters, chosen.password_strength),
     )
     connection = database.connect(**chosen.connection)
-    revocations = Revocations(LONGEST_ACCESS_TOKEN_TTL_S)  # the service may have been told of another ttl
+    revocations = Revocations(LONGEST_ACCESS_TOKEN_TTL_S)  # the service may have another ttl
     registry = Registry(connection, DOCUMENTS, document_limit_bytes=chosen.body_limit_bytes)
     ending = Ending(revocations)
     try:

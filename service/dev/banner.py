@@ -1,4 +1,4 @@
-"""What `sheaf dev` tells when it listens: the collections, how to try them, how to sign in."""
+"""What `sheaf dev` prints when it listens: the collections, how to try them, how to sign in."""
 
 import shlex
 from collections.abc import Iterator

@@ -58,7 +58,7 @@ class Watch:
 
 
 class Alarm:
-    """Cancels what a task does from `begin` on when `ends_at_s` has come; `close` tells whether it did.
+    """Cancels what a task does from `begin` on when `ends_at_s` has come; `close` returns whether it did.
 
     As `asyncio.timeout` does, at a fraction of its cost, and up to TICK_S late.
     """
@@ -92,7 +92,7 @@ class Alarm:
         self._watch.add(self)
 
     def close(self) -> bool:
-        """End, and take back the cancellation; tells whether there was one, and no other beside it."""
+        """End, and take back the cancellation; returns whether there was one, and no other beside it."""
         if not self._is_over:
             self.end()
         task = self._task
@@ -103,7 +103,7 @@ class Alarm:
 
 
 class Clock(Alarm):
-    """Bounds what one request does from `begin` on: when its time is over, `cause_of` tells why.
+    """Bounds what one request does from `begin` on: when its time is over, `cause_of` returns why.
 
     The driver's own timeout bounds one call once it runs; this bounds also the wait for a thread to run it,
     and all calls of one request together. What a write that was cut off has done is not known then.

@@ -20,7 +20,7 @@ Listener = CommandListener | ConnectionPoolListener
 MICROSECOND_S = 1e-6
 
 CommandKey = tuple[tuple[str, int | None], int]
-"""What tells a running command from others: its connection and its number there."""
+"""What identifies a running command: its connection and its number there."""
 
 
 class PoolCounts(ConnectionPoolListener):

@@ -51,7 +51,7 @@ class _Column:
         self.is_empty = True
 
     def see(self, cell: str) -> bool:
-        """Widen the type to what this cell needs, and tell whether no other cell can widen it."""
+        """Widen the type to what this cell needs; returns whether no other cell can widen it."""
         if cell:
             self.is_empty = False
         cell = cell.strip()

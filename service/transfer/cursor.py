@@ -27,7 +27,7 @@ class Position(NamedTuple):
 class Cursor:
     """A position in a UTF-8 file that moves from value to value; complaints name line and column.
 
-    `bytes_read` tells how much of the file has been in memory.
+    `bytes_read` is how much of the file has been in memory.
     """
 
     def __init__(self, path: Path, file: BinaryIO, decoder: Decoder, position: Position) -> None:

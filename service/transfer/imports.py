@@ -23,7 +23,7 @@ from service.transfer.sources import Source
 
 OPEN_RULES = {"read": "anyone", "write": "anyone"}
 TIMESTAMP_BYTES = 4
-MAXIMUM_RENAMES_TOLD = 10
+MAXIMUM_RENAMES_SHOWN = 10
 
 Circumstance = Literal["new", "cut off", "changed", "unchanged"]
 """What an import meets: nothing of it, a part of it, an earlier state of the file, or all of it."""
@@ -155,9 +155,9 @@ def _id_prefix(remembered: FileImport) -> bytes:
 def _renamed(source: Source) -> Iterator[str]:
     changes = [f"`{name}` is `{stored}`" for name, stored in source.renames.items()]
     if changes:
-        more = f", and {len(changes) - MAXIMUM_RENAMES_TOLD} more" * (len(changes) > MAXIMUM_RENAMES_TOLD)
-        told = ", ".join(changes[:MAXIMUM_RENAMES_TOLD])
-        yield f"Members whose names cannot be stored have new ones: {told}{more}."
+        more = f", and {len(changes) - MAXIMUM_RENAMES_SHOWN} more" * (len(changes) > MAXIMUM_RENAMES_SHOWN)
+        shown = ", ".join(changes[:MAXIMUM_RENAMES_SHOWN])
+        yield f"Members whose names cannot be stored have new ones: {shown}{more}."
 
 
 def _without_ids(documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

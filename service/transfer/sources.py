@@ -111,7 +111,7 @@ class Source:
 
     `count` is how many there are, `id_type` the type of the ids they bring in `id` (None: they bring none),
     `renames` the members that have new names, `notes` sentences on what else is not as in the file.
-    `bytes_read` of `size_bytes` tells how far the latest reading has come.
+    `bytes_read` of `size_bytes` says how far the latest reading has come.
     """
 
     def __init__(

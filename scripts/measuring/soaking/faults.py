@@ -37,7 +37,7 @@ class Faults:
     frozen_s: float
     journal: Journal
 
-    def crew(self) -> list[psutil.Process]:
+    def worker_processes(self) -> list[psutil.Process]:
         """Give the workers of now, the oldest first."""
         children = psutil.Process(self.service.pid).children()
         found = [child for child in children if _is_worker(child)]
@@ -46,7 +46,7 @@ class Faults:
     async def kill(self) -> None:
         """Kill the youngest worker, and wait for the next one."""
         began_s = time.monotonic()
-        victim = self.crew()[-1].pid
+        victim = self.worker_processes()[-1].pid
         os.kill(victim, signal.SIGKILL)
         self._note(KILL, began_s)
         await self._until_whole({victim})
@@ -79,7 +79,7 @@ class Faults:
     async def renew(self) -> None:
         """Have all workers replaced, one by one, and wait until they are."""
         began_s = time.monotonic()
-        before = {worker.pid for worker in self.crew()}
+        before = {worker.pid for worker in self.worker_processes()}
         os.kill(self.service.pid, signal.SIGHUP)
         await self._until_whole(before)
         self._note(RENEW, began_s)
@@ -89,7 +89,7 @@ class Faults:
 
     async def _until_whole(self, gone: set[int]) -> None:
         deadline_s = time.monotonic() + PATIENCE_S
-        while gone & (now := {worker.pid for worker in self.crew()}) or len(now) != self.workers:
+        while gone & (now := {worker.pid for worker in self.worker_processes()}) or len(now) != self.workers:
             if time.monotonic() > deadline_s:
                 raise NotRestoredError(f"{len(now)} workers after {PATIENCE_S:.0f} s")
             await asyncio.sleep(LOOK_AGAIN_S)

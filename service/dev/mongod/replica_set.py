@@ -113,8 +113,10 @@ class ReplicaSet:
 
     def _find_primary(self) -> PrivateServer | None:
         """Return the member that was elected last, of those that say that they are the primary."""
-        told = [(_hello(member), member) for member in self.members if is_awake(member)]
-        elected = [(hello["electionId"], member) for hello, member in told if hello.get("isWritablePrimary")]
+        answers = [(_hello(member), member) for member in self.members if is_awake(member)]
+        elected = [
+            (hello["electionId"], member) for hello, member in answers if hello.get("isWritablePrimary")
+        ]
         return max(elected, key=lambda each: each[0])[1] if elected else None
 
     def _find_whole(self) -> PrivateServer | None:

@@ -70,7 +70,7 @@ class Server:
 def find(*, path: str | None = None, packages: bool = True) -> Server:
     """Find a server: `mongod` on PATH, else the installed wheel's, else `secantusd-py`.
 
-    `path` stands in for the variable PATH; `packages` tells whether to look among the installed packages.
+    `path` stands in for the variable PATH; `packages` is whether to look among the installed packages.
     Raises StartupFailure naming the three ways out when there is none.
     """
     if mongod := shutil.which(PROGRAMS["mongod"], path=path):

@@ -64,7 +64,7 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 
 def _is_released(owner: int, woken: int) -> bool:
-    """Wait a second or for an event; tell whether the owner let go, or died while its forks keep the pipe."""
+    """Wait a second or for an event; returns whether the owner let go, or died while forks keep the pipe."""
     ready, _, _ = select.select([0, woken], [], [], CHECK_INTERVAL_S)
     if woken in ready:
         os.read(woken, 512)

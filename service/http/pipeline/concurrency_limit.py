@@ -21,7 +21,7 @@ PROBES = 16
 """Probes that are handled at once; more wait in the queue like others, so that they bypass no limit."""
 
 RETRY_AFTER_S = range(1, 4)
-"""What refused clients are told to wait, at random, so that they do not all come back at once."""
+"""How long refused clients should wait, at random, so that they do not all come back at once."""
 
 REPORT_S = 1.0
 """Refusals are logged together, once in so many seconds: a line for each would cost more than refusing."""

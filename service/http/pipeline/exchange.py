@@ -33,7 +33,7 @@ class Exchange:
     `scope` and its `state` are the server's; `kind` is `http` or `websocket`; `method` and `path` are as
     they were sent. `status` is that of the answer, None before it begins; `sent_bytes` are those of its body
     so far. `began_s` is by `time.perf_counter`. `clock` bounds it, once it is bounded; `limits` are the
-    headers that tell of the limits in which it was counted. `completions` are those of the steps, by how
+    headers of the rate limits in which it was counted. `completions` are those of the steps, by how
     many of them were entered, which is `depth`. Who sets `rewriting` has a body of one piece go through it.
     """
 

@@ -1,4 +1,4 @@
-"""Limiting how many requests a client may make, and telling it so in each response's headers."""
+"""Rate limits: how many requests a client may make, with headers in each response that say so."""
 
 import math
 from collections.abc import Awaitable
@@ -30,7 +30,7 @@ class RateLimit(Step):
     Refreshing and signing out have one limit of their own, per address, for as many as one may hide.
 
     Rates are written as in the `limits` library, such as `100/15minutes`. Raises RateLimited with
-    `Retry-After`. Every response tells `RateLimit` and `RateLimit-Policy`
+    `Retry-After`. Every response has `RateLimit` and `RateLimit-Policy`
     (draft-ietf-httpapi-ratelimit-headers-09). Health checks are not counted: their answers are cached.
     """
 
@@ -88,7 +88,7 @@ class RateLimit(Step):
         self._note(exchange, found)
 
     def _note(self, exchange: Exchange, found: "list[tuple[_Tier, Verdict]]") -> None:
-        """Keep what is to be told of the tiers in which a request was counted; raises RateLimited."""
+        """Keep the headers of the tiers in which a request was counted; raises RateLimited."""
         for tier, verdict in found:
             if not verdict.is_admitted:
                 raise _refusal(tier, verdict, *_told(found))
@@ -121,7 +121,7 @@ class RateLimit(Step):
 
 
 class _Tier:
-    """A named limit and the way it is told to clients."""
+    """A named limit, and how headers and messages show it to clients."""
 
     def __init__(self, name: str, rate: str, counts: SharedCounts, workers: int) -> None:
         parsed = parse(rate)

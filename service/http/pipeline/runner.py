@@ -60,7 +60,7 @@ class Pipeline:
                 exchange.depth = depth_after
             exchange.receivings = chain.receivings[exchange.depth]
             await self._app(scope, exchange.receive, exchange.send)
-        except BaseException as error:  # noqa: BLE001  # whoever is told of it decides
+        except BaseException as error:  # noqa: BLE001  # the steps decide
             await chain.answer(exchange, exchange.depth, error)
         finally:
             for leave in chain.leaves[exchange.depth]:

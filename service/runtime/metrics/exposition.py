@@ -37,7 +37,7 @@ Numbers = dict[str, dict[Labels, list[float]]]
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """A worker process as the main process sees it, by its place."""
+    """A worker process as the main process sees it."""
 
     is_up: bool
     in_flight: int
@@ -47,7 +47,7 @@ class WorkerState:
 class Exposition(Collector):
     """All metrics of a service: the sums of what its workers have counted, and the state of each.
 
-    `cells` are those of each worker by its place, `workers` how they are now, in the same order; a place may
+    `cells` are those of each worker by its slot, `workers` how they are now, in the same order; a slot may
     be free. `wanted` is how many are to run.
     """
 
@@ -58,7 +58,7 @@ class Exposition(Collector):
     _processes: dict[str, ProcessCollector] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Prepare to read what the system tells about each process."""
+        """Prepare to read what the system reports about each process."""
         self._processes = {MAIN: ProcessCollector(registry=None)}
         for slot, cells in enumerate(self.cells):
             self._processes[str(slot)] = ProcessCollector(pid=_pid_of(cells), registry=None)

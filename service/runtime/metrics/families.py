@@ -78,10 +78,10 @@ ADMISSION = gauge(
     "sheaf_admission_requests",
     WORKER,
     "state",
-    meaning="Requests `in_work`, and those `in_line` for a place; those that send their body are neither.",
+    meaning="Requests `in_work`, and those `in_line` for a slot; those that send their body are neither.",
 )
 SHED = counter(
-    "sheaf_admission_refused_total", meaning="Requests refused with 503 because all places were taken."
+    "sheaf_admission_refused_total", meaning="Requests refused with 503 because all slots were taken."
 )
 
 # --- a worker
@@ -94,7 +94,7 @@ TASKS = gauge("sheaf_asyncio_tasks", WORKER, meaning="Tasks of the event loop.")
 SAMPLED_AT = gauge(
     "sheaf_worker_sampled_timestamp_seconds",
     WORKER,
-    meaning="When the worker last told its gauges, each second; older: it hangs.",
+    meaning="When the worker last reported its gauges, each second; older: it hangs.",
 )
 WORKERS = gauge("sheaf_workers", "state", meaning="Worker processes that are `wanted` and that are `up`.")
 REPLACEMENTS = counter("sheaf_worker_replacements_total", meaning="Workers that died and were replaced.")
@@ -177,7 +177,7 @@ HEARD_AT = gauge(
     "sheaf_followed_timestamp_seconds",
     WORKER,
     "what",
-    meaning="When MongoDB last told news, or of revocations also that there are none.",
+    meaning="When MongoDB last sent news, or of revocations also that there are none.",
 )
 
 # --- processes (what Prometheus' client libraries call so)

@@ -1,4 +1,4 @@
-"""What a worker tells of itself once a second: the numbers that its parts keep anyway."""
+"""What a worker reports once a second: the numbers that its parts keep anyway."""
 
 import asyncio
 import math
@@ -51,7 +51,7 @@ class Meter:
         self.cells.pid = os.getpid()
 
     def sample(self, sources: Iterable[Source]) -> None:
-        """Write what the sources tell; one that fails is logged, and missing."""
+        """Write what the sources report; one that fails is logged, and missing."""
         for source in sources:
             try:
                 for family, labels, value in source():

@@ -27,12 +27,12 @@ log = structlog.get_logger("sheaf.server")
 
 
 class Listening:
-    """One listening socket for each slot, of one address; the kernel is told which get new connections.
+    """One listening socket for each slot, of one address; the kernel steers which get new connections.
 
     Granian's workers would make sockets of their own: what waits for a worker that dies is reset. These
     outlive their workers: new connections go to the others at once, and the few that were on their way wait
     for the next worker in the slot. Sharing one socket instead leaves almost all connections to whichever
-    worker wakes first; that is the fallback, where the kernel cannot be told.
+    worker wakes first; that is the fallback, where the kernel cannot be steered.
     """
 
     def __init__(self, address: Address, slots: int, *, stall_s: float) -> None:

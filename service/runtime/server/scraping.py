@@ -106,7 +106,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
     def __init__(self, address: Address, application: Application) -> None:
         self.address_family = socket.AF_INET6 if ":" in address.ip else socket.AF_INET
-        self._places = threading.BoundedSemaphore(MAXIMUM_CONNECTIONS)
+        self._slots = threading.BoundedSemaphore(MAXIMUM_CONNECTIONS)
         super().__init__((address.ip, address.port), _Handler)
         self.set_app(application)
 
@@ -118,17 +118,17 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own, if one is left."""
-        if self._places.acquire(blocking=False):
+        if self._slots.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer, and give the place back."""
+        """Answer, and release the slot."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self._slots.release()
 
     def handle_error(self, *_: Any) -> None:
         """Log what went wrong; mostly the client has gone."""

@@ -16,7 +16,7 @@ LINGER_S = 2.0
 """How long a worker that has a successor serves on, so that its answers move clients to other workers."""
 
 STOP_S = 5.0
-"""How long a worker may take to end once it is told to."""
+"""How long a worker may take to end once it is asked to."""
 
 log = structlog.get_logger("sheaf.server")
 

@@ -29,14 +29,14 @@ DELIMITER = "__"
 """What stands between the parts of a variable's name that sets a part of a setting."""
 
 
-def field_of(place: Sequence[int | str]) -> str:
-    """Name the field at fault by its place in the settings; within a mapping, the part of it.
+def field_of(location: Sequence[int | str]) -> str:
+    """Name the field at fault by its location in the settings; within a mapping, the part of it.
 
     >>> field_of(("port",)), field_of(("oidc_providers", "acme", "issuer")), field_of(("trusted_proxies", 0))
     ('port', 'oidc_providers__acme__issuer', 'trusted_proxies')
     """
-    is_mapping = len(place) > 1 and isinstance(place[1], str) and place[0] == "oidc_providers"
-    return DELIMITER.join(map(str, place)) if is_mapping else str(place[0])
+    is_mapping = len(location) > 1 and isinstance(location[1], str) and location[0] == "oidc_providers"
+    return DELIMITER.join(map(str, location)) if is_mapping else str(location[0])
 
 
 def masked(value: object) -> str:

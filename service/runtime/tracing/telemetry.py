@@ -119,7 +119,7 @@ class Watched(SpanExporter):
         self._reasons = _Reasons()
         self.lost = 0
         logger = logging.getLogger(EXPORTER_LOGGER)
-        logger.propagate = False  # it would tell of each try
+        logger.propagate = False  # it would log each try
         logger.addHandler(self._reasons)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -144,7 +144,7 @@ class Watched(SpanExporter):
 
 
 class _Reasons(logging.Handler):
-    """Keeps what the exporter says of its last try, to be told in our own line, once."""
+    """Keeps what the exporter says of its last try, to be logged in our own line, once."""
 
     last = ""
 
