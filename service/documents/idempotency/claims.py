@@ -17,7 +17,6 @@ from service.storage import classes
 from service.storage.database import Database
 from service.storage.errors import DatabaseError
 from service.storage.server_clock import is_past
-from service.storage.transactions import session
 
 ANSWER_TTL_S = 24 * 3600
 """How long an answer is given to repeats."""
@@ -166,8 +165,7 @@ class Claims:
         """Note the answer, in the transaction if one runs; raises IdempotencyRunning without the claim."""
         done = {**answer.remembered().stored(), "is_done": True, "steps": {}}
         change = {"$set": done, "$currentDate": {"_updated_at": True}}
-        noted = await RememberedAnswer.find_one(claim.condition, session=session()).update(change)
-        if not noted.matched_count:
+        if not await classes.update(RememberedAnswer, claim.condition, change):
             raise IdempotencyRunning
 
     def _release(self, claim: Claim) -> "asyncio.Future[None]":
@@ -179,4 +177,4 @@ class Claims:
 
     async def _end_lease(self, claim: Claim) -> None:
         with suppress(DatabaseError):  # then it ends by itself
-            await RememberedAnswer.find_one(claim.condition).set({"lease_until": LONG_AGO})
+            await classes.update(RememberedAnswer, claim.condition, {"$set": {"lease_until": LONG_AGO}})

@@ -9,8 +9,8 @@ from models.remembered_answer import RememberedAnswer
 from service.documents import encoding
 from service.documents.idempotency.answers import is_transient
 from service.kit.errors import Failure, IdempotencyRunning
+from service.storage import classes
 from service.storage.database import Database
-from service.storage.transactions import session
 
 STEP_LIMIT_BYTES = 64 * 1024
 """How much of one operation's answer is remembered until all are done; a hundred fit into a document."""
@@ -81,9 +81,8 @@ class Steps:
         content = encoding.dump(told)
         if len(content) > STEP_LIMIT_BYTES:
             content = encoding.dump(minimal(told))
-        found = RememberedAnswer.find_one(self._condition, session=session())
-        noted = await found.update({"$set": {f"steps.{place}": content}})
-        if not noted.matched_count:
+        change = {"$set": {f"steps.{place}": content}}
+        if not await classes.update(RememberedAnswer, self._condition, change):
             raise IdempotencyRunning
 
 
