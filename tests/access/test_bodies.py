@@ -12,12 +12,12 @@ PASSWORD = "long enough"
 NOT_TEXT = "Input should be a valid string"
 
 
-def test_a_registration_is_read_and_its_address_normalised() -> None:
+def test_registration_is_read_with_a_normalised_address() -> None:
     read = forms.read(Registration, {"email": "Ada@EXAMPLE.com", "password": PASSWORD, "name": "Ada"})
     assert read.model_dump() == {"email": "Ada@example.com", "password": PASSWORD, "name": "Ada"}
 
 
-def test_what_is_not_given_in_a_profile_change_is_told_from_null() -> None:
+def test_absent_member_of_a_profile_change_differs_from_null() -> None:
     assert forms.read(ProfileChange, {}).model_fields_set == set()
     assert forms.read(ProfileChange, {"name": None}).model_fields_set == {"name"}
 
@@ -92,7 +92,7 @@ def test_every_fault_of_a_form_is_named(form: type[Form], body: Any, violations:
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 1, [{"email": "a@x.io"}]])
-def test_a_form_is_an_object(body: Any) -> None:
+def test_form_that_is_no_object_is_refused(body: Any) -> None:
     with pytest.raises(DocumentInvalid, match="The body must be a JSON object") as caught:
         forms.read(Credentials, body)
     assert caught.value.errors == ()
@@ -114,13 +114,13 @@ def test_a_form_is_an_object(body: Any) -> None:
         "a@[127.0.0.1]",
     ],
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_malformed_address_is_refused(address: str) -> None:
     with pytest.raises(DocumentInvalid) as caught:
         forms.read(Registration, {"email": address, "password": PASSWORD})
     assert [(each.pointer, each.code) for each in caught.value.errors] == [("/email", "format")]
 
 
-def test_of_very_many_faults_the_first_hundred_are_named_and_all_counted() -> None:
+def test_many_faults_name_the_first_hundred_and_count_all() -> None:
     with pytest.raises(DocumentInvalid) as caught:
         forms.read(Credentials, {f"emai{number}": 1 for number in range(5000)})
     assert (len(caught.value.errors), caught.value.detail) == (100, "5002 fields are invalid")

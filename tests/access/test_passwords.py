@@ -19,17 +19,17 @@ async def passwords() -> AsyncIterator[Passwords]:
     passwords.close()
 
 
-async def test_a_password_matches_its_own_hash_only(passwords: Passwords) -> None:
+async def test_password_matches_its_own_hash_only(passwords: Passwords) -> None:
     hashed = await passwords.hash(PASSWORD)
     assert await passwords.verify(hashed, PASSWORD) is True
     assert await passwords.verify(hashed, PASSWORD + " ") is False
 
 
-async def test_the_same_password_is_hashed_differently_each_time(passwords: Passwords) -> None:
+async def test_same_password_has_another_hash_each_time(passwords: Passwords) -> None:
     assert await passwords.hash(PASSWORD) != await passwords.hash(PASSWORD)
 
 
-async def test_hashes_are_argon2id_at_the_cost_that_owasp_names(passwords: Passwords) -> None:
+async def test_hash_is_argon2id_at_the_cost_of_owasp(passwords: Passwords) -> None:
     parameters = extract_parameters(await passwords.hash(PASSWORD))
     assert (parameters.type, parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (
         Type.ID,
@@ -44,14 +44,14 @@ async def test_any_text_can_be_a_password(passwords: Passwords, password: str) -
     assert await passwords.verify(await passwords.hash(password), password) is True
 
 
-async def test_only_a_hash_of_another_cost_needs_renewal(passwords: Passwords) -> None:
+async def test_only_hash_of_another_cost_needs_rehash(passwords: Passwords) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     assert passwords.needs_rehash(weak) is True
     assert passwords.needs_rehash(await passwords.hash(PASSWORD)) is False
     assert await passwords.verify(weak, PASSWORD) is True
 
 
-async def test_a_raised_cost_is_that_of_new_hashes_and_of_the_decoy(passwords: Passwords) -> None:
+async def test_raised_cost_holds_for_new_hashes_and_the_decoy(passwords: Passwords) -> None:
     dearer = Passwords(threads=1, cost=Cost(memory_kib=20_480, passes=3))
     hashed = await dearer.hash(PASSWORD)
     assert hashed.startswith("$argon2id$v=19$m=20480,t=3,p=1$")
@@ -61,13 +61,13 @@ async def test_a_raised_cost_is_that_of_new_hashes_and_of_the_decoy(passwords: P
     dearer.close()
 
 
-async def test_beyond_the_waiting_line_a_caller_is_told_at_once(passwords: Passwords) -> None:
+async def test_full_queue_raises_busy_at_once(passwords: Passwords) -> None:
     outcomes = await asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(9)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [str] * 4 + [Busy] * 5
     await passwords.verify_decoy(PASSWORD)  # there is room again
 
 
-async def test_the_event_loop_runs_on_while_passwords_are_hashed(passwords: Passwords) -> None:
+async def test_event_loop_runs_while_passwords_are_hashed(passwords: Passwords) -> None:
     hashing = asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(4)))
     turns = 0
     while not hashing.done():
@@ -76,7 +76,7 @@ async def test_the_event_loop_runs_on_while_passwords_are_hashed(passwords: Pass
     assert turns > 100
 
 
-async def test_a_caller_that_goes_away_gives_its_place_back(passwords: Passwords) -> None:
+async def test_cancelled_caller_frees_its_slot(passwords: Passwords) -> None:
     for _ in range(5):
         tasks = [asyncio.create_task(passwords.hash(PASSWORD)) for _ in range(4)]
         await asyncio.sleep(0)
@@ -88,7 +88,7 @@ async def test_a_caller_that_goes_away_gives_its_place_back(passwords: Passwords
     assert len(await asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(4)))) == 4
 
 
-async def test_after_closing_no_more_is_hashed() -> None:
+async def test_closed_pool_hashes_no_more() -> None:
     closed = Passwords(threads=1, waiting=0)
     closed.close()
     for _ in range(3):
@@ -96,7 +96,7 @@ async def test_after_closing_no_more_is_hashed() -> None:
             await closed.hash(PASSWORD)
 
 
-async def test_who_waits_in_line_does_not_wait_for_the_database() -> None:
+async def test_time_in_the_queue_is_not_counted_as_database_time() -> None:
     passwords = Passwords(threads=1, waiting=20)
     hashed = await passwords.hash(PASSWORD)
 

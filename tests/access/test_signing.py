@@ -54,7 +54,7 @@ def tokens(*keys: SigningKey, secret: str = SECRET, previous: tuple[str, ...] = 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_key_signs_by_the_algorithm_of_its_kind_under_its_thumbprint(kind: Kind) -> None:
+def test_key_signs_by_the_algorithm_of_its_kind_under_its_thumbprint(kind: Kind) -> None:
     issuing = tokens(private(kind))
     token = issuing.issue(ANN)
     assert jwt.get_unverified_header(token) == {
@@ -66,7 +66,7 @@ def test_a_key_signs_by_the_algorithm_of_its_kind_under_its_thumbprint(kind: Kin
     assert tokens(public(kind)).read(token) == ANN
 
 
-def test_the_thumbprint_is_that_of_the_rfc() -> None:
+def test_thumbprint_is_that_of_the_rfc() -> None:
     modulus = (  # RFC 7638, 3.1
         "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRX"
         "jBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs"
@@ -78,7 +78,7 @@ def test_the_thumbprint_is_that_of_the_rfc() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_the_public_half_of_a_key_is_published(kind: Kind) -> None:
+def test_published_keys_have_the_public_half_only(kind: Kind) -> None:
     ring = KeyRing([private(kind), signing_keys.of_secret(SECRET)])
     [key] = ring.published()
     assert not PRIVATE_MEMBERS & set(key)
@@ -126,7 +126,7 @@ ROTATIONS: dict[str, Callable[[], list[Tokens]]] = {
 
 
 @pytest.mark.parametrize("steps", ROTATIONS.values(), ids=ROTATIONS)
-def test_in_a_rotation_every_machine_reads_what_its_neighbours_issue(
+def test_tokens_are_read_by_every_machine_during_a_rotation(
     steps: Callable[[], list[Tokens]],
 ) -> None:
     for before, after in pairwise(steps()):
@@ -134,12 +134,12 @@ def test_in_a_rotation_every_machine_reads_what_its_neighbours_issue(
         assert before.read(after.issue(ANN)) == ANN
 
 
-def test_a_key_that_is_gone_reads_nothing_any_more() -> None:
+def test_removed_key_reads_nothing() -> None:
     with pytest.raises(TokenInvalid):
         tokens(private("rsa")).read(tokens(private("ec")).issue(ANN))
 
 
-def test_the_first_private_key_signs_and_a_public_one_never_does() -> None:
+def test_first_private_key_signs_and_public_ones_never() -> None:
     assert tokens(public("rsa"), private("ec"), private("rsa")).ring.present.id == private("ec").id
     assert tokens(public("rsa"), public("ec")).ring.present.algorithm == "HS256"
 
@@ -155,7 +155,7 @@ def ec_pem(curve: ec.EllipticCurve, form: PrivateFormat = PrivateFormat.PKCS8) -
     return ec.generate_private_key(curve).private_bytes(Encoding.PEM, form, NoEncryption())
 
 
-def test_the_forms_that_openssl_writes_are_read() -> None:
+def test_pem_forms_of_openssl_are_read() -> None:
     traditional = PrivateFormat.TraditionalOpenSSL
     assert signing_keys.read_pem(rsa_pem(2048, traditional)).algorithm == "RS256"
     assert signing_keys.read_pem(EARLIER_EC + ec_pem(ec.SECP256R1(), traditional)).algorithm == "ES256"
@@ -188,9 +188,7 @@ UNFIT = {
 
 
 @pytest.mark.parametrize(("content", "problem"), UNFIT.values(), ids=UNFIT)
-def test_a_file_that_is_no_fit_key_is_refused_in_one_sentence(
-    tmp_path: Path, content: bytes, problem: str
-) -> None:
+def test_unfit_key_file_is_refused_in_one_sentence(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     with pytest.raises(StartupFailure) as caught:
@@ -199,12 +197,12 @@ def test_a_file_that_is_no_fit_key_is_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize("name", ["absent.pem", ".", "a\0b", "/dev/zero"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+def test_unreadable_key_file_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(StartupFailure, match=r"SHEAF_JWT_KEYS names .*, which cannot be read: "):
         signing_keys.read_files([tmp_path / name])
 
 
-def test_of_a_key_that_is_there_twice_the_half_that_signs_is_kept(tmp_path: Path) -> None:
+def test_repeated_key_keeps_the_private_half(tmp_path: Path) -> None:
     for name, content in zip(("a", "b"), pair("ec"), strict=True):
         (tmp_path / name).write_bytes(content)
     for names in ("ab", "ba"):
@@ -212,14 +210,14 @@ def test_of_a_key_that_is_there_twice_the_half_that_signs_is_kept(tmp_path: Path
         assert key.signer is not None
 
 
-def test_nothing_of_a_key_shows_in_its_representation() -> None:
+def test_representation_hides_the_key() -> None:
     shown: Any = repr(private("ec"))
     assert "signer" not in shown
     assert "private" not in shown.lower()
 
 
 @pytest.mark.parametrize("begin", ["-----BEGIN PUBLIC KEY-----", "ssh-rsa AAAA"])
-def test_a_key_of_another_algorithm_is_no_secret(begin: str) -> None:
+def test_pem_key_as_secret_is_refused(begin: str) -> None:
     with pytest.raises(StartupFailure, match="SHEAF_JWT_SECRET is a key in PEM or SSH format") as caught:
         tokens(secret=f"{begin} {SECRET}")
     assert SECRET not in str(caught.value)

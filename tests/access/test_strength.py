@@ -20,7 +20,7 @@ from service.kit.errors import DocumentInvalid
         ("wolfeschlegelstein@example.com", ("Wolfeschlegelstein@example.com", None)),
     ],
 )
-def test_what_is_easy_to_guess_is_refused(password: str, about: tuple[str | None, ...]) -> None:
+def test_weak_password_is_refused(password: str, about: tuple[str | None, ...]) -> None:
     with pytest.raises(DocumentInvalid) as caught:
         Demands().check(password, *about)
     (fault,) = caught.value.errors
@@ -32,11 +32,11 @@ def test_what_is_easy_to_guess_is_refused(password: str, about: tuple[str | None
 @pytest.mark.parametrize(
     "password", ["correct horse", "kitchen lamp seven", "\U0001f40e battery staple", "x7#kQ!p2Z"]
 )
-def test_what_is_hard_to_guess_will_do(password: str) -> None:
+def test_strong_password_is_accepted(password: str) -> None:
     Demands().check(password, "ann@example.com", "Ann")
 
 
-def test_what_is_demanded_can_be_more_or_less() -> None:
+def test_demands_are_configurable() -> None:
     Demands(score=0).check("password1")
     with pytest.raises(DocumentInvalid) as caught:
         Demands(characters=15, score=0).check("correct horse")
@@ -46,7 +46,7 @@ def test_what_is_demanded_can_be_more_or_less() -> None:
 @pytest.mark.parametrize(
     "part", ["4@8({[<369&#!1/|0$5+7%2/", "4a@", "aA4@bB8", "password1!", "\u00e9", "12/12/"]
 )
-def test_the_worst_password_is_rated_quickly(part: str) -> None:
+def test_worst_password_is_rated_quickly(part: str) -> None:
     worst = (part * 128)[:128]
     hashing.strength("")
     started = time.perf_counter()

@@ -68,13 +68,13 @@ def refusal(token: str) -> str:
     return caught.value.detail
 
 
-def test_a_token_says_who_it_was_issued_to() -> None:
+def test_token_is_read_as_its_principal() -> None:
     ring = tokens()
     for _ in range(2):
         assert ring.read(ring.issue(EDITOR)) == EDITOR
 
 
-def test_a_token_carries_every_claim_and_the_name_of_its_key() -> None:
+def test_token_has_every_claim_and_the_id_of_its_key() -> None:
     token = tokens().issue(EDITOR)
     stated = jwt.get_unverified_claims(token)
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "kid": key_id(SECRET), "typ": "JWT"}
@@ -98,11 +98,11 @@ def test_a_token_carries_every_claim_and_the_name_of_its_key() -> None:
     assert stated["jti"] != jwt.get_unverified_claims(tokens().issue(ANN))["jti"]
 
 
-def test_a_forged_token_with_nothing_wrong_is_read() -> None:
+def test_forged_token_with_nothing_wrong_is_read() -> None:
     assert tokens().read(forged()) == ANN
 
 
-def test_after_rotation_earlier_tokens_are_still_read_and_new_ones_are_under_the_new_secret() -> None:
+def test_rotation_reads_earlier_tokens_and_signs_with_the_new_secret() -> None:
     earlier = tokens(PREVIOUS).issue(ANN)
     rotated = tokens(SECRET, (PREVIOUS,))
     assert rotated.read(earlier) == ANN
@@ -156,21 +156,21 @@ def test_after_rotation_earlier_tokens_are_still_read_and_new_ones_are_under_the
     ],
     ids=str,
 )
-def test_every_claim_is_required_and_checked(changes: dict[str, Any]) -> None:
+def test_token_with_a_missing_or_wrong_claim_is_refused(changes: dict[str, Any]) -> None:
     assert refusal(forged(**changes)) == GENERIC
 
 
-def test_an_expired_token_is_called_that() -> None:
+def test_expired_token_is_answered_as_expired() -> None:
     assert refusal(forged(exp=int(time.time()) - 1)) == EXPIRED
 
 
-def test_a_token_that_was_issued_for_longer_than_is_set_now_ends_earlier() -> None:
+def test_token_issued_for_longer_than_the_setting_ends_earlier() -> None:
     now = int(time.time())
     assert refusal(forged(iat=now - 901, exp=now + 60)) == EXPIRED
     assert tokens().read(forged(iat=now - 800, exp=now + 86_400)).id == USER_ID
 
 
-def test_a_remembered_token_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remembered_token_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     ring = tokens()
     token = ring.issue(ANN)
     assert ring.read(token).id == USER_ID
@@ -192,24 +192,24 @@ def test_a_remembered_token_still_expires(monkeypatch: pytest.MonkeyPatch) -> No
     ],
     ids=str,
 )
-def test_a_key_is_only_looked_up_among_those_that_are_held(header: dict[str, Any]) -> None:
+def test_key_id_is_looked_up_among_held_keys_only(header: dict[str, Any]) -> None:
     assert refusal(forged(header)) == GENERIC
     assert refusal(forged(header, secret="")) == GENERIC
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "", None, "HS384", "RS256", ["HS256"], {"HS256": 1}])
-def test_an_unsigned_token_is_refused_whatever_algorithm_it_names(algorithm: Any) -> None:
+def test_unsigned_token_is_refused_whatever_algorithm_it_names(algorithm: Any) -> None:
     header = {"alg": algorithm, "kid": key_id(SECRET), "typ": "JWT"}
     assert refusal(unsigned(header, claims())) == GENERIC
     assert refusal(unsigned(header, claims()) + "AAAA") == GENERIC
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
-def test_another_algorithm_is_refused_even_under_the_right_secret(algorithm: str) -> None:
+def test_another_algorithm_is_refused_even_with_the_right_secret(algorithm: str) -> None:
     assert refusal(jwt.encode(claims(), SECRET, algorithm, headers={"kid": key_id(SECRET)})) == GENERIC
 
 
-def test_a_signature_made_with_a_public_key_as_the_secret_is_refused() -> None:
+def test_signature_with_a_public_key_as_secret_is_refused() -> None:
     public = rsa.generate_private_key(65537, 2048).public_key()
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     token = jwt.encode(claims(), der, "HS256", headers={"kid": key_id(SECRET)})
@@ -234,23 +234,23 @@ def test_a_signature_made_with_a_public_key_as_the_secret_is_refused() -> None:
         urlsafe_b64encode(b'{"kid":' + b"[" * 2900).decode() + ".e30.AA",
     ],
 )
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_malformed_token_is_refused(token: str) -> None:
     assert refusal(token) == GENERIC
 
 
-def test_a_changed_payload_is_refused() -> None:
+def test_changed_payload_is_refused() -> None:
     header, _, signature = tokens().issue(ANN).split(".")
     payload = urlsafe_b64encode(orjson.dumps(claims(roles=["admin"]))).rstrip(b"=").decode()
     assert refusal(f"{header}.{payload}.{signature}") == GENERIC
 
 
-def test_a_token_beyond_the_limit_is_refused_unread() -> None:
+def test_token_beyond_the_limit_is_refused_unread() -> None:
     oversized = forged(roles=["x" * MAXIMUM_TOKEN_CHARACTERS])
     assert refusal(oversized) == GENERIC
     assert refusal("a" * 10_000_000) == GENERIC
 
 
-def test_failures_are_not_remembered() -> None:
+def test_refused_token_is_not_remembered() -> None:
     ring = tokens()
     for number in range(10):
         with pytest.raises(TokenInvalid):

@@ -25,7 +25,7 @@ PROBLEM_404 = {
 }
 
 
-async def test_a_key_is_shown_once_and_only_its_hash_is_stored(keyring: Keyring) -> None:
+async def test_key_is_shown_once_and_stored_as_a_hash(keyring: Keyring) -> None:
     ann = keyring.person()
     body = {"name": "nightly export", "scopes": ["products:read", "*:list", "products:read"]}
     answer = await keyring.client.post(KEYS, json=body, headers=ann.headers)
@@ -61,7 +61,7 @@ async def test_a_key_is_shown_once_and_only_its_hash_is_stored(keyring: Keyring)
 
 
 @pytest.mark.parametrize("given", ["expires_in_s", "expires_at"])
-async def test_a_key_may_have_an_end(keyring: Keyring, given: str) -> None:
+async def test_key_may_expire(keyring: Keyring, given: str) -> None:
     end = datetime.now(UTC) + timedelta(days=1)
     value: Any = 86_400 if given == "expires_in_s" else end.isoformat()
     made = await keyring.make(keyring.person(), "*:read", **{given: value})
@@ -103,7 +103,7 @@ REFUSED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize(("changes", "faults"), REFUSED.values(), ids=REFUSED)
-async def test_a_key_that_cannot_be_is_refused_and_nothing_is_stored(
+async def test_invalid_key_is_refused_and_not_stored(
     keyring: Keyring, changes: Any, faults: list[tuple[str, str]]
 ) -> None:
     ann = keyring.person()
@@ -117,7 +117,7 @@ async def test_a_key_that_cannot_be_is_refused_and_nothing_is_stored(
     assert keyring.stored() == before
 
 
-async def test_a_wrong_scope_is_told_with_a_suggestion(keyring: Keyring) -> None:
+async def test_wrong_scope_is_refused_with_a_suggestion(keyring: Keyring) -> None:
     body = {"name": "x", "scopes": ["products", "products:lists"]}
     answer = await keyring.client.post(KEYS, json=body, headers=keyring.person().headers)
     assert problem(answer) == {
@@ -143,7 +143,7 @@ async def test_a_wrong_scope_is_told_with_a_suggestion(keyring: Keyring) -> None
     }
 
 
-async def test_a_key_can_be_renamed_and_nothing_else(keyring: Keyring) -> None:
+async def test_key_can_be_renamed_and_nothing_else(keyring: Keyring) -> None:
     ann = keyring.person()
     made = await keyring.make(ann, "*:read")
     path = f"{KEYS}/{made['id']}"
@@ -165,7 +165,7 @@ async def test_a_key_can_be_renamed_and_nothing_else(keyring: Keyring) -> None:
     assert keyring.stored() == before
 
 
-async def test_a_revoked_key_is_gone_at_once(keyring: Keyring) -> None:
+async def test_revoked_key_is_gone_at_once(keyring: Keyring) -> None:
     ann = keyring.person()
     made = await keyring.make(ann, "*:read")
     assert (await keyring.client.get("/api/products", headers=using(made))).status_code == 200
@@ -186,7 +186,7 @@ async def test_a_revoked_key_is_gone_at_once(keyring: Keyring) -> None:
     assert keyring.events(made["id"])[1:] == [("key.revoked", {"name": "a program", "user_id": ann.id})]
 
 
-async def test_keys_of_others_are_as_if_they_were_not_there(keyring: Keyring) -> None:
+async def test_key_of_another_user_is_not_found(keyring: Keyring) -> None:
     ann, bob = keyring.person(), keyring.person("editor")
     made = await keyring.make(ann, "*:read")
     before = keyring.stored()
@@ -201,7 +201,7 @@ async def test_keys_of_others_are_as_if_they_were_not_there(keyring: Keyring) ->
     assert keyring.stored() == before
 
 
-async def test_administrators_see_and_revoke_everybodys(keyring: Keyring) -> None:
+async def test_admin_lists_and_revokes_all_keys(keyring: Keyring) -> None:
     ann, bob, root = keyring.person(), keyring.person(), keyring.person("admin")
     made = await keyring.make(ann, "*:read", name="of Ann")
     await keyring.make(bob, "*:read")
@@ -221,7 +221,7 @@ async def test_administrators_see_and_revoke_everybodys(keyring: Keyring) -> Non
 
 
 @pytest.mark.parametrize("who", ["nobody", "a key", "a closed account", "an account that is gone"])
-async def test_only_people_with_an_account_make_keys(keyring: Keyring, who: str) -> None:
+async def test_key_is_made_only_by_users_with_an_account(keyring: Keyring, who: str) -> None:
     ann = keyring.person(is_disabled=who == "a closed account")
     headers = {"nobody": {}, "an account that is gone": keyring.service.signed_in()}.get(who, ann.headers)
     if who == "a key":
@@ -232,7 +232,7 @@ async def test_only_people_with_an_account_make_keys(keyring: Keyring, who: str)
     assert keyring.stored() == before
 
 
-async def test_a_user_has_so_many_keys_and_no_more_however_they_are_made(keyring: Keyring) -> None:
+async def test_user_has_a_limit_of_keys_however_they_are_made(keyring: Keyring) -> None:
     ann = keyring.person()
     key: dict[str, Any] = {
         "hash": "x",
@@ -262,7 +262,7 @@ async def test_a_user_has_so_many_keys_and_no_more_however_they_are_made(keyring
     }
 
 
-async def test_an_idempotency_key_is_not_heeded_where_a_secret_is_answered(keyring: Keyring) -> None:
+async def test_idempotency_key_is_refused_where_a_secret_is_answered(keyring: Keyring) -> None:
     ann = keyring.person()
     headers = ann.headers | {"Idempotency-Key": "1"}
     answer = await keyring.client.post(KEYS, json={"name": "x", "scopes": ["*:read"]}, headers=headers)
@@ -270,7 +270,7 @@ async def test_an_idempotency_key_is_not_heeded_where_a_secret_is_answered(keyri
     assert (await keyring.client.get(KEYS, headers=ann.headers)).json() == {"data": []}
 
 
-async def test_all_keys_of_a_user_can_be_deleted_at_once(keyring: Keyring) -> None:
+async def test_all_keys_of_a_user_are_deleted_at_once(keyring: Keyring) -> None:
     ann: Person = keyring.person()
     made = [await keyring.make(ann, "*:read") for _ in range(2)]
     services = services_of(keyring.service.app)
@@ -282,7 +282,7 @@ async def test_all_keys_of_a_user_can_be_deleted_at_once(keyring: Keyring) -> No
     assert keyring.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 0
 
 
-async def test_who_was_signed_out_makes_no_key_also_where_that_is_not_heard_of_yet(keyring: Keyring) -> None:
+async def test_signed_out_user_makes_no_key_before_the_revocation_is_heard(keyring: Keyring) -> None:
     ann: Person = keyring.person()
     services = services_of(keyring.service.app)
     caller = services.tokens.read(ann.headers["Authorization"].removeprefix("Bearer "))

@@ -50,9 +50,7 @@ async def shop(keyring: Keyring) -> str:
 # --- who asks
 
 
-async def test_a_key_acts_as_its_owner_with_the_owners_rights_of_this_moment(
-    keyring: Keyring, shop: str
-) -> None:
+async def test_key_has_the_present_rights_of_its_owner(keyring: Keyring, shop: str) -> None:
     del shop
     ann = keyring.person()
     headers = await keyring.key(ann, "plans:*")
@@ -72,7 +70,7 @@ async def test_a_key_acts_as_its_owner_with_the_owners_rights_of_this_moment(
     assert (await keyring.client.get("/api/plans", headers=headers)).status_code == 401
 
 
-async def test_what_is_no_key_is_refused_also_where_none_is_needed(keyring: Keyring, shop: str) -> None:
+async def test_malformed_key_is_refused_also_where_none_is_needed(keyring: Keyring, shop: str) -> None:
     del shop
     made = await keyring.make(keyring.person(), "*:read")
     key = made["key"]
@@ -98,7 +96,7 @@ async def test_what_is_no_key_is_refused_also_where_none_is_needed(keyring: Keyr
     assert live.status_code == 200
 
 
-async def test_a_key_with_another_secret_than_its_own_opens_nothing(keyring: Keyring) -> None:
+async def test_key_with_another_secret_is_refused(keyring: Keyring) -> None:
     ann = keyring.person("admin")
     made = await keyring.make(ann, "*:*")
     await keyring.client.get("/api/products", headers=using(made))
@@ -108,7 +106,7 @@ async def test_a_key_with_another_secret_than_its_own_opens_nothing(keyring: Key
     assert (await keyring.client.get("/api/products", headers=using(other))).status_code == 401
 
 
-async def test_a_key_ends_to_the_moment(keyring: Keyring, shop: str) -> None:
+async def test_key_expires_to_the_moment(keyring: Keyring, shop: str) -> None:
     del shop
     made = await keyring.make(keyring.person(), "*:read", expires_in_s=3600)
     assert (await keyring.client.get("/api/mugs", headers=using(made))).status_code == 200
@@ -178,7 +176,7 @@ async def ask(keyring: Keyring, headers: dict[str, str], name: str, mug: str) ->
 
 
 @pytest.mark.parametrize("scopes", SCOPED, ids=str)
-async def test_by_no_path_does_a_key_more_than_its_scopes_say(
+async def test_key_does_no_more_than_its_scopes_by_any_path(
     keyring: Keyring, shop: str, scopes: tuple[str, ...]
 ) -> None:
     for person in (keyring.person(), keyring.person("admin")):
@@ -191,7 +189,7 @@ async def test_by_no_path_does_a_key_more_than_its_scopes_say(
             assert await ask(keyring, headers, name, shop) in {200, 201}, name
 
 
-async def test_a_refusal_names_the_scope_that_is_missing(keyring: Keyring, shop: str) -> None:
+async def test_refusal_names_the_missing_scope(keyring: Keyring, shop: str) -> None:
     headers = await keyring.key(keyring.person(), "mugs:read")
     answer = await keyring.client.delete(f"/api/mugs/{shop}", headers=headers)
     assert problem(answer) == {
@@ -203,7 +201,7 @@ async def test_a_refusal_names_the_scope_that_is_missing(keyring: Keyring, shop:
     }
 
 
-async def test_references_are_followed_within_the_scopes_only(keyring: Keyring, shop: str) -> None:
+async def test_references_are_expanded_within_the_scopes_only(keyring: Keyring, shop: str) -> None:
     ann = keyring.person()
     note = await keyring.client.post("/api/notes", json={"mug": shop}, headers=ann.headers)
     path = f"/api/notes/{note.json()['data']['id']}?expand=mug"
@@ -212,7 +210,7 @@ async def test_references_are_followed_within_the_scopes_only(keyring: Keyring, 
         assert answer.status_code == status
 
 
-async def test_the_contract_shows_a_key_what_its_scopes_let_it_do(keyring: Keyring, shop: str) -> None:
+async def test_contract_for_a_key_shows_what_its_scopes_allow(keyring: Keyring, shop: str) -> None:
     del shop
     ann = keyring.person()
     seen = {}
@@ -230,7 +228,7 @@ async def test_the_contract_shows_a_key_what_its_scopes_let_it_do(keyring: Keyri
 # --- what is not documents
 
 
-async def test_every_endpoint_that_is_not_for_keys_refuses_them(keyring: Keyring) -> None:
+async def test_endpoints_not_for_keys_refuse_them(keyring: Keyring) -> None:
     headers = await keyring.key(keyring.person("admin"), "*:*")
     before = keyring.stored()
     statuses = {}
@@ -257,7 +255,7 @@ async def test_every_endpoint_that_is_not_for_keys_refuses_them(keyring: Keyring
         ("editor", "collections:*", 403, 403),
     ],
 )
-async def test_definitions_are_open_to_administrators_keys_with_the_scope(
+async def test_key_of_an_admin_with_the_scope_reads_definitions(
     keyring: Keyring, role: str, scope: str, reading: int, writing: int
 ) -> None:
     headers = await keyring.key(keyring.person(role), scope)
@@ -266,7 +264,7 @@ async def test_definitions_are_open_to_administrators_keys_with_the_scope(
     assert answer.status_code == writing
 
 
-async def test_the_audit_log_is_open_to_administrators_keys_with_the_scope(keyring: Keyring) -> None:
+async def test_key_of_an_admin_with_the_scope_reads_the_audit_log(keyring: Keyring) -> None:
     for role, scope, status in (
         ("admin", "audit:read", 200),
         ("admin", "*:*", 403),
@@ -276,7 +274,7 @@ async def test_the_audit_log_is_open_to_administrators_keys_with_the_scope(keyri
         assert (await keyring.client.get("/api/audit", headers=headers)).status_code == status
 
 
-async def test_two_keys_of_one_user_have_idempotency_keys_of_their_own(keyring: Keyring, shop: str) -> None:
+async def test_two_keys_of_one_user_have_separate_idempotency_keys(keyring: Keyring, shop: str) -> None:
     del shop
     ann = keyring.person()
     again = {"Idempotency-Key": "the-same-key"}
@@ -290,7 +288,7 @@ async def test_two_keys_of_one_user_have_idempotency_keys_of_their_own(keyring: 
     assert len(ids) == 3
 
 
-async def test_what_a_key_does_is_noted_as_done_by_it(keyring: Keyring) -> None:
+async def test_audit_names_the_key_that_acted(keyring: Keyring) -> None:
     root = keyring.person("admin")
     made = await keyring.make(root, "collections:write")
     body = {"name": "by-key", "schema": {"type": "object"}}
@@ -318,7 +316,7 @@ async def profiled(keyring: Keyring) -> AsyncIterator[list[str]]:
         database["system.profile"].drop()
 
 
-async def test_a_key_is_looked_up_once_and_its_use_noted_once(keyring: Keyring, shop: str) -> None:
+async def test_key_is_looked_up_once_and_its_use_written_once(keyring: Keyring, shop: str) -> None:
     del shop
     made = await keyring.make(keyring.person(), "mugs:list")
     async with profiled(keyring) as seen:
@@ -335,7 +333,7 @@ async def test_a_key_is_looked_up_once_and_its_use_noted_once(keyring: Keyring, 
     assert stored["_version"] == 1
 
 
-async def test_a_flood_of_wrong_keys_costs_few_queries(keyring: Keyring) -> None:
+async def test_flood_of_wrong_keys_costs_few_queries(keyring: Keyring) -> None:
     made = await keyring.make(keyring.person(), "*:read")
     keyring.service.database["_api_keys"].delete_one({"_id": made["id"]})
     bearers: KeyBearers = services_of(keyring.service.app).key_bearers
@@ -351,7 +349,7 @@ async def test_a_flood_of_wrong_keys_costs_few_queries(keyring: Keyring) -> None
     assert seen == ["query"]
 
 
-async def test_what_is_remembered_is_bounded(keyring: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_remembered_keys_are_bounded(keyring: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.identity.api_keys.bearers.MAXIMUM_REMEMBERED", 2)
     assert MAXIMUM_REMEMBERED == 4096
     ann = keyring.person()
@@ -366,7 +364,7 @@ async def test_what_is_remembered_is_bounded(keyring: Keyring, monkeypatch: pyte
 # --- other workers, and a database that is away
 
 
-async def test_another_worker_hears_of_a_change_within_the_bound(keyring: Keyring) -> None:
+async def test_change_is_heeded_by_another_worker_within_the_bound(keyring: Keyring) -> None:
     database = services_of(keyring.service.app).database
     ann, root = keyring.person("editor"), keyring.person("admin")
     made = await keyring.make(ann, "*:read")
@@ -396,9 +394,7 @@ async def test_another_worker_hears_of_a_change_within_the_bound(keyring: Keyrin
         await becomes(None)
 
 
-async def test_without_the_database_a_key_that_is_not_known_is_not_called_wrong(
-    keyring: Keyring, tmp_path: Path
-) -> None:
+async def test_unknown_key_without_database_is_503(keyring: Keyring, tmp_path: Path) -> None:
     made = await keyring.make(keyring.person(), "*:read")
     settings = settings_of("mongodb://127.0.0.1:1", tmp_path)
     away = create_app(settings.model_copy(update={"database_timeout_s": 0.1, "operation_timeout_s": 0.1}))

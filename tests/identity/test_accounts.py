@@ -50,7 +50,7 @@ async def sign_in(passwords: Passwords, email: str, password: str) -> User:
     return await accounts.check(passwords, await accounts.find(email), password)
 
 
-async def test_whoever_has_an_account_can_sign_in_with_its_address_in_any_case(passwords: Passwords) -> None:
+async def test_account_is_found_by_its_address_in_any_case(passwords: Passwords) -> None:
     made = await registered(passwords, "Root")
     user = await sign_in(passwords, "root@EXAMPLE.COM", PASSWORD)
     assert profile.User.of(user).members() == {
@@ -66,14 +66,16 @@ async def test_whoever_has_an_account_can_sign_in_with_its_address_in_any_case(p
 
 
 @pytest.mark.parametrize(("email", "password"), [(EMAIL, "wrong"), ("a@x.io", PASSWORD), ("root", PASSWORD)])
-async def test_wrong_credentials_say_only_that(passwords: Passwords, email: str, password: str) -> None:
+async def test_wrong_credentials_raise_one_failure_whatever_is_wrong(
+    passwords: Passwords, email: str, password: str
+) -> None:
     await registered(passwords)
     with pytest.raises(CredentialsWrong) as caught:
         await sign_in(passwords, email, password)
     assert caught.value.detail == "The e-mail address or the password is wrong"
 
 
-async def test_a_disabled_account_can_neither_sign_in_nor_be_read_nor_changed(passwords: Passwords) -> None:
+async def test_disabled_account_cannot_sign_in_be_read_or_changed(passwords: Passwords) -> None:
     user_id = str((await registered(passwords)).id)
     await User.find_all().update({"$set": {"is_disabled": True}})
     with pytest.raises(CredentialsWrong):
@@ -85,13 +87,13 @@ async def test_a_disabled_account_can_neither_sign_in_nor_be_read_nor_changed(pa
 
 
 @pytest.mark.parametrize("user_id", ["", "1", "64b64b64b64b64b64b64b64b", "$where"])
-async def test_no_account_is_found_under_an_id_that_none_has(passwords: Passwords, user_id: str) -> None:
+async def test_unknown_id_finds_no_account(passwords: Passwords, user_id: str) -> None:
     await registered(passwords)
     with pytest.raises(DocumentNotFound):
         await accounts.get(user_id)
 
 
-async def test_a_change_needs_an_expected_version(passwords: Passwords) -> None:
+async def test_profile_change_at_another_version_is_stale(passwords: Passwords) -> None:
     user_id = str((await registered(passwords)).id)
     changed = await accounts.update_profile(user_id, {"name": "A"}, Expected(frozenset({"1", "x"})))
     assert (changed.name, changed.version) == ("A", 2)
@@ -101,7 +103,7 @@ async def test_a_change_needs_an_expected_version(passwords: Passwords) -> None:
     assert (await accounts.update_profile(user_id, {"name": None}, Expected(None))).name is None
 
 
-async def test_signing_in_renews_a_hash_of_another_cost(passwords: Passwords) -> None:
+async def test_sign_in_renews_a_hash_of_another_cost(passwords: Passwords) -> None:
     user_id = str((await registered(passwords)).id)
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     await User.find_all().update({"$set": {"password_hash": weak}})
@@ -113,7 +115,7 @@ async def test_signing_in_renews_a_hash_of_another_cost(passwords: Passwords) ->
     assert (await accounts.get(user_id)).password_hash == renewed
 
 
-async def test_a_flood_of_sign_ins_is_turned_away_before_it_takes_the_memory(passwords: Passwords) -> None:
+async def test_flood_of_sign_ins_is_refused_as_busy(passwords: Passwords) -> None:
     outcomes = await asyncio.gather(
         *(sign_in(passwords, f"{number}@example.com", PASSWORD) for number in range(200)),
         return_exceptions=True,

@@ -58,7 +58,7 @@ async def let_pass(seconds: float) -> None:
     await Lockout.get_motor_collection().update_many({}, [{"$set": earlier}])
 
 
-async def test_after_five_wrong_tries_nothing_is_tried_for_a_minute(lockouts: Lockouts) -> None:
+async def test_five_wrong_guesses_lock_the_account_for_a_minute(lockouts: Lockouts) -> None:
     outcomes = [await guess(lockouts) for _ in range(7)]
     assert outcomes == ["wrong"] * 5 + [60, 60]
     assert await guess(lockouts, failure=None) == 60
@@ -66,7 +66,7 @@ async def test_after_five_wrong_tries_nothing_is_tried_for_a_minute(lockouts: Lo
     assert await guess(lockouts, failure=None) == "right"
 
 
-async def test_each_next_lock_is_twice_as_long_up_to_the_longest(lockouts: Lockouts) -> None:
+async def test_lock_doubles_up_to_the_longest(lockouts: Lockouts) -> None:
     waits = []
     for _ in range(6):
         for each in range(5):
@@ -78,14 +78,14 @@ async def test_each_next_lock_is_twice_as_long_up_to_the_longest(lockouts: Locko
     assert waits == [60, 120, 240, 480, 900, 900]
 
 
-async def test_a_count_is_forgotten_a_day_after_its_last_wrong_try(lockouts: Lockouts) -> None:
+async def test_count_expires_a_day_after_the_last_wrong_guess(lockouts: Lockouts) -> None:
     await asyncio.gather(*(guess(lockouts, address=each) for each in OTHERS[:5]))
     await let_pass(86_401)
     assert [await guess(lockouts) for _ in range(6)] == ["wrong"] * 5 + [60]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_of_a_hundred_guesses_at_once_five_are_tried(lockouts: Lockouts, workers: int) -> None:
+async def test_hundred_concurrent_guesses_at_an_account_verify_five(lockouts: Lockouts, workers: int) -> None:
     each = [lockouts, made()][:workers]
     outcomes = await asyncio.gather(
         *(guess(each[number % workers], address=OTHERS[number]) for number in range(100))
@@ -93,7 +93,7 @@ async def test_of_a_hundred_guesses_at_once_five_are_tried(lockouts: Lockouts, w
     assert (outcomes.count("wrong"), outcomes.count(60)) == (5, 95)
 
 
-async def test_of_a_hundred_guesses_at_once_from_one_address_twenty_are_tried(lockouts: Lockouts) -> None:
+async def test_hundred_concurrent_guesses_from_an_address_verify_twenty(lockouts: Lockouts) -> None:
     outcomes = await asyncio.gather(*(guess(lockouts, f"{number}@x.io") for number in range(100)))
     assert (outcomes.count("wrong"), outcomes.count(900)) == (20, 80)
     assert await guess(lockouts, failure=None) == 900
@@ -102,12 +102,12 @@ async def test_of_a_hundred_guesses_at_once_from_one_address_twenty_are_tried(lo
     assert await guess(lockouts, "new@x.io") == "wrong"
 
 
-async def test_tries_at_a_locked_account_do_not_use_up_those_of_the_address(lockouts: Lockouts) -> None:
+async def test_guesses_at_a_locked_account_do_not_count_for_the_address(lockouts: Lockouts) -> None:
     assert [await guess(lockouts) for _ in range(30)] == ["wrong"] * 5 + [60] * 25
     assert await guess(lockouts, BOB) == "wrong"
 
 
-async def test_an_own_account_does_not_buy_more_tries_at_those_of_others(lockouts: Lockouts) -> None:
+async def test_right_guesses_at_an_own_account_do_not_reset_the_address(lockouts: Lockouts) -> None:
     outcomes = []
     for number in range(25):
         outcomes.append(await guess(lockouts, f"{number}@x.io"))
@@ -116,7 +116,7 @@ async def test_an_own_account_does_not_buy_more_tries_at_those_of_others(lockout
     assert outcomes == ["wrong"] * 20 + [900] * 5
 
 
-async def test_who_guesses_elsewhere_does_not_lock_the_owner_out_at_home(lockouts: Lockouts) -> None:
+async def test_guesses_from_elsewhere_do_not_lock_the_owner_at_a_known_place(lockouts: Lockouts) -> None:
     await lockouts.remember(ANN, HOME)
     assert [await guess(lockouts) for _ in range(6)] == ["wrong"] * 5 + [60]
     assert await guess(lockouts, address=HOME, failure=None) == "right"
@@ -124,7 +124,7 @@ async def test_who_guesses_elsewhere_does_not_lock_the_owner_out_at_home(lockout
     assert await guess(lockouts, BOB, HOME) == "wrong"
 
 
-async def test_a_right_guess_at_home_forgets_the_wrong_ones_there_but_not_those_of_strangers(
+async def test_right_guess_at_a_known_place_resets_that_place_only(
     lockouts: Lockouts,
 ) -> None:
     await lockouts.remember(ANN, HOME)
@@ -135,7 +135,7 @@ async def test_a_right_guess_at_home_forgets_the_wrong_ones_there_but_not_those_
     assert [await guess(lockouts) for _ in range(2)] == ["wrong", 60]
 
 
-async def test_a_place_is_known_for_ninety_days_after_the_last_sign_in(lockouts: Lockouts) -> None:
+async def test_place_is_known_for_ninety_days_after_the_last_sign_in(lockouts: Lockouts) -> None:
     await lockouts.remember(ANN, HOME)
     first = await KnownPlace.find_one()
     await lockouts.remember(ANN, HOME)
@@ -147,32 +147,32 @@ async def test_a_place_is_known_for_ninety_days_after_the_last_sign_in(lockouts:
     assert [await guess(lockouts, address=address) for address in (*OTHERS[:5], HOME)] == ["wrong"] * 5 + [60]
 
 
-async def test_what_was_not_verified_does_not_count(lockouts: Lockouts) -> None:
+async def test_guess_that_was_not_verified_does_not_count(lockouts: Lockouts) -> None:
     assert [await guess(lockouts, failure=Busy) for _ in range(30)] == ["busy"] * 30
     assert [await guess(lockouts) for _ in range(6)] == ["wrong"] * 5 + [60]
 
 
-async def test_forty_right_guesses_at_once_are_all_right(lockouts: Lockouts) -> None:
+async def test_forty_concurrent_right_guesses_all_succeed(lockouts: Lockouts) -> None:
     outcomes = await asyncio.gather(*(guess(lockouts, failure=None) for _ in range(40)))
     assert outcomes == ["right"] * 40
     counts = await Lockout.find_all().to_list()
     assert [(count.tries, count.pending) for count in counts] == [(0, 0)] * 2
 
 
-async def test_passwords_and_codes_are_counted_apart(lockouts: Lockouts) -> None:
+async def test_passwords_and_codes_have_separate_counts(lockouts: Lockouts) -> None:
     assert [await guess(lockouts) for _ in range(6)] == ["wrong"] * 5 + [60]
     outcomes = [await guess(lockouts, what="second factor") for _ in range(6)]
     assert outcomes == ["wrong"] * 5 + [60]
 
 
-async def test_clients_without_an_address_count_together_and_are_at_home_nowhere(lockouts: Lockouts) -> None:
+async def test_clients_without_address_share_one_count_and_no_known_place(lockouts: Lockouts) -> None:
     await lockouts.remember(ANN, None)
     await lockouts.remember(ANN, "unknown")
     assert await KnownPlace.count() == 0
     assert [await guess(lockouts, address=None) for _ in range(6)] == ["wrong"] * 5 + [60]
 
 
-async def test_the_last_try_knows_that_it_is_and_how_long_the_lock_would_be(lockouts: Lockouts) -> None:
+async def test_last_guess_before_a_lock_has_its_wait(lockouts: Lockouts) -> None:
     waits = []
     for _ in range(5):
         with suppress(CredentialsWrong):
@@ -182,7 +182,7 @@ async def test_the_last_try_knows_that_it_is_and_how_long_the_lock_would_be(lock
     assert waits == [None] * 4 + [60]
 
 
-async def test_nothing_that_is_stored_tells_whose_account_it_is(lockouts: Lockouts) -> None:
+async def test_stored_counts_do_not_name_the_account(lockouts: Lockouts) -> None:
     await guess(lockouts)
     await lockouts.remember(ANN, HOME)
     stored = [*await Lockout.find_all().to_list(), *await KnownPlace.find_all().to_list()]

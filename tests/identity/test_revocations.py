@@ -47,7 +47,7 @@ def told(name: str, epoch: int = GONE, lasts_s: float = 3600) -> dict[str, Any]:
         ([told("user:ann")], ANN, True),
     ],
 )
-def test_what_is_revoked_counts_for_whom_it_is_about(
+def test_revocation_covers_its_session_user_or_key_only(
     revoked: list[dict[str, Any]], principal: Principal, is_covered: bool
 ) -> None:
     revocations = Revocations(900)
@@ -55,7 +55,7 @@ def test_what_is_revoked_counts_for_whom_it_is_about(
     assert revocations.covers(principal) is is_covered
 
 
-async def test_what_is_stored_counts_where_it_is_asked_for_also_before_it_is_heard(stored: Database) -> None:
+async def test_check_reads_stored_revocations_before_they_are_heard(stored: Database) -> None:
     teller, deaf = Revocations(900), Revocations(900)
     await deaf.check(ANN)
     await teller.outdate_user("ann", 3)
@@ -68,7 +68,7 @@ async def test_what_is_stored_counts_where_it_is_asked_for_also_before_it_is_hea
     assert deaf.covers(ANN)
 
 
-def test_what_no_token_outlives_is_forgotten() -> None:
+def test_expired_revocation_is_forgotten() -> None:
     revocations = Revocations(900)
     revocations.learn([told("session:s1", lasts_s=0.02), told("session:s2")])
     assert revocations.covers(ANN)
@@ -78,7 +78,7 @@ def test_what_no_token_outlives_is_forgotten() -> None:
     assert revocations.covers(Principal("user", "ann", frozenset(), session_id="s2"))
 
 
-def test_a_worker_that_hears_nothing_for_long_believes_no_token() -> None:
+def test_worker_that_hears_nothing_for_long_is_not_current() -> None:
     revocations = Revocations(900, stale_after_s=0.05)
     before = revocations.is_current
     revocations.hear()
@@ -87,7 +87,7 @@ def test_a_worker_that_hears_nothing_for_long_believes_no_token() -> None:
     assert (before, heard, revocations.is_current) == (False, True, False)
 
 
-def test_a_worker_that_would_have_to_hold_too_much_believes_no_token() -> None:
+def test_worker_with_too_many_revocations_is_not_current() -> None:
     revocations = Revocations(900, limit=2)
     revocations.learn([told("session:1", lasts_s=0.02), told("session:2"), told("session:3")])
     revocations.hear()
@@ -98,7 +98,7 @@ def test_a_worker_that_would_have_to_hold_too_much_believes_no_token() -> None:
     assert (is_full, revocations.is_current) == (False, True)
 
 
-async def test_what_another_worker_revokes_is_heeded_in_time(stored: Database) -> None:
+async def test_revocation_of_another_worker_is_heeded_within_the_bound(stored: Database) -> None:
     here, there = Revocations(900), Revocations(900)
     async with here.following(stored):
         assert await here.wait_until_loaded(5)
@@ -115,7 +115,7 @@ async def test_what_another_worker_revokes_is_heeded_in_time(stored: Database) -
             await asyncio.sleep(0.01)
 
 
-async def test_what_is_rolled_back_is_not_revoked(stored: Database) -> None:
+async def test_revocation_of_an_aborted_transaction_does_not_count(stored: Database) -> None:
     revocations = Revocations(900)
 
     async def end_and_fail() -> None:
@@ -128,7 +128,7 @@ async def test_what_is_rolled_back_is_not_revoked(stored: Database) -> None:
     assert not revocations.covers(ANN)
 
 
-async def test_this_worker_heeds_what_it_has_revoked_once_it_catches_up(stored: Database) -> None:
+async def test_own_revocation_counts_after_catch_up(stored: Database) -> None:
     revocations = Revocations(900)
     await stored.transaction(lambda: revocations.end_session("s1"))
     assert not revocations.covers(ANN)
@@ -136,7 +136,7 @@ async def test_this_worker_heeds_what_it_has_revoked_once_it_catches_up(stored: 
     assert revocations.covers(ANN)
 
 
-async def test_nothing_is_forgotten_by_catching_up_before_the_transaction_ends(stored: Database) -> None:
+async def test_catch_up_within_a_transaction_keeps_what_is_pending(stored: Database) -> None:
     revocations = Revocations(900)
 
     async def end_too_early() -> None:
@@ -148,7 +148,7 @@ async def test_nothing_is_forgotten_by_catching_up_before_the_transaction_ends(s
     assert revocations.covers(ANN)
 
 
-async def test_what_was_revoked_before_the_start_counts_from_the_start(stored: Database) -> None:
+async def test_stored_revocations_count_from_the_start(stored: Database) -> None:
     await Revocations(900).end_key("k1")
     revocations = Revocations(900)
     async with revocations.following(stored):
@@ -156,7 +156,7 @@ async def test_what_was_revoked_before_the_start_counts_from_the_start(stored: D
         assert revocations.covers(KEY)
 
 
-async def test_without_the_database_it_is_told_once_and_no_token_is_believed() -> None:
+async def test_outage_is_logged_once_and_worker_is_not_current() -> None:
     away = databases.connect(
         "mongodb://127.0.0.1:1", "nothing", pool_size=1, selection_timeout_s=0.05, operation_timeout_s=0.05
     )

@@ -31,7 +31,7 @@ async def enabled(user: User, *secrets: str) -> tuple[Enrolment, list[str]]:
     return begun, await factors(*secrets).confirm(str(user.id), pyotp.TOTP(begun.secret).at(NOW_S))
 
 
-async def test_what_authenticator_apps_read_names_the_service_and_the_account(user: User) -> None:
+async def test_enrolment_uri_names_the_service_and_the_account(user: User) -> None:
     begun = await factors(NEW).begin(user)
     read = pyotp.parse_uri(begun.uri)
     assert isinstance(read, pyotp.TOTP)
@@ -39,7 +39,7 @@ async def test_what_authenticator_apps_read_names_the_service_and_the_account(us
     assert (read.digits, read.interval) == (6, 30)
 
 
-async def test_a_seed_is_read_under_an_earlier_secret_and_resealed_under_the_present_one(user: User) -> None:
+async def test_seed_of_an_earlier_secret_is_read_and_resealed(user: User) -> None:
     begun, _ = await enabled(user, OLD)
     code = pyotp.TOTP(begun.secret).at(NOW_S + 30)
     both = factors(NEW, OLD, now_s=NOW_S + 30)
@@ -49,7 +49,7 @@ async def test_a_seed_is_read_under_an_earlier_secret_and_resealed_under_the_pre
     assert await alone.use(str(user.id), pyotp.TOTP(begun.secret).at(NOW_S + 60)) == "totp"
 
 
-async def test_resealing_goes_through_all_however_many_there_are(database: Database) -> None:
+async def test_resealing_covers_more_seeds_than_one_batch(database: Database) -> None:
     await database.initialise([User, SecondFactor])
     sealer = Sealer([OLD])
     seeds = [
@@ -63,7 +63,7 @@ async def test_resealing_goes_through_all_however_many_there_are(database: Datab
     assert {Sealer([NEW]).unseal("second factor", each.seed) for each in resealed} == {b"seed"}
 
 
-async def test_resealing_begins_when_the_service_does(user: User) -> None:
+async def test_resealing_runs_when_the_service_starts(user: User) -> None:
     await enabled(user, OLD)
     async with asyncio.timeout(5), factors(NEW, OLD).resealing():
         while (factor := await SecondFactor.get(str(user.id))) is not None:
@@ -72,7 +72,7 @@ async def test_resealing_begins_when_the_service_does(user: User) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_when_the_secret_is_lost_recovery_codes_still_work(user: User) -> None:
+async def test_recovery_code_works_when_the_secret_is_lost(user: User) -> None:
     begun, codes = await enabled(user, OLD)
     alone = factors(NEW, now_s=NOW_S + 30)
     assert await alone.reseal() == 0
@@ -84,7 +84,7 @@ async def test_when_the_secret_is_lost_recovery_codes_still_work(user: User) -> 
 @pytest.mark.parametrize(
     "code", ["", "12345", "1234567", "١٢٣٤٥٦", "12345a", "-123456", "aaaaaaaaaaaaaaa1", "aaaa", "0" * 64]
 )
-async def test_what_has_not_the_form_of_a_code_is_none(user: User, code: str) -> None:
+async def test_malformed_code_is_wrong(user: User, code: str) -> None:
     await enabled(user, NEW)
     before = await SecondFactor.get(str(user.id))
     with pytest.raises(CodeWrong):
@@ -92,13 +92,13 @@ async def test_what_has_not_the_form_of_a_code_is_none(user: User, code: str) ->
     assert await SecondFactor.get(str(user.id)) == before
 
 
-async def test_a_code_may_be_typed_with_spaces(user: User) -> None:
+async def test_code_with_spaces_is_accepted(user: User) -> None:
     begun, _ = await enabled(user, NEW)
     code = pyotp.TOTP(begun.secret).at(NOW_S + 30)
     assert await factors(NEW, now_s=NOW_S + 30).use(str(user.id), f" {code[:3]} {code[3:]}") == "totp"
 
 
-async def test_what_is_in_force_is_not_begun_anew(user: User) -> None:
+async def test_begin_with_a_factor_in_force_is_refused(user: User) -> None:
     await enabled(user, NEW)
     before = await SecondFactor.get(str(user.id))
     with pytest.raises(SecondFactorPresent):

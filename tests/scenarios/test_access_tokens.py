@@ -13,7 +13,7 @@ from tests.scenarios.identity import CHALLENGE, INVALID_TOKEN, PROFILE, problem
 SHARES_SERVICE = True
 
 
-async def test_without_a_token_the_profile_asks_for_one(client: httpx.AsyncClient) -> None:
+async def test_profile_without_token_is_401(client: httpx.AsyncClient) -> None:
     answer = await client.get(PROFILE)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, CHALLENGE)
     assert problem(answer) == {
@@ -65,7 +65,7 @@ UNSIGNED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIiwicm9sZXMiOlsiYWRtaW4iXX0."
     ],
     ids=str,
 )
-async def test_a_token_with_anything_wrong_is_refused_everywhere(
+async def test_token_with_anything_wrong_is_refused_everywhere(
     client: httpx.AsyncClient, settings: Settings, changes: dict[str, Any]
 ) -> None:
     headers = {"Authorization": f"Bearer {forged(settings, **changes)}"}
@@ -80,14 +80,14 @@ async def test_a_token_with_anything_wrong_is_refused_everywhere(
         }
 
 
-async def test_a_forged_token_with_nothing_wrong_would_be_accepted(
+async def test_forged_token_with_nothing_wrong_is_accepted(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
     headers = {"Authorization": f"Bearer {forged(settings)}"}
     assert (await client.get("/api/collections", headers=headers)).status_code == 200
 
 
-async def test_a_malformed_authorization_is_refused_even_where_none_is_needed(
+async def test_malformed_authorization_is_refused_even_where_none_is_needed(
     client: httpx.AsyncClient,
 ) -> None:
     for header in ("Basic YTpi", "Bearer", f"Bearer {UNSIGNED}", "Bearer x", "x", "Bearer " + "x" * 5000):
@@ -97,7 +97,7 @@ async def test_a_malformed_authorization_is_refused_even_where_none_is_needed(
             assert problem(answer)["code"] == "auth.token_invalid"
 
 
-async def test_an_expired_token_is_told_so(client: httpx.AsyncClient, settings: Settings) -> None:
+async def test_expired_token_is_answered_as_expired(client: httpx.AsyncClient, settings: Settings) -> None:
     token = forged(settings, exp=int(time.time()) - 5)
     answer = await client.get(PROFILE, headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, problem(answer)) == (
@@ -124,7 +124,7 @@ async def test_an_expired_token_is_told_so(client: httpx.AsyncClient, settings: 
         ("root", ("admin",), 200, None),
     ],
 )
-async def test_collections_are_for_administrators(
+async def test_definitions_are_for_admins(
     client: httpx.AsyncClient,
     as_user: Callable[..., dict[str, str]],
     name: str | None,

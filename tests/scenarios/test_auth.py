@@ -28,7 +28,7 @@ SHARES_SERVICE = True
 # --- registering
 
 
-async def test_whoever_registers_gets_an_account_without_roles(client: httpx.AsyncClient) -> None:
+async def test_registration_makes_an_account_without_roles(client: httpx.AsyncClient) -> None:
     answer = await client.post(REGISTER, json=ANN)
     user = answer.json()["data"]
     assert (answer.status_code, answer.headers["location"]) == (201, PROFILE)
@@ -76,7 +76,7 @@ async def test_whoever_registers_gets_an_account_without_roles(client: httpx.Asy
         ),
     ],
 )
-async def test_a_bad_registration_names_every_fault_and_makes_no_account(
+async def test_bad_registration_names_every_fault_and_makes_no_account(
     client: httpx.AsyncClient, body: Any, errors: list[dict[str, str]]
 ) -> None:
     answer = await client.post(REGISTER, json=body)
@@ -84,7 +84,7 @@ async def test_a_bad_registration_names_every_fault_and_makes_no_account(
     assert await User.count() == 0
 
 
-async def test_of_twenty_registrations_of_one_address_at_once_one_succeeds(client: httpx.AsyncClient) -> None:
+async def test_concurrent_registrations_of_one_address_make_one_account(client: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(
         *(client.post(REGISTER, json=ANN | {"email": email}) for email in ["A@x.io", "a@x.io"] * 10)
     )
@@ -107,9 +107,7 @@ async def test_of_twenty_registrations_of_one_address_at_once_one_succeeds(clien
     assert await User.count() == 1
 
 
-async def test_when_registration_is_closed_nobody_gets_an_account(
-    client: httpx.AsyncClient, app: Litestar
-) -> None:
+async def test_closed_registration_makes_no_account(client: httpx.AsyncClient, app: Litestar) -> None:
     with replaced(app, registration_open=False):
         answer = await client.post(REGISTER, json=ANN)
     assert (answer.status_code, problem(answer)) == (
@@ -127,7 +125,7 @@ async def test_when_registration_is_closed_nobody_gets_an_account(
 # --- signing in
 
 
-async def test_signing_in_gives_a_token_that_is_not_cached(client: httpx.AsyncClient) -> None:
+async def test_sign_in_answers_tokens_that_are_not_cached(client: httpx.AsyncClient) -> None:
     user = (await client.post(REGISTER, json=ANN)).json()["data"]
     answer = await client.post(LOGIN, json={"email": "ANN@EXAMPLE.COM", "password": PASSWORD})
     data = answer.json()["data"]
@@ -156,7 +154,7 @@ async def test_signing_in_gives_a_token_that_is_not_cached(client: httpx.AsyncCl
         {"email": "off@example.com", "password": PASSWORD},
     ],
 )
-async def test_wrong_credentials_are_answered_alike_whatever_is_wrong(
+async def test_wrong_credentials_have_one_answer_whatever_is_wrong(
     client: httpx.AsyncClient, sign_up: SignUp, credentials: dict[str, str]
 ) -> None:
     await sign_up()
@@ -172,7 +170,7 @@ async def test_wrong_credentials_are_answered_alike_whatever_is_wrong(
     }
 
 
-async def test_wrong_credentials_take_as_long_for_an_account_that_does_not_exist(
+async def test_wrong_credentials_take_as_long_without_an_account(
     client: httpx.AsyncClient, sign_up: SignUp
 ) -> None:
     await sign_up()
@@ -197,7 +195,7 @@ async def test_wrong_credentials_take_as_long_for_an_account_that_does_not_exist
         {"email": None, "password": True},
     ],
 )
-async def test_operators_in_place_of_credentials_are_refused_before_any_query(
+async def test_operators_as_credentials_are_refused_before_any_query(
     client: httpx.AsyncClient, sign_up: SignUp, body: Any
 ) -> None:
     await sign_up()
@@ -209,7 +207,7 @@ async def test_operators_in_place_of_credentials_are_refused_before_any_query(
 @pytest.mark.parametrize(
     "media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
-async def test_what_a_form_on_another_site_can_send_is_not_read(
+async def test_content_types_of_html_forms_are_refused(
     client: httpx.AsyncClient, path: str, media_type: str
 ) -> None:
     body = b'{"email": "ann@example.com", "password": "correct horse"}'
@@ -231,14 +229,14 @@ async def test_what_a_form_on_another_site_can_send_is_not_read(
         (b"null", 400, "document.invalid"),
     ],
 )
-async def test_what_is_not_a_strict_json_object_is_refused(
+async def test_sign_in_with_malformed_json_is_refused(
     client: httpx.AsyncClient, body: bytes, status: int, code: str
 ) -> None:
     answer = await client.post(LOGIN, content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, problem(answer)["code"]) == (status, code)
 
 
-async def test_one_with_an_expired_token_can_still_sign_in(
+async def test_sign_in_with_an_expired_token_in_the_header_succeeds(
     client: httpx.AsyncClient, sign_up: SignUp
 ) -> None:
     await sign_up()

@@ -62,7 +62,7 @@ def told(answer: httpx.Response) -> tuple[int, str | None]:
 # --- signing in
 
 
-async def test_signing_in_puts_the_tokens_into_cookies_and_nowhere_else(
+async def test_sign_in_by_cookie_puts_tokens_into_cookies_only(
     browser: httpx.AsyncClient, ann: Person
 ) -> None:
     answer = await browser.post(LOGIN, json=ann.credentials | {"mode": "cookie"})
@@ -94,7 +94,7 @@ async def test_signing_in_puts_the_tokens_into_cookies_and_nowhere_else(
     ],
     ids=str,
 )
-async def test_a46_no_page_of_another_site_signs_a_visitor_in(
+async def test_a46_sign_in_by_a_page_of_another_site_is_refused(
     service: Service, browser: httpx.AsyncClient, ann: Person, headers: dict[str, str], expected: Any
 ) -> None:
     before = len(sessions(service))
@@ -105,7 +105,7 @@ async def test_a46_no_page_of_another_site_signs_a_visitor_in(
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:5173", "https://localhost", "http://[::1]:3000"])
-async def test_pages_of_ones_own_machine_are_strangers_to_production(
+async def test_local_pages_are_refused_in_production(
     service: Service, browser: httpx.AsyncClient, ann: Person, origin: str
 ) -> None:
     headers = {"Origin": origin, "Access-Control-Request-Private-Network": "true"}
@@ -116,7 +116,7 @@ async def test_pages_of_ones_own_machine_are_strangers_to_production(
         assert not [name for name in refused.headers if name.startswith("access-control-")]
 
 
-async def test_a_listed_page_may_read_with_cookies_when_they_are_allowed(browser: httpx.AsyncClient) -> None:
+async def test_listed_origin_may_read_with_cookies_when_allowed(browser: httpx.AsyncClient) -> None:
     answer = await browser.get("/api/products", headers={"Origin": SISTER})
     assert answer.headers["access-control-allow-origin"] == SISTER
     assert answer.headers["access-control-allow-credentials"] == "true"
@@ -126,7 +126,7 @@ async def test_a_listed_page_may_read_with_cookies_when_they_are_allowed(browser
 # --- using the cookies
 
 
-async def test_a_browser_that_is_signed_in_reads_and_with_its_proof_writes(
+async def test_browser_reads_by_cookie_and_writes_with_the_csrf_token(
     browser: httpx.AsyncClient, ann: Person, csrf: dict[str, str]
 ) -> None:
     assert (await browser.get(PROFILE)).json()["data"]["id"] == ann.id
@@ -147,7 +147,7 @@ async def test_a_browser_that_is_signed_in_reads_and_with_its_proof_writes(
         ("POST", REFRESH, None),
     ],
 )
-async def test_a46_what_does_not_show_that_it_is_our_own_page_changes_nothing(
+async def test_a46_write_by_cookie_without_proof_changes_nothing(
     service: Service,
     browser: httpx.AsyncClient,
     csrf: dict[str, str],
@@ -167,7 +167,7 @@ async def test_a46_what_does_not_show_that_it_is_our_own_page_changes_nothing(
     assert (await browser.get(PROFILE)).status_code == 200
 
 
-async def test_one_sessions_proof_is_nothing_to_another(
+async def test_csrf_token_of_another_session_is_refused(
     service: Service, browser: httpx.AsyncClient, csrf: dict[str, str], ann: Person
 ) -> None:
     async with browser_of(service.app) as other:
@@ -176,9 +176,7 @@ async def test_one_sessions_proof_is_nothing_to_another(
             assert told(await other.post(path, headers=csrf)) == CROSS_SITE
 
 
-async def test_what_is_answered_by_cookie_is_for_this_browser_alone(
-    browser: httpx.AsyncClient, csrf: dict[str, str]
-) -> None:
+async def test_answer_by_cookie_is_private(browser: httpx.AsyncClient, csrf: dict[str, str]) -> None:
     for path in (PROFILE, "/api/products"):
         answer = await browser.get(path)
         assert answer.status_code == 200
@@ -189,7 +187,7 @@ async def test_what_is_answered_by_cookie_is_for_this_browser_alone(
 # --- refreshing
 
 
-async def test_a_refresh_renews_the_cookies_and_keeps_the_proof(
+async def test_refresh_renews_the_cookies_and_keeps_the_csrf_token(
     browser: httpx.AsyncClient, csrf: dict[str, str]
 ) -> None:
     before = dict(browser.cookies)
@@ -206,7 +204,7 @@ async def test_a_refresh_renews_the_cookies_and_keeps_the_proof(
 
 
 @pytest.mark.parametrize("value", ["a.b.c", "x"])
-async def test_a_bad_access_cookie_locks_nobody_out(
+async def test_bad_access_cookie_still_allows_sign_in(
     browser: httpx.AsyncClient, csrf: dict[str, str], ann: Person, value: str
 ) -> None:
     browser.cookies.set(ACCESS, value, domain="sheaf.test", path="/")
@@ -217,7 +215,7 @@ async def test_a_bad_access_cookie_locks_nobody_out(
     assert (await browser.get("/api/products")).status_code == 200
 
 
-async def test_a_session_that_has_ended_elsewhere_is_forgotten(
+async def test_refresh_of_an_ended_session_clears_the_cookies(
     service: Service, browser: httpx.AsyncClient, csrf: dict[str, str], ann: Person
 ) -> None:
     token = (await service.client.post(LOGIN, json=ann.credentials)).json()["data"]["access_token"]
@@ -231,7 +229,7 @@ async def test_a_session_that_has_ended_elsewhere_is_forgotten(
 
 
 @pytest.mark.parametrize("is_cookie", [False, True])
-async def test_a_token_of_one_mode_is_none_in_the_other(
+async def test_refresh_token_of_the_other_mode_is_refused(
     service: Service, browser: httpx.AsyncClient, csrf: dict[str, str], ann: Person, is_cookie: bool
 ) -> None:
     before = sessions(service)
@@ -246,7 +244,7 @@ async def test_a_token_of_one_mode_is_none_in_the_other(
     assert sessions(service) == before
 
 
-async def test_the_proof_outlives_the_secret_that_it_was_made_with(
+async def test_csrf_token_outlives_the_secret(
     service: Service, browser: httpx.AsyncClient, csrf: dict[str, str]
 ) -> None:
     old = "A" * 43
@@ -260,7 +258,7 @@ async def test_the_proof_outlives_the_secret_that_it_was_made_with(
 # --- signing out
 
 
-async def test_signing_out_ends_the_session_and_empties_the_jar(
+async def test_logout_ends_the_session_and_clears_the_cookies(
     service: Service, browser: httpx.AsyncClient, csrf: dict[str, str]
 ) -> None:
     cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
@@ -275,7 +273,7 @@ async def test_signing_out_ends_the_session_and_empties_the_jar(
 
 
 @pytest.mark.parametrize("path", [SESSIONS, f"{SESSIONS}/…"])
-async def test_ending_the_session_that_asks_empties_the_jar_too(
+async def test_end_of_the_present_session_clears_the_cookies(
     browser: httpx.AsyncClient, csrf: dict[str, str], path: str
 ) -> None:
     (present,) = (await browser.get(SESSIONS)).json()["data"]

@@ -10,7 +10,7 @@ from tests.scenarios.identity import PROFILE, SignUp, invalid, not_text, problem
 SHARES_SERVICE = True
 
 
-async def test_the_profile_is_what_registration_answered(client: httpx.AsyncClient, sign_up: SignUp) -> None:
+async def test_profile_is_what_registration_answered(client: httpx.AsyncClient, sign_up: SignUp) -> None:
     ann = await sign_up()
     answer = await client.get(PROFILE, headers=ann["headers"])
     assert (answer.status_code, answer.json()) == (200, {"data": ann["user"]})
@@ -22,7 +22,7 @@ async def test_the_profile_is_what_registration_answered(client: httpx.AsyncClie
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/merge-patch+json"])
 @pytest.mark.parametrize("name", ["Anna", None])
-async def test_one_can_change_ones_name(
+async def test_profile_name_is_changed(
     client: httpx.AsyncClient, sign_up: SignUp, media_type: str, name: str | None
 ) -> None:
     ann = await sign_up()
@@ -34,13 +34,13 @@ async def test_one_can_change_ones_name(
     assert (await client.get(PROFILE, headers=ann["headers"])).json() == {"data": changed}
 
 
-async def test_a_patch_of_nothing_changes_nothing(client: httpx.AsyncClient, sign_up: SignUp) -> None:
+async def test_empty_profile_patch_changes_nothing(client: httpx.AsyncClient, sign_up: SignUp) -> None:
     ann = await sign_up()
     answer = await client.patch(PROFILE, json={}, headers=ann["headers"])
     assert (answer.status_code, answer.json()) == (200, {"data": ann["user"]})
 
 
-async def test_a_stale_profile_is_not_overwritten(client: httpx.AsyncClient, sign_up: SignUp) -> None:
+async def test_stale_profile_is_not_overwritten(client: httpx.AsyncClient, sign_up: SignUp) -> None:
     ann = await sign_up()
     headers = {**ann["headers"], "If-Match": '"1"'}
     assert (await client.patch(PROFILE, json={"name": "One"}, headers=headers)).status_code == 200
@@ -49,7 +49,7 @@ async def test_a_stale_profile_is_not_overwritten(client: httpx.AsyncClient, sig
     assert (await client.get(PROFILE, headers=ann["headers"])).json()["data"]["name"] == "One"
 
 
-async def test_of_many_changes_from_one_version_one_succeeds(
+async def test_concurrent_changes_from_one_version_let_one_succeed(
     client: httpx.AsyncClient, sign_up: SignUp
 ) -> None:
     ann = await sign_up()
@@ -71,7 +71,7 @@ async def test_of_many_changes_from_one_version_one_succeeds(
         ({"name": {"$set": "Eve"}}, [not_text("name")]),
     ],
 )
-async def test_nothing_but_the_name_can_be_changed(
+async def test_profile_change_of_other_members_is_refused(
     client: httpx.AsyncClient, sign_up: SignUp, body: Any, errors: list[dict[str, str]]
 ) -> None:
     ann = await sign_up()
@@ -87,7 +87,7 @@ async def test_nothing_but_the_name_can_be_changed(
         ("application/vnd.sheaf.operations+json", {"push": {"roles": "admin"}}),
     ],
 )
-async def test_no_other_form_of_patch_reaches_the_account(
+async def test_profile_patch_of_another_type_is_refused(
     client: httpx.AsyncClient, sign_up: SignUp, media_type: str, body: Any
 ) -> None:
     ann = await sign_up()
@@ -98,7 +98,7 @@ async def test_no_other_form_of_patch_reaches_the_account(
 
 
 @pytest.mark.parametrize("change", [{"$set": {"is_disabled": True}}, None])
-async def test_a_token_is_of_no_use_once_its_account_is_closed(
+async def test_token_of_a_closed_account_is_refused(
     client: httpx.AsyncClient, sign_up: SignUp, change: Any
 ) -> None:
     ann = await sign_up()

@@ -150,7 +150,7 @@ async def secured(ann: Owner) -> Owner:
 # --- beginning
 
 
-async def test_what_was_begun_is_in_force_only_when_it_is_confirmed(ann: Owner) -> None:
+async def test_second_factor_is_in_force_once_it_is_confirmed(ann: Owner) -> None:
     begun = await ann.post(PATH, {"password": PASSWORD})
     seed = begun.json()["data"]["secret"]
     assert (begun.status_code, begun.headers["cache-control"]) == (201, "no-store")
@@ -173,14 +173,14 @@ async def test_what_was_begun_is_in_force_only_when_it_is_confirmed(ann: Owner) 
     assert ann.noted() == ["second_factor.enabled"]
 
 
-async def test_a_factor_that_was_begun_anew_takes_no_code_of_the_earlier_seed(ann: Owner) -> None:
+async def test_second_factor_begun_again_refuses_codes_of_the_earlier_seed(ann: Owner) -> None:
     ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
     await ann.post(PATH, {"password": PASSWORD})
     assert problem(await ann.post(f"{PATH}/confirm", {"code": ann.code()})) == WRONG_CODE
     assert ann.stored()["enabled_at"] is None
 
 
-async def test_a_factor_is_confirmed_within_an_hour_or_begun_again(ann: Owner) -> None:
+async def test_confirmation_after_an_hour_is_refused(ann: Owner) -> None:
     ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
     begun = ann.stored()
     assert 3599 < (begun["expires_at"] - begun["_updated_at"]).total_seconds() <= 3600
@@ -191,7 +191,7 @@ async def test_a_factor_is_confirmed_within_an_hour_or_begun_again(ann: Owner) -
     assert (ann.stored() or {"enabled_at": None})["enabled_at"] is None
 
 
-async def test_of_ten_confirmations_at_once_one_gives_codes(ann: Owner) -> None:
+async def test_concurrent_confirmations_answer_one_set_of_codes(ann: Owner) -> None:
     ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
     answers = await asyncio.gather(*(ann.post(f"{PATH}/confirm", {"code": ann.code()}) for _ in range(10)))
     statuses = [answer.status_code for answer in answers]
@@ -200,7 +200,7 @@ async def test_of_ten_confirmations_at_once_one_gives_codes(ann: Owner) -> None:
     assert ann.noted() == ["second_factor.enabled"]
 
 
-async def test_putting_it_in_force_ends_the_other_sessions(ann: Owner) -> None:
+async def test_confirmation_ends_the_other_sessions(ann: Owner) -> None:
     elsewhere = ann.headers
     await ann.sign_in()
     ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
@@ -213,7 +213,7 @@ async def test_putting_it_in_force_ends_the_other_sessions(ann: Owner) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/confirm", "/recovery-codes", "/disable"])
-async def test_nobody_changes_a_second_factor_without_signing_in(service: Service, path: str) -> None:
+async def test_change_of_second_factor_without_sign_in_is_401(service: Service, path: str) -> None:
     answer = await service.client.post(PATH + path, json={"password": PASSWORD, "code": "123456"})
     assert (answer.status_code, problem(answer)["code"]) == (401, "auth.required")
 
@@ -242,7 +242,7 @@ async def test_nobody_changes_a_second_factor_without_signing_in(service: Servic
         ),
     ],
 )
-async def test_what_is_refused_changes_nothing(
+async def test_refused_change_of_second_factor_changes_nothing(
     secured: Owner, path: str, body: Any, status: int, code: str
 ) -> None:
     before = secured.stored()
@@ -252,7 +252,7 @@ async def test_what_is_refused_changes_nothing(
 
 
 @pytest.mark.parametrize("path", ["/confirm", "/recovery-codes", "/disable"])
-async def test_without_a_second_factor_there_is_nothing_to_change(ann: Owner, path: str) -> None:
+async def test_change_of_absent_second_factor_is_409(ann: Owner, path: str) -> None:
     body = {"code": "123456"} if path == "/confirm" else {"password": PASSWORD, "code": "123456"}
     for _ in range(6):  # and nothing was guessed, so nothing locks
         answer = await ann.post(PATH + path, body)
@@ -263,7 +263,7 @@ async def test_without_a_second_factor_there_is_nothing_to_change(ann: Owner, pa
 # --- signing in
 
 
-async def test_signing_in_takes_two_steps(secured: Owner) -> None:
+async def test_sign_in_with_second_factor_takes_two_steps(secured: Owner) -> None:
     first = await secured.service.client.post(LOGIN, json=secured.credentials)
     token = first.json()["data"]["second_factor"]["token"]
     challenge = {"token": token, "methods": ["totp", "recovery_code"], "expires_in": 300}
@@ -277,20 +277,20 @@ async def test_signing_in_takes_two_steps(secured: Owner) -> None:
     assert problem(await secured.complete(token, secured.code(1))) == ENDED
 
 
-async def test_the_token_of_the_first_step_is_no_access_token(secured: Owner) -> None:
+async def test_challenge_token_is_no_access_token(secured: Owner) -> None:
     headers = {"Authorization": f"Bearer {await secured.challenge()}"}
     answer = await secured.service.client.get(PROFILE, headers=headers)
     assert (answer.status_code, problem(answer)["code"]) == (401, "auth.token_invalid")
 
 
 @pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 200), (0, 200), (1, 200), (2, 401)])
-async def test_a_code_may_be_one_step_early_or_late(secured: Owner, steps: int, status: int) -> None:
+async def test_code_one_step_early_or_late_is_accepted(secured: Owner, steps: int, status: int) -> None:
     CLOCK.now_s += 300
     answer = await secured.complete(await secured.challenge(), secured.code(steps))
     assert answer.status_code == status
 
 
-async def test_a_code_is_accepted_once_and_so_is_every_earlier_one(secured: Owner) -> None:
+async def test_code_and_earlier_codes_are_refused_after_use(secured: Owner) -> None:
     code, earlier = secured.code(), secured.code(-1)
     assert (await secured.complete(await secured.challenge(), code)).status_code == 200
     for again in (code, earlier):
@@ -301,7 +301,7 @@ async def test_a_code_is_accepted_once_and_so_is_every_earlier_one(secured: Owne
 
 
 @pytest.mark.parametrize("kind", ["totp", "recovery_code"])
-async def test_of_twenty_uses_of_one_code_at_once_one_succeeds(secured: Owner, kind: str) -> None:
+async def test_concurrent_uses_of_one_code_open_one_session(secured: Owner, kind: str) -> None:
     code = secured.code() if kind == "totp" else secured.recovery_codes[0]
     tokens = [await secured.challenge() for _ in range(4)]
     answers = await asyncio.gather(*(secured.complete(tokens[each % 4], code) for each in range(20)))
@@ -310,7 +310,7 @@ async def test_of_twenty_uses_of_one_code_at_once_one_succeeds(secured: Owner, k
     assert set(statuses) <= {200, 401, 429}
 
 
-async def test_a_recovery_code_is_for_one_use_however_it_is_typed(secured: Owner) -> None:
+async def test_recovery_code_is_accepted_once_in_any_spelling(secured: Owner) -> None:
     first, second = secured.recovery_codes[:2]
     assert (await secured.complete(await secured.challenge(), first)).status_code == 200
     assert problem(await secured.complete(await secured.challenge(), first)) == WRONG_CODE
@@ -324,7 +324,7 @@ async def test_a_recovery_code_is_for_one_use_however_it_is_typed(secured: Owner
     ]
 
 
-async def test_of_a_hundred_wrong_codes_at_once_five_are_tried_and_then_none(secured: Owner) -> None:
+async def test_hundred_concurrent_wrong_codes_verify_five_and_lock(secured: Owner) -> None:
     tokens = [await secured.challenge() for _ in range(20)]
     wrong = secured.wrong_code()
     answers = await asyncio.gather(*(secured.complete(tokens[each % 20], wrong) for each in range(100)))
@@ -338,7 +338,7 @@ async def test_of_a_hundred_wrong_codes_at_once_five_are_tried_and_then_none(sec
     assert secured.noted()[-1] in {"sign_in.failed", "sign_in.locked"}
 
 
-async def test_the_token_of_the_first_step_is_for_five_tries(secured: Owner) -> None:
+async def test_challenge_token_expires_after_five_tries(secured: Owner) -> None:
     token = await secured.challenge()
     for _ in range(5):
         assert problem(await secured.complete(token, secured.wrong_code())) == WRONG_CODE
@@ -357,7 +357,7 @@ async def test_the_token_of_the_first_step_is_for_five_tries(secured: Owner) -> 
     ],
     ids=["too late", "another password", "another epoch", "disabled"],
 )
-async def test_the_second_step_is_void_when_the_account_has_changed(
+async def test_second_step_of_a_changed_account_is_refused(
     secured: Owner, collection: str, name: str, change: Any
 ) -> None:
     token = await secured.challenge()
@@ -378,19 +378,19 @@ async def test_the_second_step_is_void_when_the_account_has_changed(
         {"token": "x", "code": "1" * 65},
     ],
 )
-async def test_a_bad_second_step_is_refused_and_uses_nothing_up(secured: Owner, body: Any) -> None:
+async def test_malformed_second_step_is_refused_and_spends_nothing(secured: Owner, body: Any) -> None:
     token = await secured.challenge()
     answer = await secured.service.client.post(SECOND_STEP, json=body)
     assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
     assert (await secured.complete(token, secured.code())).status_code == 200
 
 
-async def test_a_token_that_was_never_given_is_like_one_that_is_used(service: Service) -> None:
+async def test_unknown_challenge_token_is_answered_like_a_used_one(service: Service) -> None:
     answer = await service.client.post(SECOND_STEP, json={"token": "x", "code": "123456"})
     assert (answer.status_code, problem(answer)) == (401, ENDED)
 
 
-async def test_both_steps_are_of_one_mode(secured: Owner) -> None:
+async def test_second_step_keeps_the_mode_of_the_first(secured: Owner) -> None:
     origin = {"Origin": "http://sheaf.test"}
     credentials = secured.credentials | {"mode": "cookie"}
     first = await secured.service.client.post(LOGIN, json=credentials, headers=origin)
@@ -464,7 +464,7 @@ async def test_code_of_an_abandoned_sign_in_is_not_spent(
 # --- changing
 
 
-async def test_an_account_without_a_password_has_none_to_give(ann: Owner) -> None:
+async def test_account_without_password_confirms_by_code_alone(ann: Owner) -> None:
     ann.service.database["_users"].update_one({"email": ann.email}, {"$set": {"password_hash": None}})
     begun = await ann.post(PATH, {})
     ann.totp = pyotp.TOTP(begun.json()["data"]["secret"])
@@ -475,7 +475,7 @@ async def test_an_account_without_a_password_has_none_to_give(ann: Owner) -> Non
     assert ann.stored() is None
 
 
-async def test_the_lock_that_wrong_passwords_begin_when_somebody_is_asked_again_is_noted(
+async def test_lock_after_wrong_confirmation_passwords_is_audited(
     secured: Owner,
 ) -> None:
     for _ in range(6):
@@ -484,7 +484,7 @@ async def test_the_lock_that_wrong_passwords_begin_when_somebody_is_asked_again_
     assert secured.noted() == ["confirmation.failed"] * 5 + ["confirmation.locked"]
 
 
-async def test_what_was_wrong_when_somebody_was_asked_again_is_noted(secured: Owner) -> None:
+async def test_wrong_confirmations_are_audited(secured: Owner) -> None:
     await secured.post(f"{PATH}/disable", {"password": "wrong", "code": secured.code()})
     for _ in range(6):
         last = await secured.post(f"{PATH}/disable", {"password": PASSWORD, "code": secured.wrong_code()})
@@ -498,7 +498,7 @@ async def test_what_was_wrong_when_somebody_was_asked_again_is_noted(secured: Ow
     ]
 
 
-async def test_new_recovery_codes_make_the_earlier_ones_void(secured: Owner) -> None:
+async def test_new_recovery_codes_void_the_earlier_ones(secured: Owner) -> None:
     body = {"password": PASSWORD, "code": secured.code()}
     answer = await secured.post(f"{PATH}/recovery-codes", body)
     renewed = answer.json()["data"]["recovery_codes"]
@@ -508,7 +508,7 @@ async def test_new_recovery_codes_make_the_earlier_ones_void(secured: Owner) -> 
     assert secured.noted()[:2] == ["second_factor.recovery_codes_renewed", "sign_in.failed"]
 
 
-async def test_when_it_is_off_signing_in_takes_one_step(secured: Owner) -> None:
+async def test_sign_in_takes_one_step_after_disabling(secured: Owner) -> None:
     token = await secured.challenge()
     body = {"password": PASSWORD, "code": secured.recovery_codes[0]}
     answer = await secured.post(f"{PATH}/disable", body)
@@ -519,14 +519,14 @@ async def test_when_it_is_off_signing_in_takes_one_step(secured: Owner) -> None:
     assert secured.noted() == ["second_factor.disabled"]
 
 
-async def test_an_administrator_can_take_away_what_is_lost(secured: Owner) -> None:
+async def test_operator_removes_a_lost_second_factor(secured: Owner) -> None:
     audit = AuditContext(OPERATOR, 60)
     assert [await remove_second_factor(secured.user_id, audit) for _ in range(2)] == [True, False]
     await secured.sign_in()
     assert secured.noted() == ["second_factor.removed"]
 
 
-async def test_neither_seed_nor_code_is_stored_or_shown_again(secured: Owner) -> None:
+async def test_seed_and_codes_are_neither_stored_nor_shown_in_plain(secured: Owner) -> None:
     assert secured.totp is not None
     secrets = [secured.totp.secret, *secured.recovery_codes]
     secrets += [code.replace("-", "") for code in secured.recovery_codes]

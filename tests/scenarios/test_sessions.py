@@ -64,9 +64,7 @@ def ago(seconds: float) -> datetime:
 # --- tokens
 
 
-async def test_signing_in_gives_tokens_of_a_session_of_which_only_hashes_are_kept(
-    service: Service, ann: Person, phone: Device
-) -> None:
+async def test_sign_in_stores_only_hashes_of_its_tokens(service: Service, ann: Person, phone: Device) -> None:
     assert phone.tokens == {
         "access_token": phone.tokens["access_token"],
         "token_type": "Bearer",
@@ -84,7 +82,7 @@ async def test_signing_in_gives_tokens_of_a_session_of_which_only_hashes_are_kep
     assert events(service, phone) == ["session.opened"]
 
 
-async def test_a_refresh_token_is_exchanged_for_new_tokens(service: Service, phone: Device) -> None:
+async def test_refresh_answers_new_tokens(service: Service, phone: Device) -> None:
     answer = await phone.refresh()
     data = answer.json()["data"]
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
@@ -107,13 +105,13 @@ async def test_a_refresh_token_is_exchanged_for_new_tokens(service: Service, pho
     assert (kept["generation"], kept["_id"]) == (2, phone.session_id)
 
 
-async def test_the_previous_token_gets_the_same_successor_for_a_while(phone: Device) -> None:
+async def test_previous_token_gets_the_same_successor_within_the_grace_period(phone: Device) -> None:
     first, again = await phone.refresh(), await phone.refresh()
     assert first.json()["data"]["refresh_token"] == again.json()["data"]["refresh_token"]
     assert await Device(phone.client, again.json()["data"]).status() == 200
 
 
-async def test_after_the_grace_period_a_used_token_ends_the_session(service: Service, phone: Device) -> None:
+async def test_used_token_after_the_grace_period_ends_the_session(service: Service, phone: Device) -> None:
     renewed = Device(service.client, (await phone.refresh()).json()["data"])
     change(service, phone, rotated_at=ago(10.5))
     refused = await phone.refresh()
@@ -124,9 +122,7 @@ async def test_after_the_grace_period_a_used_token_ends_the_session(service: Ser
     assert events(service, phone) == ["session.opened", "session.reuse_detected"]
 
 
-async def test_a_token_whose_successor_was_used_ends_the_session_at_once(
-    service: Service, phone: Device
-) -> None:
+async def test_token_whose_successor_was_used_ends_the_session(service: Service, phone: Device) -> None:
     renewed = Device(service.client, (await phone.refresh()).json()["data"])
     await renewed.refreshed()
     assert (await phone.refresh()).status_code == 401
@@ -153,7 +149,7 @@ def changed(token: str, **parts: str) -> str:
     ],
     ids=str,
 )
-async def test_a_made_up_token_is_refused_and_does_the_session_no_harm(
+async def test_forged_refresh_token_is_refused_and_ends_nothing(
     service: Service, phone: Device, parts: dict[str, str]
 ) -> None:
     before = stored(service, phone)
@@ -163,7 +159,7 @@ async def test_a_made_up_token_is_refused_and_does_the_session_no_harm(
     assert await phone.status() == 200
 
 
-async def test_tokens_outlive_the_secret_that_marks_them(service: Service, phone: Device) -> None:
+async def test_refresh_token_outlives_the_secret(service: Service, phone: Device) -> None:
     earlier = RefreshTokens(Sealer(["a secret that is in use no more"]))
     old = earlier.issue(phone.session_id, 0)
     change(service, phone, token_hash=digest(old))
@@ -173,7 +169,9 @@ async def test_tokens_outlive_the_secret_that_marks_them(service: Service, phone
     assert await Device(service.client, answer.json()["data"]).status() == 200
 
 
-async def test_tokens_say_what_the_account_is_now(service: Service, ann: Person, phone: Device) -> None:
+async def test_refreshed_token_has_the_account_as_it_is_now(
+    service: Service, ann: Person, phone: Device
+) -> None:
     service.database["_users"].update_one(
         {"email": ann.email}, {"$set": {"roles": ["editor"], "name": "Ann"}, "$inc": {"epoch": 1}}
     )
@@ -183,7 +181,7 @@ async def test_tokens_say_what_the_account_is_now(service: Service, ann: Person,
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])
-async def test_an_account_that_is_closed_gets_no_tokens_and_its_session_ends(
+async def test_refresh_of_a_closed_account_ends_the_session(
     service: Service, ann: Person, phone: Device, is_deleted: bool
 ) -> None:
     users = service.database["_users"]
@@ -197,14 +195,14 @@ async def test_an_account_that_is_closed_gets_no_tokens_and_its_session_ends(
     assert events(service, phone) == ["session.opened", "session.ended"]
 
 
-async def test_a_session_that_was_not_used_for_long_has_ended(service: Service, phone: Device) -> None:
+async def test_idle_session_has_ended(service: Service, phone: Device) -> None:
     change(service, phone, expires_at=ago(1))
     refused = await phone.refresh()
     assert (refused.status_code, problem(refused)) == (401, ENDED)
     assert (await service.client.get(SESSIONS, headers=phone.headers)).json() == {"data": []}
 
 
-async def test_a_session_lives_no_longer_than_it_may_at_all(service: Service, phone: Device) -> None:
+async def test_session_ends_at_its_longest_lifetime(service: Service, phone: Device) -> None:
     ends_at = (datetime.now(UTC) + timedelta(minutes=3)).replace(microsecond=0)
     change(service, phone, ends_at=ends_at)
     await phone.refreshed()
@@ -213,7 +211,7 @@ async def test_a_session_lives_no_longer_than_it_may_at_all(service: Service, ph
     assert kept["expires_at"].replace(tzinfo=UTC) == ends_at
 
 
-async def test_of_too_many_sessions_the_one_not_used_for_longest_ends(
+async def test_session_beyond_the_limit_ends_the_least_recently_used(
     service: Service, ann: Person, phone: Device
 ) -> None:
     kept = stored(service, phone)
@@ -228,7 +226,7 @@ async def test_of_too_many_sessions_the_one_not_used_for_longest_ends(
     assert (await phone.status(), await tablet.status()) == (200, 200)
 
 
-async def test_a_sign_in_under_way_is_void_once_all_sessions_are_ended(service: Service, ann: Person) -> None:
+async def test_sign_in_under_way_fails_when_all_sessions_end(service: Service, ann: Person) -> None:
     services = services_of(service.app)
     user = await User.get(ann.id)
     assert user is not None
@@ -243,7 +241,7 @@ async def test_a_sign_in_under_way_is_void_once_all_sessions_are_ended(service: 
     assert service.database["_sessions"].count_documents({"user_id": ann.id}) == 0
 
 
-async def test_whoever_signs_in_while_all_sessions_end_is_in_or_out_but_never_missed(
+async def test_concurrent_sign_in_and_end_of_all_sessions_misses_no_session(
     service: Service, ann: Person
 ) -> None:
     services = services_of(service.app)
@@ -297,7 +295,7 @@ async def test_whoever_signs_in_while_all_sessions_end_is_in_or_out_but_never_mi
     ids=str,
 )
 @pytest.mark.parametrize("path", [REFRESH, LOGOUT])
-async def test_a2_what_is_no_token_is_refused_and_ends_nothing(
+async def test_a2_malformed_refresh_token_is_refused_and_ends_nothing(
     service: Service, phone: Device, path: str, body: Any, errors: list[dict[str, str]]
 ) -> None:
     before = stored(service, phone)
@@ -312,21 +310,21 @@ async def test_a2_what_is_no_token_is_refused_and_ends_nothing(
     + [(content, "application/json", 400) for content in (b"{", b"[]", b"null", b'"x"', b"[" * 10_000)],
 )
 @pytest.mark.parametrize("path", [REFRESH, LOGOUT])
-async def test_what_is_no_json_object_is_refused(
+async def test_malformed_json_is_refused(
     service: Service, path: str, content: bytes, media_type: str, status: int
 ) -> None:
     answer = await service.client.post(path, content=content, headers={"content-type": media_type})
     assert answer.status_code == status
 
 
-async def test_without_a_token_nothing_is_refreshed(service: Service) -> None:
+async def test_refresh_without_token_is_refused(service: Service) -> None:
     answer = await service.client.post(REFRESH, headers={"Origin": "http://sheaf.test"})
     assert (answer.status_code, problem(answer)) == (401, ENDED)
     assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("path", [REFRESH, LOGOUT, SESSIONS, f"{SESSIONS}/x"])
-async def test_parameters_that_are_none_are_refused(service: Service, phone: Device, path: str) -> None:
+async def test_unknown_parameters_are_refused(service: Service, phone: Device, path: str) -> None:
     method = "DELETE" if path.startswith(SESSIONS) else "POST"
     answer = await service.client.request(method, f"{path}?token=x", headers=phone.headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
@@ -336,7 +334,7 @@ async def test_parameters_that_are_none_are_refused(service: Service, phone: Dev
 # --- signing out
 
 
-async def test_signing_out_with_the_access_token_ends_the_session(service: Service, phone: Device) -> None:
+async def test_logout_with_the_access_token_ends_the_session(service: Service, phone: Device) -> None:
     for _ in range(2):
         answer = await service.client.post(LOGOUT, headers=phone.headers)
         assert (answer.status_code, answer.content) == (204, b"")
@@ -345,7 +343,7 @@ async def test_signing_out_with_the_access_token_ends_the_session(service: Servi
     assert events(service, phone) == ["session.opened", "session.ended"]
 
 
-async def test_signing_out_with_the_refresh_token_ends_the_session(service: Service, phone: Device) -> None:
+async def test_logout_with_the_refresh_token_ends_the_session(service: Service, phone: Device) -> None:
     for _ in range(2):
         answer = await service.client.post(LOGOUT, json={"refresh_token": phone.refresh_token})
         assert answer.status_code == 204
@@ -355,9 +353,7 @@ async def test_signing_out_with_the_refresh_token_ends_the_session(service: Serv
     assert noted["actor"]["id"] == phone.tokens["user"]["id"]
 
 
-async def test_of_twenty_who_sign_out_of_one_session_at_once_all_are_answered(
-    service: Service, phone: Device
-) -> None:
+async def test_concurrent_logouts_of_one_session_all_succeed(service: Service, phone: Device) -> None:
     answers = await asyncio.gather(
         *(service.client.post(LOGOUT, json={"refresh_token": phone.refresh_token}) for _ in range(20))
     )
@@ -365,9 +361,7 @@ async def test_of_twenty_who_sign_out_of_one_session_at_once_all_are_answered(
     assert events(service, phone) == ["session.opened", "session.ended"]
 
 
-async def test_signing_out_without_any_token_or_with_a_made_up_one_ends_nothing(
-    service: Service, phone: Device
-) -> None:
+async def test_logout_without_a_genuine_token_ends_nothing(service: Service, phone: Device) -> None:
     forged = changed(phone.refresh_token, code="A" * 43, random="B" * 43)
     for body in (None, {"refresh_token": forged}, {"refresh_token": "x"}):
         answer = await service.client.post(LOGOUT, json=body) if body else await service.client.post(LOGOUT)
@@ -375,24 +369,20 @@ async def test_signing_out_without_any_token_or_with_a_made_up_one_ends_nothing(
     assert await phone.status() == 200
 
 
-async def test_signing_out_with_a_token_that_is_not_valid_says_that_nothing_ended(
-    service: Service, phone: Device
-) -> None:
+async def test_logout_with_an_invalid_token_is_refused(service: Service, phone: Device) -> None:
     answer = await service.client.post(LOGOUT, headers={"Authorization": "Bearer a.b.c"})
     assert (answer.status_code, answer.json()["code"]) == (401, "auth.token_invalid")
     assert await phone.status() == 200
 
 
-async def test_a_session_that_has_expired_takes_its_access_tokens_along_when_it_is_ended(
-    service: Service, phone: Device
-) -> None:
+async def test_logout_of_an_expired_session_voids_its_access_tokens(service: Service, phone: Device) -> None:
     service.database["_sessions"].delete_one({"_id": phone.session_id})
     assert await phone.status() == 200
     assert (await service.client.post(LOGOUT, headers=phone.headers)).status_code == 204
     assert await phone.status() == 401
 
 
-async def test_a_revoked_token_is_told_to_refresh(service: Service, phone: Device) -> None:
+async def test_revoked_token_is_answered_with_the_hint_to_refresh(service: Service, phone: Device) -> None:
     await service.client.post(LOGOUT, headers=phone.headers)
     answer = await service.client.get(PROFILE, headers=phone.headers)
     assert (answer.status_code, problem(answer)) == (
@@ -410,9 +400,7 @@ async def test_a_revoked_token_is_told_to_refresh(service: Service, phone: Devic
 # --- where one is signed in
 
 
-async def test_sessions_are_listed_with_what_tells_them_apart_and_no_secret(
-    service: Service, ann: Person, phone: Device
-) -> None:
+async def test_session_list_has_devices_and_no_secret(service: Service, ann: Person, phone: Device) -> None:
     laptop = await sign_in(service.client, ann, "Lap\x1btop " + "x" * 300)
     answer = await service.client.get(SESSIONS, headers=phone.headers)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
@@ -434,9 +422,7 @@ async def test_sessions_are_listed_with_what_tells_them_apart_and_no_secret(
     }
 
 
-async def test_one_can_end_ones_other_sessions_and_nobody_elses(
-    service: Service, ann: Person, phone: Device
-) -> None:
+async def test_user_ends_own_sessions_and_no_others(service: Service, ann: Person, phone: Device) -> None:
     laptop = await sign_in(service.client, ann)
     bob = await sign_in(service.client, person(service.database))
     path = f"{SESSIONS}/{laptop.session_id}"
@@ -457,7 +443,7 @@ async def test_one_can_end_ones_other_sessions_and_nobody_elses(
 
 
 @pytest.mark.parametrize("is_kept", [False, True])
-async def test_one_can_sign_out_everywhere_or_everywhere_else(
+async def test_end_of_all_sessions_may_keep_the_present_one(
     service: Service, ann: Person, phone: Device, is_kept: bool
 ) -> None:
     laptop = await sign_in(service.client, ann)
@@ -471,7 +457,7 @@ async def test_one_can_sign_out_everywhere_or_everywhere_else(
     assert noted["details"] == {"sessions": 1 if is_kept else 2, "keeps_present": is_kept}
 
 
-async def test_what_is_to_be_kept_is_the_present_session_or_none(service: Service, phone: Device) -> None:
+async def test_end_of_all_sessions_with_another_keep_is_refused(service: Service, phone: Device) -> None:
     answer = await service.client.delete(f"{SESSIONS}?keep=others", headers=phone.headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
     assert await phone.status() == 200
@@ -480,19 +466,19 @@ async def test_what_is_to_be_kept_is_the_present_session_or_none(service: Servic
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", SESSIONS), ("DELETE", SESSIONS), ("DELETE", f"{SESSIONS}/x")]
 )
-async def test_sessions_are_for_those_who_are_signed_in(service: Service, method: str, path: str) -> None:
+async def test_sessions_without_sign_in_are_401(service: Service, method: str, path: str) -> None:
     answer = await service.client.request(method, path)
     assert (answer.status_code, answer.json()["code"]) == (401, "auth.required")
 
 
-async def test_a_sign_in_in_no_known_mode_is_refused(service: Service, ann: Person) -> None:
+async def test_sign_in_with_unknown_mode_is_refused(service: Service, ann: Person) -> None:
     answer: httpx.Response = await service.client.post(LOGIN, json=ann.credentials | {"mode": "header"})
     error = {"pointer": "/mode", "code": "enum", "detail": "Input should be 'bearer' or 'cookie'"}
     assert (answer.status_code, problem(answer)) == (400, invalid(error))
     assert SECRET not in answer.text
 
 
-async def test_in_development_a_browsers_cookies_do_without_tls(service: Service, ann: Person) -> None:
+async def test_cookies_in_development_are_not_secure(service: Service, ann: Person) -> None:
     async with connect(service.app) as browser:
         page = {"Origin": "http://sheaf.test"}
         answer = await browser.post(LOGIN, json=ann.credentials | {"mode": "cookie"}, headers=page)

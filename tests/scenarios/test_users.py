@@ -47,7 +47,7 @@ async def change(service: Service, user: dict[str, Any], body: Any, **headers: s
     return await service.client.patch(f"{USERS}/{user['id']}", json=body, headers=headers)
 
 
-async def test_an_administrator_makes_an_account(service: Service) -> None:
+async def test_admin_creates_an_account(service: Service) -> None:
     body = {
         "email": "Ada@example.com",
         "password": "a long and winding sentence",
@@ -97,7 +97,7 @@ async def test_an_administrator_makes_an_account(service: Service) -> None:
     ],
     ids=str,
 )
-async def test_an_account_that_is_wrong_is_not_made(
+async def test_invalid_account_is_not_created(
     service: Service, members: dict[str, Any], pointer: str
 ) -> None:
     before = service.database["_users"].count_documents({})
@@ -112,7 +112,7 @@ async def test_an_account_that_is_wrong_is_not_made(
     assert service.database["_users"].count_documents({}) == before + 1
 
 
-async def test_a_taken_address_is_a_conflict(service: Service) -> None:
+async def test_taken_address_is_409(service: Service) -> None:
     first, second = await made(service), await made(service)
     body = {"email": first["email"].upper()}
     again = await service.client.post(USERS, json=body, headers=service.signed_in("admin"))
@@ -136,14 +136,14 @@ async def test_a_taken_address_is_a_conflict(service: Service) -> None:
         ("GET", "/api/audit"),
     ],
 )
-async def test_only_administrators_administer(service: Service, method: str, path: str) -> None:
+async def test_users_without_admin_role_are_403(service: Service, method: str, path: str) -> None:
     for headers, status in (({}, 401), (service.signed_in(), 403), (service.signed_in("editor"), 403)):
         answer = await service.client.request(method, path, headers=headers)
         assert answer.status_code == status
 
 
 @pytest.mark.parametrize("user_id", [ABSENT, "x", "%24ne", "1" * 2000])
-async def test_an_absent_user_is_not_found(service: Service, user_id: str) -> None:
+async def test_unknown_user_is_404(service: Service, user_id: str) -> None:
     admin = service.signed_in("admin")
     for method, path in (
         ("GET", f"{USERS}/{user_id}"),
@@ -158,7 +158,7 @@ async def test_an_absent_user_is_not_found(service: Service, user_id: str) -> No
         assert (answer.status_code, answer.json()["code"]) == (404, "document.not_found")
 
 
-async def test_users_are_searched_in_the_language_of_all_lists(service: Service) -> None:
+async def test_users_are_filtered_sorted_and_paged_like_lists(service: Service) -> None:
     admin = service.signed_in("admin")
     await made(service, email="zoe@search.example.com", roles=["seeker"], attributes={"team": "blue"})
     await made(service, email="yan@search.example.com", roles=["seeker"], name="Yan")
@@ -192,12 +192,12 @@ async def test_users_are_searched_in_the_language_of_all_lists(service: Service)
         "q=x",
     ],
 )
-async def test_what_is_not_shown_cannot_be_asked_for(service: Service, condition: str) -> None:
+async def test_filter_on_a_hidden_member_is_refused(service: Service, condition: str) -> None:
     answer = await service.client.get(f"{USERS}?{condition}", headers=service.signed_in("admin"))
     assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
 
 
-async def test_a_change_is_a_merge_patch_at_a_version(service: Service) -> None:
+async def test_user_change_is_a_merge_patch_at_a_version(service: Service) -> None:
     user = await made(service, name="Ann", roles=["author"])
     same = await change(service, user, {"roles": ["author"]})
     assert (same.status_code, same.headers["etag"]) == (200, '"1"')
@@ -217,7 +217,7 @@ async def test_a_change_is_a_merge_patch_at_a_version(service: Service) -> None:
     assert noted["details"] == {"before": ["author"], "after": ["editor"]}
 
 
-async def test_another_address_has_not_been_verified(service: Service) -> None:
+async def test_changed_address_is_unverified(service: Service) -> None:
     user = await made(service, is_email_verified=True)
     changed = await change(service, user, {"email": f"other-{user['email']}"})
     assert changed.json()["data"]["is_email_verified"] is False
@@ -244,7 +244,7 @@ async def signed_in(service: Service, user: dict[str, Any]) -> dict[str, str]:
     ],
     ids=str,
 )
-async def test_earlier_tokens_end_with_what_they_say(
+async def test_change_of_token_claims_voids_earlier_tokens(
     service: Service, body: dict[str, Any], *, may_sign_in: bool
 ) -> None:
     user = await made(service, password=PASSWORD)
@@ -258,7 +258,7 @@ async def test_earlier_tokens_end_with_what_they_say(
     assert again.status_code == (200 if may_sign_in else 401)
 
 
-async def test_an_administrator_signs_somebody_out_everywhere(service: Service) -> None:
+async def test_admin_ends_all_sessions_of_a_user(service: Service) -> None:
     user = await made(service, password=PASSWORD)
     devices = [await signed_in(service, user) for _ in range(2)]
     answer = await service.client.delete(f"{USERS}/{user['id']}/sessions", headers=service.signed_in("admin"))
@@ -275,7 +275,7 @@ async def enrolled(service: Service, headers: dict[str, str]) -> None:
     assert confirmed.status_code == 200, confirmed.text
 
 
-async def test_an_administrator_takes_a_lost_second_factor_away(service: Service) -> None:
+async def test_admin_removes_a_second_factor(service: Service) -> None:
     user = await made(service, password=PASSWORD)
     address, admin = f"{USERS}/{user['id']}/second-factor", service.signed_in("admin")
     assert (await service.client.delete(address, headers=admin)).status_code == 204
@@ -290,7 +290,7 @@ async def test_an_administrator_takes_a_lost_second_factor_away(service: Service
 
 
 @pytest.mark.parametrize("attempt", range(3))
-async def test_of_two_administrators_who_remove_each_other_one_stays(service: Service, attempt: int) -> None:
+async def test_concurrent_removals_of_two_admins_leave_one(service: Service, attempt: int) -> None:
     del attempt
     service.database["_users"].update_many({}, {"$pull": {"roles": "admin"}})
     pair = [await made(service, roles=["admin"]) for _ in range(2)]
@@ -305,7 +305,7 @@ async def test_of_two_administrators_who_remove_each_other_one_stays(service: Se
     assert left == 1
 
 
-async def test_the_last_administrator_cannot_be_removed_in_any_way(service: Service) -> None:
+async def test_last_admin_cannot_be_removed_disabled_or_demoted(service: Service) -> None:
     service.database["_users"].update_many({}, {"$pull": {"roles": "admin"}})
     last = await made(service, roles=["admin", "editor"])
     before = stored(service, last)
@@ -328,7 +328,7 @@ def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_without_waiting")
 @pytest.mark.parametrize("fate", ["keep", "delete", "transfer"])
-async def test_what_becomes_of_a_removed_users_documents_is_said(service: Service, fate: str) -> None:
+async def test_removal_keeps_deletes_or_transfers_documents(service: Service, fate: str) -> None:
     admin = service.signed_in("admin")
     user, heir = await made(service, password=PASSWORD), await made(service)
     headers = await signed_in(service, user)
@@ -375,7 +375,7 @@ async def test_what_becomes_of_a_removed_users_documents_is_said(service: Servic
         "documents=keep&more=1",
     ],
 )
-async def test_a_removal_that_is_not_clear_removes_nothing(service: Service, parameters: str) -> None:
+async def test_ambiguous_removal_removes_nothing(service: Service, parameters: str) -> None:
     user = await made(service)
     address = f"{USERS}/{user['id']}?{parameters.format(self=user['id'])}"
     answer = await service.client.delete(address, headers=service.signed_in("admin"))
@@ -387,7 +387,7 @@ async def test_a_removal_that_is_not_clear_removes_nothing(service: Service, par
     assert stored(service, user)["is_disabled"] is False
 
 
-async def test_the_audit_log_tells_who_did_what_newest_first(service: Service) -> None:
+async def test_audit_log_lists_events_newest_first(service: Service) -> None:
     admin = service.signed_in("admin")
     user = await made(service)
     await change(service, user, {"is_disabled": True})
@@ -414,7 +414,7 @@ async def test_the_audit_log_tells_who_did_what_newest_first(service: Service) -
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_the_audit_log_cannot_be_changed(service: Service, method: str) -> None:
+async def test_audit_log_cannot_be_changed(service: Service, method: str) -> None:
     before = service.database["_audit"].count_documents({})
     for path in ("/api/audit", f"/api/audit/{ABSENT}", "/api/_audit"):
         answer = await service.client.request(method, path, json={}, headers=service.signed_in("admin"))
@@ -422,7 +422,7 @@ async def test_the_audit_log_cannot_be_changed(service: Service, method: str) ->
     assert service.database["_audit"].count_documents({}) == before
 
 
-async def test_changes_of_definitions_and_rules_are_noted(service: Service) -> None:
+async def test_changes_of_definitions_and_rules_are_audited(service: Service) -> None:
     admin = service.signed_in("admin")
     schema = {"type": "object", "properties": {"text": {"type": "string"}}}
     definition = {"name": "diary", "schema": schema}

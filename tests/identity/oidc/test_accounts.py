@@ -33,7 +33,7 @@ def linked(place: Place) -> list[list[dict[str, str]]]:
     ]
 
 
-async def test_an_account_whose_address_both_sides_have_verified_is_linked(
+async def test_account_with_address_verified_by_both_sides_is_linked(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     user_id = place.register()
@@ -47,7 +47,7 @@ async def test_an_account_whose_address_both_sides_have_verified_is_linked(
 
 
 @pytest.mark.parametrize("told", [False, None, "true", 1])
-async def test_an_address_that_the_provider_has_not_verified_takes_no_account_over(
+async def test_address_unverified_by_the_provider_links_no_account(
     place: Place, browser: Browser, own: OwnProvider, told: object
 ) -> None:
     place.register()
@@ -65,7 +65,7 @@ async def test_an_address_that_the_provider_has_not_verified_takes_no_account_ov
         ("Ceo@fass.de", "cEO@FASS.de", True),
     ],
 )
-async def test_an_address_that_only_looks_up_alike_takes_no_account_over(
+async def test_address_with_the_same_key_only_links_no_account(
     place: Place, browser: Browser, own: OwnProvider, present: str, told: str, *, is_linked: bool
 ) -> None:
     place.register(present, email_key=present.casefold())
@@ -74,7 +74,7 @@ async def test_an_address_that_only_looks_up_alike_takes_no_account_over(
     assert linked(place) == ([[identity(own)]] if is_linked else [[]])
 
 
-async def test_an_account_that_somebody_made_beforehand_for_an_address_not_theirs_is_not_linked(
+async def test_account_with_unverified_address_is_not_linked(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     place.register(is_email_verified=False, password_hash="the attacker's")
@@ -83,7 +83,7 @@ async def test_an_account_that_somebody_made_beforehand_for_an_address_not_their
     assert place.database["_sessions"].count_documents({}) == 0
 
 
-async def test_an_app_is_told_what_to_do_about_an_account_that_exists(
+async def test_exchange_for_an_existing_account_hints_at_linking(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     place.register(is_email_verified=False)
@@ -92,7 +92,7 @@ async def test_an_app_is_told_what_to_do_about_an_account_that_exists(
     assert answer.json()["hint"] == "Sign in to it as you did before, and link the provider there."
 
 
-async def test_an_account_that_is_linked_with_another_person_there_is_not_linked_again(
+async def test_account_linked_with_another_subject_is_not_linked_again(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     place.register(identities=[identity(own, "s-0") | {"linked_at": AT}])
@@ -100,7 +100,7 @@ async def test_an_account_that_is_linked_with_another_person_there_is_not_linked
     assert linked(place) == [[identity(own, "s-0")]]
 
 
-async def test_a_person_is_known_by_issuer_and_subject_whatever_the_address(
+async def test_identity_is_found_by_issuer_and_subject_whatever_the_address(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     await browser.sign_in(own)
@@ -112,7 +112,7 @@ async def test_a_person_is_known_by_issuer_and_subject_whatever_the_address(
     assert await location(browser, own) == EXISTS  # the same address, and somebody else
 
 
-async def test_first_sign_ins_at_once_make_one_account(place: Place, own: OwnProvider) -> None:
+async def test_concurrent_first_sign_ins_make_one_account(place: Place, own: OwnProvider) -> None:
     async with place.browser() as browser:
         codes = [await browser.code(own, "bearer") for _ in range(20)]
         answers = await asyncio.gather(*(browser.exchange(code) for code in codes))
@@ -122,7 +122,7 @@ async def test_first_sign_ins_at_once_make_one_account(place: Place, own: OwnPro
     assert [action for action, _ in place.actions()].count("user.created") == 1
 
 
-async def test_a_disabled_account_is_refused(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_disabled_account_is_refused(place: Place, browser: Browser, own: OwnProvider) -> None:
     known = identity(own) | {"linked_at": AT}
     user_id = place.register(is_disabled=True, identities=[known])
     assert await location(browser, own) == f"{HOME}?error=access.denied"
@@ -135,9 +135,7 @@ async def test_a_disabled_account_is_refused(place: Place, browser: Browser, own
     assert str(place.users()[0]["_id"]) == user_id
 
 
-async def test_where_registration_is_closed_no_account_is_made(
-    place: Place, browser: Browser, own: OwnProvider
-) -> None:
+async def test_closed_registration_makes_no_account(place: Place, browser: Browser, own: OwnProvider) -> None:
     with replaced(place.app, registration_open=False):
         assert await location(browser, own) == f"{HOME}?error=registration.closed"
         assert place.users() == []
@@ -145,7 +143,7 @@ async def test_where_registration_is_closed_no_account_is_made(
         assert await location(browser, own) == HOME
 
 
-async def test_where_addresses_must_be_verified_the_provider_has_to_say_so(
+async def test_required_verification_refuses_unverified_addresses(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     own.claims["email_verified"] = False
@@ -157,7 +155,7 @@ async def test_where_addresses_must_be_verified_the_provider_has_to_say_so(
     assert place.database["_sessions"].count_documents({}) == 0
 
 
-async def test_a_second_factor_is_asked_for_all_the_same(
+async def test_sign_in_by_provider_asks_for_the_second_factor(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     headers = await signed_in(browser, own)
@@ -182,7 +180,7 @@ async def test_a_second_factor_is_asked_for_all_the_same(
 
 
 @pytest.mark.parametrize(("is_verified", "is_kept"), [(False, False), (True, True)])
-async def test_the_owner_of_an_address_who_resets_the_password_is_rid_of_who_waited_for_it(
+async def test_password_reset_removes_identities_of_an_unverified_account(
     place: Place, browser: Browser, own: OwnProvider, *, is_verified: bool, is_kept: bool
 ) -> None:
     own.claims["email_verified"] = is_verified

@@ -58,7 +58,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-async def test_a_token_that_does_not_hold_signs_nobody_in(
+async def test_invalid_id_token_signs_nobody_in(
     place: Place, browser: Browser, own: OwnProvider, what: str
 ) -> None:
     wrong = REFUSED[what]
@@ -77,7 +77,7 @@ async def test_a_token_that_does_not_hold_signs_nobody_in(
     assert not [name for name in browser.http.cookies if name != "sheaf_oidc"]
 
 
-async def test_the_same_token_unchanged_does(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_unchanged_id_token_signs_in(place: Place, browser: Browser, own: OwnProvider) -> None:
     own.claims.update(aud=[CLIENT_ID], azp=CLIENT_ID)
     assert told(await browser.sign_in(own)) == (302, HOME)
     (user,) = place.users()
@@ -100,7 +100,7 @@ ANSWERS: dict[str, tuple[tuple[int, bytes, dict[str, str]], str]] = {
     ("path", "what"),
     [*(("/token", what) for what in ANSWERS), ("/keys", "a redirect"), ("/userinfo", "an error of its own")],
 )
-async def test_an_answer_that_is_none_signs_nobody_in(
+async def test_malformed_token_response_signs_nobody_in(
     place: Place, fresh: Browser, own: OwnProvider, path: str, what: str
 ) -> None:
     answered, code = ANSWERS[what]
@@ -112,7 +112,7 @@ async def test_an_answer_that_is_none_signs_nobody_in(
     assert place.users() == []
 
 
-async def test_the_client_proves_itself_and_the_flow(browser: Browser, own: OwnProvider) -> None:
+async def test_token_request_has_client_credentials_and_verifier(browser: Browser, own: OwnProvider) -> None:
     sent = await browser.sent(own)
     assert sent | {"state": "", "nonce": "", "code_challenge": ""} == {
         "tenant": "a",
@@ -138,7 +138,7 @@ async def test_the_client_proves_itself_and_the_flow(browser: Browser, own: OwnP
     }
 
 
-async def test_the_address_may_be_in_the_user_information(
+async def test_address_is_read_from_user_information(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     own.claims.update(email=None, email_verified=True, name=None)
@@ -149,7 +149,7 @@ async def test_the_address_may_be_in_the_user_information(
     assert user["is_email_verified"] is False  # the ID token's word is not about this address
 
 
-async def test_user_information_of_somebody_else_is_refused(
+async def test_user_information_of_another_subject_is_refused(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     own.claims["email"] = None
@@ -159,7 +159,7 @@ async def test_user_information_of_somebody_else_is_refused(
 
 
 @pytest.mark.parametrize("email", [None, "", "nobody", 7, "a@b@c.example", "\ud800@example.com"])
-async def test_without_an_address_there_is_no_account(
+async def test_identity_without_address_makes_no_account(
     place: Place, browser: Browser, own: OwnProvider, email: Any
 ) -> None:
     own.claims["email"] = email
@@ -169,7 +169,7 @@ async def test_without_an_address_there_is_no_account(
 
 
 @pytest.mark.parametrize("name", ["", " ", 7, "a\nb", "<b>" * 100])
-async def test_an_odd_name_is_left_out_or_cut(
+async def test_odd_name_is_left_out_or_cut(
     place: Place, browser: Browser, own: OwnProvider, name: Any
 ) -> None:
     own.claims["name"] = name
@@ -177,7 +177,7 @@ async def test_an_odd_name_is_left_out_or_cut(
     assert place.users()[0]["name"] == (name[:200] if str(name).startswith("<") else None)
 
 
-async def test_a_rotated_key_is_read_once_and_unknown_ones_not_again_and_again(
+async def test_rotated_key_is_read_once_and_unknown_ones_at_most_once_a_pause(
     place: Place, fresh: Browser, own: OwnProvider
 ) -> None:
     assert told(await fresh.sign_in(own)) == (302, HOME)
@@ -193,9 +193,7 @@ async def test_a_rotated_key_is_read_once_and_unknown_ones_not_again_and_again(
     assert own.called("/.well-known/openid-configuration") == 1
 
 
-async def test_a_key_is_found_without_its_name_only_where_there_is_no_choice(
-    fresh: Browser, own: OwnProvider
-) -> None:
+async def test_key_without_id_is_found_only_when_there_is_one(fresh: Browser, own: OwnProvider) -> None:
     own.header["kid"] = None
     assert told(await fresh.sign_in(own)) == (302, HOME)
     own.published = [own.key, Key("another")]
@@ -220,7 +218,7 @@ DESCRIBED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", DESCRIBED)
-async def test_a_provider_that_describes_itself_wrongly_is_not_visited(
+async def test_provider_with_wrong_metadata_is_not_visited(
     place: Place, fresh: Browser, own: OwnProvider, what: str
 ) -> None:
     own.described.update(DESCRIBED[what])
@@ -231,7 +229,7 @@ async def test_a_provider_that_describes_itself_wrongly_is_not_visited(
     assert {path for path, _, _ in own.calls} == {"/.well-known/openid-configuration"}
 
 
-async def test_while_a_provider_is_down_the_answer_says_so_and_it_is_left_alone(
+async def test_unavailable_provider_is_503_and_not_asked_again_at_once(
     fresh: Browser, own: OwnProvider
 ) -> None:
     own.raw["/.well-known/openid-configuration"] = (503, b"", {})
@@ -243,16 +241,14 @@ async def test_while_a_provider_is_down_the_answer_says_so_and_it_is_left_alone(
     assert own.called("/.well-known/openid-configuration") == 1
 
 
-async def test_a_provider_that_is_not_there_is_unavailable(place: Place, fresh: Browser) -> None:
+async def test_unreachable_provider_is_unavailable(place: Place, fresh: Browser) -> None:
     gone = services_of(place.app).providers.get("own")
     gone.registration = replace(gone.registration, issuer="http://127.0.0.1:9")
     answer = await fresh.start()
     assert (answer.status_code, answer.json()["code"]) == (503, "provider.unavailable")
 
 
-async def test_the_answer_of_another_provider_is_refused(
-    place: Place, fresh: Browser, own: OwnProvider
-) -> None:
+async def test_answer_of_another_issuer_is_refused(place: Place, fresh: Browser, own: OwnProvider) -> None:
     own.described["authorization_response_iss_parameter_supported"] = True
     for issuer in ("https://evil.example", None):
         state = (await fresh.sent(own))["state"]
@@ -264,6 +260,6 @@ async def test_the_answer_of_another_provider_is_refused(
     assert told(await fresh.back(state=state, code="a-code", iss=own.issuer)) == (302, HOME)
 
 
-def test_only_asymmetric_algorithms_are_accepted() -> None:
+def test_accepted_algorithms_are_asymmetric() -> None:
     assert {name[:2] for name in id_tokens.KINDS} == {"RS", "ES"}
     assert set(id_tokens.KINDS.values()) == {"RSA", "EC"}

@@ -27,23 +27,21 @@ def nothing_happened(place: Place) -> bool:
 
 
 @pytest.mark.parametrize("state", ["", "made-up", "a" * 500, "a\x00b", '{"$gt":""}'])
-async def test_a_state_that_nobody_began_is_refused(
-    place: Place, browser: Browser, own: OwnProvider, state: str
-) -> None:
+async def test_unknown_state_is_refused(place: Place, browser: Browser, own: OwnProvider, state: str) -> None:
     await browser.sent(own)
     assert problem(await browser.back(state=state, code="a-code")) == FLOW_INVALID
     assert own.called("/token") == 0
     assert nothing_happened(place)
 
 
-async def test_a_state_can_be_used_once(browser: Browser, own: OwnProvider) -> None:
+async def test_state_is_used_once(browser: Browser, own: OwnProvider) -> None:
     state = (await browser.sent(own))["state"]
     answers = await asyncio.gather(*(browser.back(state=state, code="a-code") for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [302, 400, 400, 400, 400]
     assert own.called("/token") == 1
 
 
-async def test_a_state_is_good_in_the_browser_that_began_it_and_a_strangers_try_leaves_it_so(
+async def test_state_of_another_browser_is_refused_and_stays_usable(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     state = (await browser.sent(own))["state"]
@@ -56,30 +54,26 @@ async def test_a_state_is_good_in_the_browser_that_began_it_and_a_strangers_try_
     assert (await browser.back(state=state, code="a-code")).headers["Location"].startswith(HOME)
 
 
-async def test_a_state_is_good_for_the_provider_that_it_was_begun_with(
-    browser: Browser, own: OwnProvider
-) -> None:
+async def test_state_of_another_provider_is_refused(browser: Browser, own: OwnProvider) -> None:
     state = (await browser.sent(own))["state"]
     assert problem(await browser.back("acme", state=state, code="a-code")) == FLOW_INVALID
     assert returned_to(await browser.back(state=state, code="a-code")) == HOME
 
 
-async def test_a_state_expires(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_state_expires(place: Place, browser: Browser, own: OwnProvider) -> None:
     state = (await browser.sent(own))["state"]
     place.database["_one_time_tokens"].update_many({}, [{"$set": {"expires_at": "$_created_at"}}])
     assert problem(await browser.back(state=state, code="a-code")) == FLOW_INVALID
 
 
-async def test_what_is_stored_of_a_flow_gives_nothing_away(
-    place: Place, browser: Browser, own: OwnProvider
-) -> None:
+async def test_stored_flow_has_no_plain_secret(place: Place, browser: Browser, own: OwnProvider) -> None:
     sent = await browser.sent(own)
     stored = str(list(place.database["_one_time_tokens"].find()))
     secrets = [sent["state"], sent["nonce"], browser.http.cookies["sheaf_oidc"]]
     assert not [each for each in secrets if each in stored]
 
 
-async def test_two_tabs_of_one_browser_do_not_disturb_each_other(browser: Browser, own: OwnProvider) -> None:
+async def test_two_flows_in_one_browser_both_complete(browser: Browser, own: OwnProvider) -> None:
     first, second = await browser.sent(own), await browser.sent(own)
     for told in (first, second):
         own.nonce = told["nonce"]
@@ -97,7 +91,7 @@ async def test_two_tabs_of_one_browser_do_not_disturb_each_other(browser: Browse
         ({"code": "c" * 5000}, "provider.invalid"),
     ],
 )
-async def test_what_the_provider_refuses_is_told_by_a_stable_code(
+async def test_error_of_the_provider_returns_a_stable_code(
     place: Place, browser: Browser, own: OwnProvider, told: dict[str, str], code: str
 ) -> None:
     state = (await browser.sent(own))["state"]
@@ -108,7 +102,7 @@ async def test_what_the_provider_refuses_is_told_by_a_stable_code(
     assert nothing_happened(place)
 
 
-async def test_an_answer_that_says_something_twice_is_refused(browser: Browser, own: OwnProvider) -> None:
+async def test_repeated_parameter_in_the_callback_is_refused(browser: Browser, own: OwnProvider) -> None:
     state = (await browser.sent(own))["state"]
     answer = await browser.http.get(f"/api/auth/oidc/own/callback?state={state}&code=a&code=b")
     assert problem(answer) == (400, "request.invalid")
@@ -146,7 +140,7 @@ async def test_an_answer_that_says_something_twice_is_refused(browser: Browser, 
         "https://sheaf.test/" + "a" * 2000,
     ],
 )
-async def test_a_sign_in_returns_to_no_address_that_is_not_listed(
+async def test_unlisted_return_address_is_refused(
     place: Place, browser: Browser, own: OwnProvider, address: str
 ) -> None:
     answer = await browser.start(return_to=address)
@@ -160,7 +154,7 @@ async def test_a_sign_in_returns_to_no_address_that_is_not_listed(
     "address",
     [HOME, "https://sheaf.test", "HTTPS://Sheaf.test:443/a?b=c%2F", "https://pages.test/in?a=b", APP],
 )
-async def test_a_sign_in_returns_to_what_is_listed(browser: Browser, own: OwnProvider, address: str) -> None:
+async def test_listed_return_address_is_returned_to(browser: Browser, own: OwnProvider, address: str) -> None:
     assert returned_to(await browser.sign_in(own, return_to=address)) == address
     state = (await browser.sent(own, return_to=address))["state"]
     mark = "&" if "?" in address else "?"
@@ -168,9 +162,7 @@ async def test_a_sign_in_returns_to_what_is_listed(browser: Browser, own: OwnPro
     assert answer.headers["Location"] == f"{address}{mark}error=provider.refused"
 
 
-async def test_a_page_that_cannot_read_the_cookies_is_told_the_token_that_changes_need(
-    browser: Browser, own: OwnProvider
-) -> None:
+async def test_callback_returns_the_csrf_token_in_the_fragment(browser: Browser, own: OwnProvider) -> None:
     page = "https://pages.test/in"
     address, _, token = (
         (await browser.sign_in(own, return_to=page)).headers["Location"].partition("#csrf_token=")
@@ -181,12 +173,12 @@ async def test_a_page_that_cannot_read_the_cookies_is_told_the_token_that_change
 
 
 @pytest.mark.parametrize("url", ["", "/signed-in", "com.example.app:/a#b", "com.example.app:/a b", "App:/x"])
-def test_a_url_of_an_app_that_is_none_stops_the_start(url: str) -> None:
+def test_malformed_return_url_stops_the_start(url: str) -> None:
     with pytest.raises(StartupFailure, match="SHEAF_OIDC_RETURN_URLS"):
         ReturnUrls(Origins([]), [url])
 
 
-def test_any_origin_is_no_origin_to_return_to() -> None:
+def test_wildcard_origin_allows_no_return_address() -> None:
     with pytest.raises(Exception, match="return_to"):
         ReturnUrls(Origins(["*", ""]), []).check("https://evil.example")
 
@@ -202,7 +194,7 @@ def test_any_origin_is_no_origin_to_return_to() -> None:
         ({"returnto": HOME}, "returnto"),
     ],
 )
-async def test_what_a_sign_in_begins_with_is_checked(
+async def test_invalid_start_parameters_are_refused(
     place: Place, browser: Browser, own: OwnProvider, parameters: dict[str, str], at_fault: str
 ) -> None:
     answer = await browser.start(**parameters)
@@ -211,15 +203,13 @@ async def test_what_a_sign_in_begins_with_is_checked(
     assert list(place.database["_one_time_tokens"].find()) == []
 
 
-async def test_it_must_say_where_to_return_to(browser: Browser, own: OwnProvider) -> None:
+async def test_start_without_return_address_is_refused(browser: Browser, own: OwnProvider) -> None:
     answer = await browser.http.get("/api/auth/oidc/own/start")
     assert problem(answer) == (400, "parameter.invalid")
 
 
 @pytest.mark.parametrize("method", ["start", "callback", "link", "unlink"])
-async def test_an_unknown_provider_is_told_so(
-    place: Place, browser: Browser, own: OwnProvider, method: str
-) -> None:
+async def test_unknown_provider_is_404(place: Place, browser: Browser, own: OwnProvider, method: str) -> None:
     path = "/api/auth/oidc/nobody"
     headers = await signed_in(browser, own)
     asked = {
@@ -240,14 +230,14 @@ async def signed_in(browser: Browser, own: OwnProvider) -> dict[str, str]:
     return {"Authorization": f"Bearer {granted['access_token']}"}
 
 
-async def test_a_code_is_good_once(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_code_is_exchanged_once(place: Place, browser: Browser, own: OwnProvider) -> None:
     code = await browser.code(own, "bearer")
     answers = await asyncio.gather(*(browser.exchange(code) for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400, 400]
     assert place.database["_sessions"].count_documents({}) == 1
 
 
-async def test_a_code_is_useless_to_who_does_not_know_the_verifier(
+async def test_code_with_another_verifier_is_refused(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     code = await browser.code(own, "bearer")
@@ -267,7 +257,7 @@ async def test_a_code_is_useless_to_who_does_not_know_the_verifier(
         {"code": "a" * 201, "code_verifier": VERIFIER},
     ],
 )
-async def test_an_exchange_is_read_strictly(
+async def test_malformed_exchange_is_refused(
     place: Place, browser: Browser, own: OwnProvider, body: dict[str, Any]
 ) -> None:
     code = await browser.code(own, "bearer")
@@ -277,14 +267,12 @@ async def test_an_exchange_is_read_strictly(
     assert (await browser.exchange(code)).status_code == 200
 
 
-async def test_a_code_to_link_with_signs_nobody_in(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_code_for_linking_signs_nobody_in(place: Place, browser: Browser, own: OwnProvider) -> None:
     assert problem(await browser.exchange(await browser.code(own, "link"))) == FLOW_INVALID
     assert nothing_happened(place)
 
 
-async def test_the_browsers_secret_is_kept_from_scripts_and_other_hosts(
-    browser: Browser, own: OwnProvider
-) -> None:
+async def test_flow_cookie_is_http_only_and_bound_to_the_host(browser: Browser, own: OwnProvider) -> None:
     kept = (await browser.start()).headers["Set-Cookie"]
     assert kept.startswith("sheaf_oidc=")
     assert kept.endswith("; HttpOnly; Max-Age=600; Path=/; SameSite=lax")
@@ -293,7 +281,7 @@ async def test_the_browsers_secret_is_kept_from_scripts_and_other_hosts(
     assert (secure.samesite, secure.path, secure.domain) == ("lax", "/", None)
 
 
-def test_a_browser_keeps_its_secret_and_cannot_choose_it_freely() -> None:
+def test_flow_cookie_is_kept_and_malformed_ones_replaced() -> None:
     own = flows.browser_secret(None)
     assert flows.browser_secret(own) == own
     assert flows.browser_secret("chosen") != "chosen"

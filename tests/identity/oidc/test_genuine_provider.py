@@ -35,7 +35,7 @@ async def visit(address: str) -> dict[str, str]:
     return told_by(address)
 
 
-async def test_a_browser_is_signed_in_by_cookies(place: Place, browser: Browser) -> None:
+async def test_browser_is_signed_in_by_cookies(place: Place, browser: Browser) -> None:
     answer = await browser.start("acme")
     assert answer.status_code == 302
     assert answer.headers["Cache-Control"] == "no-store"
@@ -53,7 +53,7 @@ async def test_a_browser_is_signed_in_by_cookies(place: Place, browser: Browser)
     assert place.actions()[1] == ("sign_in.succeeded", {"provider": "acme"})
 
 
-async def test_an_app_is_signed_in_by_a_code(place: Place, browser: Browser) -> None:
+async def test_app_is_signed_in_by_a_code(place: Place, browser: Browser) -> None:
     started = await browser.start("acme", mode="bearer", return_to=APP, code_challenge=CHALLENGE)
     answer = await browser.back("acme", **await visit(started.headers["Location"]))
     address, _, code = answer.headers["Location"].partition("?code=")
@@ -66,7 +66,7 @@ async def test_an_app_is_signed_in_by_a_code(place: Place, browser: Browser) -> 
         assert (await other.http.get("/api/profile", headers=headers)).json()["data"]["name"] == "Ann Example"
 
 
-async def test_the_account_is_the_same_the_next_time(place: Place) -> None:
+async def test_second_sign_in_finds_the_same_account(place: Place) -> None:
     for _ in range(2):
         async with place.browser() as browser:
             answer = await browser.start("acme")
@@ -75,7 +75,7 @@ async def test_the_account_is_the_same_the_next_time(place: Place) -> None:
     assert len(place.users()) == 1
 
 
-async def test_the_provider_takes_a_code_once_and_with_its_verifier_only(browser: Browser) -> None:
+async def test_provider_takes_a_code_once_with_its_verifier_only(browser: Browser) -> None:
     began, other = await browser.start("acme"), await browser.start("acme")
     told = await visit(began.headers["Location"])
     other_state = told_by(other.headers["Location"])["state"]

@@ -21,7 +21,7 @@ def headers_of(place: Place, user_id: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {services_of(place.app).tokens.issue(principal)}"}
 
 
-async def test_an_account_is_linked_with_whom_its_holder_signs_in_as(
+async def test_link_adds_the_identity_to_the_account(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     user_id = place.register("other@example.com", password_hash=HASH, is_email_verified=False)
@@ -36,7 +36,7 @@ async def test_an_account_is_linked_with_whom_its_holder_signs_in_as(
 
 
 @pytest.mark.parametrize("password", [None, "another password"])
-async def test_linking_takes_the_password_for_a_link_is_a_key(
+async def test_link_without_the_password_is_refused(
     place: Place, browser: Browser, own: OwnProvider, password: str | None
 ) -> None:
     user_id = place.register(password_hash=HASH)
@@ -48,16 +48,14 @@ async def test_linking_takes_the_password_for_a_link_is_a_key(
     assert (await browser.link(code, headers_of(place, user_id), password=PASSWORD)).status_code == 204
 
 
-async def test_linking_needs_a_signed_in_user(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_link_without_sign_in_is_refused(place: Place, browser: Browser, own: OwnProvider) -> None:
     place.register()
     answer = await browser.link(await browser.code(own, "link"), {})
     assert problem(answer) == (401, "auth.required")
     assert linked(place) == [[]]
 
 
-async def test_who_is_lured_into_somebody_elses_sign_in_links_nothing(
-    place: Place, browser: Browser, own: OwnProvider
-) -> None:
+async def test_code_of_another_flow_links_nothing(place: Place, browser: Browser, own: OwnProvider) -> None:
     victim = headers_of(place, place.register())
     code = await browser.code(own, "link")
     body = {"code": code, "code_verifier": "what-the-victims-app-has-made-up-0123456789"}
@@ -68,7 +66,7 @@ async def test_who_is_lured_into_somebody_elses_sign_in_links_nothing(
     assert linked(place) == [[]]
 
 
-async def test_a_code_of_another_provider_links_nothing(
+async def test_code_of_another_provider_links_nothing(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     headers = headers_of(place, place.register())
@@ -78,7 +76,9 @@ async def test_a_code_of_another_provider_links_nothing(
     assert linked(place) == [[]]
 
 
-async def test_an_identity_belongs_to_one_account(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_identity_of_another_account_is_not_linked(
+    place: Place, browser: Browser, own: OwnProvider
+) -> None:
     first, second = place.register(), place.register("bob@example.com")
     codes = [await browser.code(own, "link") for _ in range(2)]
     answers = await asyncio.gather(
@@ -89,7 +89,7 @@ async def test_an_identity_belongs_to_one_account(place: Place, browser: Browser
     assert sorted(linked(place)) == [[], [identity(own)]]
 
 
-async def test_an_account_has_one_identity_of_a_provider(
+async def test_second_identity_of_a_provider_is_refused(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     headers = headers_of(place, place.register(identities=[identity(own, "s-0") | {"linked_at": AT}]))
@@ -98,7 +98,7 @@ async def test_an_account_has_one_identity_of_a_provider(
     assert linked(place) == [[identity(own, "s-0")]]
 
 
-async def test_a_link_is_undone(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_unlink_removes_the_identity(place: Place, browser: Browser, own: OwnProvider) -> None:
     known = identity(own) | {"linked_at": AT}
     user_id = place.register(password_hash=HASH, identities=[known])
     answer = await browser.http.delete(OWN, headers=headers_of(place, user_id))
@@ -113,7 +113,7 @@ async def test_a_link_is_undone(place: Place, browser: Browser, own: OwnProvider
 @pytest.mark.parametrize(
     "others", [[], [{"issuer": "https://not.configured", "subject": "s", "linked_at": AT}]]
 )
-async def test_the_last_way_to_sign_in_stays(
+async def test_unlink_of_the_last_way_to_sign_in_is_refused(
     place: Place, browser: Browser, own: OwnProvider, others: list[dict[str, object]]
 ) -> None:
     known = identity(own) | {"linked_at": AT}
@@ -124,7 +124,7 @@ async def test_the_last_way_to_sign_in_stays(
     assert place.actions() == []
 
 
-async def test_of_the_last_two_ways_undone_at_once_one_stays(
+async def test_concurrent_unlinks_leave_one_way_to_sign_in(
     place: Place, browser: Browser, own: OwnProvider, genuine: str
 ) -> None:
     both = [{"issuer": each, "subject": "s", "linked_at": AT} for each in (own.issuer, genuine)]
@@ -137,6 +137,6 @@ async def test_of_the_last_two_ways_undone_at_once_one_stays(
     assert len(place.users()[0]["identities"]) == 1
 
 
-async def test_a_code_to_link_with_is_asked_for_with_a_challenge(browser: Browser, own: OwnProvider) -> None:
+async def test_start_of_a_link_with_a_challenge_redirects(browser: Browser, own: OwnProvider) -> None:
     answer = await browser.start(mode="link", code_challenge=CHALLENGE)
     assert answer.status_code == 302

@@ -19,12 +19,12 @@ OWN = {
 }
 
 
-async def test_the_providers_are_listed_for_everybody(browser: Browser) -> None:
+async def test_providers_are_listed_for_everybody(browser: Browser) -> None:
     answer = await browser.http.get("/api/auth/oidc")
     assert answer.json() == {"data": [ACME, OWN]}
 
 
-async def test_who_is_signed_in_sees_what_the_account_is_linked_with(
+async def test_signed_in_caller_sees_linked_providers(
     place: Place, browser: Browser, own: OwnProvider
 ) -> None:
     await browser.sign_in(own)
