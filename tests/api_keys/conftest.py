@@ -24,7 +24,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Keyring:
+class KeyClient:
     """What tests of keys need: the service, people, keys, and what is stored."""
 
     service: Service
@@ -83,6 +83,6 @@ def using(made: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def keyring(mongodb_uri: str) -> AsyncIterator[Keyring]:
+async def key_client(mongodb_uri: str) -> AsyncIterator[KeyClient]:
     async with served(mongodb_uri) as service:
-        yield Keyring(service)
+        yield KeyClient(service)

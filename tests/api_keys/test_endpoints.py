@@ -13,7 +13,7 @@ from service.identity.api_keys import MAXIMUM_KEYS, ApiKeys
 from service.identity.core import credentials
 from service.identity.core.revocations import Revocations
 from service.kit.errors import TokenOutdated
-from tests.api_keys.conftest import KEYS, Keyring, Person, using
+from tests.api_keys.conftest import KEYS, KeyClient, Person, using
 from tests.scenarios.identity import problem
 from tests.services import services_of
 
@@ -25,10 +25,10 @@ PROBLEM_404 = {
 }
 
 
-async def test_key_is_shown_once_and_stored_as_a_hash(keyring: Keyring) -> None:
-    ann = keyring.person()
+async def test_key_is_shown_once_and_stored_as_a_hash(key_client: KeyClient) -> None:
+    ann = key_client.person()
     body = {"name": "nightly export", "scopes": ["products:read", "*:list", "products:read"]}
-    answer = await keyring.client.post(KEYS, json=body, headers=ann.headers)
+    answer = await key_client.client.post(KEYS, json=body, headers=ann.headers)
     made = answer.json()["data"]
     assert (answer.status_code, answer.headers["cache-control"]) == (201, "no-store")
     assert answer.headers["location"] == f"{KEYS}/{made['id']}"
@@ -47,12 +47,12 @@ async def test_key_is_shown_once_and_stored_as_a_hash(keyring: Keyring) -> None:
         "_updated_at": made["_created_at"],
     }
     for path, seen in ((f"{KEYS}/{made['id']}", made), (KEYS, [made])):
-        again = await keyring.client.get(path, headers=ann.headers)
+        again = await key_client.client.get(path, headers=ann.headers)
         assert (again.status_code, again.json()) == (200, {"data": seen})
-    stored = str(keyring.stored())
+    stored = str(key_client.stored())
     assert key not in stored
     assert key.rpartition("_")[2] not in stored
-    assert keyring.events(made["id"]) == [
+    assert key_client.events(made["id"]) == [
         (
             "key.created",
             {"name": "nightly export", "scopes": ["*:list", "products:read"], "expires_at": None},
@@ -61,10 +61,10 @@ async def test_key_is_shown_once_and_stored_as_a_hash(keyring: Keyring) -> None:
 
 
 @pytest.mark.parametrize("given", ["expires_in_s", "expires_at"])
-async def test_key_may_expire(keyring: Keyring, given: str) -> None:
+async def test_key_may_expire(key_client: KeyClient, given: str) -> None:
     end = datetime.now(UTC) + timedelta(days=1)
     value: Any = 86_400 if given == "expires_in_s" else end.isoformat()
-    made = await keyring.make(keyring.person(), "*:read", **{given: value})
+    made = await key_client.make(key_client.person(), "*:read", **{given: value})
     assert abs(datetime.fromisoformat(made["expires_at"]) - end) < timedelta(seconds=10)
 
 
@@ -104,22 +104,22 @@ REFUSED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
 
 @pytest.mark.parametrize(("changes", "faults"), REFUSED.values(), ids=REFUSED)
 async def test_invalid_key_is_refused_and_not_stored(
-    keyring: Keyring, changes: Any, faults: list[tuple[str, str]]
+    key_client: KeyClient, changes: Any, faults: list[tuple[str, str]]
 ) -> None:
-    ann = keyring.person()
-    before = keyring.stored()
+    ann = key_client.person()
+    before = key_client.stored()
     usual = {"name": "x", "scopes": ["*:read"]}
     body = usual | changes if changes and isinstance(changes, dict) else changes
-    answer = await keyring.client.post(KEYS, json=body, headers=ann.headers)
+    answer = await key_client.client.post(KEYS, json=body, headers=ann.headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "document.invalid")
     told = [(error["pointer"], error["code"]) for error in answer.json().get("errors", [])]
     assert [fault for fault in told if fault in faults] == faults
-    assert keyring.stored() == before
+    assert key_client.stored() == before
 
 
-async def test_wrong_scope_is_refused_with_a_suggestion(keyring: Keyring) -> None:
+async def test_wrong_scope_is_refused_with_a_suggestion(key_client: KeyClient) -> None:
     body = {"name": "x", "scopes": ["products", "products:lists"]}
-    answer = await keyring.client.post(KEYS, json=body, headers=keyring.person().headers)
+    answer = await key_client.client.post(KEYS, json=body, headers=key_client.person().headers)
     assert problem(answer) == {
         "title": "The document does not match the schema",
         "status": 400,
@@ -143,15 +143,15 @@ async def test_wrong_scope_is_refused_with_a_suggestion(keyring: Keyring) -> Non
     }
 
 
-async def test_key_can_be_renamed_and_nothing_else(keyring: Keyring) -> None:
-    ann = keyring.person()
-    made = await keyring.make(ann, "*:read")
+async def test_key_can_be_renamed_and_nothing_else(key_client: KeyClient) -> None:
+    ann = key_client.person()
+    made = await key_client.make(ann, "*:read")
     path = f"{KEYS}/{made['id']}"
-    answer = await keyring.client.patch(path, json={"name": "weekly"}, headers=ann.headers)
+    answer = await key_client.client.patch(path, json={"name": "weekly"}, headers=ann.headers)
     renamed = answer.json()["data"]
     assert (answer.status_code, renamed["name"], renamed["_version"]) == (200, "weekly", 2)
-    assert keyring.events(made["id"])[1:] == [("key.changed", {"name": "weekly"})]
-    before = keyring.stored()
+    assert key_client.events(made["id"])[1:] == [("key.changed", {"name": "weekly"})]
+    before = key_client.stored()
     for body in (
         {"scopes": ["*:*"]},
         {"user_id": "1"},
@@ -160,19 +160,19 @@ async def test_key_can_be_renamed_and_nothing_else(keyring: Keyring) -> None:
         {"name": {"$gt": ""}},
         {},
     ):
-        answer = await keyring.client.patch(path, json=body, headers=ann.headers)
+        answer = await key_client.client.patch(path, json=body, headers=ann.headers)
         assert (answer.status_code, answer.json()["code"]) == (400, "document.invalid"), body
-    assert keyring.stored() == before
+    assert key_client.stored() == before
 
 
-async def test_revoked_key_is_gone_at_once(keyring: Keyring) -> None:
-    ann = keyring.person()
-    made = await keyring.make(ann, "*:read")
-    assert (await keyring.client.get("/api/products", headers=using(made))).status_code == 200
+async def test_revoked_key_is_gone_at_once(key_client: KeyClient) -> None:
+    ann = key_client.person()
+    made = await key_client.make(ann, "*:read")
+    assert (await key_client.client.get("/api/products", headers=using(made))).status_code == 200
     path = f"{KEYS}/{made['id']}"
-    answer = await keyring.client.delete(path, headers=ann.headers)
+    answer = await key_client.client.delete(path, headers=ann.headers)
     assert (answer.status_code, answer.content) == (204, b"")
-    refused = await keyring.client.get("/api/products", headers=using(made))
+    refused = await key_client.client.get("/api/products", headers=using(made))
     assert problem(refused) == {
         "title": "The access token is not valid",
         "status": 401,
@@ -181,33 +181,33 @@ async def test_revoked_key_is_gone_at_once(keyring: Keyring) -> None:
         "hint": "It may have been revoked; make a new one.",
     }
     for method in ("GET", "DELETE"):
-        again = await keyring.client.request(method, path, headers=ann.headers)
+        again = await key_client.client.request(method, path, headers=ann.headers)
         assert problem(again) == PROBLEM_404
-    assert keyring.events(made["id"])[1:] == [("key.revoked", {"name": "a program", "user_id": ann.id})]
+    assert key_client.events(made["id"])[1:] == [("key.revoked", {"name": "a program", "user_id": ann.id})]
 
 
-async def test_key_of_another_user_is_not_found(keyring: Keyring) -> None:
-    ann, bob = keyring.person(), keyring.person("editor")
-    made = await keyring.make(ann, "*:read")
-    before = keyring.stored()
+async def test_key_of_another_user_is_not_found(key_client: KeyClient) -> None:
+    ann, bob = key_client.person(), key_client.person("editor")
+    made = await key_client.make(ann, "*:read")
+    before = key_client.stored()
     path = f"{KEYS}/{made['id']}"
     for method, body in (("GET", None), ("PATCH", {"name": "mine"}), ("DELETE", None)):
-        answer = await keyring.client.request(method, path, json=body, headers=bob.headers)
+        answer = await key_client.client.request(method, path, json=body, headers=bob.headers)
         assert problem(answer) == PROBLEM_404
-    assert (await keyring.client.get(KEYS, headers=bob.headers)).json() == {"data": []}
+    assert (await key_client.client.get(KEYS, headers=bob.headers)).json() == {"data": []}
     for whose in (ann.id, "*"):
-        answer = await keyring.client.get(f"{KEYS}?user_id={whose}", headers=bob.headers)
+        answer = await key_client.client.get(f"{KEYS}?user_id={whose}", headers=bob.headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "access.denied")
-    assert keyring.stored() == before
+    assert key_client.stored() == before
 
 
-async def test_admin_lists_and_revokes_all_keys(keyring: Keyring) -> None:
-    ann, bob, root = keyring.person(), keyring.person(), keyring.person("admin")
-    made = await keyring.make(ann, "*:read", name="of Ann")
-    await keyring.make(bob, "*:read")
-    answer = await keyring.client.get(f"{KEYS}?user_id={ann.id}", headers=root.headers)
+async def test_admin_lists_and_revokes_all_keys(key_client: KeyClient) -> None:
+    ann, bob, root = key_client.person(), key_client.person(), key_client.person("admin")
+    made = await key_client.make(ann, "*:read", name="of Ann")
+    await key_client.make(bob, "*:read")
+    answer = await key_client.client.get(f"{KEYS}?user_id={ann.id}", headers=root.headers)
     assert [key["name"] for key in answer.json()["data"]] == ["of Ann"]
-    page = await keyring.client.get(
+    page = await key_client.client.get(
         KEYS,
         params={"user_id": "*", "limit": 1, "filter[user_id][in]": f"{ann.id},{bob.id}"},
         headers=root.headers,
@@ -215,25 +215,25 @@ async def test_admin_lists_and_revokes_all_keys(keyring: Keyring) -> None:
     assert (page.status_code, len(page.json()["data"]), page.json()["has_more"]) == (200, 1, True), page.text
     assert "user_id=*" in page.headers["link"] or "user_id=%2A" in page.headers["link"]
     for parameters in ({"user_id": "*", "filter[hash]": "x"}, {"limit": 1}, {"user_id": ["*", "*"]}):
-        refused = await keyring.client.get(KEYS, params=parameters, headers=root.headers)
+        refused = await key_client.client.get(KEYS, params=parameters, headers=root.headers)
         assert (refused.status_code, refused.json()["code"]) == (400, "parameter.invalid"), parameters
-    assert (await keyring.client.delete(f"{KEYS}/{made['id']}", headers=root.headers)).status_code == 204
+    assert (await key_client.client.delete(f"{KEYS}/{made['id']}", headers=root.headers)).status_code == 204
 
 
 @pytest.mark.parametrize("who", ["nobody", "a key", "a closed account", "an account that is gone"])
-async def test_key_is_made_only_by_users_with_an_account(keyring: Keyring, who: str) -> None:
-    ann = keyring.person(is_disabled=who == "a closed account")
-    headers = {"nobody": {}, "an account that is gone": keyring.service.signed_in()}.get(who, ann.headers)
+async def test_key_is_made_only_by_users_with_an_account(key_client: KeyClient, who: str) -> None:
+    ann = key_client.person(is_disabled=who == "a closed account")
+    headers = {"nobody": {}, "an account that is gone": key_client.service.signed_in()}.get(who, ann.headers)
     if who == "a key":
-        headers = await keyring.key(ann, "*:*", "collections:*", "audit:read")
-    before = keyring.stored()
-    answer = await keyring.client.post(KEYS, json={"name": "x", "scopes": ["*:*"]}, headers=headers)
+        headers = await key_client.key(ann, "*:*", "collections:*", "audit:read")
+    before = key_client.stored()
+    answer = await key_client.client.post(KEYS, json={"name": "x", "scopes": ["*:*"]}, headers=headers)
     assert answer.status_code == (403 if who == "a key" else 401)
-    assert keyring.stored() == before
+    assert key_client.stored() == before
 
 
-async def test_user_has_a_limit_of_keys_however_they_are_made(keyring: Keyring) -> None:
-    ann = keyring.person()
+async def test_user_has_a_limit_of_keys_however_they_are_made(key_client: KeyClient) -> None:
+    ann = key_client.person()
     key: dict[str, Any] = {
         "hash": "x",
         "user_id": ann.id,
@@ -242,18 +242,18 @@ async def test_user_has_a_limit_of_keys_however_they_are_made(keyring: Keyring) 
         "expires_at": None,
         "_version": 1,
     }
-    keyring.service.database["_api_keys"].insert_many(
+    key_client.service.database["_api_keys"].insert_many(
         [key | {"_id": f"{ObjectId()}", "last_used_at": None} for _ in range(MAXIMUM_KEYS - 2)]
     )
 
     async def make() -> int:
         body = {"name": "x", "scopes": ["*:read"]}
-        return (await keyring.client.post(KEYS, json=body, headers=ann.headers)).status_code
+        return (await key_client.client.post(KEYS, json=body, headers=ann.headers)).status_code
 
     statuses = await asyncio.gather(*(make() for _ in range(6)))
     assert sorted(statuses) == [201, 201, 409, 409, 409, 409]
-    assert keyring.service.database["_api_keys"].count_documents({"user_id": ann.id}) == MAXIMUM_KEYS
-    answer = await keyring.client.post(KEYS, json={"name": "x", "scopes": ["*:read"]}, headers=ann.headers)
+    assert key_client.service.database["_api_keys"].count_documents({"user_id": ann.id}) == MAXIMUM_KEYS
+    answer = await key_client.client.post(KEYS, json={"name": "x", "scopes": ["*:read"]}, headers=ann.headers)
     assert problem(answer) == {
         "title": "There are too many API keys",
         "status": 409,
@@ -262,29 +262,29 @@ async def test_user_has_a_limit_of_keys_however_they_are_made(keyring: Keyring) 
     }
 
 
-async def test_idempotency_key_is_refused_where_a_secret_is_answered(keyring: Keyring) -> None:
-    ann = keyring.person()
+async def test_idempotency_key_is_refused_where_a_secret_is_answered(key_client: KeyClient) -> None:
+    ann = key_client.person()
     headers = ann.headers | {"Idempotency-Key": "1"}
-    answer = await keyring.client.post(KEYS, json={"name": "x", "scopes": ["*:read"]}, headers=headers)
+    answer = await key_client.client.post(KEYS, json={"name": "x", "scopes": ["*:read"]}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
-    assert (await keyring.client.get(KEYS, headers=ann.headers)).json() == {"data": []}
+    assert (await key_client.client.get(KEYS, headers=ann.headers)).json() == {"data": []}
 
 
-async def test_all_keys_of_a_user_are_deleted_at_once(keyring: Keyring) -> None:
-    ann: Person = keyring.person()
-    made = [await keyring.make(ann, "*:read") for _ in range(2)]
-    services = services_of(keyring.service.app)
+async def test_all_keys_of_a_user_are_deleted_at_once(key_client: KeyClient) -> None:
+    ann: Person = key_client.person()
+    made = [await key_client.make(ann, "*:read") for _ in range(2)]
+    services = services_of(key_client.service.app)
     ended = await services.database.transaction(lambda: credentials.delete_keys(ann.id, services.revocations))
     assert ended == 2
     await services.revocations.catch_up()
     for each in made:
-        assert (await keyring.client.get("/api/products", headers=using(each))).status_code == 401
-    assert keyring.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 0
+        assert (await key_client.client.get("/api/products", headers=using(each))).status_code == 401
+    assert key_client.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 0
 
 
-async def test_signed_out_user_makes_no_key_before_the_revocation_is_heard(keyring: Keyring) -> None:
-    ann: Person = keyring.person()
-    services = services_of(keyring.service.app)
+async def test_signed_out_user_makes_no_key_before_the_revocation_is_heard(key_client: KeyClient) -> None:
+    ann: Person = key_client.person()
+    services = services_of(key_client.service.app)
     caller = services.tokens.read(ann.headers["Authorization"].removeprefix("Bearer "))
     audit = AuditContext(Actor("user", ann.id), 60)
     deaf = ApiKeys(services.database, Revocations(900))  # as on a worker that the news has not reached
@@ -292,5 +292,5 @@ async def test_signed_out_user_makes_no_key_before_the_revocation_is_heard(keyri
     await services.database.transaction(lambda: services.revocations.end_session(str(caller.session_id)))
     with pytest.raises(TokenOutdated):
         await deaf.create(audit, caller, name="x", scopes=["*:read"])
-    assert keyring.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 1
-    assert keyring.service.database["_audit"].count_documents({"actor.id": ann.id}) == 1
+    assert key_client.service.database["_api_keys"].count_documents({"user_id": ann.id}) == 1
+    assert key_client.service.database["_audit"].count_documents({"actor.id": ann.id}) == 1

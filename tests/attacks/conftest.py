@@ -1,4 +1,4 @@
-"""A service under siege: started once for a whole module of attacks, for none of them may change anything."""
+"""A service under attack, started once for a module of attacks, for none of them may change anything."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Siege:
+class AttackedService:
     """What an attack needs: a client, who may do what, the collections, and what the database holds.
 
     Beside `places` there are `/api/free`, whose documents may have any form, `/api/vault`, with hidden
@@ -68,16 +68,16 @@ class Siege:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def siege(mongodb_uri: str) -> AsyncIterator[Siege]:
+async def attacked(mongodb_uri: str) -> AsyncIterator[AttackedService]:
     async with served(mongodb_uri) as service:
         ann, bob, admin = service.signed_in(), service.signed_in(), service.signed_in("admin")
         people = {None: {}, "ann": ann, "bob": bob, "admin": admin}
-        under_siege = Siege(service.client, service.database, people, {})
-        await furnish(under_siege)
-        yield under_siege
+        attacked = AttackedService(service.client, service.database, people, {})
+        await furnish(attacked)
+        yield attacked
 
 
-async def furnish(siege: Siege) -> None:
+async def furnish(attacked: AttackedService) -> None:
     """Make the collections, and Ann's documents in them."""
     for name, schema, rules in (
         ("goods", schemas.of_model(Product), GOODS_RULES),
@@ -88,20 +88,20 @@ async def furnish(siege: Siege) -> None:
         ("plans", VAULT, {}),
     ):
         body = {"name": name, "schema": schema, "rules": rules}
-        await made(siege, "/api/collections", body, "admin")
+        await made(attacked, "/api/collections", body, "admin")
     for described, path in (("code-first", "/api/products"), ("runtime", "/api/goods")):
-        siege.places[described] = Place(path, await made(siege, path, MUG, "ann"))
-    await made(siege, "/api/vault", {"name": "Box", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "ann")
+        attacked.places[described] = Place(path, await made(attacked, path, MUG, "ann"))
+    await made(attacked, "/api/vault", {"name": "Box", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "ann")
 
 
-async def made(siege: Siege, path: str, body: Any, who: str | None) -> dict[str, Any]:
-    answer = await siege.client.post(path, json=body, headers=siege.people[who])
+async def made(attacked: AttackedService, path: str, body: Any, who: str | None) -> dict[str, Any]:
+    answer = await attacked.client.post(path, json=body, headers=attacked.people[who])
     assert answer.status_code == 201, answer.text
     created: dict[str, Any] = answer.json()["data"]
     return created
 
 
 @pytest.fixture(params=["code-first", "runtime"])
-def place(request: pytest.FixtureRequest, siege: Siege) -> Place:
+def place(request: pytest.FixtureRequest, attacked: AttackedService) -> Place:
     """Give a collection described by a class, and one described by a stored definition."""
-    return siege.places[request.param]
+    return attacked.places[request.param]

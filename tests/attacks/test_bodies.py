@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.conftest import Place, Siege
+from tests.attacks.conftest import AttackedService, Place
 
 LONG_S = 2.0
 LOGIN, REGISTER = "/api/auth/login", "/api/auth/register"
@@ -94,41 +94,45 @@ PATHS = [
 ]  # fmt: skip
 
 
-async def attack(siege: Siege, attempt: Row, place: Place | None = None) -> None:
+async def attack(attacked: AttackedService, attempt: Row, place: Place | None = None) -> None:
     method, path, who, body, status, code = attempt
     if place is not None:
         path = path.replace("{place}", place.path).replace("{mug}", f"{place.path}/{place.mug['id']}")
     content = {"content": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
-    headers = siege.people[who] | ({} if body is None else {"Content-Type": "application/json"})
-    before = siege.stored()
+    headers = attacked.people[who] | ({} if body is None else {"Content-Type": "application/json"})
+    before = attacked.stored()
     began_s = perf_counter()
-    answer = await siege.client.request(method, path, headers=headers, **content)
+    answer = await attacked.client.request(method, path, headers=headers, **content)
     assert perf_counter() - began_s < LONG_S
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text[:500]
     assert len(answer.content) < 50_000
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 @pytest.mark.parametrize("attempt", IDENTITY)
-async def test_an_attack_on_identity_is_refused_and_makes_no_account(siege: Siege, attempt: Row) -> None:
-    await attack(siege, attempt)
+async def test_an_attack_on_identity_is_refused_and_makes_no_account(
+    attacked: AttackedService, attempt: Row
+) -> None:
+    await attack(attacked, attempt)
 
 
 @pytest.mark.parametrize("attempt", DOCUMENTS)
 async def test_an_attack_by_document_is_refused_and_stores_nothing(
-    siege: Siege, place: Place, attempt: Row
+    attacked: AttackedService, place: Place, attempt: Row
 ) -> None:
-    await attack(siege, attempt, place)
+    await attack(attacked, attempt, place)
 
 
 @pytest.mark.parametrize("attempt", FREE)
-async def test_a_collection_of_any_form_takes_no_attack_either(siege: Siege, attempt: Row) -> None:
-    await attack(siege, attempt)
+async def test_a_collection_of_any_form_takes_no_attack_either(
+    attacked: AttackedService, attempt: Row
+) -> None:
+    await attack(attacked, attempt)
 
 
 @pytest.mark.parametrize("attempt", PATHS)
-async def test_an_attack_by_path_finds_nothing(siege: Siege, attempt: Row) -> None:
-    await attack(siege, attempt)
+async def test_an_attack_by_path_finds_nothing(attacked: AttackedService, attempt: Row) -> None:
+    await attack(attacked, attempt)
 
 
 @pytest.mark.parametrize(
@@ -139,23 +143,27 @@ async def test_an_attack_by_path_finds_nothing(siege: Siege, attempt: Row) -> No
         pytest.param({"a": "\0", "b": -0.0, "c": 2**63 - 1, "d": 1e308}, id="A14-values-at-the-border"),
     ],
 )
-async def test_strange_data_is_plain_data(siege: Siege, body: dict[str, Any]) -> None:
-    ann = siege.people["ann"]
-    created = (await siege.client.post("/api/free", json=body, headers=ann)).json()["data"]
+async def test_strange_data_is_plain_data(attacked: AttackedService, body: dict[str, Any]) -> None:
+    ann = attacked.people["ann"]
+    created = (await attacked.client.post("/api/free", json=body, headers=ann)).json()["data"]
     path = f"/api/free/{created['id']}"
-    read = (await siege.client.get(path)).json()["data"]
-    await siege.client.delete(path, headers=ann)
+    read = (await attacked.client.get(path)).json()["data"]
+    await attacked.client.delete(path, headers=ann)
     assert {name: read[name] for name in body} == body
 
 
-async def test_a14_a_document_of_a_hundred_levels_can_be_read_sorted_and_put_back(siege: Siege) -> None:
-    ann = siege.people["ann"]
+async def test_a14_a_document_of_a_hundred_levels_can_be_read_sorted_and_put_back(
+    attacked: AttackedService,
+) -> None:
+    ann = attacked.people["ann"]
     deep = b'{"a":%b1%b}' % (b'{"a":' * 99, b"}" * 99)
     headers = ann | {"Content-Type": "application/json"}
-    created = await siege.client.post("/api/free", content=deep, headers=headers)
+    created = await attacked.client.post("/api/free", content=deep, headers=headers)
     path = created.headers["location"]
-    sorted_by_it = await siege.client.get("/api/free?sort=-a")
-    back = await siege.client.put(path, content=(await siege.client.get(path)).content[8:-1], headers=headers)
-    await siege.client.delete(path, headers=ann)
+    sorted_by_it = await attacked.client.get("/api/free?sort=-a")
+    back = await attacked.client.put(
+        path, content=(await attacked.client.get(path)).content[8:-1], headers=headers
+    )
+    await attacked.client.delete(path, headers=ann)
     assert (created.status_code, sorted_by_it.status_code, back.status_code) == (201, 200, 200)
     assert back.json()["data"]["a"] == created.json()["data"]["a"]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.attacks.conftest import MUG, Siege, made
+from tests.attacks.conftest import MUG, AttackedService, made
 
 SLASHES = "http://sheaf.test/"
 """An address whose path begins with one slash too many."""
@@ -59,19 +59,19 @@ def varying(answer: httpx.Response) -> list[str]:
 
 
 @pytest.fixture
-async def paths(siege: Siege) -> list[str]:
+async def paths(attacked: AttackedService) -> list[str]:
     """Give what can be read, some of it not by everybody, some of it not alike."""
     name = f"notes{uuid4().hex[:8]}"
     rules = {"read": ["owner", "role:reader"], "create": "user"}
     schema = {"type": "object", "properties": {"hidden": {"type": "string", "writeOnly": True}}}
-    await made(siege, "/api/collections", {"name": name, "schema": schema, "rules": rules}, "admin")
-    anns = await made(siege, f"/api/{name}", {"text": "Ann's", "hidden": "x"}, "ann")
-    bobs = await made(siege, f"/api/{name}", {"text": "Bob's"}, "bob")
+    await made(attacked, "/api/collections", {"name": name, "schema": schema, "rules": rules}, "admin")
+    anns = await made(attacked, f"/api/{name}", {"text": "Ann's", "hidden": "x"}, "ann")
+    bobs = await made(attacked, f"/api/{name}", {"text": "Bob's"}, "bob")
     schema = {"type": "object", "properties": {"note": {"type": "string", "x-collection": name}}}
     rules = {"read": "anyone", "create": "user"}
-    await made(siege, "/api/collections", {"name": f"{name}s", "schema": schema, "rules": rules}, "admin")
-    link = await made(siege, f"/api/{name}s", {"note": anns["id"]}, "bob")
-    mug = siege.places["code-first"].mug["id"]
+    await made(attacked, "/api/collections", {"name": f"{name}s", "schema": schema, "rules": rules}, "admin")
+    link = await made(attacked, f"/api/{name}s", {"note": anns["id"]}, "bob")
+    mug = attacked.places["code-first"].mug["id"]
     return [
         *(f"/api/{name}", f"/api/{name}?fields=text", f"/api/{name}?filter[text][exists]=true&sort=-id"),
         *(f"/api/{name}/{anns['id']}", f"/api/{name}/{bobs['id']}", f"{SLASHES}/api//{name}//{anns['id']}"),
@@ -89,14 +89,16 @@ async def paths(siege: Siege) -> list[str]:
     ]
 
 
-async def test_a43_behind_any_cache_everybody_gets_their_own(siege: Siege, paths: list[str]) -> None:
-    shared = Cache(siege.client, is_shared=True)
-    browser = Cache(siege.client, is_shared=False)
+async def test_a43_behind_any_cache_everybody_gets_their_own(
+    attacked: AttackedService, paths: list[str]
+) -> None:
+    shared = Cache(attacked.client, is_shared=True)
+    browser = Cache(attacked.client, is_shared=False)
     for path in paths:
-        own = {who: await siege.client.get(path, headers=siege.people[who]) for who in PEOPLE}
+        own = {who: await attacked.client.get(path, headers=attacked.people[who]) for who in PEOPLE}
         for order in list(permutations(PEOPLE))[::7]:
             for who, cache in product(order, (shared, browser)):
-                status, body = await cache.get(path, siege.people[who])
+                status, body = await cache.get(path, attacked.people[who])
                 assert status == own[who].status_code, (path, who)
                 if status == httpx.codes.OK:
                     assert body == own[who].content, (path, who)
@@ -104,9 +106,9 @@ async def test_a43_behind_any_cache_everybody_gets_their_own(siege: Siege, paths
     assert browser.hits > shared.hits
 
 
-async def test_a43_an_answer_says_whose_it_is(siege: Siege, paths: list[str]) -> None:
+async def test_a43_an_answer_says_whose_it_is(attacked: AttackedService, paths: list[str]) -> None:
     for path, who in product(paths, PEOPLE):
-        answer = await siege.client.get(path, headers=siege.people[who])
+        answer = await attacked.client.get(path, headers=attacked.people[who])
         said, vary = answer.headers["cache-control"], answer.headers.get("vary", "").lower()
         if answer.status_code != httpx.codes.OK:
             assert said == "no-store", (path, who)
@@ -116,40 +118,44 @@ async def test_a43_an_answer_says_whose_it_is(siege: Siege, paths: list[str]) ->
             assert "authorization" in vary, (path, who)
 
 
-async def test_a43_no_two_bodies_of_an_address_have_one_tag(siege: Siege, paths: list[str]) -> None:
+async def test_a43_no_two_bodies_of_an_address_have_one_tag(
+    attacked: AttackedService, paths: list[str]
+) -> None:
     bodies: dict[tuple[str, str], bytes] = {}
     for path, who in product(paths, PEOPLE):
-        answer = await siege.client.get(path, headers=siege.people[who])
+        answer = await attacked.client.get(path, headers=attacked.people[who])
         if "etag" in answer.headers:
             place = path, answer.headers["etag"].removeprefix("W/")
             assert bodies.setdefault(place, answer.content) == answer.content, (path, who)
     assert len(bodies) > 10
 
 
-async def test_a43_a_tag_of_another_opens_nothing(siege: Siege, paths: list[str]) -> None:
+async def test_a43_a_tag_of_another_opens_nothing(attacked: AttackedService, paths: list[str]) -> None:
     for path in paths:
-        own = {who: await siege.client.get(path, headers=siege.people[who]) for who in PEOPLE}
+        own = {who: await attacked.client.get(path, headers=attacked.people[who]) for who in PEOPLE}
         tags = {answer.headers.get("etag", '"1"') for answer in own.values()}
         for who, tag in product(PEOPLE, tags):
-            answer = await siege.client.get(path, headers=siege.people[who] | {"If-None-Match": tag})
+            answer = await attacked.client.get(path, headers=attacked.people[who] | {"If-None-Match": tag})
             is_known = own[who].headers.get("etag") == tag
             assert answer.status_code == (304 if is_known else own[who].status_code), (path, who, tag)
 
 
-async def test_a43_an_answer_that_is_replayed_goes_to_its_caller_alone(siege: Siege) -> None:
+async def test_a43_an_answer_that_is_replayed_goes_to_its_caller_alone(attacked: AttackedService) -> None:
     key = {"Idempotency-Key": str(uuid4())}
-    first = await siege.client.post("/api/products", json=MUG, headers=siege.people["ann"] | key)
-    before = siege.stored()
-    again = await siege.client.post("/api/products", json=MUG, headers=siege.people["ann"] | key)
+    first = await attacked.client.post("/api/products", json=MUG, headers=attacked.people["ann"] | key)
+    before = attacked.stored()
+    again = await attacked.client.post("/api/products", json=MUG, headers=attacked.people["ann"] | key)
     assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
     for answer in (first, again):
         assert answer.headers["cache-control"] == "no-store"
         assert "authorization" in answer.headers["vary"].lower()
-    anonymous = await siege.client.post("/api/products", json=MUG, headers=key)
-    forged = await siege.client.post("/api/products", json=MUG, headers=key | {"Authorization": "Bearer x"})
+    anonymous = await attacked.client.post("/api/products", json=MUG, headers=key)
+    forged = await attacked.client.post(
+        "/api/products", json=MUG, headers=key | {"Authorization": "Bearer x"}
+    )
     assert (anonymous.status_code, forged.status_code) == (401, 401)
-    assert siege.stored() == before
+    assert attacked.stored() == before
     for who in ("bob", "admin"):
-        other = await siege.client.post("/api/products", json=MUG, headers=siege.people[who] | key)
+        other = await attacked.client.post("/api/products", json=MUG, headers=attacked.people[who] | key)
         assert "idempotency-replayed" not in other.headers
         assert other.json()["data"]["_owner"] != first.json()["data"]["_owner"]

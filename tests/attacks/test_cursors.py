@@ -11,18 +11,18 @@ from service.query.fields import Field
 from service.query.keyset import Place
 from service.query.lists import ListQuery, SortKey
 from service.storage.plans import plan_list
+from tests.attacks.conftest import AttackedService, made
 from tests.attacks.conftest import Place as Attacked
-from tests.attacks.conftest import Siege, made
 
 QUERY = {"sort": "-price", "limit": "1"}
 
 
-async def given_out(siege: Siege, path: str, query: dict[str, str]) -> str:
+async def given_out(attacked: AttackedService, path: str, query: dict[str, str]) -> str:
     """Give a cursor that the service itself wrote."""
-    page = (await siege.client.get(path, params=query)).json()
+    page = (await attacked.client.get(path, params=query)).json()
     if "next" not in page:
-        await made(siege, path, {"name": "Cup", "price": 1}, "ann")
-        page = (await siege.client.get(path, params=query)).json()
+        await made(attacked, path, {"name": "Cup", "price": 1}, "ann")
+        page = (await attacked.client.get(path, params=query)).json()
     cursor: str = page["next"]
     return cursor
 
@@ -62,18 +62,18 @@ FORGERIES: list[Any] = [
 
 @pytest.mark.parametrize("forge", FORGERIES)
 async def test_a_forged_cursor_is_400_in_a_url_and_in_a_body(
-    siege: Siege, place: Attacked, forge: Any
+    attacked: AttackedService, place: Attacked, forge: Any
 ) -> None:
-    forged = forge(await given_out(siege, place.path, QUERY))
-    before = siege.stored()
-    in_url = await siege.client.get(place.path, params=QUERY | {"cursor": forged})
-    in_body = await siege.client.post(f"{place.path}/query", json={"sort": "-price", "cursor": forged})
+    forged = forge(await given_out(attacked, place.path, QUERY))
+    before = attacked.stored()
+    in_url = await attacked.client.get(place.path, params=QUERY | {"cursor": forged})
+    in_body = await attacked.client.post(f"{place.path}/query", json={"sort": "-price", "cursor": forged})
     for answer in (in_url, in_body):
         assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
     (by_name,), (by_pointer,) = in_url.json()["errors"], in_body.json()["errors"]
     assert (by_name["parameter"], by_pointer["pointer"]) == ("cursor", "/cursor")
     assert by_name["code"] == by_pointer["code"]
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 @pytest.mark.parametrize(
@@ -86,37 +86,41 @@ async def test_a_forged_cursor_is_400_in_a_url_and_in_a_body(
         pytest.param({"sort": "-price", "filter": '{"name":{"exists":true}}'}, id="A9-of-a-filter-in-json"),
     ],
 )
-async def test_a_cursor_of_another_list_is_400(siege: Siege, place: Attacked, other: dict[str, str]) -> None:
-    cursor = await given_out(siege, place.path, QUERY)
-    answer = await siege.client.get(place.path, params=other | {"cursor": cursor})
+async def test_a_cursor_of_another_list_is_400(
+    attacked: AttackedService, place: Attacked, other: dict[str, str]
+) -> None:
+    cursor = await given_out(attacked, place.path, QUERY)
+    answer = await attacked.client.get(place.path, params=other | {"cursor": cursor})
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["parameter"], error["code"]) == (400, "cursor", "cursor")
 
 
-async def test_a_cursor_of_another_collection_is_400(siege: Siege) -> None:
-    here, there = (place.path for place in siege.places.values())
-    cursor = await given_out(siege, here, QUERY)
-    assert (await siege.client.get(here, params=QUERY | {"cursor": cursor})).status_code == 200
-    answer = await siege.client.get(there, params=QUERY | {"cursor": cursor})
+async def test_a_cursor_of_another_collection_is_400(attacked: AttackedService) -> None:
+    here, there = (place.path for place in attacked.places.values())
+    cursor = await given_out(attacked, here, QUERY)
+    assert (await attacked.client.get(here, params=QUERY | {"cursor": cursor})).status_code == 200
+    answer = await attacked.client.get(there, params=QUERY | {"cursor": cursor})
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "cursor")
 
 
 @pytest.mark.parametrize("hidden", ["secret", "parts.key"])
-async def test_no_cursor_leads_along_a_hidden_field(siege: Siege, hidden: str) -> None:
+async def test_no_cursor_leads_along_a_hidden_field(attacked: AttackedService, hidden: str) -> None:
     """Even one that is signed well, as if the field had not always been hidden."""
     sort = (SortKey(tuple(hidden.split("."))),)
     name = plan_list("vault", Field(), ListQuery(sort=sort)).list_id("vault 1")
     cursor = Cursors("any").write(name, Place(("a", "id")))
     for query in ({"sort": hidden}, {"sort": hidden, "cursor": cursor or ""}):
-        answer = await siege.client.get("/api/vault", params=query)
+        answer = await attacked.client.get("/api/vault", params=query)
         assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
         assert answer.json()["errors"][0]["code"] == "unknown_field"
         assert "s3cret" not in answer.text
 
 
-async def test_a_cursor_carries_no_hidden_value(siege: Siege) -> None:
-    await made(siege, "/api/vault", {"name": "Chest", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "ann")
-    cursor = await given_out(siege, "/api/vault", {"sort": "name", "limit": "1"})
+async def test_a_cursor_carries_no_hidden_value(attacked: AttackedService) -> None:
+    await made(
+        attacked, "/api/vault", {"name": "Chest", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "ann"
+    )
+    cursor = await given_out(attacked, "/api/vault", {"sort": "name", "limit": "1"})
     assert b"Box" in raw(cursor)
     for hidden in (b"s3cret", b"k3y"):
         assert hidden not in raw(cursor)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.conftest import Siege
+from tests.attacks.conftest import AttackedService
 
 LONG_S = 2.0
 
@@ -73,31 +73,33 @@ SCHEMAS: list[Any] = [
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 @pytest.mark.parametrize("schema", SCHEMAS)
-async def test_a_hostile_schema_is_400_at_once(siege: Siege, schema: dict[str, Any], method: str) -> None:
+async def test_a_hostile_schema_is_400_at_once(
+    attacked: AttackedService, schema: dict[str, Any], method: str
+) -> None:
     path = "/api/collections" if method == "POST" else "/api/collections/free"
     body = {"schema": schema} | ({"name": "hostile"} if method == "POST" else {})
-    before = siege.stored()
+    before = attacked.stored()
     began_s = perf_counter()
-    answer = await siege.client.request(method, path, json=body, headers=siege.people["admin"])
+    answer = await attacked.client.request(method, path, json=body, headers=attacked.people["admin"])
     assert perf_counter() - began_s < LONG_S
     assert (answer.status_code, answer.json()["code"]) == (400, "definition.invalid"), answer.text[:500]
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 @pytest.mark.parametrize("keyword", ["allOf", "anyOf", "items"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 async def test_a44_ten_thousand_levels_of_schema_are_400_at_once(
-    siege: Siege, method: str, keyword: str
+    attacked: AttackedService, method: str, keyword: str
 ) -> None:
     opening, closing = (f'{{"{keyword}":[', "]}") if keyword != "items" else ('{"items":', "}")
     text = '{"name":"hostile","schema":{"type":"object","properties":{"a":%s{}%s}}}'
     path = "/api/collections" if method == "POST" else "/api/collections/free"
-    headers = siege.people["admin"] | {"Content-Type": "application/json"}
-    before = siege.stored()
+    headers = attacked.people["admin"] | {"Content-Type": "application/json"}
+    before = attacked.stored()
     content = text % (opening * 10_000, closing * 10_000)
-    answer = await siege.client.request(method, path, content=content, headers=headers)
+    answer = await attacked.client.request(method, path, content=content, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "json.invalid")
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 INDEXES: list[Any] = [
@@ -117,16 +119,18 @@ INDEXES: list[Any] = [
 
 
 @pytest.mark.parametrize("index", INDEXES)
-async def test_a_bad_index_is_refused_without_a_word_of_the_driver(siege: Siege, index: Any) -> None:
+async def test_a_bad_index_is_refused_without_a_word_of_the_driver(
+    attacked: AttackedService, index: Any
+) -> None:
     body = {"name": "hostile", "schema": {"type": "object"}, "indexes": [index]}
-    before = siege.stored()
+    before = attacked.stored()
     for method, path in (("POST", "/api/collections"), ("PATCH", "/api/collections/free")):
         sent = body if method == "POST" else {"indexes": [index]}
-        answer = await siege.client.request(method, path, json=sent, headers=siege.people["admin"])
+        answer = await attacked.client.request(method, path, json=sent, headers=attacked.people["admin"])
         assert (answer.status_code, answer.json()["code"]) == (400, "definition.invalid"), answer.text
         for word in ("pymongo", "Traceback", "errmsg", "127.0.0.1", "createIndexes"):
             assert word not in json.dumps(answer.json())
-    now = siege.stored()
+    now = attacked.stored()
     now.pop("hostile", None)  # MongoDB keeps an empty collection of what an index could not be built on
     assert now == before
 
@@ -146,10 +150,12 @@ MISTYPED: dict[str, list[Any]] = {
     ("member", "value"),
     [pytest.param(name, each, id=f"A4-{name}-{each}") for name in MISTYPED for each in MISTYPED[name]],
 )
-async def test_a_part_of_another_type_is_refused_where_it_is(siege: Siege, member: str, value: Any) -> None:
-    before = siege.stored()
+async def test_a_part_of_another_type_is_refused_where_it_is(
+    attacked: AttackedService, member: str, value: Any
+) -> None:
+    before = attacked.stored()
     body = {"name": "hostile", "schema": {"type": "object"}, member: value}
-    answer = await siege.client.post("/api/collections", json=body, headers=siege.people["admin"])
+    answer = await attacked.client.post("/api/collections", json=body, headers=attacked.people["admin"])
     assert (answer.status_code, answer.json()["code"]) == (400, "definition.invalid"), answer.text
     assert answer.json()["errors"][0]["pointer"].startswith(f"/{member}")
-    assert siege.stored() == before
+    assert attacked.stored() == before

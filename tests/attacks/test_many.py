@@ -10,7 +10,7 @@ from litestar import Litestar
 
 from service.app import create_app
 from service.runtime.settings import Settings
-from tests.attacks.conftest import MUG, Place, Siege, made
+from tests.attacks.conftest import MUG, AttackedService, Place, made
 from tests.conftest import bearer, connect, opened
 from tests.services import services_of
 
@@ -51,23 +51,23 @@ OPERATIONS: list[Any] = [
 
 @pytest.mark.parametrize(("operations", "status"), OPERATIONS)
 async def test_an_attack_by_batch_is_refused_whole_and_stores_nothing(
-    siege: Siege, operations: Any, status: int
+    attacked: AttackedService, operations: Any, status: int
 ) -> None:
-    before = siege.stored()
+    before = attacked.stored()
     began_s = perf_counter()
     body = {"operations": [FIRST, *operations]}
-    answer = await siege.client.post(BATCH, json=body, headers=siege.people["ann"])
+    answer = await attacked.client.post(BATCH, json=body, headers=attacked.people["ann"])
     assert perf_counter() - began_s < LONG_S
     assert answer.status_code == status, answer.text
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 @pytest.mark.parametrize("who", [None, "bob"])
 @pytest.mark.parametrize("is_atomic", [True, False])
 async def test_a15_a_batch_does_nothing_that_its_operations_may_not_do(
-    siege: Siege, place: Place, who: str | None, *, is_atomic: bool
+    attacked: AttackedService, place: Place, who: str | None, *, is_atomic: bool
 ) -> None:
-    before = siege.stored()
+    before = attacked.stored()
     anns = {"collection": place.path.removeprefix("/api/"), "id": place.mug["id"]}
     for operation in (
         {"op": "patch", "patch": {"price": 0}},
@@ -75,14 +75,14 @@ async def test_a15_a_batch_does_nothing_that_its_operations_may_not_do(
         {"op": "delete"},
     ):
         body = {"atomic": is_atomic, "operations": [{"op": "get"} | anns, operation | anns]}
-        answer = await siege.client.post(BATCH, json=body, headers=siege.people[who])
+        answer = await attacked.client.post(BATCH, json=body, headers=attacked.people[who])
         refused = 401 if who is None else 404
         told = [answer.status_code] if is_atomic else [each["status"] for each in answer.json()["data"]]
         assert told == ([refused] if is_atomic else [200, refused])
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
-async def test_a39_a_batch_shows_nothing_that_is_hidden(siege: Siege) -> None:
+async def test_a39_a_batch_shows_nothing_that_is_hidden(attacked: AttackedService) -> None:
     vault = {"collection": "vault", "id": {"_ref": "box"}}
     operations = [
         create({"name": "Bag", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "vault") | {"as": "box"},
@@ -92,7 +92,7 @@ async def test_a39_a_batch_shows_nothing_that_is_hidden(siege: Siege) -> None:
         {"op": "patch", "json_patch": [{"op": "copy", "from": "/secret", "path": "/name"}]} | vault,
     ]
     body = {"atomic": False, "operations": operations}
-    answer = await siege.client.post(BATCH, json=body, headers=siege.people["ann"])
+    answer = await attacked.client.post(BATCH, json=body, headers=attacked.people["ann"])
     assert [each["status"] for each in answer.json()["data"]] == [201, 200, 200, 409, 409]
     assert "s3cret" not in answer.text
     assert "k3y" not in answer.text
@@ -100,9 +100,9 @@ async def test_a39_a_batch_shows_nothing_that_is_hidden(siege: Siege) -> None:
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 async def test_a_change_by_filter_tells_nothing_of_hidden_fields_and_passes_no_rule(
-    siege: Siege, place: Place, method: str
+    attacked: AttackedService, place: Place, method: str
 ) -> None:
-    before = siege.stored()
+    before = attacked.stored()
     body: dict[str, Any] = {"json": {"price": 0}} if method == "PATCH" else {}
     every = {"filter[id][exists]": "true", "max_affected": "1000"}
     for path, parameters, who, status in (
@@ -113,13 +113,15 @@ async def test_a_change_by_filter_tells_nothing_of_hidden_fields_and_passes_no_r
         ("/api/_users", every, "admin", 404),  # A36
         (place.path, every, None, 401),
     ):
-        answer = await siege.client.request(
-            method, path, params=parameters, headers=siege.people[who], **body
+        answer = await attacked.client.request(
+            method, path, params=parameters, headers=attacked.people[who], **body
         )
         assert answer.status_code == status, answer.text
-    answer = await siege.client.request(method, place.path, params=every, headers=siege.people["bob"], **body)
+    answer = await attacked.client.request(
+        method, place.path, params=every, headers=attacked.people["bob"], **body
+    )
     assert answer.json() == {"data": {"matched": 0, "changed": 0}}
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 @pytest.fixture
@@ -154,14 +156,14 @@ async def test_a15_each_operation_counts_as_a_request(limited: Litestar) -> None
         assert len(listed.json()["data"]) == 39
 
 
-async def test_a7_a_change_by_filter_answers_no_guess_at_what_is_hidden(siege: Siege) -> None:
+async def test_a7_a_change_by_filter_answers_no_guess_at_what_is_hidden(attacked: AttackedService) -> None:
     """Nor tells what a document's version, or the number of those that were changed, would tell."""
     for secret in ("right", "wrong"):
-        await made(siege, "/api/vault", {"name": "Guessed", "secret": secret}, "ann")
+        await made(attacked, "/api/vault", {"name": "Guessed", "secret": secret}, "ann")
     url = "/api/vault?filter[name]=Guessed&max_affected=9"
     for number, prefer in enumerate(("minimal", "representation"), start=2):
-        headers = siege.people["ann"] | {"Prefer": f"return={prefer}"}
-        answer = await siege.client.patch(url, json={"secret": "right"}, headers=headers)
+        headers = attacked.people["ann"] | {"Prefer": f"return={prefer}"}
+        answer = await attacked.client.patch(url, json={"secret": "right"}, headers=headers)
         assert answer.status_code == 200
         if prefer == "minimal":
             assert answer.json() == {"data": {"matched": 2, "changed": 2}}
@@ -169,7 +171,9 @@ async def test_a7_a_change_by_filter_answers_no_guess_at_what_is_hidden(siege: S
             assert [each["_version"] for each in answer.json()["data"]] == [number, number]
 
 
-async def test_a15_a_refused_batch_is_not_answered_with_much_more_than_was_sent(siege: Siege) -> None:
+async def test_a15_a_refused_batch_is_not_answered_with_much_more_than_was_sent(
+    attacked: AttackedService,
+) -> None:
     long = "n" * 100_000
     unknown = {f"oepratoins{number}": 0 for number in range(20_000)}
     bodies: list[dict[str, Any]] = [
@@ -180,6 +184,6 @@ async def test_a15_a_refused_batch_is_not_answered_with_much_more_than_was_sent(
     ]
     for body in bodies:
         began_s = process_time()  # whatever else the machine does
-        answer = await siege.client.post(BATCH, json=body, headers=siege.people["ann"])
+        answer = await attacked.client.post(BATCH, json=body, headers=attacked.people["ann"])
         assert (answer.status_code, len(answer.content) < 200_000) == (400, True), answer.text[:500]
         assert process_time() - began_s < LONG_S

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from bson import ObjectId
 
-from tests.attacks.conftest import Place, Siege, made
+from tests.attacks.conftest import AttackedService, Place, made
 
 LONG_S = 2.0
 MERGE, STEPS, OPERATIONS = "merge-patch", "json-patch", "vnd.sheaf.operations"
@@ -40,18 +40,18 @@ SECRETS: dict[str, Any] = {"pin": 4711, "codes": ["c0de"], "keys": ["k3y"], "saf
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def staff(siege: Siege) -> AsyncIterator[str]:
+async def staff(attacked: AttackedService) -> AsyncIterator[str]:
     """Give the path of a member of staff with a role, an account and secrets."""
-    await made(siege, "/api/collections", STAFF, "admin")
-    created = await made(siege, "/api/staff", {"name": "Ann", **SECRETS}, "ann")
+    await made(attacked, "/api/collections", STAFF, "admin")
+    created = await made(attacked, "/api/staff", {"name": "Ann", **SECRETS}, "ann")
     key = {"_id": ObjectId(created["id"])}
-    siege.database["staff"].update_one(key, {"$set": {"roles": ["clerk"], "account": {"is_admin": False}}})
+    attacked.database["staff"].update_one(key, {"$set": {"roles": ["clerk"], "account": {"is_admin": False}}})
     yield f"/api/staff/{created['id']}"
 
 
-async def sent(siege: Siege, path: str, kind: str, body: Any) -> httpx.Response:
-    headers = {**siege.people["ann"], "Content-Type": f"application/{kind}+json"}
-    return await siege.client.patch(path, content=json.dumps(body), headers=headers)
+async def sent(attacked: AttackedService, path: str, kind: str, body: Any) -> httpx.Response:
+    headers = {**attacked.people["ann"], "Content-Type": f"application/{kind}+json"}
+    return await attacked.client.patch(path, content=json.dumps(body), headers=headers)
 
 
 def step(name: str, path: str, **members: Any) -> list[dict[str, Any]]:
@@ -96,12 +96,12 @@ NOT_WRITABLE: list[Any] = [
 ]
 
 
-async def test_a6_no_patch_writes_what_is_not_the_clients(siege: Siege, staff: str) -> None:
-    before = siege.stored()
+async def test_a6_no_patch_writes_what_is_not_the_clients(attacked: AttackedService, staff: str) -> None:
+    before = attacked.stored()
     for kind, body in NOT_WRITABLE:
-        answer = await sent(siege, staff, kind, body)
+        answer = await sent(attacked, staff, kind, body)
         assert (answer.status_code, answer.json()["code"]) == (400, "field.not_writable"), body
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 ILLEGAL: list[Any] = [
@@ -119,13 +119,13 @@ ILLEGAL: list[Any] = [
 ]
 
 
-async def test_a4_no_patch_stores_names_with_a_meaning(siege: Siege, staff: str) -> None:
-    before = siege.stored()
+async def test_a4_no_patch_stores_names_with_a_meaning(attacked: AttackedService, staff: str) -> None:
+    before = attacked.stored()
     for kind, body in ILLEGAL:
-        answer = await sent(siege, staff, kind, body)
+        answer = await sent(attacked, staff, kind, body)
         assert answer.status_code == 400, body
         assert answer.json()["code"] in {"document.invalid", "patch.invalid"}, body
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 def readings(path: str, dotted: str, guess: Any) -> list[Any]:
@@ -161,16 +161,16 @@ def would_be_tried(body: Any, guess: Any) -> bool:
     ],
 )
 async def test_a7_no_patch_tells_of_what_is_hidden(
-    siege: Siege, staff: str, path: str, dotted: str, guesses: list[Any], absent: str
+    attacked: AttackedService, staff: str, path: str, dotted: str, guesses: list[Any], absent: str
 ) -> None:
-    before = siege.stored()
+    before = attacked.stored()
     told: dict[str, dict[str, str]] = {}
     for place, guess in ((path, guesses[0]), (path, guesses[1]), (absent, guesses[0])):
         name = dotted if place == path else absent[1:].replace("/", ".")
         for kind, body in readings(place, name, guess):
             if place == absent and not would_be_tried(body, guess):
                 continue
-            answer = await sent(siege, staff, kind, body)
+            answer = await sent(attacked, staff, kind, body)
             assert answer.status_code in {400, 409}, body
             problem = {**answer.json(), "request_id": "", "hint": ""}
             for error in problem["errors"]:
@@ -183,7 +183,7 @@ async def test_a7_no_patch_tells_of_what_is_hidden(
     right, wrong, none = told.values()
     assert list(right.values()) == list(wrong.values())
     assert none.items() <= right.items()
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 ORACLES: list[Any] = [
@@ -204,37 +204,37 @@ ORACLES: list[Any] = [
 ]
 
 
-async def test_a7_hidden_values_are_not_compared_nor_counted(siege: Siege, staff: str) -> None:
-    before = siege.stored()
+async def test_a7_hidden_values_are_not_compared_nor_counted(attacked: AttackedService, staff: str) -> None:
+    before = attacked.stored()
     for kind, body in ORACLES:
-        answer = await sent(siege, staff, kind, body)
+        answer = await sent(attacked, staff, kind, body)
         assert answer.status_code in {400, 409}, body
         assert not any(secret in answer.text for secret in ("4711", "4712", "c0de")), body
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
-async def test_a39_what_is_copied_or_moved_leaves_what_is_hidden_behind(siege: Siege) -> None:
-    created = await made(siege, "/api/staff", {"name": "Bob", **SECRETS}, "ann")
+async def test_a39_what_is_copied_or_moved_leaves_what_is_hidden_behind(attacked: AttackedService) -> None:
+    created = await made(attacked, "/api/staff", {"name": "Bob", **SECRETS}, "ann")
     path = f"/api/staff/{created['id']}"
     for body in (
         step("copy", "/shown", **{"from": "/safe"}),
         step("copy", "/shown", **{"from": "/keys"}),
         step("move", "/shown", **{"from": "/safe"}),
     ):
-        answer = await sent(siege, path, STEPS, body)
+        answer = await sent(attacked, path, STEPS, body)
         assert answer.status_code == 200, answer.text
         assert answer.json()["data"]["shown"] in ({}, []), body
-    stored = json.dumps(siege.database["staff"].find_one({"_id": ObjectId(created["id"])}), default=str)
+    stored = json.dumps(attacked.database["staff"].find_one({"_id": ObjectId(created["id"])}), default=str)
     assert "4712" not in stored
-    whole = await sent(siege, path, STEPS, step("copy", "/shown", **{"from": ""}))
+    whole = await sent(attacked, path, STEPS, step("copy", "/shown", **{"from": ""}))
     assert whole.status_code == 400  # the names of system fields cannot be a client's
     assert "k3y" not in whole.text
 
 
-async def test_a_hidden_field_can_be_written_whether_or_not_there_is_one(siege: Siege) -> None:
+async def test_a_hidden_field_can_be_written_whether_or_not_there_is_one(attacked: AttackedService) -> None:
     told = []
     for own in ({}, SECRETS):
-        created = await made(siege, "/api/staff", {"name": "Bob", **own}, "ann")
+        created = await made(attacked, "/api/staff", {"name": "Bob", **own}, "ann")
         path = f"/api/staff/{created['id']}"
         for kind, body in (
             (STEPS, step("replace", "/pin", value=1)),
@@ -244,9 +244,9 @@ async def test_a_hidden_field_can_be_written_whether_or_not_there_is_one(siege: 
             (OPERATIONS, {"set": {"pin": 2}, "unset": ["codes"]}),
             (OPERATIONS, {"unset": ["pin"]}),
         ):
-            answer = await sent(siege, path, kind, body)
+            answer = await sent(attacked, path, kind, body)
             told.append((answer.status_code, "pin" in answer.text, "codes" in answer.text))
-        stored = siege.database["staff"].find_one({"_id": ObjectId(created["id"])})
+        stored = attacked.database["staff"].find_one({"_id": ObjectId(created["id"])})
         assert stored is not None
         assert {"pin", "codes"} & stored.keys() == set()
     assert told == [(200, False, False)] * 12
@@ -269,11 +269,11 @@ BOMBS: list[Any] = [
 ]
 
 
-async def test_a14_little_is_not_made_into_much(siege: Siege, place: Place) -> None:
-    before = siege.stored()
+async def test_a14_little_is_not_made_into_much(attacked: AttackedService, place: Place) -> None:
+    before = attacked.stored()
     for kind, body in BOMBS:
         started = perf_counter()
-        answer = await sent(siege, f"{place.path}/{place.mug['id']}", kind, body)
+        answer = await sent(attacked, f"{place.path}/{place.mug['id']}", kind, body)
         assert answer.status_code in {400, 409, 413}, str(body)[:100]
         assert perf_counter() - started < LONG_S, str(body)[:100]
-    assert siege.stored() == before
+    assert attacked.stored() == before

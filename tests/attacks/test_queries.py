@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.attacks.conftest import Place, Siege, made
+from tests.attacks.conftest import AttackedService, Place, made
 
 LONG_S = 1.0
 
@@ -58,23 +58,23 @@ QUERIES: list[Any] = [
 
 @pytest.mark.parametrize(("parameter", "text"), QUERIES)
 async def test_an_attack_by_query_is_400_at_once(
-    siege: Siege, place: Place, parameter: str, text: str
+    attacked: AttackedService, place: Place, parameter: str, text: str
 ) -> None:
     began_s = perf_counter()
-    answer = await siege.client.get(f"{place.path}?{quote(parameter)}={quote(text)}")
+    answer = await attacked.client.get(f"{place.path}?{quote(parameter)}={quote(text)}")
     assert perf_counter() - began_s < LONG_S
     assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
-    assert (await siege.client.get(f"{place.path}/{place.mug['id']}")).json()["data"] == place.mug
+    assert (await attacked.client.get(f"{place.path}/{place.mug['id']}")).json()["data"] == place.mug
 
 
 @pytest.mark.parametrize("text", ["(a+)+$", ".*", "^Mug", "[M]ug", "M|ug", "\\", "("])
 @pytest.mark.parametrize("operator", ["contains", "icontains", "startswith"])
 async def test_a12_signs_of_regular_expressions_are_letters_like_others(
-    siege: Siege, place: Place, operator: str, text: str
+    attacked: AttackedService, place: Place, operator: str, text: str
 ) -> None:
-    literal = await made(siege, place.path, {"name": text, "price": 1}, "ann")
-    answer = await siege.client.get(place.path, params={f"filter[name][{operator}]": text})
-    await siege.client.delete(f"{place.path}/{literal['id']}", headers=siege.people["ann"])
+    literal = await made(attacked, place.path, {"name": text, "price": 1}, "ann")
+    answer = await attacked.client.get(place.path, params={f"filter[name][{operator}]": text})
+    await attacked.client.delete(f"{place.path}/{literal['id']}", headers=attacked.people["ann"])
     assert answer.json()["data"] == [literal]
 
 
@@ -94,12 +94,12 @@ ASKING: list[Any] = [
     ("hidden", "absent"), [("secret", "zzzzzz"), ("parts.key", "parts.zzz"), ("parts.0.key", "parts.0.zzz")]
 )
 async def test_a_hidden_field_is_answered_like_one_that_is_not_there(
-    siege: Siege, query: dict[str, str], hidden: str, absent: str
+    attacked: AttackedService, query: dict[str, str], hidden: str, absent: str
 ) -> None:
     told = []
     for name in (hidden, absent):
         asked = {key.replace("{name}", name): text.replace("{name}", name) for key, text in query.items()}
-        answer = await siege.client.get("/api/vault", params=asked)
+        answer = await attacked.client.get("/api/vault", params=asked)
         assert answer.status_code == 400
         problem = answer.json()
         problem.pop("request_id")
@@ -115,14 +115,14 @@ async def test_a_hidden_field_is_answered_like_one_that_is_not_there(
     ],
 )
 async def test_a_hidden_field_is_not_reached_through_the_elements_of_an_array(
-    siege: Siege, text: str
+    attacked: AttackedService, text: str
 ) -> None:
-    answer = await siege.client.get("/api/vault", params={"filter": text})
+    answer = await attacked.client.get("/api/vault", params={"filter": text})
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "unknown_field")
 
 
-async def test_a39_what_is_hidden_is_in_no_answer(siege: Siege) -> None:
-    client, ann = siege.client, siege.people["ann"]
+async def test_a39_what_is_hidden_is_in_no_answer(attacked: AttackedService) -> None:
+    client, ann = attacked.client, attacked.people["ann"]
     created = await client.post("/api/vault", json={"name": "Bag", "secret": "s3cret"}, headers=ann)
     path = created.headers["location"]
     answers = [

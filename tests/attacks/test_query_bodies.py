@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.conftest import Place, Siege, made
+from tests.attacks.conftest import AttackedService, Place, made
 from tests.attacks.test_queries import LONG_S, QUERIES, nested
 
 BODIES: list[Any] = [
@@ -39,15 +39,15 @@ BODIES: list[Any] = [
 
 
 @pytest.mark.parametrize("body", BODIES)
-async def test_an_attack_by_a_body_is_400_at_once(siege: Siege, place: Place, body: str) -> None:
+async def test_an_attack_by_a_body_is_400_at_once(attacked: AttackedService, place: Place, body: str) -> None:
     began_s = perf_counter()
     headers = {"Content-Type": "application/json"}
-    answer = await siege.client.post(f"{place.path}/query", content=body, headers=headers)
+    answer = await attacked.client.post(f"{place.path}/query", content=body, headers=headers)
     assert perf_counter() - began_s < LONG_S
     assert answer.status_code == 400, answer.text
     assert answer.json()["code"] in {"parameter.invalid", "json.invalid"}
     assert len(answer.content) < 40_000
-    assert (await siege.client.get(f"{place.path}/{place.mug['id']}")).json()["data"] == place.mug
+    assert (await attacked.client.get(f"{place.path}/{place.mug['id']}")).json()["data"] == place.mug
 
 
 POINT = '{"point":[8,47],"distance_m":5}'
@@ -68,13 +68,13 @@ NAMES = [("secret", "zzzzzz"), ("parts.key", "parts.zzz"), ("parts.0.key", "part
 @pytest.mark.parametrize("body", ASKING)
 @pytest.mark.parametrize(("hidden", "absent"), NAMES)
 async def test_a_body_tells_of_a_hidden_field_what_it_tells_of_none(
-    siege: Siege, body: str, hidden: str, absent: str
+    attacked: AttackedService, body: str, hidden: str, absent: str
 ) -> None:
     told = []
     for name in (hidden, absent):
         content = body.replace("{name}", name)
         headers = {"Content-Type": "application/json"}
-        answer = await siege.client.post("/api/vault/query", content=content, headers=headers)
+        answer = await attacked.client.post("/api/vault/query", content=content, headers=headers)
         assert answer.status_code == 400
         problem = answer.json()
         problem.pop("request_id")
@@ -84,15 +84,15 @@ async def test_a_body_tells_of_a_hidden_field_what_it_tells_of_none(
 
 @pytest.mark.parametrize("condition", ['{"key":"k3y"}', '{"not":{"key":{"exists":false}}}', '{"eq":"k3y"}'])
 async def test_a8_no_body_reaches_what_is_hidden_in_the_elements_of_an_array(
-    siege: Siege, condition: str
+    attacked: AttackedService, condition: str
 ) -> None:
     query = {"filter": {"parts": {"elem": json.loads(condition)}}}
-    answer = await siege.client.post("/api/vault/query", json=query)
+    answer = await attacked.client.post("/api/vault/query", json=query)
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["code"] in {"unknown_field", "unknown_operator", "operator"}
 
 
-async def test_a7_no_search_finds_or_names_what_is_hidden(siege: Siege) -> None:
+async def test_a7_no_search_finds_or_names_what_is_hidden(attacked: AttackedService) -> None:
     hidden = {"type": "string", "writeOnly": True}
     body: dict[str, Any] = {
         "name": "attic",
@@ -101,18 +101,18 @@ async def test_a7_no_search_finds_or_names_what_is_hidden(siege: Siege) -> None:
     }
     refused = {}
     for name in ("secret", "zzzzzz"):
-        answer = await siege.client.post(
-            "/api/collections", json={**body, "indexes": [{"text": [name]}]}, headers=siege.people["admin"]
+        answer = await attacked.client.post(
+            "/api/collections", json={**body, "indexes": [{"text": [name]}]}, headers=attacked.people["admin"]
         )
         assert answer.status_code == 400
         refused[name] = answer.json()["errors"][0]["code"]
     assert refused["secret"] == refused["zzzzzz"] == "unknown_field"
-    await made(siege, "/api/collections", {**body, "indexes": [{"text": ["name"]}]}, "admin")
-    await made(siege, "/api/attic", {"name": "Box", "secret": "s3cret"}, "ann")
+    await made(attacked, "/api/collections", {**body, "indexes": [{"text": ["name"]}]}, "admin")
+    await made(attacked, "/api/attic", {"name": "Box", "secret": "s3cret"}, "ann")
     for words, count in (("box", 1), ("s3cret", 0), ('"s3cret"', 0), ("box -s3cret", 1)):
-        answer = await siege.client.get("/api/attic", params={"q": words})
+        answer = await attacked.client.get("/api/attic", params={"q": words})
         assert (answer.status_code, len(answer.json()["data"])) == (200, count)
-    answer = await siege.client.get("/api/vault", params={"q": "s3cret"})
+    answer = await attacked.client.get("/api/vault", params={"q": "s3cret"})
     assert answer.json()["hint"] == 'Add the index {"text": ["name"]} to the collection.'
 
 
@@ -132,16 +132,16 @@ WORDS = [
 
 
 @pytest.mark.parametrize("words", WORDS)
-async def test_a3_a12_words_to_search_for_are_words(siege: Siege, words: str) -> None:
-    path, mug = siege.places["code-first"]
+async def test_a3_a12_words_to_search_for_are_words(attacked: AttackedService, words: str) -> None:
+    path, mug = attacked.places["code-first"]
     began_s = perf_counter()
     for query in ({"q": words}, {"q": f"mug {words}", "filter[name]": "Mug"}):
-        answer = await siege.client.get(path, params=query)
+        answer = await attacked.client.get(path, params=query)
         assert (answer.status_code, perf_counter() - began_s < LONG_S) == (200, True), answer.text
         assert all(found == mug for found in answer.json()["data"])
 
 
-async def test_a13_polygons_that_would_cost_much_are_refused_at_once(siege: Siege) -> None:
+async def test_a13_polygons_that_would_cost_much_are_refused_at_once(attacked: AttackedService) -> None:
     ring = [[n % 7 + n / 100, n * 3 % 11] for n in range(99)]
     star = {"within": {"polygon": [[*ring, ring[0]]]}}
     began_s = perf_counter()
@@ -150,6 +150,6 @@ async def test_a13_polygons_that_would_cost_much_are_refused_at_once(siege: Sieg
         {"or": [{"spot": star}] * 90},
         json.loads(nested("and", 9)) | {"spot": star},
     ):
-        answer = await siege.client.post("/api/free/query", json={"filter": filters})
+        answer = await attacked.client.post("/api/free/query", json={"filter": filters})
         assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
     assert perf_counter() - began_s < LONG_S

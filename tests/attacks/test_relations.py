@@ -6,21 +6,21 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.attacks.conftest import Siege, made
+from tests.attacks.conftest import AttackedService, made
 
 ABSENT = "5" * 24
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def letter(siege: Siege) -> dict[str, Any]:
+async def letter(attacked: AttackedService) -> dict[str, Any]:
     """Ann's letter, about a box with a secret, her diary, and the administrator's plan."""
     box = await made(
-        siege, "/api/vault", {"name": "Safe", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "ann"
+        attacked, "/api/vault", {"name": "Safe", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "ann"
     )
-    diary = await made(siege, "/api/diaries", {"text": "d3ar diary"}, "ann")
-    plan = await made(siege, "/api/plans", {"name": "pl4n"}, "admin")
+    diary = await made(attacked, "/api/diaries", {"text": "d3ar diary"}, "ann")
+    plan = await made(attacked, "/api/plans", {"name": "pl4n"}, "admin")
     body = {"box": box["id"], "diary": diary["id"], "plan": plan["id"]}
-    return await made(siege, "/api/letters", body, "ann")
+    return await made(attacked, "/api/letters", body, "ann")
 
 
 ASKING: list[Any] = [
@@ -40,53 +40,53 @@ ASKING: list[Any] = [
     "path", ["box.{}", "_expanded.box.{}", "box._expanded.{}", "box.0.{}", "box.$id.{}", "box..{}"]
 )
 async def test_what_a_reference_leads_to_cannot_be_asked_about(
-    siege: Siege, letter: dict[str, Any], query: dict[str, str], path: str
+    attacked: AttackedService, letter: dict[str, Any], query: dict[str, str], path: str
 ) -> None:
     told = []
     for field in ("secret", "zzzzzz"):
         name = path.format(field)
         asked = {key.replace("{name}", name): text.replace("{name}", name) for key, text in query.items()}
-        answer = await siege.client.get("/api/letters", params={"expand": "box"} | asked)
+        answer = await attacked.client.get("/api/letters", params={"expand": "box"} | asked)
         assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
         told.append(json.dumps(answer.json()["errors"]).replace(field, "…"))
     assert told[0] == told[1]
-    assert (await siege.client.get(f"/api/letters/{letter['id']}")).json() == {"data": letter}
+    assert (await attacked.client.get(f"/api/letters/{letter['id']}")).json() == {"data": letter}
 
 
 async def test_a10_what_is_hidden_in_a_document_is_hidden_where_it_is_expanded(
-    siege: Siege, letter: dict[str, Any]
+    attacked: AttackedService, letter: dict[str, Any]
 ) -> None:
-    for who in siege.people:
+    for who in attacked.people:
         for path in ("/api/letters", f"/api/letters/{letter['id']}"):
-            answer = await siege.client.get(path + "?expand=box", headers=siege.people[who])
+            answer = await attacked.client.get(path + "?expand=box", headers=attacked.people[who])
             assert '"name":"Safe"' in answer.text
             assert "s3cret" not in answer.text
             assert "k3y" not in answer.text
 
 
 async def test_a10_a_document_that_a_rule_hides_is_like_one_that_is_not_there(
-    siege: Siege, letter: dict[str, Any]
+    attacked: AttackedService, letter: dict[str, Any]
 ) -> None:
-    without = await made(siege, "/api/letters", {**_own(letter), "diary": ABSENT}, "ann")
+    without = await made(attacked, "/api/letters", {**_own(letter), "diary": ABSENT}, "ann")
     told = []
     for each in (letter, without):
         path = f"/api/letters/{each['id']}?expand=diary"
-        answer = await siege.client.get(path, headers=siege.people["bob"])
+        answer = await attacked.client.get(path, headers=attacked.people["bob"])
         assert answer.json() == {"data": {**each, "_expanded": {"diary": None}}}
         told.append((answer.status_code, sorted(answer.headers.keys())))
         if each is letter:
-            assert "d3ar diary" in (await siege.client.get(path, headers=siege.people["ann"])).text
+            assert "d3ar diary" in (await attacked.client.get(path, headers=attacked.people["ann"])).text
     assert told[0] == told[1]
-    await siege.client.delete(f"/api/letters/{without['id']}", headers=siege.people["ann"])
+    await attacked.client.delete(f"/api/letters/{without['id']}", headers=attacked.people["ann"])
 
 
 @pytest.mark.parametrize("expand", ["plan", "plan.name", "plan.secret", "plan.nothing", "box,plan"])
 @pytest.mark.parametrize(("who", "status"), [(None, 401), ("ann", 403), ("bob", 403)])
 async def test_a10_a_collection_that_may_not_be_read_is_not_expanded_nor_are_its_fields_told(
-    siege: Siege, letter: dict[str, Any], expand: str, who: str | None, status: int
+    attacked: AttackedService, letter: dict[str, Any], expand: str, who: str | None, status: int
 ) -> None:
     for path in ("/api/letters", f"/api/letters/{letter['id']}", f"/api/letters/{ABSENT}"):
-        answer = await siege.client.get(path, params={"expand": expand}, headers=siege.people[who])
+        answer = await attacked.client.get(path, params={"expand": expand}, headers=attacked.people[who])
         problem = answer.json()
         detail = "`expand` needs the right to read documents of `plans`"
         assert (answer.status_code, problem["detail"], len(problem["errors"])) == (status, detail, 1)
@@ -95,15 +95,15 @@ async def test_a10_a_collection_that_may_not_be_read_is_not_expanded_nor_are_its
 @pytest.mark.parametrize(
     "name", ["_users", "users", "_collections", "collections", "../users", "a.b", "", "Vault"]
 )
-async def test_a10_a_reference_leads_to_no_system_collection(siege: Siege, name: str) -> None:
+async def test_a10_a_reference_leads_to_no_system_collection(attacked: AttackedService, name: str) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "x-collection": name}}}
-    before = siege.stored()
-    answer = await siege.client.post(
-        "/api/collections", json={"name": "spies", "schema": schema}, headers=siege.people["admin"]
+    before = attacked.stored()
+    answer = await attacked.client.post(
+        "/api/collections", json={"name": "spies", "schema": schema}, headers=attacked.people["admin"]
     )
     assert (answer.status_code, answer.json()["code"]) == (400, "definition.invalid")
     assert [each["pointer"] for each in answer.json()["errors"]] == ["/schema/properties/a/x-collection"]
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 def _own(document: dict[str, Any]) -> dict[str, Any]:

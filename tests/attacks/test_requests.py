@@ -7,7 +7,7 @@ import pytest
 
 from service.kit.errors import StartupFailure
 from service.runtime.settings import load
-from tests.attacks.conftest import Place, Siege, made
+from tests.attacks.conftest import AttackedService, Place, made
 
 READABLE = [
     "/api/health",
@@ -24,9 +24,12 @@ CHANGING_BY_THE_CLOCK = {"date", "x-request-id"}
 
 
 @pytest.mark.parametrize("path", READABLE)
-async def test_head_tells_what_get_tells_without_the_body(siege: Siege, path: str) -> None:
-    admin = siege.people["admin"] | {"Accept-Encoding": "identity"}
-    read, asked = await siege.client.get(path, headers=admin), await siege.client.head(path, headers=admin)
+async def test_head_tells_what_get_tells_without_the_body(attacked: AttackedService, path: str) -> None:
+    admin = attacked.people["admin"] | {"Accept-Encoding": "identity"}
+    read, asked = (
+        await attacked.client.get(path, headers=admin),
+        await attacked.client.head(path, headers=admin),
+    )
     assert (asked.status_code, asked.content) == (read.status_code, b"")
     told = [
         {name: value for name, value in answer.headers.items() if name not in CHANGING_BY_THE_CLOCK}
@@ -47,41 +50,43 @@ async def test_head_tells_what_get_tells_without_the_body(siege: Siege, path: st
     ],
 )
 async def test_no_header_makes_a_request_another_one(
-    siege: Siege, place: Place, sent: dict[str, str]
+    attacked: AttackedService, place: Place, sent: dict[str, str]
 ) -> None:
-    ann = siege.people["ann"]
+    ann = attacked.people["ann"]
     path = f"{place.path}/{place.mug['id']}"
-    before = siege.stored()
-    assert (await siege.client.get(path, headers=ann | sent)).json() == {"data": place.mug}
-    answer = await siege.client.post(path, json={"_method": "DELETE"}, headers=ann | sent)
+    before = attacked.stored()
+    assert (await attacked.client.get(path, headers=ann | sent)).json() == {"data": place.mug}
+    answer = await attacked.client.post(path, json={"_method": "DELETE"}, headers=ann | sent)
     assert (answer.status_code, answer.json()["code"]) == (405, "method.not_allowed")
-    assert (await siege.client.get("/api/collections", headers=sent)).status_code == 401
-    assert siege.stored() == before
+    assert (await attacked.client.get("/api/collections", headers=sent)).status_code == 401
+    assert attacked.stored() == before
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "A" * 100])
-async def test_a17_methods_that_nothing_has_are_405(siege: Siege, place: Place, method: str) -> None:
-    answer = await siege.client.request(method, place.path)
+async def test_a17_methods_that_nothing_has_are_405(
+    attacked: AttackedService, place: Place, method: str
+) -> None:
+    answer = await attacked.client.request(method, place.path)
     assert (answer.status_code, answer.json()["code"]) == (405, "method.not_allowed")
     assert "TRACE" not in answer.headers["allow"]
 
 
-async def test_a42_nobody_is_told_what_runs_here(siege: Siege) -> None:
+async def test_a42_nobody_is_told_what_runs_here(attacked: AttackedService) -> None:
     for path in [*READABLE, "/", "/docs", "/schema", "/api/openapi.json", "/metrics", "/api/profile"]:
-        answer = await siege.client.get(path)
+        answer = await attacked.client.get(path)
         told = f"{answer.headers!r} {answer.text}".lower()
         for word in ("granian", "litestar", "uvicorn", "python", "mongo", "beanie", "sheaf/"):
             assert word not in told, path
 
 
-async def test_a43_an_answer_for_one_is_not_given_to_another(siege: Siege) -> None:
+async def test_a43_an_answer_for_one_is_not_given_to_another(attacked: AttackedService) -> None:
     private = {"name": "private", "schema": {"type": "object"}, "rules": {"read": "owner", "create": "user"}}
-    await made(siege, "/api/collections", private, "admin")
-    secret = await made(siege, "/api/private", {"note": "Ann's"}, "ann")
+    await made(attacked, "/api/collections", private, "admin")
+    secret = await made(attacked, "/api/private", {"note": "Ann's"}, "ann")
     path = f"/api/private/{secret['id']}"
 
     async def asked(who: str | None, **headers: str) -> tuple[int, str]:
-        answer = await siege.client.get(path, headers=siege.people[who] | headers)
+        answer = await attacked.client.get(path, headers=attacked.people[who] | headers)
         assert "authorization" in answer.headers["vary"].lower()
         assert answer.headers["cache-control"] in {"private, no-cache", "no-store"}
         return answer.status_code, answer.json().get("code", "")
@@ -92,17 +97,19 @@ async def test_a43_an_answer_for_one_is_not_given_to_another(siege: Siege) -> No
     tag = {"If-None-Match": f'"{secret["_version"]}"'}
     assert await asked("bob", **tag) == (404, "document.not_found")
     assert await asked(None, **tag) == (401, "auth.required")
-    listed = await siege.client.get("/api/private", headers=siege.people["admin"])
+    listed = await attacked.client.get("/api/private", headers=attacked.people["admin"])
     seen = {"If-None-Match": listed.headers["etag"]}
-    others = await siege.client.get("/api/private", headers=siege.people["bob"] | seen)
+    others = await attacked.client.get("/api/private", headers=attacked.people["bob"] | seen)
     assert (others.status_code, others.json()["data"]) == (200, [])
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
-async def test_a46_a_page_on_another_site_is_allowed_nothing(siege: Siege, place: Place, origin: str) -> None:
+async def test_a46_a_page_on_another_site_is_allowed_nothing(
+    attacked: AttackedService, place: Place, origin: str
+) -> None:
     preflight = {"Origin": origin, "Access-Control-Request-Method": "DELETE"}
     for headers, method in ((preflight, "OPTIONS"), ({"Origin": origin}, "GET")):
-        answer = await siege.client.request(method, place.path, headers=headers)
+        answer = await attacked.client.request(method, place.path, headers=headers)
         assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
@@ -116,13 +123,13 @@ async def test_a46_a_page_on_another_site_is_allowed_nothing(siege: Siege, place
     ],
 )
 @pytest.mark.parametrize("path", ["/api/auth/login", "/api/auth/register", "/api/products", "/api/goods"])
-async def test_a46_what_a_form_can_send_is_415(siege: Siege, path: str, media_type: str) -> None:
-    before = siege.stored()
+async def test_a46_what_a_form_can_send_is_415(attacked: AttackedService, path: str, media_type: str) -> None:
+    before = attacked.stored()
     body = b'{"email": "eve@example.com", "password": "correct horse", "name": "Cup", "price": 1}'
-    headers = siege.people["ann"] | {"Content-Type": media_type}
-    answer = await siege.client.post(path, content=body, headers=headers)
+    headers = attacked.people["ann"] | {"Content-Type": media_type}
+    answer = await attacked.client.post(path, content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (415, "media_type.unsupported")
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
 @pytest.mark.parametrize(
@@ -130,35 +137,35 @@ async def test_a46_what_a_form_can_send_is_415(siege: Siege, path: str, media_ty
 )
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 async def test_a_condition_that_cannot_be_read_holds_the_write_back(
-    siege: Siege, place: Place, method: str, condition: str
+    attacked: AttackedService, place: Place, method: str, condition: str
 ) -> None:
-    before = siege.stored()
-    headers = siege.people["ann"] | {"If-Match": condition}
+    before = attacked.stored()
+    headers = attacked.people["ann"] | {"If-Match": condition}
     body = None if method == "DELETE" else {"name": "Cup", "price": 1}
     path = f"{place.path}/{place.mug['id']}"
-    answer = await siege.client.request(method, path, json=body, headers=headers)
+    answer = await attacked.client.request(method, path, json=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
-    assert siege.stored() == before
+    assert attacked.stored() == before
 
 
-async def test_links_to_other_pages_never_name_another_host(siege: Siege) -> None:
-    answer = await siege.client.get("http://sheaf.test//api//products//?limit=1")
+async def test_links_to_other_pages_never_name_another_host(attacked: AttackedService) -> None:
+    answer = await attacked.client.get("http://sheaf.test//api//products//?limit=1")
     assert answer.headers["link"] == '</api/products?limit=1&page=1>; rel="first"'
 
 
-async def test_an_anonymous_owner_owns_nothing(siege: Siege) -> None:
+async def test_an_anonymous_owner_owns_nothing(attacked: AttackedService) -> None:
     rules = {"read": "anyone", "create": "anyone", "update": "owner", "delete": "owner"}
     body = {"name": "walls", "schema": {"type": "object"}, "rules": rules}
-    await made(siege, "/api/collections", body, "admin")
-    written = await made(siege, "/api/walls", {"text": "hello"}, None)
+    await made(attacked, "/api/collections", body, "admin")
+    written = await made(attacked, "/api/walls", {"text": "hello"}, None)
     assert written["_owner"] is None
     path = f"/api/walls/{written['id']}"
     for method in ("PUT", "PATCH", "DELETE"):
         sent = None if method == "DELETE" else {"text": "bye"}
-        assert (await siege.client.request(method, path, json=sent)).status_code == 401
-        answer = await siege.client.request(method, path, json=sent, headers=siege.people["ann"])
+        assert (await attacked.client.request(method, path, json=sent)).status_code == 401
+        answer = await attacked.client.request(method, path, json=sent, headers=attacked.people["ann"])
         assert answer.status_code == 404
-    assert (await siege.client.get(path)).json() == {"data": written}
+    assert (await attacked.client.get(path)).json() == {"data": written}
 
 
 @pytest.mark.parametrize(

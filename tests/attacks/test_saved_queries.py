@@ -10,7 +10,7 @@ from service import schema as schemas
 from service.kit.errors import DefinitionInvalid
 from service.saved_queries.definition import parse
 from service.saved_queries.limits import MAXIMUM_QUERIES
-from tests.attacks.conftest import Siege, made
+from tests.attacks.conftest import AttackedService, made
 
 SECRET: dict[str, Any] = {"type": "string", "writeOnly": True}
 WITH_SECRET: dict[str, Any] = {
@@ -143,28 +143,28 @@ def is_refused(pipeline: list[dict[str, Any]]) -> bool:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def closets(siege: Siege) -> str:
+async def closets(attacked: AttackedService) -> str:
     """Give the path of a collection with hidden members everywhere, each with "hidden" in its value."""
     body: dict[str, Any] = {
         "name": "closets",
         "schema": SCHEMA,
         "rules": {"read": "anyone", "create": "user"},
     }
-    await made(siege, "/api/collections", body, "admin")
-    friend = await made(siege, "/api/closets", CLOSET, "ann")
-    await made(siege, "/api/closets", CLOSET | {"friend": friend["id"], "either": HIDDEN}, "ann")
+    await made(attacked, "/api/collections", body, "admin")
+    friend = await made(attacked, "/api/closets", CLOSET, "ann")
+    await made(attacked, "/api/closets", CLOSET | {"friend": friend["id"], "either": HIDDEN}, "ann")
     return "/api/closets"
 
 
-async def save(siege: Siege, queries: Any) -> httpx.Response:
+async def save(attacked: AttackedService, queries: Any) -> httpx.Response:
     schema, rules = SCHEMA, {"read": "anyone", "create": "user"}
     body = {"schema": schema, "rules": rules, "queries": queries}
-    return await siege.client.put("/api/collections/closets", json=body, headers=siege.people["admin"])
+    return await attacked.client.put("/api/collections/closets", json=body, headers=attacked.people["admin"])
 
 
-async def test_no_pipeline_brings_out_what_is_hidden(siege: Siege, closets: str) -> None:
+async def test_no_pipeline_brings_out_what_is_hidden(attacked: AttackedService, closets: str) -> None:
     """Also in an administrator's query, which the whole world may run."""
-    before = siege.stored()["closets"]
+    before = attacked.stored()["closets"]
     every = pipelines()
     harmless = [pipeline for pipeline in every if not is_refused(pipeline)]
     assert 50 < len(harmless) < len(every) / 2
@@ -173,15 +173,15 @@ async def test_no_pipeline_brings_out_what_is_hidden(siege: Siege, closets: str)
             f"q{number}": {"pipeline": each}
             for number, each in enumerate(harmless[start : start + MAXIMUM_QUERIES])
         }
-        assert (await save(siege, queries)).status_code == 200
+        assert (await save(attacked, queries)).status_code == 200
         for name, query in queries.items():
             for who in (None, "admin"):
-                answer = await siege.client.get(f"{closets}/queries/{name}", headers=siege.people[who])
+                answer = await attacked.client.get(f"{closets}/queries/{name}", headers=attacked.people[who])
                 assert answer.status_code in {200, 409}, (query, answer.text)
                 assert b"hidden" not in answer.content, query
                 told = answer.json().get("data", [])
                 assert not any(each.get("x") is True for each in told), query
-    assert siege.stored()["closets"] == before
+    assert attacked.stored()["closets"] == before
 
 
 FORBIDDEN: list[dict[str, Any]] = [
@@ -210,39 +210,41 @@ FORBIDDEN: list[dict[str, Any]] = [
 
 
 async def test_hidden_paths_and_words_of_mongodb_are_refused_when_a_query_is_saved(
-    siege: Siege, closets: str
+    attacked: AttackedService, closets: str
 ) -> None:
-    before = siege.stored()
+    before = attacked.stored()
     for start in range(0, len(FORBIDDEN), 50):
         part = {
             f"q{number}": {"pipeline": [each]} for number, each in enumerate(FORBIDDEN[start : start + 50])
         }
-        answer = await save(siege, part)
+        answer = await save(attacked, part)
         assert (answer.status_code, answer.json()["code"]) == (400, "definition.invalid")
         assert {each["pointer"].split("/")[2] for each in answer.json()["errors"]} == part.keys()
-    assert siege.stored() == before
-    assert (await siege.client.get(f"{closets}/queries/q0")).status_code in {200, 404}
+    assert attacked.stored() == before
+    assert (await attacked.client.get(f"{closets}/queries/q0")).status_code in {200, 404}
 
 
 async def test_a_hidden_field_is_refused_in_the_words_for_one_that_is_absent(
-    siege: Siege, closets: str
+    attacked: AttackedService, closets: str
 ) -> None:
     told = []
     for name in ("secret", "absent"):
-        answer = await save(siege, {"q": {"pipeline": [{"match": {name: 1}}, {"sort": name}]}})
+        answer = await save(attacked, {"q": {"pipeline": [{"match": {name: 1}}, {"sort": name}]}})
         told.append(answer.text.replace(name, "x").replace(answer.headers["x-request-id"], ""))
     assert told[0] == told[1]
 
 
 @pytest.mark.parametrize("who", [None, "ann"])
-async def test_only_an_administrator_saves_queries(siege: Siege, closets: str, who: str | None) -> None:
-    before = siege.stored()
+async def test_only_an_administrator_saves_queries(
+    attacked: AttackedService, closets: str, who: str | None
+) -> None:
+    before = attacked.stored()
     body = {"queries": {"q": {"pipeline": [{"limit": 1}]}}}
-    answer = await siege.client.patch("/api/collections/closets", json=body, headers=siege.people[who])
+    answer = await attacked.client.patch("/api/collections/closets", json=body, headers=attacked.people[who])
     assert answer.status_code == (403 if who else 401)
     for method in ("POST", "PUT", "PATCH", "DELETE"):
-        answer = await siege.client.request(
-            method, f"{closets}/queries/q", json=body, headers=siege.people[who]
+        answer = await attacked.client.request(
+            method, f"{closets}/queries/q", json=body, headers=attacked.people[who]
         )
         assert answer.status_code == 405
-    assert siege.stored() == before
+    assert attacked.stored() == before

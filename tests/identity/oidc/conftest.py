@@ -106,7 +106,7 @@ class Browser:
 
 
 @dataclass
-class Place:
+class OidcService:
     """The service, and its database without the service."""
 
     app: Litestar
@@ -148,7 +148,7 @@ class Place:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def at_providers(
     mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory, genuine: str, own_running: OwnProvider
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[OidcService]:
     providers = {
         "acme": ProviderSettings(issuer=genuine, client_id="sheaf", client_secret=own_provider.CLIENT_SECRET),
         "own": ProviderSettings(
@@ -169,26 +169,26 @@ async def at_providers(
     app = create_app(settings)
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri, tz_aware=True) as mongodb:
         async with opened(app):
-            yield Place(app, mongodb[settings.database])
+            yield OidcService(app, mongodb[settings.database])
         mongodb.drop_database(settings.database)
 
 
 @pytest.fixture
-def place(at_providers: Place) -> Place:
+def oidc_service(at_providers: OidcService) -> OidcService:
     at_providers.empty()
     return at_providers
 
 
 @pytest.fixture
-async def fresh(place: Place, own: OwnProvider) -> AsyncIterator[Browser]:
+async def fresh(oidc_service: OidcService, own: OwnProvider) -> AsyncIterator[Browser]:
     """Give a browser at a service that knows nothing of its providers yet."""
-    providers = Providers(list(services_of(place.app).providers), is_secure=False)
-    with replaced(place.app, providers=providers):
-        async with providers.open(), place.browser() as opened_browser:
+    providers = Providers(list(services_of(oidc_service.app).providers), is_secure=False)
+    with replaced(oidc_service.app, providers=providers):
+        async with providers.open(), oidc_service.browser() as opened_browser:
             yield opened_browser
 
 
 @pytest.fixture
-async def browser(place: Place) -> AsyncIterator[Browser]:
-    async with place.browser() as opened_browser:
+async def browser(oidc_service: OidcService) -> AsyncIterator[Browser]:
+    async with oidc_service.browser() as opened_browser:
         yield opened_browser

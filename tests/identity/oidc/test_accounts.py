@@ -8,7 +8,7 @@ import pytest
 
 from service.identity import passwords
 from service.identity.core import one_time
-from tests.identity.oidc.conftest import HOME, Browser, Place, returned_to
+from tests.identity.oidc.conftest import HOME, Browser, OidcService, returned_to
 from tests.identity.oidc.own_provider import OwnProvider
 from tests.identity.oidc.test_flows import problem, signed_in
 from tests.services import replaced
@@ -25,36 +25,36 @@ def identity(own: OwnProvider, subject: str = "s-1") -> dict[str, str]:
     return {"issuer": own.issuer, "subject": subject}
 
 
-def linked(place: Place) -> list[list[dict[str, str]]]:
+def linked(oidc_service: OidcService) -> list[list[dict[str, str]]]:
     """Give each account's identities, without when they were linked."""
     return [
         [{name: each[name] for name in ("issuer", "subject")} for each in user.get("identities", [])]
-        for user in place.users()
+        for user in oidc_service.users()
     ]
 
 
 async def test_account_with_address_verified_by_both_sides_is_linked(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
-    user_id = place.register()
+    user_id = oidc_service.register()
     assert await location(browser, own) == HOME
-    assert linked(place) == [[identity(own)]]
-    assert place.users()[0]["_version"] == 2
-    assert [(action, details) for action, details in place.actions() if action.startswith("identity")] == [
-        ("identity.linked", {"provider": "own", **identity(own)})
-    ]
+    assert linked(oidc_service) == [[identity(own)]]
+    assert oidc_service.users()[0]["_version"] == 2
+    assert [
+        (action, details) for action, details in oidc_service.actions() if action.startswith("identity")
+    ] == [("identity.linked", {"provider": "own", **identity(own)})]
     assert (await browser.http.get("/api/profile")).json()["data"]["id"] == user_id
 
 
 @pytest.mark.parametrize("told", [False, None, "true", 1])
 async def test_address_unverified_by_the_provider_links_no_account(
-    place: Place, browser: Browser, own: OwnProvider, told: object
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, told: object
 ) -> None:
-    place.register()
+    oidc_service.register()
     own.claims["email_verified"] = told
     assert await location(browser, own) == EXISTS
-    assert linked(place) == [[]]
-    assert place.actions() == []
+    assert linked(oidc_service) == [[]]
+    assert oidc_service.actions() == []
 
 
 @pytest.mark.parametrize(
@@ -66,97 +66,103 @@ async def test_address_unverified_by_the_provider_links_no_account(
     ],
 )
 async def test_address_with_the_same_key_only_links_no_account(
-    place: Place, browser: Browser, own: OwnProvider, present: str, told: str, *, is_linked: bool
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, present: str, told: str, *, is_linked: bool
 ) -> None:
-    place.register(present, email_key=present.casefold())
+    oidc_service.register(present, email_key=present.casefold())
     own.claims["email"] = told
     assert await location(browser, own) == (HOME if is_linked else EXISTS)
-    assert linked(place) == ([[identity(own)]] if is_linked else [[]])
+    assert linked(oidc_service) == ([[identity(own)]] if is_linked else [[]])
 
 
 async def test_account_with_unverified_address_is_not_linked(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
-    place.register(is_email_verified=False, password_hash="the attacker's")
+    oidc_service.register(is_email_verified=False, password_hash="the attacker's")
     assert await location(browser, own) == EXISTS
-    assert linked(place) == [[]]
-    assert place.database["_sessions"].count_documents({}) == 0
+    assert linked(oidc_service) == [[]]
+    assert oidc_service.database["_sessions"].count_documents({}) == 0
 
 
 async def test_exchange_for_an_existing_account_hints_at_linking(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
-    place.register(is_email_verified=False)
+    oidc_service.register(is_email_verified=False)
     answer = await browser.exchange(await browser.code(own, "bearer"))
     assert problem(answer) == (409, "auth.account_exists")
     assert answer.json()["hint"] == "Sign in to it as you did before, and link the provider there."
 
 
 async def test_account_linked_with_another_subject_is_not_linked_again(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
-    place.register(identities=[identity(own, "s-0") | {"linked_at": AT}])
+    oidc_service.register(identities=[identity(own, "s-0") | {"linked_at": AT}])
     assert await location(browser, own) == EXISTS
-    assert linked(place) == [[identity(own, "s-0")]]
+    assert linked(oidc_service) == [[identity(own, "s-0")]]
 
 
 async def test_identity_is_found_by_issuer_and_subject_whatever_the_address(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
     await browser.sign_in(own)
     own.claims.update(email="new@example.com", name="New")
     assert await location(browser, own) == HOME
-    (user,) = place.users()
+    (user,) = oidc_service.users()
     assert (user["email"], user["name"]) == ("ann@example.com", "Ann")
     own.claims.update(email="ann@example.com", sub="s-2")
     assert await location(browser, own) == EXISTS  # the same address, and somebody else
 
 
-async def test_concurrent_first_sign_ins_make_one_account(place: Place, own: OwnProvider) -> None:
-    async with place.browser() as browser:
+async def test_concurrent_first_sign_ins_make_one_account(
+    oidc_service: OidcService, own: OwnProvider
+) -> None:
+    async with oidc_service.browser() as browser:
         codes = [await browser.code(own, "bearer") for _ in range(20)]
         answers = await asyncio.gather(*(browser.exchange(code) for code in codes))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["data"]["user"]["id"] for answer in answers}) == 1
-    assert linked(place) == [[identity(own)]]
-    assert [action for action, _ in place.actions()].count("user.created") == 1
+    assert linked(oidc_service) == [[identity(own)]]
+    assert [action for action, _ in oidc_service.actions()].count("user.created") == 1
 
 
-async def test_disabled_account_is_refused(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_disabled_account_is_refused(
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
+) -> None:
     known = identity(own) | {"linked_at": AT}
-    user_id = place.register(is_disabled=True, identities=[known])
+    user_id = oidc_service.register(is_disabled=True, identities=[known])
     assert await location(browser, own) == f"{HOME}?error=access.denied"
     answer = await browser.exchange(await browser.code(own, "bearer"))
     assert problem(answer) == (403, "access.denied")
-    assert place.actions() == [("sign_in.failed", {"provider": "own", "reason": "disabled"})] * 2
-    assert place.database["_sessions"].count_documents({}) == 0
-    place.database["_users"].update_one({}, {"$set": {"identities": []}})
+    assert oidc_service.actions() == [("sign_in.failed", {"provider": "own", "reason": "disabled"})] * 2
+    assert oidc_service.database["_sessions"].count_documents({}) == 0
+    oidc_service.database["_users"].update_one({}, {"$set": {"identities": []}})
     assert await location(browser, own) == EXISTS
-    assert str(place.users()[0]["_id"]) == user_id
+    assert str(oidc_service.users()[0]["_id"]) == user_id
 
 
-async def test_closed_registration_makes_no_account(place: Place, browser: Browser, own: OwnProvider) -> None:
-    with replaced(place.app, registration_open=False):
+async def test_closed_registration_makes_no_account(
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
+) -> None:
+    with replaced(oidc_service.app, registration_open=False):
         assert await location(browser, own) == f"{HOME}?error=registration.closed"
-        assert place.users() == []
-        place.register()
+        assert oidc_service.users() == []
+        oidc_service.register()
         assert await location(browser, own) == HOME
 
 
 async def test_required_verification_refuses_unverified_addresses(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
     own.claims["email_verified"] = False
-    with replaced(place.app, needs_verified_email=True):
+    with replaced(oidc_service.app, needs_verified_email=True):
         assert await location(browser, own) == f"{HOME}?error=provider.refused"
-        assert place.users() == []
-        place.register(is_email_verified=False, identities=[identity(own) | {"linked_at": AT}])
+        assert oidc_service.users() == []
+        oidc_service.register(is_email_verified=False, identities=[identity(own) | {"linked_at": AT}])
         assert await location(browser, own) == f"{HOME}?error=email.unverified"
-    assert place.database["_sessions"].count_documents({}) == 0
+    assert oidc_service.database["_sessions"].count_documents({}) == 0
 
 
 async def test_sign_in_by_provider_asks_for_the_second_factor(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
     headers = await signed_in(browser, own)
     path = "/api/auth/second-factor"
@@ -164,7 +170,7 @@ async def test_sign_in_by_provider_asks_for_the_second_factor(
     totp = pyotp.TOTP(begun["secret"])
     confirmed = await browser.http.post(f"{path}/confirm", json={"code": totp.now()}, headers=headers)
     codes = confirmed.json()["data"]["recovery_codes"]
-    async with place.browser() as app:
+    async with oidc_service.browser() as app:
         challenge = (await app.exchange(await app.code(own, "bearer"))).json()["data"]
         assert set(challenge) == {"second_factor"}
     page, _, token = (await location(browser, own)).partition("#second_factor=")
@@ -181,15 +187,15 @@ async def test_sign_in_by_provider_asks_for_the_second_factor(
 
 @pytest.mark.parametrize(("is_verified", "is_kept"), [(False, False), (True, True)])
 async def test_password_reset_removes_identities_of_an_unverified_account(
-    place: Place, browser: Browser, own: OwnProvider, *, is_verified: bool, is_kept: bool
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, *, is_verified: bool, is_kept: bool
 ) -> None:
     own.claims["email_verified"] = is_verified
     await browser.sign_in(own)
-    (user,) = place.users()
+    (user,) = oidc_service.users()
     token = await one_time.give(passwords.RESET, 60, str(user["_id"]), email_key=user["email_key"])
     answer = await browser.http.post(
         "/api/auth/password/reset", json={"token": token, "password": "of the owner 4711, at last"}
     )
     assert answer.status_code == 204
-    assert linked(place) == ([[identity(own)]] if is_kept else [[]])
+    assert linked(oidc_service) == ([[identity(own)]] if is_kept else [[]])
     assert await location(browser, own) == (HOME if is_kept else EXISTS)

@@ -9,7 +9,7 @@ import pytest
 
 from service.identity.oidc import id_tokens, outbound
 from service.identity.oidc.flows import challenge_of
-from tests.identity.oidc.conftest import HOME, Browser, Place, returned_to
+from tests.identity.oidc.conftest import HOME, Browser, OidcService, returned_to
 from tests.identity.oidc.own_provider import CLIENT_ID, CLIENT_SECRET, Key, OwnProvider
 from tests.services import services_of
 
@@ -59,7 +59,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", REFUSED)
 async def test_invalid_id_token_signs_nobody_in(
-    place: Place, browser: Browser, own: OwnProvider, what: str
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, what: str
 ) -> None:
     wrong = REFUSED[what]
     own.claims.update(wrong.get("claims", {}))
@@ -72,15 +72,17 @@ async def test_invalid_id_token_signs_nobody_in(
         own.told["id_token"] = own.nested(5000)
     answer = await browser.sign_in(own)
     assert told(answer) == (302, f"{HOME}?error=provider.invalid")
-    assert place.users() == []
-    assert list(place.database["_sessions"].find()) == []
+    assert oidc_service.users() == []
+    assert list(oidc_service.database["_sessions"].find()) == []
     assert not [name for name in browser.http.cookies if name != "sheaf_oidc"]
 
 
-async def test_unchanged_id_token_signs_in(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_unchanged_id_token_signs_in(
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
+) -> None:
     own.claims.update(aud=[CLIENT_ID], azp=CLIENT_ID)
     assert told(await browser.sign_in(own)) == (302, HOME)
-    (user,) = place.users()
+    (user,) = oidc_service.users()
     assert (user["email"], user["name"], user["is_email_verified"]) == ("ann@example.com", "Ann", True)
 
 
@@ -101,7 +103,7 @@ ANSWERS: dict[str, tuple[tuple[int, bytes, dict[str, str]], str]] = {
     [*(("/token", what) for what in ANSWERS), ("/keys", "a redirect"), ("/userinfo", "an error of its own")],
 )
 async def test_malformed_token_response_signs_nobody_in(
-    place: Place, fresh: Browser, own: OwnProvider, path: str, what: str
+    oidc_service: OidcService, fresh: Browser, own: OwnProvider, path: str, what: str
 ) -> None:
     answered, code = ANSWERS[what]
     own.claims["email"] = None  # so that the user information is asked for
@@ -109,7 +111,7 @@ async def test_malformed_token_response_signs_nobody_in(
     own.raw[path] = answered
     answer = await fresh.back(state=state, code="a-code")
     assert told(answer) == (302, f"{HOME}?error={code}")
-    assert place.users() == []
+    assert oidc_service.users() == []
 
 
 async def test_token_request_has_client_credentials_and_verifier(browser: Browser, own: OwnProvider) -> None:
@@ -139,46 +141,46 @@ async def test_token_request_has_client_credentials_and_verifier(browser: Browse
 
 
 async def test_address_is_read_from_user_information(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
     own.claims.update(email=None, email_verified=True, name=None)
     own.userinfo.update(sub="s-1", email="Eve@Example.com", name="Eve")
     assert told(await browser.sign_in(own)) == (302, HOME)
-    (user,) = place.users()
+    (user,) = oidc_service.users()
     assert (user["email"], user["name"]) == ("Eve@example.com", "Eve")
     assert user["is_email_verified"] is False  # the ID token's word is not about this address
 
 
 async def test_user_information_of_another_subject_is_refused(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
     own.claims["email"] = None
     own.userinfo.update(sub="s-2", email="eve@example.com")
     assert told(await browser.sign_in(own)) == (302, f"{HOME}?error=provider.invalid")
-    assert place.users() == []
+    assert oidc_service.users() == []
 
 
 @pytest.mark.parametrize("email", [None, "", "nobody", 7, "a@b@c.example", "\ud800@example.com"])
 async def test_identity_without_address_makes_no_account(
-    place: Place, browser: Browser, own: OwnProvider, email: Any
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, email: Any
 ) -> None:
     own.claims["email"] = email
     own.userinfo["sub"] = "s-1"
     assert told(await browser.sign_in(own)) == (302, f"{HOME}?error=provider.refused")
-    assert place.users() == []
+    assert oidc_service.users() == []
 
 
 @pytest.mark.parametrize("name", ["", " ", 7, "a\nb", "<b>" * 100])
 async def test_odd_name_is_left_out_or_cut(
-    place: Place, browser: Browser, own: OwnProvider, name: Any
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, name: Any
 ) -> None:
     own.claims["name"] = name
     assert told(await browser.sign_in(own)) == (302, HOME)
-    assert place.users()[0]["name"] == (name[:200] if str(name).startswith("<") else None)
+    assert oidc_service.users()[0]["name"] == (name[:200] if str(name).startswith("<") else None)
 
 
 async def test_rotated_key_is_read_once_and_unknown_ones_at_most_once_a_pause(
-    place: Place, fresh: Browser, own: OwnProvider
+    oidc_service: OidcService, fresh: Browser, own: OwnProvider
 ) -> None:
     assert told(await fresh.sign_in(own)) == (302, HOME)
     assert own.called("/keys") == 1
@@ -219,7 +221,7 @@ DESCRIBED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", DESCRIBED)
 async def test_provider_with_wrong_metadata_is_not_visited(
-    place: Place, fresh: Browser, own: OwnProvider, what: str
+    oidc_service: OidcService, fresh: Browser, own: OwnProvider, what: str
 ) -> None:
     own.described.update(DESCRIBED[what])
     if own.described.get("issuer") == "SLASH":
@@ -241,14 +243,16 @@ async def test_unavailable_provider_is_503_and_not_asked_again_at_once(
     assert own.called("/.well-known/openid-configuration") == 1
 
 
-async def test_unreachable_provider_is_unavailable(place: Place, fresh: Browser) -> None:
-    gone = services_of(place.app).providers.get("own")
+async def test_unreachable_provider_is_unavailable(oidc_service: OidcService, fresh: Browser) -> None:
+    gone = services_of(oidc_service.app).providers.get("own")
     gone.registration = replace(gone.registration, issuer="http://127.0.0.1:9")
     answer = await fresh.start()
     assert (answer.status_code, answer.json()["code"]) == (503, "provider.unavailable")
 
 
-async def test_answer_of_another_issuer_is_refused(place: Place, fresh: Browser, own: OwnProvider) -> None:
+async def test_answer_of_another_issuer_is_refused(
+    oidc_service: OidcService, fresh: Browser, own: OwnProvider
+) -> None:
     own.described["authorization_response_iss_parameter_supported"] = True
     for issuer in ("https://evil.example", None):
         state = (await fresh.sent(own))["state"]

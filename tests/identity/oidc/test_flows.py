@@ -12,7 +12,7 @@ from service.identity.oidc.providers import Providers
 from service.identity.oidc.return_urls import ReturnUrls
 from service.kit.errors import StartupFailure
 from service.kit.origins import Origins
-from tests.identity.oidc.conftest import APP, CHALLENGE, HOME, VERIFIER, Browser, Place, returned_to
+from tests.identity.oidc.conftest import APP, CHALLENGE, HOME, VERIFIER, Browser, OidcService, returned_to
 from tests.identity.oidc.own_provider import OwnProvider
 
 FLOW_INVALID = (400, "auth.flow_invalid")
@@ -22,16 +22,18 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-def nothing_happened(place: Place) -> bool:
-    return place.users() == [] and list(place.database["_sessions"].find()) == []
+def nothing_happened(oidc_service: OidcService) -> bool:
+    return oidc_service.users() == [] and list(oidc_service.database["_sessions"].find()) == []
 
 
 @pytest.mark.parametrize("state", ["", "made-up", "a" * 500, "a\x00b", '{"$gt":""}'])
-async def test_unknown_state_is_refused(place: Place, browser: Browser, own: OwnProvider, state: str) -> None:
+async def test_unknown_state_is_refused(
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, state: str
+) -> None:
     await browser.sent(own)
     assert problem(await browser.back(state=state, code="a-code")) == FLOW_INVALID
     assert own.called("/token") == 0
-    assert nothing_happened(place)
+    assert nothing_happened(oidc_service)
 
 
 async def test_state_is_used_once(browser: Browser, own: OwnProvider) -> None:
@@ -42,14 +44,16 @@ async def test_state_is_used_once(browser: Browser, own: OwnProvider) -> None:
 
 
 async def test_state_of_another_browser_is_refused_and_stays_usable(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
     state = (await browser.sent(own))["state"]
-    async with place.browser() as victim:  # who is lured to the address that an attacker's sign-in ends at
+    async with (
+        oidc_service.browser() as victim
+    ):  # who is lured to the address that an attacker's sign-in ends at
         assert problem(await victim.back(state=state, code="a-code")) == FLOW_INVALID
         await victim.sent(own)  # now with a secret of its own
         assert problem(await victim.back(state=state, code="a-code")) == FLOW_INVALID
-    assert nothing_happened(place)
+    assert nothing_happened(oidc_service)
     own.nonce = (await browser.sent(own))["nonce"]
     assert (await browser.back(state=state, code="a-code")).headers["Location"].startswith(HOME)
 
@@ -60,15 +64,17 @@ async def test_state_of_another_provider_is_refused(browser: Browser, own: OwnPr
     assert returned_to(await browser.back(state=state, code="a-code")) == HOME
 
 
-async def test_state_expires(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_state_expires(oidc_service: OidcService, browser: Browser, own: OwnProvider) -> None:
     state = (await browser.sent(own))["state"]
-    place.database["_one_time_tokens"].update_many({}, [{"$set": {"expires_at": "$_created_at"}}])
+    oidc_service.database["_one_time_tokens"].update_many({}, [{"$set": {"expires_at": "$_created_at"}}])
     assert problem(await browser.back(state=state, code="a-code")) == FLOW_INVALID
 
 
-async def test_stored_flow_has_no_plain_secret(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_stored_flow_has_no_plain_secret(
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
+) -> None:
     sent = await browser.sent(own)
-    stored = str(list(place.database["_one_time_tokens"].find()))
+    stored = str(list(oidc_service.database["_one_time_tokens"].find()))
     secrets = [sent["state"], sent["nonce"], browser.http.cookies["sheaf_oidc"]]
     assert not [each for each in secrets if each in stored]
 
@@ -92,14 +98,14 @@ async def test_two_flows_in_one_browser_both_complete(browser: Browser, own: Own
     ],
 )
 async def test_error_of_the_provider_returns_a_stable_code(
-    place: Place, browser: Browser, own: OwnProvider, told: dict[str, str], code: str
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, told: dict[str, str], code: str
 ) -> None:
     state = (await browser.sent(own))["state"]
     answer = await browser.back(state=state, **told)
     assert (answer.status_code, answer.headers["Location"]) == (302, f"{HOME}?error={code}")
     assert answer.content == b""
     assert own.called("/token") == 0
-    assert nothing_happened(place)
+    assert nothing_happened(oidc_service)
 
 
 async def test_repeated_parameter_in_the_callback_is_refused(browser: Browser, own: OwnProvider) -> None:
@@ -141,12 +147,12 @@ async def test_repeated_parameter_in_the_callback_is_refused(browser: Browser, o
     ],
 )
 async def test_unlisted_return_address_is_refused(
-    place: Place, browser: Browser, own: OwnProvider, address: str
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, address: str
 ) -> None:
     answer = await browser.start(return_to=address)
     assert problem(answer) == (400, "parameter.invalid")
     assert [each["parameter"] for each in answer.json()["errors"]] == ["return_to"]
-    assert list(place.database["_one_time_tokens"].find()) == []
+    assert list(oidc_service.database["_one_time_tokens"].find()) == []
     assert own.calls == []
 
 
@@ -195,12 +201,12 @@ def test_wildcard_origin_allows_no_return_address() -> None:
     ],
 )
 async def test_invalid_start_parameters_are_refused(
-    place: Place, browser: Browser, own: OwnProvider, parameters: dict[str, str], at_fault: str
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, parameters: dict[str, str], at_fault: str
 ) -> None:
     answer = await browser.start(**parameters)
     assert problem(answer) == (400, "parameter.invalid")
     assert [each["parameter"] for each in answer.json()["errors"]] == [at_fault]
-    assert list(place.database["_one_time_tokens"].find()) == []
+    assert list(oidc_service.database["_one_time_tokens"].find()) == []
 
 
 async def test_start_without_return_address_is_refused(browser: Browser, own: OwnProvider) -> None:
@@ -209,7 +215,9 @@ async def test_start_without_return_address_is_refused(browser: Browser, own: Ow
 
 
 @pytest.mark.parametrize("method", ["start", "callback", "link", "unlink"])
-async def test_unknown_provider_is_404(place: Place, browser: Browser, own: OwnProvider, method: str) -> None:
+async def test_unknown_provider_is_404(
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, method: str
+) -> None:
     path = "/api/auth/oidc/nobody"
     headers = await signed_in(browser, own)
     asked = {
@@ -230,20 +238,20 @@ async def signed_in(browser: Browser, own: OwnProvider) -> dict[str, str]:
     return {"Authorization": f"Bearer {granted['access_token']}"}
 
 
-async def test_code_is_exchanged_once(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_code_is_exchanged_once(oidc_service: OidcService, browser: Browser, own: OwnProvider) -> None:
     code = await browser.code(own, "bearer")
     answers = await asyncio.gather(*(browser.exchange(code) for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400, 400]
-    assert place.database["_sessions"].count_documents({}) == 1
+    assert oidc_service.database["_sessions"].count_documents({}) == 1
 
 
 async def test_code_with_another_verifier_is_refused(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
     code = await browser.code(own, "bearer")
     assert problem(await browser.exchange(code, "z" * 43)) == FLOW_INVALID
     assert problem(await browser.exchange(code)) == FLOW_INVALID  # a code that was guessed at is void
-    assert nothing_happened(place)
+    assert nothing_happened(oidc_service)
 
 
 @pytest.mark.parametrize(
@@ -258,18 +266,20 @@ async def test_code_with_another_verifier_is_refused(
     ],
 )
 async def test_malformed_exchange_is_refused(
-    place: Place, browser: Browser, own: OwnProvider, body: dict[str, Any]
+    oidc_service: OidcService, browser: Browser, own: OwnProvider, body: dict[str, Any]
 ) -> None:
     code = await browser.code(own, "bearer")
     answer = await browser.http.post("/api/auth/oidc/exchange", json=body)
     assert problem(answer) == (400, "document.invalid")
-    assert nothing_happened(place)
+    assert nothing_happened(oidc_service)
     assert (await browser.exchange(code)).status_code == 200
 
 
-async def test_code_for_linking_signs_nobody_in(place: Place, browser: Browser, own: OwnProvider) -> None:
+async def test_code_for_linking_signs_nobody_in(
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
+) -> None:
     assert problem(await browser.exchange(await browser.code(own, "link"))) == FLOW_INVALID
-    assert nothing_happened(place)
+    assert nothing_happened(oidc_service)
 
 
 async def test_flow_cookie_is_http_only_and_bound_to_the_host(browser: Browser, own: OwnProvider) -> None:

@@ -13,7 +13,7 @@ from tests.identity.oidc.conftest import (
     PASSWORD,
     VERIFIER,
     Browser,
-    Place,
+    OidcService,
     returned_to,
     told_by,
 )
@@ -35,7 +35,7 @@ async def visit(address: str) -> dict[str, str]:
     return told_by(address)
 
 
-async def test_browser_is_signed_in_by_cookies(place: Place, browser: Browser) -> None:
+async def test_browser_is_signed_in_by_cookies(oidc_service: OidcService, browser: Browser) -> None:
     answer = await browser.start("acme")
     assert answer.status_code == 302
     assert answer.headers["Cache-Control"] == "no-store"
@@ -44,35 +44,35 @@ async def test_browser_is_signed_in_by_cookies(place: Place, browser: Browser) -
     assert {"sheaf_access", "sheaf_refresh", "sheaf_csrf"} <= set(browser.http.cookies)
     profile = (await browser.http.get("/api/profile")).json()["data"]
     assert (profile["email"], profile["name"], profile["roles"]) == ("ann@example.com", "Ann Example", [])
-    (user,) = place.users()
+    (user,) = oidc_service.users()
     assert user["password_hash"] is None
     assert user["is_email_verified"] is False  # the provider does not say so
     assert [each["subject"] for each in user["identities"]] == ["ann"]
-    actions = [action for action, _ in place.actions()]
+    actions = [action for action, _ in oidc_service.actions()]
     assert actions == ["user.created", "sign_in.succeeded", "session.opened"]
-    assert place.actions()[1] == ("sign_in.succeeded", {"provider": "acme"})
+    assert oidc_service.actions()[1] == ("sign_in.succeeded", {"provider": "acme"})
 
 
-async def test_app_is_signed_in_by_a_code(place: Place, browser: Browser) -> None:
+async def test_app_is_signed_in_by_a_code(oidc_service: OidcService, browser: Browser) -> None:
     started = await browser.start("acme", mode="bearer", return_to=APP, code_challenge=CHALLENGE)
     answer = await browser.back("acme", **await visit(started.headers["Location"]))
     address, _, code = answer.headers["Location"].partition("?code=")
     assert address == APP
-    assert place.users() == []  # nothing has happened until the app proves itself
+    assert oidc_service.users() == []  # nothing has happened until the app proves itself
     granted = (await browser.exchange(code, VERIFIER)).json()["data"]
     assert set(granted) == {"access_token", "token_type", "refresh_token", "expires_in", "user"}
-    async with place.browser() as other:
+    async with oidc_service.browser() as other:
         headers = {"Authorization": f"Bearer {granted['access_token']}"}
         assert (await other.http.get("/api/profile", headers=headers)).json()["data"]["name"] == "Ann Example"
 
 
-async def test_second_sign_in_finds_the_same_account(place: Place) -> None:
+async def test_second_sign_in_finds_the_same_account(oidc_service: OidcService) -> None:
     for _ in range(2):
-        async with place.browser() as browser:
+        async with oidc_service.browser() as browser:
             answer = await browser.start("acme")
             answer = await browser.back("acme", **await visit(answer.headers["Location"]))
             assert returned_to(answer) == HOME
-    assert len(place.users()) == 1
+    assert len(oidc_service.users()) == 1
 
 
 async def test_provider_takes_a_code_once_with_its_verifier_only(browser: Browser) -> None:

@@ -1,7 +1,7 @@
 """Which providers there are."""
 
 from tests.conftest import bearer
-from tests.identity.oidc.conftest import Browser, Place
+from tests.identity.oidc.conftest import Browser, OidcService
 from tests.identity.oidc.own_provider import OwnProvider
 from tests.services import services_of
 
@@ -25,14 +25,14 @@ async def test_providers_are_listed_for_everybody(browser: Browser) -> None:
 
 
 async def test_signed_in_caller_sees_linked_providers(
-    place: Place, browser: Browser, own: OwnProvider
+    oidc_service: OidcService, browser: Browser, own: OwnProvider
 ) -> None:
     await browser.sign_in(own)
     acme, linked = (await browser.http.get("/api/auth/oidc")).json()["data"]
     assert acme == ACME
-    (user,) = place.users()
+    (user,) = oidc_service.users()
     at = user["identities"][0]["linked_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
     assert linked == {**OWN, "linked_at": at}
-    nobody = bearer(services_of(place.app).tokens, "5eb7cf5a86d9755df3a6c593")
-    async with place.browser() as other:
+    nobody = bearer(services_of(oidc_service.app).tokens, "5eb7cf5a86d9755df3a6c593")
+    async with oidc_service.browser() as other:
         assert (await other.http.get("/api/auth/oidc", headers=nobody)).json() == {"data": [ACME, OWN]}
