@@ -12,11 +12,11 @@ ROWS = re.findall(r"\(`([\w.]+)\.([A-Z_]+)`\) \| (\d+) \|", TABLE)
 
 
 @pytest.mark.parametrize(("module", "name", "bound"), ROWS)
-def test_a_bound_is_what_the_table_says(module: str, name: str, bound: str) -> None:
+def test_documented_bound_matches_code(module: str, name: str, bound: str) -> None:
     assert getattr(import_module(f"service.{module}"), name) == int(bound)
 
 
-def test_every_line_of_requests_is_in_the_table() -> None:
+def test_every_queue_limit_is_documented() -> None:
     """What waits is bounded by a MAXIMUM_WAITING wherever it waits."""
     sources = Path(__file__).parents[1] / "service"
     bounded = {

@@ -10,7 +10,7 @@ from service.storage.database import Database
 from service.storage.transactions import session
 
 
-class Mishap(Exception):
+class DeliberateError(Exception):
     """Something that goes wrong in the middle of the work."""
 
 
@@ -22,7 +22,7 @@ async def put(database: Database, thing_id: int) -> None:
     await database.motor.things.insert_one({"_id": thing_id}, session=session())
 
 
-async def test_what_is_done_in_a_transaction_is_there_after_it(database: Database) -> None:
+async def test_transaction_is_visible_only_after_commit(database: Database) -> None:
     async def work() -> str:
         await put(database, 1)
         assert await stored(database) == []
@@ -34,31 +34,31 @@ async def test_what_is_done_in_a_transaction_is_there_after_it(database: Databas
     assert session() is None
 
 
-async def test_a_failure_leaves_nothing_behind(database: Database) -> None:
+async def test_failed_transaction_is_rolled_back(database: Database) -> None:
     async def work() -> None:
         await put(database, 1)
-        raise Mishap
+        raise DeliberateError
 
-    with pytest.raises(Mishap):
+    with pytest.raises(DeliberateError):
         await database.transaction(work)
     assert await stored(database) == []
 
 
-async def test_a_transaction_within_a_transaction_is_a_part_of_it(database: Database) -> None:
+async def test_nested_transaction_is_rolled_back_with_outer_one(database: Database) -> None:
     async def inner() -> None:
         await put(database, 2)
 
     async def work() -> None:
         await put(database, 1)
         await database.transaction(inner)
-        raise Mishap
+        raise DeliberateError
 
-    with pytest.raises(Mishap):
+    with pytest.raises(DeliberateError):
         await database.transaction(work)
     assert await stored(database) == []
 
 
-async def test_those_who_meet_are_tried_again_until_all_have_done_their_work(database: Database) -> None:
+async def test_conflicting_transactions_are_retried_until_all_succeed(database: Database) -> None:
     await database.motor.things.insert_one({"_id": 1, "count": 0})
 
     async def work() -> None:
@@ -71,7 +71,7 @@ async def test_those_who_meet_are_tried_again_until_all_have_done_their_work(dat
     assert await stored(database) == [{"_id": 1, "count": 10}]
 
 
-async def test_an_error_that_would_come_again_is_not_tried_again(database: Database) -> None:
+async def test_transaction_with_permanent_error_is_not_retried(database: Database) -> None:
     await database.motor.things.insert_one({"_id": 1})
     tries = 0
 
@@ -85,7 +85,7 @@ async def test_an_error_that_would_come_again_is_not_tried_again(database: Datab
     assert tries == 1
 
 
-async def test_a_caller_who_gives_up_leaves_nothing_behind(database: Database) -> None:
+async def test_cancelled_transaction_is_rolled_back(database: Database) -> None:
     has_written = asyncio.Event()
 
     async def work() -> None:

@@ -58,6 +58,6 @@ STATED = [
 
 
 @pytest.mark.parametrize(("number", "sentence"), STATED)
-def test_limit_that_decision_states_is_that_of_the_code(number: str, sentence: str) -> None:
+def test_limit_stated_in_decision_matches_code(number: str, sentence: str) -> None:
     [page] = DECISIONS.glob(f"{number}-*.md")
     assert sentence in " ".join(page.read_text().split())

@@ -20,13 +20,13 @@ FINAL_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
 SECRET_LIKE = re.compile(r"password|secret|token|key", re.IGNORECASE)
 
 
-def test_the_composition_is_the_database_and_the_service() -> None:
+def test_compose_file_contains_database_and_service() -> None:
     assert set(SERVICES) == {"mongodb", "api"}
     assert SERVICES["mongodb"]["image"] == "mongo:8"
     assert SERVICES["api"]["build"] == "."
 
 
-def test_no_secret_has_a_value_of_ours() -> None:
+def test_deployment_files_contain_no_secret_values() -> None:
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
             assert not SECRET_LIKE.search(name) or str(value).startswith(f"${{{name}:?"), name
@@ -34,7 +34,7 @@ def test_no_secret_has_a_value_of_ours() -> None:
     assert not re.search(r"^ENV.*(SECRET|PASSWORD|TOKEN)", DOCKERFILE, re.MULTILINE)
 
 
-def test_the_service_waits_until_the_database_takes_writes() -> None:
+def test_service_starts_after_database_accepts_writes() -> None:
     assert SERVICES["api"]["depends_on"] == {"mongodb": {"condition": "service_healthy"}}
     command = " ".join(SERVICES["mongodb"]["command"])
     check = SERVICES["mongodb"]["healthcheck"]["test"][-1]
@@ -45,24 +45,24 @@ def test_the_service_waits_until_the_database_takes_writes() -> None:
     assert SERVICES["api"]["environment"]["MONGODB_URI"].endswith(f"replicaSet={name[1]}")
 
 
-def test_the_database_is_out_of_reach() -> None:
+def test_database_is_only_in_internal_network() -> None:
     assert "ports" not in SERVICES["mongodb"]
     assert SERVICES["mongodb"]["networks"] == ["database"]
     assert COMPOSE["networks"]["database"] == {"internal": True}
 
 
-def test_the_service_is_published_to_this_machine_only_unless_told_otherwise() -> None:
+def test_service_is_published_on_loopback_by_default() -> None:
     assert SERVICES["api"]["ports"] == ["${PUBLISH:-127.0.0.1:8000}:8000"]
 
 
-def test_documents_outlive_the_containers() -> None:
+def test_documents_are_stored_in_named_volume() -> None:
     volumes = dict(volume.split(":") for volume in SERVICES["mongodb"]["volumes"])
     assert volumes["documents"] == "/data/db"
     assert set(volumes) == set(COMPOSE["volumes"])
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
-def test_containers_have_no_more_rights_than_they_need(service: dict[str, Any]) -> None:
+def test_containers_have_least_privileges(service: dict[str, Any]) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["read_only"] is True
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -70,25 +70,25 @@ def test_containers_have_no_more_rights_than_they_need(service: dict[str, Any]) 
     assert not {"privileged", "cap_add", "network_mode", "pid"} & set(service)
 
 
-def test_several_workers_serve_in_production() -> None:
+def test_production_runs_four_workers_by_default() -> None:
     environment = SERVICES["api"]["environment"]
     assert environment["SHEAF_ENVIRONMENT"] == "production"
     assert environment["SHEAF_WORKERS"] == "${SHEAF_WORKERS:-4}"
 
 
-def test_the_composition_sets_only_what_exists() -> None:
+def test_compose_file_and_image_set_only_existing_settings() -> None:
     known = {variable(name) for name in Settings.model_fields}
     assert set(SERVICES["api"]["environment"]) <= known
     assert set(re.findall(r"SHEAF_[A-Z_]+", DOCKERFILE)) <= known
 
 
-def test_a_container_gets_the_time_to_drain() -> None:
+def test_stop_grace_period_exceeds_drain_time() -> None:
     patience_s = int(SERVICES["api"]["stop_grace_period"].removesuffix("s"))
     fields = Settings.model_fields
     assert patience_s > fields["drain_timeout_s"].default + fields["drain_delay_s"].default
 
 
-def test_the_image_runs_the_service_without_root() -> None:
+def test_image_runs_service_as_non_root_user() -> None:
     stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert stages == ["python:3.13-slim"] * 2
     assert re.findall(r"^USER (\S+)", FINAL_STAGE, re.MULTILINE) == ["10001:10001"]
@@ -97,14 +97,14 @@ def test_the_image_runs_the_service_without_root() -> None:
     assert FINAL_STAGE.index("USER ") < FINAL_STAGE.index("CMD [")
 
 
-def test_the_image_knows_whether_it_is_ready() -> None:
+def test_image_health_check_uses_readiness_endpoint() -> None:
     check = re.search(r'HEALTHCHECK [^\n]*\\\n  CMD \["python", "-c", "([^"]+)"\]', FINAL_STAGE)
     assert check is not None
     compile(check[1], "Dockerfile", "exec")
     assert "/api/health/ready" in check[1]
 
 
-def test_the_image_has_exactly_the_locked_dependencies() -> None:
+def test_image_installs_exactly_locked_dependencies() -> None:
     assert "--require-hashes --requirement requirements/production.txt" in DOCKERFILE
     assert "development.txt" not in DOCKERFILE
     locked = (ROOT / "requirements/production.txt").read_text()
@@ -116,7 +116,7 @@ def test_the_image_has_exactly_the_locked_dependencies() -> None:
     assert all("--hash=" in block for block in re.split(r"\n(?=\w)", locked)[1:] if "==" in block)
 
 
-def test_site_has_locked_dependencies_of_its_own() -> None:
+def test_docs_site_has_separate_locked_dependencies() -> None:
     locked = (ROOT / "requirements/docs.txt").read_text()
     assert all("--hash=" in block for block in re.split(r"\n(?=\w)", locked)[1:] if "==" in block)
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["docs"]
@@ -128,7 +128,7 @@ def test_site_has_locked_dependencies_of_its_own() -> None:
             assert not re.search(rf"^{name}==", text, re.MULTILINE), (name, other)
 
 
-def test_what_the_image_is_built_from_is_in_its_context() -> None:
+def test_image_sources_are_in_build_context() -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = set(re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE))
     sources = {source for line in copied for source in line.split()}
@@ -136,7 +136,7 @@ def test_what_the_image_is_built_from_is_in_its_context() -> None:
     assert all((ROOT / source).exists() for source in sources)
 
 
-def test_hooks_fetch_nothing_and_run_the_locked_tools() -> None:
+def test_hooks_are_local_and_run_locked_tools() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     assert [repository["repo"] for repository in config["repos"]] == ["local"]
     hooks = config["repos"][0]["hooks"]
@@ -152,12 +152,12 @@ SCRIPTS = [path for path in (ROOT / "scripts").iterdir() if path.is_file()]
 
 
 @pytest.mark.parametrize("script", sorted([*SCRIPTS, ROOT / ".ci/run"]), ids=lambda path: path.name)
-def test_scripts_are_valid_and_can_be_run(script: Path) -> None:
+def test_scripts_have_valid_syntax_and_are_executable(script: Path) -> None:
     subprocess.run(["bash", "-n", script], check=True)  # noqa: S603, S607 - our own script
     assert os.access(script, os.X_OK) or script.name == "setup"
 
 
-def test_metrics_are_there_for_its_networks_and_published_nowhere() -> None:
+def test_metrics_port_is_exposed_but_not_published() -> None:
     environment, service = SERVICES["api"]["environment"], SERVICES["api"]
     assert environment["SHEAF_METRICS_HOST"] == "0.0.0.0"  # noqa: S104 - of the container
     assert service["expose"] == [environment["SHEAF_METRICS_PORT"]]

@@ -35,7 +35,7 @@ def named(path: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_linked_files_exist(page: Path) -> None:
     targets = LINK.findall(page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
@@ -48,7 +48,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_links_lead_to_headings_that_are_there(page: Path) -> None:
+def test_linked_headings_exist(page: Path) -> None:
     wanted = ANCHOR.findall(page.read_text())
     assert [
         each for each in wanted if each[1] not in anchors(page.parent / each[0] if each[0] else page)
@@ -59,14 +59,14 @@ def links_of(page: Path) -> set[Path]:
     return {(page.parent / target).resolve() for target in LINK.findall(page.read_text())}
 
 
-def test_every_page_can_be_found_from_the_readme() -> None:
+def test_every_page_is_linked_from_overview() -> None:
     overview = ROOT / "docs/index.md"
     assert overview in links_of(ROOT / "README.md")
     linked = links_of(overview)
     assert {page for page in SITE if page not in linked} - {overview, *DECISIONS} == set()
 
 
-def test_index_of_examples_has_each() -> None:
+def test_index_of_examples_lists_every_example() -> None:
     examples = ROOT / "examples"
     there = {path for path in examples.iterdir() if path.name != "README.md"}
     assert {path for path in links_of(examples / "README.md") if path.is_relative_to(examples)} == there
@@ -95,7 +95,7 @@ def test_site_loads_nothing_from_other_hosts() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_commands_exist(page: Path) -> None:
+def test_documented_commands_exist(page: Path) -> None:
     text = page.read_text()
     assert {name for name in re.findall(r"`sheaf ([a-z]+)", text) if name not in COMMANDS} == set()
     scripts = set(re.findall(r"scripts/([a-z]+)", text))
@@ -103,14 +103,14 @@ def test_commands_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_files_that_a_page_names_exist(page: Path) -> None:
+def test_documented_files_exist(page: Path) -> None:
     names = FILE.findall(page.read_text())
     assert [
         name for name in names if not (ROOT / name).exists() and not (ROOT / "service" / name).exists()
     ] == []
 
 
-def test_map_for_contributors_has_every_room() -> None:
+def test_contributing_page_lists_every_package() -> None:
     rooms = {f"service/{path.parent.name}/" for path in ROOT.glob("service/*/__init__.py")}
     text = (ROOT / "CONTRIBUTING.md").read_text()
     assert set(re.findall(r"`(service/\w+/)`", text)) == rooms
@@ -127,14 +127,14 @@ def prose_of(page: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_prose_is_wrapped(page: Path) -> None:
+def test_prose_of_pages_is_wrapped(page: Path) -> None:
     """A line may be longer where it is one link or one piece of code, which are not broken."""
     long = [line for line in prose_of(page) if len(line) > LONGEST_LINE]
     assert [line for line in long if " " in WHOLE.sub("x", line).strip(" -*")] == []
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=named)
-def test_a_decision_has_its_parts_and_names_what_keeps_it(page: Path) -> None:
+def test_decision_has_all_sections_and_names_existing_checks(page: Path) -> None:
     text = page.read_text()
     assert text.startswith(f"# {page.name[:4]} ")
     for part in ("Context", "Decision", "Consequences", "Alternatives", "Kept by"):
@@ -166,7 +166,7 @@ def test_status_of_decision_is_accepted_or_names_a_later_decision(page: Path) ->
     assert status in {"Accepted", f"Accepted; amended by {named_later}", f"Superseded by {named_later}"}
 
 
-def test_index_of_decisions_has_title_and_status_of_each() -> None:
+def test_index_of_decisions_lists_title_and_status_of_each() -> None:
     rows = []
     for page in DECISIONS:
         number, title = page.read_text().splitlines()[0].removeprefix("# ").split(" ", 1)
@@ -181,14 +181,14 @@ def routes(settings: Settings) -> Iterator[str]:
         yield re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path).replace("{document_id}", "{id}")
 
 
-async def test_the_page_of_the_api_has_every_path(settings: Settings) -> None:
+async def test_api_page_lists_every_path(settings: Settings) -> None:
     text = (ROOT / "docs" / "reference" / "api.md").read_text()
     table = text.split("## Paths")[1].split("## Documents")[0]
     told = {path.rstrip("/") for path in PATH.findall(table)}
     assert {path for path in routes(settings) if path.startswith("/api")} == told
 
 
-def test_the_page_of_the_api_has_the_names_of_collections() -> None:
+def test_api_page_has_name_pattern_and_reserved_names() -> None:
     text = (ROOT / "docs" / "reference" / "api.md").read_text()
     assert f"`^{NAME.pattern}$`" in text
     sentence = text.split("Reserved are: ")[1].split(".")[0]

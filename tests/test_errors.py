@@ -27,7 +27,7 @@ def test_codes_are_unique_and_well_formed() -> None:
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.code)
-def test_every_failure_is_in_the_tree_with_its_code(failure: type[Failure]) -> None:
+def test_every_failure_is_in_docstring_tree_with_its_code(failure: type[Failure]) -> None:
     assert re.search(rf"─ {failure.__name__} .*\b{re.escape(failure.code)}\b", str(errors.__doc__))
 
 
@@ -38,7 +38,7 @@ def test_every_failure_is_documented(failure: type[Failure]) -> None:
     assert row in page
 
 
-def test_every_failure_is_raised_somewhere() -> None:
+def test_every_failure_is_used() -> None:
     used: set[str] = set()
     for path in (ROOT / "service").rglob("*.py"):
         if path.parent.name != "errors":
@@ -47,7 +47,7 @@ def test_every_failure_is_raised_somewhere() -> None:
     assert {failure.__name__ for failure in FAILURES} <= used
 
 
-def test_a_problem_says_all_that_is_known_and_nothing_else() -> None:
+def test_problem_contains_exactly_known_members() -> None:
     violation = Violation("the value is taken", "unique", pointer="/title")
     failure = Duplicate("Another document has the same `title`", errors=[violation])
     assert failure.problem(instance="/api/films", request_id="r1") == {
@@ -63,17 +63,17 @@ def test_a_problem_says_all_that_is_known_and_nothing_else() -> None:
     assert Stale(_version=4).problem(instance="/", request_id="")["_version"] == 4
 
 
-def test_unavailable_says_when_to_try_again() -> None:
+def test_unavailable_failures_have_retry_after() -> None:
     for failure in (each for each in FAILURES if issubclass(each, Unavailable)):
         assert failure().headers == {"Retry-After": "2"}
 
 
-def test_a_flood_of_violations_is_cut() -> None:
+def test_number_of_reported_violations_is_limited() -> None:
     many = [Violation("x", "y", pointer=f"/{number}") for number in range(1000)]
     assert len(Duplicate(errors=many).errors) == errors.MAXIMUM_VIOLATIONS
 
 
-def test_a_suggestion_is_quick_among_many_long_names() -> None:
+def test_suggestion_is_quick_among_many_long_names() -> None:
     names = [f"{'x' * 60}{number:04}" for number in range(2000)]
     start = perf_counter()
     assert suggestion("x" * 59 + "y0007", [*names, "prise"]) is not None

@@ -29,18 +29,18 @@ def names() -> set[str]:
     return public_names()
 
 
-def test_every_row_is_complete() -> None:
+def test_every_glossary_row_is_complete() -> None:
     table = [line for line in PAGE.splitlines() if line.startswith("| ")]
     assert len(ROWS) == len(table) - 1  # without its head
 
 
-def test_terms_are_in_order_and_explained_once() -> None:
+def test_glossary_terms_are_sorted_and_unique() -> None:
     terms = [term.lower() for term, _, _ in ROWS]
     assert terms == sorted(set(terms))
 
 
 @pytest.mark.parametrize(("term", "meaning", "name"), ROWS, ids=[term for term, _, _ in ROWS])
-def test_term_is_one_sentence_and_names_what_is_in_code(
+def test_glossary_term_has_sentence_and_name_existing_in_code(
     term: str, meaning: str, name: str, names: set[str]
 ) -> None:
     assert meaning.endswith("."), term

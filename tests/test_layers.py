@@ -64,7 +64,7 @@ def room_of_file(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_file_imports_only_rooms_above_its_own(path: Path) -> None:
+def test_file_imports_only_allowed_layers(path: Path) -> None:
     imported = set(imports(path))
     tops = {name.split(".")[0] for name in imported}
     if path.is_relative_to(ROOT / "models"):
@@ -84,7 +84,7 @@ def test_file_imports_only_rooms_above_its_own(path: Path) -> None:
     assert own in READ_SETTINGS or not any(name.startswith("service.runtime.settings") for name in imported)
 
 
-def test_application_state_is_read_in_one_place() -> None:
+def test_application_state_is_read_only_in_services_module() -> None:
     """Everything else gets `Services`, whose parts have types; steps keep their notes in `Exchange.state`."""
     readers = [
         f"{path.relative_to(ROOT)}: {ast.unparse(node)}"
@@ -99,7 +99,7 @@ def is_own_state(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id in {"exchange", "self"}
 
 
-def test_rooms_are_the_packages_of_the_service() -> None:
+def test_layers_match_packages_of_service() -> None:
     found = {room_of_file(path) for path in SOURCES if path.is_relative_to(ROOT / "service")} - {"__init__"}
     assert found == set(ROOMS)
 

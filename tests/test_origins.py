@@ -31,7 +31,7 @@ STAR = "`{}` has a `*` within, which matches nothing; write each origin, such as
         ("http://app.example:443", "http://app.example:443"),
     ],
 )
-def test_an_origin_is_taken_as_browsers_spell_it(written: str, expected: str) -> None:
+def test_valid_origin_is_normalised(written: str, expected: str) -> None:
     assert spelled(written) == expected
     assert expected == "*" or expected in Origins([written])
 
@@ -70,7 +70,7 @@ def test_an_origin_is_taken_as_browsers_spell_it(written: str, expected: str) ->
         (" https://app.example", "https://app.example"),
     ],
 )
-def test_what_would_never_match_is_refused_with_the_right_spelling(written: str, right: str) -> None:
+def test_misspelled_origin_is_refused_with_correct_spelling(written: str, right: str) -> None:
     with pytest.raises(ValueError, match="as browsers spell it") as caught:
         spelled(written)
     assert str(caught.value) == NOT_AS_SPELLED.format(written.strip(), right)
@@ -90,7 +90,7 @@ def test_what_would_never_match_is_refused_with_the_right_spelling(written: str,
         ("https://*:*:*", "https://app.example.com"),
     ],
 )
-def test_a_star_within_an_origin_is_refused(written: str, example: str) -> None:
+def test_wildcard_within_origin_is_refused(written: str, example: str) -> None:
     with pytest.raises(ValueError, match="matches nothing") as caught:
         spelled(written)
     assert str(caught.value) == STAR.format(written, example)
@@ -120,26 +120,26 @@ def test_a_star_within_an_origin_is_refused(written: str, example: str) -> None:
         "https://app.example,",
     ],
 )
-def test_what_is_no_origin_is_refused_with_an_example(written: str) -> None:
+def test_invalid_origin_is_refused_with_example(written: str) -> None:
     with pytest.raises(ValueError, match="is not an origin; ") as caught:
         spelled(written)
     assert str(caught.value) == NO_ORIGIN.format(written)
 
 
 @pytest.mark.parametrize("written", ["null", "NULL"])
-def test_null_is_nobodys_origin(written: str) -> None:
+def test_null_origin_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="sandboxed frames of anybody"):
         spelled(written)
 
 
 @pytest.mark.parametrize("written", ["https://ann:secret@app.example", "ann:secret@app.example"])
-def test_no_password_is_repeated(written: str) -> None:
+def test_error_for_origin_with_password_does_not_contain_it(written: str) -> None:
     with pytest.raises(ValueError, match=r"write `https://app\.example`$") as caught:
         spelled(written)
     assert "secret" not in str(caught.value)
 
 
-def test_a_refusal_is_one_short_sentence() -> None:
+def test_error_for_long_origin_is_one_short_line() -> None:
     with pytest.raises(ValueError, match="is not an origin") as caught:
         spelled("https://" + "\na" * 500)
     assert "\n" not in str(caught.value)
@@ -155,11 +155,11 @@ def test_a_refusal_is_one_short_sentence() -> None:
         ("*", ("*",)),
     ],
 )
-def test_the_setting_is_a_list_without_what_is_empty(value: str, expected: tuple[str, ...]) -> None:
+def test_cors_setting_is_split_and_empty_entries_dropped(value: str, expected: tuple[str, ...]) -> None:
     assert load(_env_file=None, environment="development", cors_origins=value).cors_origins == expected
 
 
-def test_the_setting_names_what_is_at_fault() -> None:
+def test_error_for_cors_setting_names_invalid_origin() -> None:
     with pytest.raises(StartupFailure) as caught:
         load(_env_file=None, environment="development", cors_origins="https://a.example,b.example")
     right = NOT_AS_SPELLED.format("b.example", "https://b.example")
@@ -176,7 +176,7 @@ def test_the_setting_names_what_is_at_fault() -> None:
         "http://[::1]:3000",
     ],
 )
-def test_pages_of_this_machine(origin: str) -> None:
+def test_loopback_origins_are_local(origin: str) -> None:
     assert is_local(origin)
     assert origin in Origins([], local=True)
     assert origin not in Origins([])
@@ -214,12 +214,12 @@ def test_pages_of_this_machine(origin: str) -> None:
         "http://::1:3000",
     ],
 )
-def test_pages_of_other_machines(origin: str) -> None:
+def test_other_origins_are_not_local(origin: str) -> None:
     assert not is_local(origin)
     assert origin not in Origins([], local=True)
 
 
 @pytest.mark.parametrize("url", ["*", "null", "", "app.example", "file:///x", "https://a:b", "https://[::g]"])
-def test_what_has_no_origin_lists_none(url: str) -> None:
+def test_url_without_origin_lists_no_origin(url: str) -> None:
     assert origin_of(url) is None
     assert None not in Origins([url], local=True)

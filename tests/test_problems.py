@@ -153,7 +153,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), REFUSALS)
-async def test_whatever_a_route_raises_is_a_whole_problem(
+async def test_error_of_route_returns_complete_problem(
     client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any]
 ) -> None:
     answer = await client.request(method, path)
@@ -164,12 +164,12 @@ async def test_whatever_a_route_raises_is_a_whole_problem(
     assert answer.headers["x-request-id"] == "r1"
 
 
-async def test_a_wrong_method_is_told_the_right_ones(client: httpx.AsyncClient) -> None:
+async def test_wrong_method_returns_allow_header(client: httpx.AsyncClient) -> None:
     answer = await client.delete("/films")
     assert answer.headers.get_list("allow") == ["GET, OPTIONS"]
 
 
-async def test_a_refused_head_request_has_no_body(client: httpx.AsyncClient) -> None:
+async def test_refused_head_request_has_no_body(client: httpx.AsyncClient) -> None:
     answer = await client.head("/films")
     assert (answer.status_code, answer.content) == (405, b"")
 
@@ -208,18 +208,18 @@ async def test_a_refused_head_request_has_no_body(client: httpx.AsyncClient) -> 
         (ExceptionGroup("several", [RuntimeError()]), Internal),
     ],
 )
-def test_every_error_has_its_failure_and_leaks_nothing(error: Exception, kind: type[Failure]) -> None:
+def test_exception_is_translated_to_failure_without_details(error: Exception, kind: type[Failure]) -> None:
     failure = problems.translate(error)
     assert type(failure) is kind
     assert failure.detail == kind.title
 
 
-def test_a_failure_is_its_own_translation() -> None:
+def test_failure_is_translated_to_itself() -> None:
     failure = Stale("now", _version=2)
     assert problems.translate(failure) is failure
 
 
-def test_a_body_with_a_wrong_field_points_at_it() -> None:
+def test_invalid_body_field_is_reported_with_pointer() -> None:
     extra: Any = [{"key": "price.amount", "message": "Expected `int`, got `str`", "source": "body"}]
     failure = problems.translate(HTTPException(status_code=400, extra=extra))
     assert type(failure) is RequestInvalid
@@ -228,7 +228,7 @@ def test_a_body_with_a_wrong_field_points_at_it() -> None:
     ]
 
 
-def test_a_lone_surrogate_does_not_break_the_body() -> None:
+def test_lone_surrogate_is_escaped_in_problem() -> None:
     status, headers, body = problems.render(RouteNotFound("no \ud800"), instance="/\ud800", request_id="r1")
     assert status == 404
     assert rb'"instance": "/\ud800"' in body

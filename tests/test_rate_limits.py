@@ -14,7 +14,7 @@ from service.storage.database import Database, connect
 from service.storage.rate_limits import Limiter, SharedCounts, Taken
 
 
-class Watched(SharedCounts):
+class FlakyCounts(SharedCounts):
     """Shared counts that tell how often they were asked, and that can be made to fail as a driver does."""
 
     calls = 0
@@ -30,8 +30,8 @@ class Watched(SharedCounts):
 
 
 @pytest.fixture
-def counts(database: Database) -> Watched:
-    return Watched(database.motor["_rate_limits"])
+def counts(database: Database) -> FlakyCounts:
+    return FlakyCounts(database.motor["_rate_limits"])
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ async def admitted(limiter: Limiter, requests: int, key: str = "k") -> int:
     return sum(verdict.is_admitted for verdict in verdicts)
 
 
-async def test_shared_counts_serve_strategy_of_limits_library(counts: Watched) -> None:
+async def test_shared_counts_serve_strategy_of_limits_library(counts: FlakyCounts) -> None:
     strategy = FixedWindowRateLimiter(counts)
     rate = parse("2/minute")
     assert [await strategy.hit(rate, "k") for _ in range(3)] == [True, True, False]
@@ -63,7 +63,7 @@ async def test_shared_counts_serve_strategy_of_limits_library(counts: Watched) -
     assert await counts.get("other") == 0
 
 
-async def test_concurrent_beginners_of_window_lose_no_count(counts: Watched) -> None:
+async def test_concurrent_beginners_of_window_lose_no_count(counts: FlakyCounts) -> None:
     for round_number in range(5):
         key = f"k{round_number}"
         sums = await asyncio.gather(*(counts.incr(key, 60, amount=2) for _ in range(20)))
@@ -72,14 +72,14 @@ async def test_concurrent_beginners_of_window_lose_no_count(counts: Watched) -> 
 
 @pytest.mark.parametrize("rate", ["100/15minutes", "1000/15minutes", "10/minute", "1/minute"])
 @pytest.mark.parametrize("workers", [1, 2, 4])
-async def test_workers_together_admit_exactly_the_limit(counts: Watched, rate: str, workers: int) -> None:
+async def test_workers_together_admit_exactly_the_limit(counts: FlakyCounts, rate: str, workers: int) -> None:
     limit = parse(rate).amount
     limiters = [Limiter(parse(rate), counts, workers=workers) for _ in range(workers)]
     total = sum(await asyncio.gather(*(admitted(limiter, limit) for limiter in limiters)))
     assert 0.9 * limit <= total <= limit
 
 
-async def test_successive_requests_get_remaining_count(counts: Watched) -> None:
+async def test_successive_requests_get_remaining_count(counts: FlakyCounts) -> None:
     limiter = Limiter(parse("100/15minutes"), counts)
     verdicts = [await limiter.spend("k") for _ in range(101)]
     assert [verdict.remaining for verdict in verdicts] == [*range(99, -1, -1), 0]
@@ -87,7 +87,7 @@ async def test_successive_requests_get_remaining_count(counts: Watched) -> None:
     assert all(890 < verdict.reset_in_s <= 900 for verdict in verdicts)
 
 
-async def test_most_requests_need_no_store(counts: Watched) -> None:
+async def test_most_requests_need_no_store(counts: FlakyCounts) -> None:
     assert await admitted(Limiter(parse("1000/hour"), counts), 1) == 1
     limiter = Limiter(parse("1000/hour"), counts)
     for _ in range(900):
@@ -95,12 +95,12 @@ async def test_most_requests_need_no_store(counts: Watched) -> None:
     assert counts.calls == 1 + 900 // 50
 
 
-async def test_concurrent_requests_share_a_lease(counts: Watched) -> None:
+async def test_concurrent_requests_share_a_lease(counts: FlakyCounts) -> None:
     assert await admitted(Limiter(parse("1000/hour"), counts), 800) == 800
     assert counts.calls <= 3
 
 
-async def test_exhausted_limit_refuses_without_store(counts: Watched) -> None:
+async def test_exhausted_limit_refuses_without_store(counts: FlakyCounts) -> None:
     limiter = Limiter(parse("5/hour"), counts)
     assert await admitted(limiter, 10) == 5
     spent = counts.calls
@@ -108,14 +108,14 @@ async def test_exhausted_limit_refuses_without_store(counts: Watched) -> None:
     assert counts.calls == spent
 
 
-async def test_keys_and_limits_have_separate_counts(counts: Watched) -> None:
+async def test_keys_and_limits_have_separate_counts(counts: FlakyCounts) -> None:
     one, other = Limiter(parse("3/hour"), counts), Limiter(parse("4/hour"), counts)
     assert await admitted(one, 9, "a") == 3
     assert await admitted(one, 9, "b") == 3
     assert await admitted(other, 9, "a") == 4
 
 
-async def test_window_begins_with_first_request_and_ends_in_time(counts: Watched) -> None:
+async def test_window_begins_with_first_request_and_ends_in_time(counts: FlakyCounts) -> None:
     limiters = [Limiter(parse("4/second"), counts, workers=2) for _ in range(2)]
     began = time.monotonic()
     assert sum([await admitted(limiter, 8) for limiter in limiters]) == 4
@@ -128,7 +128,7 @@ async def test_window_begins_with_first_request_and_ends_in_time(counts: Watched
     assert sum([await admitted(limiter, 8) for limiter in limiters]) == 4
 
 
-async def test_cancelled_request_does_not_cancel_shared_lease(counts: Watched) -> None:
+async def test_cancelled_request_does_not_cancel_shared_lease(counts: FlakyCounts) -> None:
     counts.delay_s = 0.05
     limiter = Limiter(parse("10/hour"), counts)
     waiting = [asyncio.create_task(limiter.spend("k")) for _ in range(5)]
@@ -160,7 +160,7 @@ async def test_worker_counts_alone_while_store_fails() -> None:
 
 
 async def test_hanging_store_delays_requests_briefly(
-    counts: Watched, monkeypatch: pytest.MonkeyPatch
+    counts: FlakyCounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_limits, "STORE_TIMEOUT_S", 0.05)
     counts.delay_s = 30
@@ -168,7 +168,7 @@ async def test_hanging_store_delays_requests_briefly(
         assert await admitted(Limiter(parse("7/hour"), counts), 20) == 7
 
 
-async def test_count_before_outage_still_counts(counts: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_count_before_outage_still_counts(counts: FlakyCounts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limits, "STORE_PAUSE_S", 0.05)
     limiter = Limiter(parse("20/hour"), counts)
     assert await admitted(limiter, 15) == 15
@@ -185,7 +185,9 @@ async def test_count_before_outage_still_counts(counts: Watched, monkeypatch: py
     ]
 
 
-async def test_forgotten_keys_stay_within_the_limit(counts: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forgotten_keys_stay_within_the_limit(
+    counts: FlakyCounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rate_limits, "TABLE_SIZE", 10)
     limiter = Limiter(parse("3/hour"), counts)
     totals = [0] * 30
@@ -196,7 +198,7 @@ async def test_forgotten_keys_stay_within_the_limit(counts: Watched, monkeypatch
     assert len(limiter._windows) == 10
 
 
-async def test_amount_is_admitted_whole_or_not_at_all(counts: Watched) -> None:
+async def test_amount_is_admitted_whole_or_not_at_all(counts: FlakyCounts) -> None:
     limiter = Limiter(parse("20/minute"), counts)
     found = [await limiter.spend("k", amount) for amount in (1, 12, 8, 7, 1)]
     assert [verdict.is_admitted for verdict in found] == [True, True, False, True, False]
@@ -205,7 +207,7 @@ async def test_amount_is_admitted_whole_or_not_at_all(counts: Watched) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-async def test_concurrent_amounts_never_exceed_the_limit(counts: Watched, workers: int) -> None:
+async def test_concurrent_amounts_never_exceed_the_limit(counts: FlakyCounts, workers: int) -> None:
     limiters = [Limiter(parse("100/minute"), counts, workers=workers) for _ in range(workers)]
     amounts = [1, 30, 2, 17, 5, 40, 3] * 4
     verdicts = await asyncio.gather(
@@ -215,7 +217,7 @@ async def test_concurrent_amounts_never_exceed_the_limit(counts: Watched, worker
     assert 60 <= spent <= 100
 
 
-async def test_amounts_are_counted_alone_while_store_fails(counts: Watched) -> None:
+async def test_amounts_are_counted_alone_while_store_fails(counts: FlakyCounts) -> None:
     limiter = Limiter(parse("10/minute"), counts)
     assert (await limiter.spend("k", 3)).is_admitted
     counts.is_down = True

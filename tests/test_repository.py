@@ -37,7 +37,7 @@ def test_file_is_valid_yaml(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=named)
-def test_workflow_has_least_rights_and_ends(path: Path) -> None:
+def test_workflow_has_least_permissions_and_timeouts(path: Path) -> None:
     workflow = read(path)
     assert set(workflow["permissions"]) <= {"contents", "pull-requests"}
     for job in workflow["jobs"].values():
@@ -54,7 +54,7 @@ def test_workflow_runs_scripts_that_exist(path: Path) -> None:
     assert {name for name in scripts if not (ROOT / "scripts" / name).exists()} == set()
 
 
-def test_public_check_is_the_local_check() -> None:
+def test_ci_workflow_runs_local_check_scripts() -> None:
     workflow = read(GITHUB / "workflows/check.yml")
     assert workflow["permissions"] == {"contents": "read"}
     assert commands(workflow, "check") == ["scripts/check"]
@@ -63,13 +63,13 @@ def test_public_check_is_the_local_check() -> None:
     assert {"push", "pull_request", "schedule"} == set(triggers)
 
 
-def test_audit_reads_every_lock() -> None:
+def test_audit_covers_every_lock_file() -> None:
     [audit] = commands(read(GITHUB / "workflows/check.yml"), "audit")
     assert "--require-hashes" in audit
     assert set(re.findall(r"-r (\S+)", audit)) == {str(lock.relative_to(ROOT)) for lock in LOCKS}
 
 
-def test_every_kind_of_dependency_is_renewed() -> None:
+def test_every_kind_of_dependency_is_updated_automatically() -> None:
     assert "scripts/lock" in commands(read(GITHUB / "workflows/renew.yml"), "lock")
     lock = (ROOT / "scripts/lock").read_text()
     assert [path for path in LOCKS if str(path.relative_to(ROOT)) not in lock] == []
@@ -86,7 +86,7 @@ def test_every_kind_of_dependency_is_renewed() -> None:
 
 
 @pytest.mark.parametrize("path", FORMS, ids=named)
-def test_issue_form_has_what_its_reader_needs(path: Path) -> None:
+def test_issue_form_has_required_fields(path: Path) -> None:
     form = read(path)
     assert {"name", "description", "body"} <= set(form)
     ids = [field["id"] for field in form["body"]]
@@ -96,7 +96,7 @@ def test_issue_form_has_what_its_reader_needs(path: Path) -> None:
         assert field["attributes"]["label"]
 
 
-def test_dev_container_sets_up_the_same_environment() -> None:
+def test_dev_container_uses_same_setup_and_python() -> None:
     assert "scripts/setup" in DEV_CONTAINER["postCreateCommand"]
     assert 8000 in DEV_CONTAINER["forwardPorts"]
     interpreter = DEV_CONTAINER["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]

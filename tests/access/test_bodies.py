@@ -85,7 +85,7 @@ def test_absent_member_of_a_profile_change_differs_from_null() -> None:
         ),
     ],
 )
-def test_every_fault_of_a_form_is_named(form: type[Form], body: Any, violations: list[Violation]) -> None:
+def test_invalid_form_reports_every_error(form: type[Form], body: Any, violations: list[Violation]) -> None:
     with pytest.raises(DocumentInvalid) as caught:
         forms.read(form, body)
     assert list(caught.value.errors) == violations

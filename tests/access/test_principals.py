@@ -2,12 +2,12 @@ from models import user
 from service.access import principals
 
 
-def test_the_role_of_administrators_has_one_name() -> None:
+def test_admin_role_name_is_consistent() -> None:
     assert principals.ADMIN == user.ADMIN
     assert principals.ROLE_PATTERN.fullmatch(principals.ADMIN)
 
 
-def test_the_anonymous_caller_is_nobody() -> None:
+def test_anonymous_principal_has_no_id_or_roles() -> None:
     anonymous = principals.ANONYMOUS
     assert (anonymous.id, anonymous.roles, anonymous.is_signed_in, anonymous.is_admin) == (
         None,

@@ -366,7 +366,7 @@ def nested(depth: int) -> Any:
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_a_fault_is_told_at_its_place(
+def test_invalid_rule_is_reported_with_pointer_code_and_hint(
     stated: Any, pointer: str, code: str, detail: str, hint: str | None
 ) -> None:
     with pytest.raises(DefinitionInvalid) as caught:
@@ -375,7 +375,7 @@ def test_a_fault_is_told_at_its_place(
     assert (found.pointer, found.code, found.detail, found.hint) == (pointer, code, detail, hint)
 
 
-def test_all_faults_are_told_together() -> None:
+def test_all_errors_of_rules_are_reported() -> None:
     stated = {"get": [user(where={"x": 1}), user(fields=["y"])], "fly": "user", "create": user(set={"z": 1})}
     with pytest.raises(DefinitionInvalid, match="4 faults") as caught:
         rules.compile(stated, ROOT)
@@ -387,16 +387,16 @@ def test_all_faults_are_told_together() -> None:
     ]
 
 
-def test_the_writing_of_a_hidden_field_can_be_allowed() -> None:
+def test_write_only_field_may_be_listed_as_writable() -> None:
     rules.compile({"update": user(fields=["secret"], set={"secret": "x"})}, ROOT)
 
 
-def test_without_a_schema_only_the_form_is_checked_and_nothing_is_allowed() -> None:
+def test_rules_without_schema_are_checked_for_form_and_allow_nothing() -> None:
     found = rules.compile({"get": user(where={"nothing": 1}, fields=["x"]), "list": "anyone"}, None)
     assert found.alternatives("get") == found.alternatives("list") == ()
     with pytest.raises(DefinitionInvalid):
         rules.compile({"get": user(fields=5)}, None)
 
 
-def test_the_limits_are_documented() -> None:
+def test_limits_of_rules_are_documented() -> None:
     assert table(words.MEANINGS, vars(words)) in PAGE.read_text()

@@ -86,7 +86,7 @@ def compiled(stated: Any) -> Rules:
     ],
     ids=str,
 )
-def test_values_of_the_caller_take_the_type_of_their_field(condition: Any, where: Any) -> None:
+def test_caller_values_take_type_of_compared_field(condition: Any, where: Any) -> None:
     found = compiled({"get": {"role": "anyone", "where": condition}})
     assert found.decide("get", ANN).where == where
     (alternative,) = found.alternatives("get")
@@ -94,7 +94,7 @@ def test_values_of_the_caller_take_the_type_of_their_field(condition: Any, where
 
 
 @pytest.mark.parametrize("condition", [{"author": "$user.email"}, {"author": {"ne": "$user.email"}}], ids=str)
-def test_an_address_that_is_not_verified_is_nobodys(condition: Any) -> None:
+def test_unverified_email_matches_nothing(condition: Any) -> None:
     found = compiled({"get": {"role": "anyone", "where": condition}})
     assert found.decide("get", ANN).allowed
     assert not found.decide("get", replace(ANN, is_email_verified=False)).allowed
@@ -104,7 +104,7 @@ def test_an_address_that_is_not_verified_is_nobodys(condition: Any) -> None:
     ("value", "offset"),
     [("$now", timedelta()), ("$now-7d", -timedelta(days=7)), ("$now+90m", timedelta(minutes=90))],
 )
-def test_the_time_is_that_of_the_decision(value: str, offset: timedelta) -> None:
+def test_now_is_time_of_decision(value: str, offset: timedelta) -> None:
     found = compiled({"get": {"role": "anyone", "where": {"at": {"lt": value}, "due": {"gte": value}}}})
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     where = found.decide("get", ANONYMOUS).where
@@ -131,7 +131,7 @@ def test_the_time_is_that_of_the_decision(value: str, offset: timedelta) -> None
         ("ref", "$user.attributes.team", ANN),
     ],
 )
-def test_who_lacks_a_value_or_has_one_that_does_not_fit_is_not_admitted(
+def test_caller_without_fitting_value_is_not_admitted(
     operator: str, field: str, value: str, who: Principal
 ) -> None:
     condition = {field: {operator: value}}
@@ -139,18 +139,18 @@ def test_who_lacks_a_value_or_has_one_that_does_not_fit_is_not_admitted(
         assert compiled({"get": {"role": "anyone", "where": narrowing}}).decide("get", who) == REFUSED
 
 
-def test_a_list_with_a_hole_admits_nobody() -> None:
+def test_list_value_containing_null_admits_nobody() -> None:
     condition = {"team": {"nin": "$user.attributes.holey"}}
     assert compiled({"get": {"role": "user", "where": condition}}).decide("get", ANN) == REFUSED
 
 
-def test_an_alternative_that_does_not_admit_leaves_the_others() -> None:
+def test_alternative_that_does_not_admit_leaves_others() -> None:
     stated = {"get": [{"role": "user", "where": {"team": "$user.attributes.team"}}, "owner"]}
     decision = compiled(stated).decide("get", BARE)
     assert [grant.position for grant in decision.grants] == [1]
 
 
-def test_an_object_says_which_documents_which_outcome_which_values_and_which_fields() -> None:
+def test_rule_object_compiles_to_grant_with_all_parts() -> None:
     whole = {
         "role": "owner",
         "where": {"status": "draft"},
@@ -169,7 +169,7 @@ def test_an_object_says_which_documents_which_outcome_which_values_and_which_fie
     )
 
 
-def test_in_the_rule_of_a_group_a_member_counts_where_it_means_something() -> None:
+def test_members_of_group_rule_apply_only_to_suitable_verbs() -> None:
     stated = {
         "write": {
             "role": "user",
@@ -204,13 +204,13 @@ def test_in_the_rule_of_a_group_a_member_counts_where_it_means_something() -> No
     ],
     ids=str,
 )
-def test_fields_are_a_selection_of_paths(fields: Any, selection: Selection) -> None:
+def test_fields_compile_to_selection(fields: Any, selection: Selection) -> None:
     (grant,) = compiled({"get": {"role": "anyone", "fields": fields}}).decide("get", ANONYMOUS).grants
     assert grant.fields == selection
 
 
 @pytest.mark.parametrize("word", ["editor", "role:editor"])
-def test_the_role_of_an_object_is_a_word_or_the_name_of_one(word: str) -> None:
+def test_role_of_rule_object_may_omit_prefix(word: str) -> None:
     found = compiled({"get": {"role": word, "where": {"level": 1}}})
     assert [found.decide("get", who).allowed for who in (ANONYMOUS, BARE, ANN)] == [False, False, True]
     assert not compiled({"get": {"role": "nobody"}}).decide("get", ANN).allowed
@@ -227,18 +227,18 @@ def test_the_role_of_an_object_is_a_word_or_the_name_of_one(word: str) -> None:
     ],
     ids=str,
 )
-def test_alternatives_that_cannot_matter_are_left_out(stated: Any, positions: list[int]) -> None:
+def test_redundant_alternatives_are_left_out(stated: Any, positions: list[int]) -> None:
     decision = compiled({"get": stated}).decide("get", ANN)
     assert [grant.position for grant in decision.grants] == positions
 
 
-def test_an_alternative_that_forces_nothing_ends_the_list() -> None:
+def test_alternatives_after_unconditional_one_are_left_out() -> None:
     stated = [{"role": "user", "set": {"level": 1}}, "user", {"role": "user", "set": {"level": 2}}]
     decision = compiled({"create": stated}).decide("create", ANN)
     assert [dict(grant.forced) for grant in decision.grants] == [{"level": 1}, {}]
 
 
-def test_what_depends_on_nobody_in_particular_is_decided_once() -> None:
+def test_decision_independent_of_caller_is_cached() -> None:
     stated = {
         "read": {"role": "anyone", "where": {"status": "x"}, "fields": ["status"]},
         "update": "role:editor",

@@ -71,5 +71,5 @@ CHOSEN = "`/rules/create` goes by `$user.name`, which callers choose themselves.
     ],
     ids=str,
 )
-def test_what_deserves_a_second_look_is_said(stated: Any, warnings: list[str]) -> None:
+def test_questionable_rules_give_warnings(stated: Any, warnings: list[str]) -> None:
     assert rules.compile(stated, ROOT).warnings() == warnings

@@ -98,7 +98,7 @@ def test_published_keys_have_the_public_half_only(kind: Kind) -> None:
     assert (stated["sub"], stated["exp"] - now in {900, 901}) == (ANN.id, True)
 
 
-def test_secrets_are_not_published() -> None:
+def test_shared_secrets_are_not_published() -> None:
     assert KeyRing([signing_keys.of_secret(SECRET)]).published() == []
 
 

@@ -54,14 +54,14 @@ def but(*paths: str) -> Selection:
     ],
     ids=str,
 )
-def test_what_is_changed_beyond_the_fields_is_found(
+def test_changes_beyond_writable_fields_are_found(
     fields: Selection | None, before: Any, asked: Any, found: list[str]
 ) -> None:
     paths = beyond(Grant(fields=fields), before, asked)
     assert [".".join(path) for path in paths] == found
 
 
-def test_what_a_grant_forces_is_no_change_of_the_client() -> None:
+def test_members_set_by_grant_are_no_change_by_client() -> None:
     grant = Grant(forced={"author": "ann"}, fields=only("title"))
     assert beyond(grant, {"author": "bob"}, {"author": "eve", "score": 1}) == (("score",),)
 
@@ -86,7 +86,7 @@ def protected(value: Any, path: Path) -> Any:
 
 
 @given(DOCUMENTS, DOCUMENTS, PATHS)
-def test_what_is_left_out_stays_as_it_is(before: Any, asked: Any, paths: list[Path]) -> None:
+def test_excluded_fields_stay_unchanged(before: Any, asked: Any, paths: list[Path]) -> None:
     fields = Selection(tuple(dict.fromkeys(paths)), is_exclusion=True)
     if not beyond(Grant(fields=fields), before, asked):
         for path in paths:
@@ -105,13 +105,13 @@ def _pruned(value: Any) -> Any:
 
 
 @given(DOCUMENTS, DOCUMENTS)
-def test_with_every_name_listed_all_may_be_written(before: Any, asked: Any) -> None:
+def test_all_changes_are_allowed_if_every_name_is_writable(before: Any, asked: Any) -> None:
     assert beyond(Grant(fields=only("a", "b", "c")), before, asked) == ()
     assert beyond(Grant(fields=but("x")), before, asked) == ()
 
 
 @given(DOCUMENTS, DOCUMENTS)
-def test_with_nothing_listed_only_what_is_there_may_be_sent(before: Any, asked: Any) -> None:
+def test_unlisted_members_must_be_sent_unchanged(before: Any, asked: Any) -> None:
     assert beyond(Grant(fields=only("x")), before, before) == ()
     changed = beyond(Grant(fields=only("x")), before, asked)
     assert bool(changed) is (

@@ -73,11 +73,11 @@ async def attacked(mongodb_uri: str) -> AsyncIterator[AttackedService]:
         ann, bob, admin = service.signed_in(), service.signed_in(), service.signed_in("admin")
         people = {None: {}, "ann": ann, "bob": bob, "admin": admin}
         attacked = AttackedService(service.client, service.database, people, {})
-        await furnish(attacked)
+        await create_collections(attacked)
         yield attacked
 
 
-async def furnish(attacked: AttackedService) -> None:
+async def create_collections(attacked: AttackedService) -> None:
     """Make the collections, and Ann's documents in them."""
     for name, schema, rules in (
         ("goods", schemas.of_model(Product), GOODS_RULES),

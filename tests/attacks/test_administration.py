@@ -52,7 +52,7 @@ async def enrol(device: Device) -> list[str]:
     ],
     ids=["disabled", "removed", "without a second factor", "signed out"],
 )
-async def test_a23_an_administrator_ends_sessions_and_sign_ins_under_way(
+async def test_a23_admin_action_on_account_ends_sessions_and_pending_sign_ins(
     service: Service, method: str, path: str, body: Any
 ) -> None:
     someone = person(service.database)
@@ -72,7 +72,7 @@ async def test_a23_an_administrator_ends_sessions_and_sign_ins_under_way(
     assert service.database["_sessions"].count_documents({"user_id": someone.id}) == 0
 
 
-async def test_a23_a_sign_in_that_waits_for_its_code_ends_with_the_sessions(service: Service) -> None:
+async def test_a23_second_factor_step_fails_after_admin_ends_sessions(service: Service) -> None:
     someone = person(service.database)
     codes = await enrol(await sign_in(service.client, someone))
     first = await service.client.post(LOGIN, json=someone.credentials)
@@ -83,7 +83,7 @@ async def test_a23_a_sign_in_that_waits_for_its_code_ends_with_the_sessions(serv
     assert service.database["_sessions"].count_documents({"user_id": someone.id}) == 0
 
 
-async def test_a23_a_change_under_a_key_ends_tokens_with_its_answer(service: Service) -> None:
+async def test_a23_disabling_with_idempotency_key_revokes_tokens_at_once(service: Service) -> None:
     someone = person(service.database)
     device = await sign_in(service.client, someone)
     key = {"Idempotency-Key": someone.id}
@@ -91,7 +91,7 @@ async def test_a23_a_change_under_a_key_ends_tokens_with_its_answer(service: Ser
     assert await device.status() == 401
 
 
-async def test_a_removal_that_was_cut_off_can_be_taken_back(
+async def test_interrupted_account_removal_can_be_undone_and_repeated(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cut_off(*_: Any) -> NoReturn:
@@ -123,7 +123,7 @@ MANY_ROLES = [f"role-{number}" for number in range(40)]
     ],
     ids=["letters of four bytes", "escaped"],
 )
-async def test_a_token_that_says_all_that_it_may_is_valid_and_fits_a_cookie(
+async def test_largest_possible_access_token_is_valid_and_fits_cookie(
     service: Service, body: dict[str, Any]
 ) -> None:
     someone = person(service.database)
@@ -143,7 +143,7 @@ async def test_a_token_that_says_all_that_it_may_is_valid_and_fits_a_cookie(
     ],
     ids=["one too large", "one too small", "a huge number", "many long roles"],
 )
-async def test_what_cannot_be_stored_or_carried_is_refused(
+async def test_unstorable_attributes_and_oversized_roles_return_400(
     service: Service, body: dict[str, Any], pointer: str
 ) -> None:
     someone = person(service.database)
@@ -154,7 +154,7 @@ async def test_what_cannot_be_stored_or_carried_is_refused(
     assert (stored["_version"], stored["roles"], stored["attributes"]) == (1, [], {})
 
 
-async def test_a_change_is_made_as_it_is_sent(service: Service) -> None:
+async def test_account_change_keeps_values_and_types_as_sent(service: Service) -> None:
     someone = person(service.database)
     address = {"email": f"other-{someone.email}", "is_email_verified": True}
     for body in (address, {"attributes": {"level": 1}}, {"attributes": {"level": True}}):

@@ -110,28 +110,28 @@ async def attack(attacked: AttackedService, attempt: Row, place: Place | None = 
 
 
 @pytest.mark.parametrize("attempt", IDENTITY)
-async def test_an_attack_on_identity_is_refused_and_makes_no_account(
+async def test_hostile_identity_request_is_refused_and_creates_no_account(
     attacked: AttackedService, attempt: Row
 ) -> None:
     await attack(attacked, attempt)
 
 
 @pytest.mark.parametrize("attempt", DOCUMENTS)
-async def test_an_attack_by_document_is_refused_and_stores_nothing(
+async def test_hostile_document_is_refused_and_not_stored(
     attacked: AttackedService, place: Place, attempt: Row
 ) -> None:
     await attack(attacked, attempt, place)
 
 
 @pytest.mark.parametrize("attempt", FREE)
-async def test_a_collection_of_any_form_takes_no_attack_either(
+async def test_hostile_document_for_free_form_collection_is_refused(
     attacked: AttackedService, attempt: Row
 ) -> None:
     await attack(attacked, attempt)
 
 
 @pytest.mark.parametrize("attempt", PATHS)
-async def test_an_attack_by_path_finds_nothing(attacked: AttackedService, attempt: Row) -> None:
+async def test_hostile_path_is_refused(attacked: AttackedService, attempt: Row) -> None:
     await attack(attacked, attempt)
 
 
@@ -143,7 +143,9 @@ async def test_an_attack_by_path_finds_nothing(attacked: AttackedService, attemp
         pytest.param({"a": "\0", "b": -0.0, "c": 2**63 - 1, "d": 1e308}, id="A14-values-at-the-border"),
     ],
 )
-async def test_strange_data_is_plain_data(attacked: AttackedService, body: dict[str, Any]) -> None:
+async def test_unusual_member_names_and_extreme_values_round_trip(
+    attacked: AttackedService, body: dict[str, Any]
+) -> None:
     ann = attacked.people["ann"]
     created = (await attacked.client.post("/api/free", json=body, headers=ann)).json()["data"]
     path = f"/api/free/{created['id']}"
@@ -152,7 +154,7 @@ async def test_strange_data_is_plain_data(attacked: AttackedService, body: dict[
     assert {name: read[name] for name in body} == body
 
 
-async def test_a14_a_document_of_a_hundred_levels_can_be_read_sorted_and_put_back(
+async def test_a14_document_with_100_levels_can_be_read_sorted_and_replaced(
     attacked: AttackedService,
 ) -> None:
     ann = attacked.people["ann"]

@@ -89,7 +89,7 @@ async def paths(attacked: AttackedService) -> list[str]:
     ]
 
 
-async def test_a43_behind_any_cache_everybody_gets_their_own(
+async def test_a43_shared_and_browser_caches_return_each_caller_own_response(
     attacked: AttackedService, paths: list[str]
 ) -> None:
     shared = Cache(attacked.client, is_shared=True)
@@ -106,7 +106,7 @@ async def test_a43_behind_any_cache_everybody_gets_their_own(
     assert browser.hits > shared.hits
 
 
-async def test_a43_an_answer_says_whose_it_is(attacked: AttackedService, paths: list[str]) -> None:
+async def test_a43_cache_control_and_vary_match_caller(attacked: AttackedService, paths: list[str]) -> None:
     for path, who in product(paths, PEOPLE):
         answer = await attacked.client.get(path, headers=attacked.people[who])
         said, vary = answer.headers["cache-control"], answer.headers.get("vary", "").lower()
@@ -118,7 +118,7 @@ async def test_a43_an_answer_says_whose_it_is(attacked: AttackedService, paths: 
             assert "authorization" in vary, (path, who)
 
 
-async def test_a43_no_two_bodies_of_an_address_have_one_tag(
+async def test_a43_different_bodies_of_url_have_different_etags(
     attacked: AttackedService, paths: list[str]
 ) -> None:
     bodies: dict[tuple[str, str], bytes] = {}
@@ -130,7 +130,9 @@ async def test_a43_no_two_bodies_of_an_address_have_one_tag(
     assert len(bodies) > 10
 
 
-async def test_a43_a_tag_of_another_opens_nothing(attacked: AttackedService, paths: list[str]) -> None:
+async def test_a43_etag_of_other_caller_does_not_return_304(
+    attacked: AttackedService, paths: list[str]
+) -> None:
     for path in paths:
         own = {who: await attacked.client.get(path, headers=attacked.people[who]) for who in PEOPLE}
         tags = {answer.headers.get("etag", '"1"') for answer in own.values()}
@@ -140,7 +142,7 @@ async def test_a43_a_tag_of_another_opens_nothing(attacked: AttackedService, pat
             assert answer.status_code == (304 if is_known else own[who].status_code), (path, who, tag)
 
 
-async def test_a43_an_answer_that_is_replayed_goes_to_its_caller_alone(attacked: AttackedService) -> None:
+async def test_a43_idempotent_response_is_replayed_to_its_caller_only(attacked: AttackedService) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     first = await attacked.client.post("/api/products", json=MUG, headers=attacked.people["ann"] | key)
     before = attacked.stored()

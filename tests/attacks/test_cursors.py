@@ -61,7 +61,7 @@ FORGERIES: list[Any] = [
 
 
 @pytest.mark.parametrize("forge", FORGERIES)
-async def test_a_forged_cursor_is_400_in_a_url_and_in_a_body(
+async def test_forged_cursor_in_url_or_body_returns_400(
     attacked: AttackedService, place: Attacked, forge: Any
 ) -> None:
     forged = forge(await given_out(attacked, place.path, QUERY))
@@ -86,7 +86,7 @@ async def test_a_forged_cursor_is_400_in_a_url_and_in_a_body(
         pytest.param({"sort": "-price", "filter": '{"name":{"exists":true}}'}, id="A9-of-a-filter-in-json"),
     ],
 )
-async def test_a_cursor_of_another_list_is_400(
+async def test_cursor_of_list_with_other_sort_or_filter_returns_400(
     attacked: AttackedService, place: Attacked, other: dict[str, str]
 ) -> None:
     cursor = await given_out(attacked, place.path, QUERY)
@@ -95,7 +95,7 @@ async def test_a_cursor_of_another_list_is_400(
     assert (answer.status_code, error["parameter"], error["code"]) == (400, "cursor", "cursor")
 
 
-async def test_a_cursor_of_another_collection_is_400(attacked: AttackedService) -> None:
+async def test_cursor_of_other_collection_returns_400(attacked: AttackedService) -> None:
     here, there = (place.path for place in attacked.places.values())
     cursor = await given_out(attacked, here, QUERY)
     assert (await attacked.client.get(here, params=QUERY | {"cursor": cursor})).status_code == 200
@@ -104,7 +104,7 @@ async def test_a_cursor_of_another_collection_is_400(attacked: AttackedService) 
 
 
 @pytest.mark.parametrize("hidden", ["secret", "parts.key"])
-async def test_no_cursor_leads_along_a_hidden_field(attacked: AttackedService, hidden: str) -> None:
+async def test_signed_cursor_over_hidden_field_returns_400(attacked: AttackedService, hidden: str) -> None:
     """Even one that is signed well, as if the field had not always been hidden."""
     sort = (SortKey(tuple(hidden.split("."))),)
     name = plan_list("vault", Field(), ListQuery(sort=sort)).list_id("vault 1")
@@ -116,7 +116,7 @@ async def test_no_cursor_leads_along_a_hidden_field(attacked: AttackedService, h
         assert "s3cret" not in answer.text
 
 
-async def test_a_cursor_carries_no_hidden_value(attacked: AttackedService) -> None:
+async def test_cursor_contains_no_hidden_value(attacked: AttackedService) -> None:
     await made(
         attacked, "/api/vault", {"name": "Chest", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "ann"
     )

@@ -73,7 +73,7 @@ SCHEMAS: list[Any] = [
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 @pytest.mark.parametrize("schema", SCHEMAS)
-async def test_a_hostile_schema_is_400_at_once(
+async def test_hostile_schema_returns_400_quickly(
     attacked: AttackedService, schema: dict[str, Any], method: str
 ) -> None:
     path = "/api/collections" if method == "POST" else "/api/collections/free"
@@ -88,7 +88,7 @@ async def test_a_hostile_schema_is_400_at_once(
 
 @pytest.mark.parametrize("keyword", ["allOf", "anyOf", "items"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-async def test_a44_ten_thousand_levels_of_schema_are_400_at_once(
+async def test_a44_schema_nested_10000_levels_returns_400(
     attacked: AttackedService, method: str, keyword: str
 ) -> None:
     opening, closing = (f'{{"{keyword}":[', "]}") if keyword != "items" else ('{"items":', "}")
@@ -119,7 +119,7 @@ INDEXES: list[Any] = [
 
 
 @pytest.mark.parametrize("index", INDEXES)
-async def test_a_bad_index_is_refused_without_a_word_of_the_driver(
+async def test_invalid_index_returns_400_without_driver_details(
     attacked: AttackedService, index: Any
 ) -> None:
     body = {"name": "hostile", "schema": {"type": "object"}, "indexes": [index]}
@@ -150,7 +150,7 @@ MISTYPED: dict[str, list[Any]] = {
     ("member", "value"),
     [pytest.param(name, each, id=f"A4-{name}-{each}") for name in MISTYPED for each in MISTYPED[name]],
 )
-async def test_a_part_of_another_type_is_refused_where_it_is(
+async def test_definition_member_of_wrong_type_returns_400_with_pointer(
     attacked: AttackedService, member: str, value: Any
 ) -> None:
     before = attacked.stored()

@@ -12,7 +12,7 @@ ROWS = {
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
 
 
-def test_every_test_that_the_page_names_exists() -> None:
+def test_every_test_named_on_attacks_page_exists() -> None:
     assert NAMED
     for path, name in NAMED:
         tree = ast.parse((ROOT / path).read_text())
@@ -22,13 +22,13 @@ def test_every_test_that_the_page_names_exists() -> None:
         assert name in functions, f"{path}::{name}"
 
 
-def test_every_row_says_all_and_names_a_test() -> None:
+def test_every_row_of_attacks_page_is_complete_and_names_test() -> None:
     for attack, cells in ROWS.items():
         assert all(cell.strip() for cell in cells[1:-1]), attack
         assert "::test_" in cells[5], attack
 
 
-def test_every_attack_that_is_tried_is_on_the_page() -> None:
+def test_every_tested_attack_is_on_attacks_page() -> None:
     tried: set[str] = set()
     for path in (ROOT / "tests/attacks").glob("test_*.py"):
         text = path.read_text()

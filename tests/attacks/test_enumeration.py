@@ -67,7 +67,7 @@ def is_background(event: dict[str, Any]) -> bool:
     return name in {"_revocations", "_collections"} or (name == "_mails" and str(event["op"]) != "insert")
 
 
-async def test_a28_asking_for_a_new_password_is_the_same_work_whoever_has_an_account(
+async def test_a28_password_reset_request_does_same_work_for_any_address(
     mailing: MailingService,
 ) -> None:
     known = await settle(mailing)
@@ -88,7 +88,7 @@ async def test_a28_asking_for_a_new_password_is_the_same_work_whoever_has_an_acc
     assert (len(mailing.mailbox.all(disabled)), len(mailing.mailbox.all(unknown))) == (1, 0)
 
 
-async def test_a28_registering_does_not_tell_whether_there_is_an_account(mailing: MailingService) -> None:
+async def test_a28_registration_does_not_reveal_existing_account(mailing: MailingService) -> None:
     known = await settle(mailing)
     disabled = await settle(mailing, is_disabled=True)
     unknown = mailing.address()
@@ -107,7 +107,7 @@ async def test_a28_registering_does_not_tell_whether_there_is_an_account(mailing
     assert (await mailing.status(known, PASSWORD), await mailing.status(known, ANOTHER)) == (200, 401)
 
 
-async def test_a28_the_limit_of_mails_is_kept_exactly_and_told_to_nobody(mailing: MailingService) -> None:
+async def test_a28_mail_limit_is_enforced_and_not_revealed(mailing: MailingService) -> None:
     known, unknown = (
         await settle(mailing),
         mailing.address(),
@@ -123,7 +123,7 @@ async def test_a28_the_limit_of_mails_is_kept_exactly_and_told_to_nobody(mailing
         assert len(mailing.mailbox.all(email)) == mails
 
 
-async def test_a28_an_unverified_account_is_only_told_to_who_knows_its_password(
+async def test_a28_unverified_email_is_revealed_only_with_correct_password(
     mailing: MailingService,
 ) -> None:
     email = mailing.address()
@@ -148,7 +148,7 @@ async def test_a28_an_unverified_account_is_only_told_to_who_knows_its_password(
     assert await mailing.status(email, PASSWORD) == 200
 
 
-async def test_an_account_that_a_stranger_made_is_the_owners_by_the_link_to_the_address(
+async def test_reset_link_gives_account_made_by_stranger_to_address_owner(
     mailing: MailingService,
 ) -> None:
     email = mailing.address()
@@ -162,7 +162,7 @@ async def test_an_account_that_a_stranger_made_is_the_owners_by_the_link_to_the_
     assert await mailing.status(email, "garden chair eleven") == 200
 
 
-async def test_of_twenty_registrations_at_once_where_nobody_is_told_one_makes_an_account(
+async def test_concurrent_registrations_all_return_202_and_create_one_account(
     mailing: MailingService,
 ) -> None:
     email = mailing.address()
@@ -173,7 +173,9 @@ async def test_of_twenty_registrations_at_once_where_nobody_is_told_one_makes_an
     assert mailing.database["_users"].count_documents({"email_key": email}) == 1
 
 
-async def test_nobody_uses_up_the_mails_by_which_an_owner_comes_back(mailing: MailingService) -> None:
+async def test_email_changes_by_others_do_not_use_up_mails_for_password_reset(
+    mailing: MailingService,
+) -> None:
     owner, other = await settle(mailing), await settle(mailing)
     headers = await mailing.sign_in(other)
     for _ in range(4):  # one more than there may be
@@ -182,7 +184,7 @@ async def test_nobody_uses_up_the_mails_by_which_an_owner_comes_back(mailing: Ma
     assert (await mailing.mailbox.newest(owner, 2))["Subject"] == "Choose a new password for Sheaf"
 
 
-async def test_a_squatter_does_not_keep_the_owner_of_the_address_out(mailing: MailingService) -> None:
+async def test_squatter_cannot_block_password_reset_by_address_owner(mailing: MailingService) -> None:
     email, here = await squat(mailing)
     for _ in range(4):
         await mailing.post("/email/verify/resend", headers=here)

@@ -28,7 +28,7 @@ HOME = "192.0.2.7"
 OF_SIGNING_IN = ("_users", "_lockouts", "_known_places", "_audit", "_sessions", "_second_factors")
 
 
-class Counting(Passwords):
+class CountingPasswords(Passwords):
     """Verifies passwords and counts how many."""
 
     verified = 0
@@ -38,13 +38,13 @@ class Counting(Passwords):
         return await super().verify(hashed, password)
 
 
-def counting(app: Litestar) -> Counting:
+def counting(app: Litestar) -> CountingPasswords:
     passwords = services_of(app).passwords
-    assert isinstance(passwords, Counting)
+    assert isinstance(passwords, CountingPasswords)
     return passwords
 
 
-class Target(NamedTuple):
+class TwoInstances(NamedTuple):
     """Two instances of the service on one database, and the database without them.
 
     The models belong to the second instance, which alone can complete a sign-in here.
@@ -55,21 +55,21 @@ class Target(NamedTuple):
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
+async def shared(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TwoInstances]:
     settings = settings_of(mongodb_uri, tmp_path_factory.mktemp("data"))
     async with AsyncExitStack() as stack:
         mongodb = stack.enter_context(pymongo.MongoClient[dict[str, Any]](mongodb_uri))
         workers = [create_app(settings) for _ in range(2)]
         for app in workers:
             await stack.enter_async_context(opened(app))
-            stack.enter_context(replaced(app, passwords=Counting(2, cost=CHEAP)))
+            stack.enter_context(replaced(app, passwords=CountingPasswords(2, cost=CHEAP)))
         await User(email=ANN, email_key=ANN, password_hash=HASH).insert()
-        yield Target(workers, mongodb[settings.database])
+        yield TwoInstances(workers, mongodb[settings.database])
         mongodb.drop_database(settings.database)
 
 
 @pytest.fixture
-def target(shared: Target) -> Target:
+def target(shared: TwoInstances) -> TwoInstances:
     """Give the service as if nobody had come yet, but for Ann, who has an account."""
     for name in OF_SIGNING_IN[1:]:
         shared.database[name].delete_many({})
@@ -79,7 +79,7 @@ def target(shared: Target) -> Target:
 
 
 @pytest.fixture
-def workers(target: Target) -> list[Litestar]:
+def workers(target: TwoInstances) -> list[Litestar]:
     return target.workers
 
 
@@ -105,9 +105,7 @@ def seen(answer: httpx.Response) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("email", [ANN, NOBODY])
-async def test_a26_of_a_hundred_wrong_passwords_at_once_five_are_verified(
-    workers: list[Litestar], email: str
-) -> None:
+async def test_a26_only_5_of_100_concurrent_guesses_are_verified(workers: list[Litestar], email: str) -> None:
     answers = await flood(workers, email)
     assert Counter(answer.status_code for answer in answers) == {401: 5, 429: 95}
     assert sum(counting(app).verified for app in workers) == 5
@@ -117,7 +115,7 @@ async def test_a26_of_a_hundred_wrong_passwords_at_once_five_are_verified(
     assert sum(counting(app).verified for app in workers) == 5
 
 
-async def test_a26_who_guesses_does_not_lock_the_owner_out_at_home(workers: list[Litestar]) -> None:
+async def test_a26_guessing_does_not_lock_owner_out_of_known_network(workers: list[Litestar]) -> None:
     assert (await login(workers[1], ANN, PASSWORD)).status_code == 200
     await flood(workers, ANN)
     assert (await login(workers[1], ANN, PASSWORD)).status_code == 200
@@ -127,7 +125,7 @@ async def test_a26_who_guesses_does_not_lock_the_owner_out_at_home(workers: list
 @pytest.mark.parametrize(
     "addresses", [[HOME], [f"2001:db8::{each:x}" for each in range(1, 31)]], ids=["IPv4", "IPv6"]
 )
-async def test_a26_one_password_for_many_accounts_is_tried_twenty_times_from_one_network(
+async def test_a26_password_spraying_from_one_network_is_limited_to_20_tries(
     workers: list[Litestar], addresses: list[str]
 ) -> None:
     answers = await asyncio.gather(
@@ -142,9 +140,7 @@ async def test_a26_one_password_for_many_accounts_is_tried_twenty_times_from_one
 
 
 @pytest.mark.parametrize("spelling", ["ANN@example.com", "ann@EXAMPLE.com", "\uff41nn@example.com"])
-async def test_a26_another_spelling_of_the_address_is_no_other_account(
-    workers: list[Litestar], spelling: str
-) -> None:
+async def test_a26_spellings_of_same_email_share_guess_limit(workers: list[Litestar], spelling: str) -> None:
     answers = await asyncio.gather(
         *(
             login(workers[0], email, address=f"203.0.113.{each}")
@@ -154,8 +150,8 @@ async def test_a26_another_spelling_of_the_address_is_no_other_account(
     assert Counter(answer.status_code for answer in answers) == {401: 5, 429: 5}
 
 
-async def test_a26_of_a_flood_the_audit_log_has_what_was_tried(
-    target: Target,
+async def test_a26_audit_log_records_verified_guesses_and_one_lock(
+    target: TwoInstances,
 ) -> None:
     await flood(target.workers, ANN)
     events = list(target.database["_audit"].find())
@@ -167,7 +163,7 @@ async def test_a26_of_a_flood_the_audit_log_has_what_was_tried(
     assert "guess" not in repr(events)
 
 
-async def test_a28_an_account_is_not_known_by_what_signing_in_answers(workers: list[Litestar]) -> None:
+async def test_a28_login_responses_are_equal_for_known_and_unknown_email(workers: list[Litestar]) -> None:
     guesses = ["wrong"] * 6 + [PASSWORD]
     answers = [
         [seen(await login(workers[0], email, guess, address)) for guess in guesses]
@@ -177,7 +173,9 @@ async def test_a28_an_account_is_not_known_by_what_signing_in_answers(workers: l
     assert answers[0] == answers[1]
 
 
-async def test_a28_an_account_is_not_known_by_the_work_that_signing_in_takes(target: Target) -> None:
+async def test_a28_login_runs_same_database_commands_for_known_and_unknown_email(
+    target: TwoInstances,
+) -> None:
     async def work(email: str, address: str) -> list[list[str]]:
         """Give, for each of seven wrong passwords, what was asked of the database."""
         asked = []
@@ -212,8 +210,8 @@ async def test_a28_an_account_is_not_known_by_the_work_that_signing_in_takes(tar
         {"token": "x", "code": True},
     ],
 )
-async def test_a1_a2_operators_in_place_of_credentials_are_no_guess(
-    target: Target, path: str, body: Any
+async def test_a1_a2_operators_as_credentials_return_400_and_count_no_guess(
+    target: TwoInstances, path: str, body: Any
 ) -> None:
     async with connect(target.workers[1]) as client:
         answer = await client.post(path, json=body)

@@ -50,7 +50,7 @@ OPERATIONS: list[Any] = [
 
 
 @pytest.mark.parametrize(("operations", "status"), OPERATIONS)
-async def test_an_attack_by_batch_is_refused_whole_and_stores_nothing(
+async def test_hostile_batch_is_refused_and_stores_nothing(
     attacked: AttackedService, operations: Any, status: int
 ) -> None:
     before = attacked.stored()
@@ -64,7 +64,7 @@ async def test_an_attack_by_batch_is_refused_whole_and_stores_nothing(
 
 @pytest.mark.parametrize("who", [None, "bob"])
 @pytest.mark.parametrize("is_atomic", [True, False])
-async def test_a15_a_batch_does_nothing_that_its_operations_may_not_do(
+async def test_a15_batch_operation_without_permission_is_refused(
     attacked: AttackedService, place: Place, who: str | None, *, is_atomic: bool
 ) -> None:
     before = attacked.stored()
@@ -82,7 +82,7 @@ async def test_a15_a_batch_does_nothing_that_its_operations_may_not_do(
     assert attacked.stored() == before
 
 
-async def test_a39_a_batch_shows_nothing_that_is_hidden(attacked: AttackedService) -> None:
+async def test_a39_batch_response_contains_no_hidden_value(attacked: AttackedService) -> None:
     vault = {"collection": "vault", "id": {"_ref": "box"}}
     operations = [
         create({"name": "Bag", "secret": "s3cret", "parts": [{"key": "k3y"}]}, "vault") | {"as": "box"},
@@ -99,7 +99,7 @@ async def test_a39_a_batch_shows_nothing_that_is_hidden(attacked: AttackedServic
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-async def test_a_change_by_filter_tells_nothing_of_hidden_fields_and_passes_no_rule(
+async def test_hostile_change_by_filter_is_refused_or_matches_nothing(
     attacked: AttackedService, place: Place, method: str
 ) -> None:
     before = attacked.stored()
@@ -132,7 +132,7 @@ async def limited(settings: Settings) -> AsyncIterator[Litestar]:
         yield application
 
 
-async def test_a15_each_operation_counts_as_a_request(limited: Litestar) -> None:
+async def test_a15_each_batch_operation_counts_against_rate_limit(limited: Litestar) -> None:
     headers = bearer(services_of(limited).tokens, "0" * 24)
 
     async def send(client: httpx.AsyncClient, number: int) -> httpx.Response:
@@ -156,7 +156,7 @@ async def test_a15_each_operation_counts_as_a_request(limited: Litestar) -> None
         assert len(listed.json()["data"]) == 39
 
 
-async def test_a7_a_change_by_filter_answers_no_guess_at_what_is_hidden(attacked: AttackedService) -> None:
+async def test_a7_change_by_filter_does_not_reveal_if_hidden_value_differs(attacked: AttackedService) -> None:
     """Nor tells what a document's version, or the number of those that were changed, would tell."""
     for secret in ("right", "wrong"):
         await made(attacked, "/api/vault", {"name": "Guessed", "secret": secret}, "ann")
@@ -171,7 +171,7 @@ async def test_a7_a_change_by_filter_answers_no_guess_at_what_is_hidden(attacked
             assert [each["_version"] for each in answer.json()["data"]] == [number, number]
 
 
-async def test_a15_a_refused_batch_is_not_answered_with_much_more_than_was_sent(
+async def test_a15_response_to_refused_batch_is_bounded_in_size_and_time(
     attacked: AttackedService,
 ) -> None:
     long = "n" * 100_000

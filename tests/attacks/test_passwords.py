@@ -28,7 +28,7 @@ def stored(mailing: MailingService) -> dict[str, list[Any]]:
 
 @pytest.mark.parametrize("token", [{"$regex": "."}, {"$ne": None}, ["x"], None, 1, "", "x" * 201])
 @pytest.mark.parametrize("path", [RESET, VERIFY])
-async def test_a2_operators_in_place_of_a_token_are_refused_and_use_none_up(
+async def test_a2_operators_as_token_return_400_and_consume_no_token(
     mailing: MailingService, path: str, token: Any
 ) -> None:
     email, _ = await mailing.sign_up()
@@ -44,14 +44,16 @@ async def test_a2_operators_in_place_of_a_token_are_refused_and_use_none_up(
 
 
 @pytest.mark.parametrize("body", [{}, [], {"token": "a" * 43, "password": ANOTHER, "email": "a@x.io"}])
-async def test_a2_a_reset_takes_exactly_a_token_and_a_password(mailing: MailingService, body: Any) -> None:
+async def test_a2_password_reset_with_missing_or_unknown_members_returns_400(
+    mailing: MailingService, body: Any
+) -> None:
     before = stored(mailing)
     answer = await mailing.post(RESET, body)
     assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
     assert stored(mailing) == before
 
 
-async def test_a2_a_token_for_one_purpose_is_nothing_for_another(mailing: MailingService) -> None:
+async def test_a2_one_time_token_for_other_purpose_is_refused(mailing: MailingService) -> None:
     email, _ = await mailing.sign_up()
     verification = await mailing.mailbox.token(email)
     await mailing.post(FORGOT, {"email": email})
@@ -79,7 +81,7 @@ async def test_a2_a_token_for_one_purpose_is_nothing_for_another(mailing: Mailin
         },
     ],
 )
-async def test_a18_a_link_leads_to_the_configured_url_whatever_a_request_says_the_host_is(
+async def test_a18_mailed_link_uses_configured_url_despite_host_headers(
     mailing: MailingService, headers: dict[str, str]
 ) -> None:
     email, _ = await mailing.sign_up()
@@ -91,7 +93,7 @@ async def test_a18_a_link_leads_to_the_configured_url_whatever_a_request_says_th
     assert "evil" not in mail.as_string()
 
 
-async def test_a25_of_twenty_resets_with_one_token_at_once_one_succeeds(mailing: MailingService) -> None:
+async def test_a25_concurrent_resets_with_same_token_succeed_once(mailing: MailingService) -> None:
     email, _ = await mailing.sign_up()
     await mailing.post(FORGOT, {"email": email})
     token = await mailing.mailbox.token(email, 2)
@@ -106,7 +108,7 @@ async def test_a25_of_twenty_resets_with_one_token_at_once_one_succeeds(mailing:
     assert mailing.audited(email).count("password.reset") == 1
 
 
-async def test_a25_of_twenty_verifications_with_one_token_at_once_one_succeeds(
+async def test_a25_concurrent_verifications_with_same_token_succeed_once(
     mailing: MailingService,
 ) -> None:
     email, here = await mailing.sign_up()
@@ -116,7 +118,7 @@ async def test_a25_of_twenty_verifications_with_one_token_at_once_one_succeeds(
     assert mailing.user(email)["epoch"] == 1
 
 
-async def test_a27_of_twenty_registrations_of_one_address_at_once_one_succeeds_and_gets_one_mail(
+async def test_a27_concurrent_registrations_of_same_email_succeed_once(
     mailing: MailingService,
 ) -> None:
     bodies = [{"email": email, "password": PASSWORD} for email in ["Zoe@x.io", "zoe@X.io"] * 10]
@@ -129,7 +131,7 @@ async def test_a27_of_twenty_registrations_of_one_address_at_once_one_succeeds_a
 
 
 @pytest.mark.parametrize("member", [{"id": "0" * 24}, {"_id": "admin"}, {"roles": ["admin"]}, {"epoch": -1}])
-async def test_a37_nobody_registers_with_an_id_or_a_role(
+async def test_a37_registration_with_id_or_roles_returns_400(
     mailing: MailingService, member: dict[str, Any]
 ) -> None:
     before = stored(mailing)
@@ -138,7 +140,7 @@ async def test_a37_nobody_registers_with_an_id_or_a_role(
     assert stored(mailing) == before
 
 
-async def test_nothing_that_a_squatter_set_up_outlives_the_reset_by_the_owner_of_the_address(
+async def test_password_reset_of_unverified_account_removes_squatter_setup(
     mailing: MailingService,
 ) -> None:
     email, squatter = await mailing.sign_up()
@@ -163,7 +165,7 @@ async def test_nothing_that_a_squatter_set_up_outlives_the_reset_by_the_owner_of
 
 
 @pytest.mark.parametrize("is_wish", [False, True])
-async def test_the_mailbox_alone_verifies_no_address_for_an_account_of_somebody_else(
+async def test_email_verification_requires_password_of_account(
     mailing: MailingService, *, is_wish: bool
 ) -> None:
     squatted, squatter = await mailing.sign_up()
@@ -188,7 +190,7 @@ async def test_the_mailbox_alone_verifies_no_address_for_an_account_of_somebody_
     assert mailing.user(address)["is_email_verified"] is True
 
 
-async def test_an_account_without_a_password_is_verified_by_its_session_alone(
+async def test_account_without_password_is_verified_only_with_its_session(
     mailing: MailingService,
 ) -> None:
     email, here = await mailing.sign_up()
@@ -203,7 +205,9 @@ async def test_an_account_without_a_password_is_verified_by_its_session_alone(
     assert mailing.user(email)["is_email_verified"] is True
 
 
-async def test_what_the_owner_of_a_verified_address_set_up_outlives_a_reset(mailing: MailingService) -> None:
+async def test_password_reset_of_verified_account_keeps_keys_and_second_factor(
+    mailing: MailingService,
+) -> None:
     email, owner = await mailing.sign_up()
     await mailing.mailbox.newest(email)
     mailing.database["_users"].update_one({"email_key": email}, {"$set": {"is_email_verified": True}})

@@ -96,7 +96,7 @@ NOT_WRITABLE: list[Any] = [
 ]
 
 
-async def test_a6_no_patch_writes_what_is_not_the_clients(attacked: AttackedService, staff: str) -> None:
+async def test_a6_patch_of_unwritable_field_returns_400(attacked: AttackedService, staff: str) -> None:
     before = attacked.stored()
     for kind, body in NOT_WRITABLE:
         answer = await sent(attacked, staff, kind, body)
@@ -119,7 +119,7 @@ ILLEGAL: list[Any] = [
 ]
 
 
-async def test_a4_no_patch_stores_names_with_a_meaning(attacked: AttackedService, staff: str) -> None:
+async def test_a4_patch_with_illegal_member_name_returns_400(attacked: AttackedService, staff: str) -> None:
     before = attacked.stored()
     for kind, body in ILLEGAL:
         answer = await sent(attacked, staff, kind, body)
@@ -160,7 +160,7 @@ def would_be_tried(body: Any, guess: Any) -> bool:
         ("/safe/inner", "safe.inner", [4712, 1], "/safe/innes"),
     ],
 )
-async def test_a7_no_patch_tells_of_what_is_hidden(
+async def test_a7_failed_patch_does_not_reveal_hidden_field_or_value(
     attacked: AttackedService, staff: str, path: str, dotted: str, guesses: list[Any], absent: str
 ) -> None:
     before = attacked.stored()
@@ -204,7 +204,9 @@ ORACLES: list[Any] = [
 ]
 
 
-async def test_a7_hidden_values_are_not_compared_nor_counted(attacked: AttackedService, staff: str) -> None:
+async def test_a7_patch_probing_hidden_value_is_refused_without_revealing_it(
+    attacked: AttackedService, staff: str
+) -> None:
     before = attacked.stored()
     for kind, body in ORACLES:
         answer = await sent(attacked, staff, kind, body)
@@ -213,7 +215,7 @@ async def test_a7_hidden_values_are_not_compared_nor_counted(attacked: AttackedS
     assert attacked.stored() == before
 
 
-async def test_a39_what_is_copied_or_moved_leaves_what_is_hidden_behind(attacked: AttackedService) -> None:
+async def test_a39_copy_and_move_drop_hidden_values(attacked: AttackedService) -> None:
     created = await made(attacked, "/api/staff", {"name": "Bob", **SECRETS}, "ann")
     path = f"/api/staff/{created['id']}"
     for body in (
@@ -231,7 +233,7 @@ async def test_a39_what_is_copied_or_moved_leaves_what_is_hidden_behind(attacked
     assert "k3y" not in whole.text
 
 
-async def test_a_hidden_field_can_be_written_whether_or_not_there_is_one(attacked: AttackedService) -> None:
+async def test_patch_of_hidden_field_succeeds_whether_or_not_it_exists(attacked: AttackedService) -> None:
     told = []
     for own in ({}, SECRETS):
         created = await made(attacked, "/api/staff", {"name": "Bob", **own}, "ann")
@@ -269,7 +271,7 @@ BOMBS: list[Any] = [
 ]
 
 
-async def test_a14_little_is_not_made_into_much(attacked: AttackedService, place: Place) -> None:
+async def test_a14_patch_bomb_is_refused_quickly(attacked: AttackedService, place: Place) -> None:
     before = attacked.stored()
     for kind, body in BOMBS:
         started = perf_counter()

@@ -39,7 +39,9 @@ BODIES: list[Any] = [
 
 
 @pytest.mark.parametrize("body", BODIES)
-async def test_an_attack_by_a_body_is_400_at_once(attacked: AttackedService, place: Place, body: str) -> None:
+async def test_hostile_query_body_returns_400_quickly(
+    attacked: AttackedService, place: Place, body: str
+) -> None:
     began_s = perf_counter()
     headers = {"Content-Type": "application/json"}
     answer = await attacked.client.post(f"{place.path}/query", content=body, headers=headers)
@@ -67,7 +69,7 @@ NAMES = [("secret", "zzzzzz"), ("parts.key", "parts.zzz"), ("parts.0.key", "part
 
 @pytest.mark.parametrize("body", ASKING)
 @pytest.mark.parametrize(("hidden", "absent"), NAMES)
-async def test_a_body_tells_of_a_hidden_field_what_it_tells_of_none(
+async def test_query_body_on_hidden_field_returns_same_error_as_unknown_field(
     attacked: AttackedService, body: str, hidden: str, absent: str
 ) -> None:
     told = []
@@ -83,7 +85,7 @@ async def test_a_body_tells_of_a_hidden_field_what_it_tells_of_none(
 
 
 @pytest.mark.parametrize("condition", ['{"key":"k3y"}', '{"not":{"key":{"exists":false}}}', '{"eq":"k3y"}'])
-async def test_a8_no_body_reaches_what_is_hidden_in_the_elements_of_an_array(
+async def test_a8_elem_filter_in_body_on_hidden_field_returns_400(
     attacked: AttackedService, condition: str
 ) -> None:
     query = {"filter": {"parts": {"elem": json.loads(condition)}}}
@@ -92,7 +94,7 @@ async def test_a8_no_body_reaches_what_is_hidden_in_the_elements_of_an_array(
     assert answer.json()["errors"][0]["code"] in {"unknown_field", "unknown_operator", "operator"}
 
 
-async def test_a7_no_search_finds_or_names_what_is_hidden(attacked: AttackedService) -> None:
+async def test_a7_text_search_ignores_and_does_not_name_hidden_fields(attacked: AttackedService) -> None:
     hidden = {"type": "string", "writeOnly": True}
     body: dict[str, Any] = {
         "name": "attic",
@@ -132,7 +134,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize("words", WORDS)
-async def test_a3_a12_words_to_search_for_are_words(attacked: AttackedService, words: str) -> None:
+async def test_a3_a12_hostile_search_words_are_taken_literally(attacked: AttackedService, words: str) -> None:
     path, mug = attacked.places["code-first"]
     began_s = perf_counter()
     for query in ({"q": words}, {"q": f"mug {words}", "filter[name]": "Mug"}):
@@ -141,7 +143,7 @@ async def test_a3_a12_words_to_search_for_are_words(attacked: AttackedService, w
         assert all(found == mug for found in answer.json()["data"])
 
 
-async def test_a13_polygons_that_would_cost_much_are_refused_at_once(attacked: AttackedService) -> None:
+async def test_a13_expensive_polygon_filters_return_400_quickly(attacked: AttackedService) -> None:
     ring = [[n % 7 + n / 100, n * 3 % 11] for n in range(99)]
     star = {"within": {"polygon": [[*ring, ring[0]]]}}
     began_s = perf_counter()

@@ -39,7 +39,7 @@ ASKING: list[Any] = [
 @pytest.mark.parametrize(
     "path", ["box.{}", "_expanded.box.{}", "box._expanded.{}", "box.0.{}", "box.$id.{}", "box..{}"]
 )
-async def test_what_a_reference_leads_to_cannot_be_asked_about(
+async def test_query_on_field_of_expanded_reference_returns_400(
     attacked: AttackedService, letter: dict[str, Any], query: dict[str, str], path: str
 ) -> None:
     told = []
@@ -53,7 +53,7 @@ async def test_what_a_reference_leads_to_cannot_be_asked_about(
     assert (await attacked.client.get(f"/api/letters/{letter['id']}")).json() == {"data": letter}
 
 
-async def test_a10_what_is_hidden_in_a_document_is_hidden_where_it_is_expanded(
+async def test_a10_expanded_document_omits_hidden_fields(
     attacked: AttackedService, letter: dict[str, Any]
 ) -> None:
     for who in attacked.people:
@@ -64,7 +64,7 @@ async def test_a10_what_is_hidden_in_a_document_is_hidden_where_it_is_expanded(
             assert "k3y" not in answer.text
 
 
-async def test_a10_a_document_that_a_rule_hides_is_like_one_that_is_not_there(
+async def test_a10_unreadable_referenced_document_expands_to_null_like_missing(
     attacked: AttackedService, letter: dict[str, Any]
 ) -> None:
     without = await made(attacked, "/api/letters", {**_own(letter), "diary": ABSENT}, "ann")
@@ -82,7 +82,7 @@ async def test_a10_a_document_that_a_rule_hides_is_like_one_that_is_not_there(
 
 @pytest.mark.parametrize("expand", ["plan", "plan.name", "plan.secret", "plan.nothing", "box,plan"])
 @pytest.mark.parametrize(("who", "status"), [(None, 401), ("ann", 403), ("bob", 403)])
-async def test_a10_a_collection_that_may_not_be_read_is_not_expanded_nor_are_its_fields_told(
+async def test_a10_expand_into_unreadable_collection_is_refused(
     attacked: AttackedService, letter: dict[str, Any], expand: str, who: str | None, status: int
 ) -> None:
     for path in ("/api/letters", f"/api/letters/{letter['id']}", f"/api/letters/{ABSENT}"):
@@ -95,7 +95,9 @@ async def test_a10_a_collection_that_may_not_be_read_is_not_expanded_nor_are_its
 @pytest.mark.parametrize(
     "name", ["_users", "users", "_collections", "collections", "../users", "a.b", "", "Vault"]
 )
-async def test_a10_a_reference_leads_to_no_system_collection(attacked: AttackedService, name: str) -> None:
+async def test_a10_reference_to_system_collection_or_bad_name_is_refused(
+    attacked: AttackedService, name: str
+) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "x-collection": name}}}
     before = attacked.stored()
     answer = await attacked.client.post(

@@ -24,7 +24,7 @@ CHANGING_BY_THE_CLOCK = {"date", "x-request-id"}
 
 
 @pytest.mark.parametrize("path", READABLE)
-async def test_head_tells_what_get_tells_without_the_body(attacked: AttackedService, path: str) -> None:
+async def test_head_returns_status_and_headers_of_get(attacked: AttackedService, path: str) -> None:
     admin = attacked.people["admin"] | {"Accept-Encoding": "identity"}
     read, asked = (
         await attacked.client.get(path, headers=admin),
@@ -49,7 +49,7 @@ async def test_head_tells_what_get_tells_without_the_body(attacked: AttackedServ
         pytest.param({"X-User-Id": "1", "X-Role": "admin"}, id="A17-claimed-user"),
     ],
 )
-async def test_no_header_makes_a_request_another_one(
+async def test_method_override_and_rewrite_headers_are_ignored(
     attacked: AttackedService, place: Place, sent: dict[str, str]
 ) -> None:
     ann = attacked.people["ann"]
@@ -63,15 +63,13 @@ async def test_no_header_makes_a_request_another_one(
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "A" * 100])
-async def test_a17_methods_that_nothing_has_are_405(
-    attacked: AttackedService, place: Place, method: str
-) -> None:
+async def test_a17_unknown_method_returns_405(attacked: AttackedService, place: Place, method: str) -> None:
     answer = await attacked.client.request(method, place.path)
     assert (answer.status_code, answer.json()["code"]) == (405, "method.not_allowed")
     assert "TRACE" not in answer.headers["allow"]
 
 
-async def test_a42_nobody_is_told_what_runs_here(attacked: AttackedService) -> None:
+async def test_a42_responses_do_not_name_server_software(attacked: AttackedService) -> None:
     for path in [*READABLE, "/", "/docs", "/schema", "/api/openapi.json", "/metrics", "/api/profile"]:
         answer = await attacked.client.get(path)
         told = f"{answer.headers!r} {answer.text}".lower()
@@ -79,7 +77,7 @@ async def test_a42_nobody_is_told_what_runs_here(attacked: AttackedService) -> N
             assert word not in told, path
 
 
-async def test_a43_an_answer_for_one_is_not_given_to_another(attacked: AttackedService) -> None:
+async def test_a43_private_document_is_not_returned_to_other_callers(attacked: AttackedService) -> None:
     private = {"name": "private", "schema": {"type": "object"}, "rules": {"read": "owner", "create": "user"}}
     await made(attacked, "/api/collections", private, "admin")
     secret = await made(attacked, "/api/private", {"note": "Ann's"}, "ann")
@@ -104,7 +102,7 @@ async def test_a43_an_answer_for_one_is_not_given_to_another(attacked: AttackedS
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
-async def test_a46_a_page_on_another_site_is_allowed_nothing(
+async def test_a46_foreign_origin_gets_no_cors_headers(
     attacked: AttackedService, place: Place, origin: str
 ) -> None:
     preflight = {"Origin": origin, "Access-Control-Request-Method": "DELETE"}
@@ -123,7 +121,7 @@ async def test_a46_a_page_on_another_site_is_allowed_nothing(
     ],
 )
 @pytest.mark.parametrize("path", ["/api/auth/login", "/api/auth/register", "/api/products", "/api/goods"])
-async def test_a46_what_a_form_can_send_is_415(attacked: AttackedService, path: str, media_type: str) -> None:
+async def test_a46_form_media_type_returns_415(attacked: AttackedService, path: str, media_type: str) -> None:
     before = attacked.stored()
     body = b'{"email": "eve@example.com", "password": "correct horse", "name": "Cup", "price": 1}'
     headers = attacked.people["ann"] | {"Content-Type": media_type}
@@ -136,7 +134,7 @@ async def test_a46_what_a_form_can_send_is_415(attacked: AttackedService, path: 
     "condition", ["1", '"1', "W/", '"1" "2"', "*, *", '"\x01"', '"1",' * 3000 + "x", "W/1", '""x']
 )
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-async def test_a_condition_that_cannot_be_read_holds_the_write_back(
+async def test_write_with_invalid_if_match_returns_400(
     attacked: AttackedService, place: Place, method: str, condition: str
 ) -> None:
     before = attacked.stored()
@@ -148,12 +146,12 @@ async def test_a_condition_that_cannot_be_read_holds_the_write_back(
     assert attacked.stored() == before
 
 
-async def test_links_to_other_pages_never_name_another_host(attacked: AttackedService) -> None:
+async def test_pagination_links_contain_no_host(attacked: AttackedService) -> None:
     answer = await attacked.client.get("http://sheaf.test//api//products//?limit=1")
     assert answer.headers["link"] == '</api/products?limit=1&page=1>; rel="first"'
 
 
-async def test_an_anonymous_owner_owns_nothing(attacked: AttackedService) -> None:
+async def test_document_of_anonymous_owner_cannot_be_changed(attacked: AttackedService) -> None:
     rules = {"read": "anyone", "create": "anyone", "update": "owner", "delete": "owner"}
     body = {"name": "walls", "schema": {"type": "object"}, "rules": rules}
     await made(attacked, "/api/collections", body, "admin")
@@ -176,7 +174,7 @@ async def test_an_anonymous_owner_owns_nothing(attacked: AttackedService) -> Non
         pytest.param("x" * 31, "SHEAF_JWT_SECRET is wrong: must have at least 32 bytes", id="A48-short"),
     ],
 )
-def test_production_does_not_start_with_a_weak_secret(
+def test_production_does_not_start_with_missing_or_short_jwt_secret(
     monkeypatch: pytest.MonkeyPatch, secret: str | None, sentence: str
 ) -> None:
     monkeypatch.delenv("SHEAF_JWT_SECRET", raising=False)

@@ -162,7 +162,7 @@ async def save(attacked: AttackedService, queries: Any) -> httpx.Response:
     return await attacked.client.put("/api/collections/closets", json=body, headers=attacked.people["admin"])
 
 
-async def test_no_pipeline_brings_out_what_is_hidden(attacked: AttackedService, closets: str) -> None:
+async def test_saved_query_returns_no_hidden_value(attacked: AttackedService, closets: str) -> None:
     """Also in an administrator's query, which the whole world may run."""
     before = attacked.stored()["closets"]
     every = pipelines()
@@ -209,7 +209,7 @@ FORBIDDEN: list[dict[str, Any]] = [
 ]
 
 
-async def test_hidden_paths_and_words_of_mongodb_are_refused_when_a_query_is_saved(
+async def test_saved_query_with_hidden_path_or_mongodb_operator_is_refused(
     attacked: AttackedService, closets: str
 ) -> None:
     before = attacked.stored()
@@ -224,7 +224,7 @@ async def test_hidden_paths_and_words_of_mongodb_are_refused_when_a_query_is_sav
     assert (await attacked.client.get(f"{closets}/queries/q0")).status_code in {200, 404}
 
 
-async def test_a_hidden_field_is_refused_in_the_words_for_one_that_is_absent(
+async def test_saved_query_on_hidden_field_is_refused_like_unknown_field(
     attacked: AttackedService, closets: str
 ) -> None:
     told = []
@@ -235,9 +235,7 @@ async def test_a_hidden_field_is_refused_in_the_words_for_one_that_is_absent(
 
 
 @pytest.mark.parametrize("who", [None, "ann"])
-async def test_only_an_administrator_saves_queries(
-    attacked: AttackedService, closets: str, who: str | None
-) -> None:
+async def test_saving_query_requires_admin(attacked: AttackedService, closets: str, who: str | None) -> None:
     before = attacked.stored()
     body = {"queries": {"q": {"pipeline": [{"limit": 1}]}}}
     answer = await attacked.client.patch("/api/collections/closets", json=body, headers=attacked.people[who])

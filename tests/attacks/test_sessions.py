@@ -24,7 +24,7 @@ PAGE = {"Origin": "http://sheaf.test"}
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
+class TwoInstances:
     """Two workers on one database: what is done is done through the first one."""
 
     first: httpx.AsyncClient
@@ -38,55 +38,55 @@ class Workers:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def workers(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Workers]:
+async def workers(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TwoInstances]:
     directory = tempfile.mkdtemp(dir=tmp_path_factory.getbasetemp())
     settings = settings_of(mongodb_uri, Path(directory))
     second, first = create_app(settings), create_app(settings)  # the classes belong to who begins last
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
         async with opened(second), opened(first), connect(first) as one, connect(second) as other:
-            yield Workers(one, other, (first, second), mongodb[settings.database])
+            yield TwoInstances(one, other, (first, second), mongodb[settings.database])
         mongodb.drop_database(settings.database)
 
 
-Ending = Callable[[Workers, Person, Device], Awaitable[httpx.Response]]
+Ending = Callable[[TwoInstances, Person, Device], Awaitable[httpx.Response]]
 
 
-async def by_logout(workers: Workers, _: Person, device: Device) -> httpx.Response:
+async def by_logout(workers: TwoInstances, _: Person, device: Device) -> httpx.Response:
     return await workers.first.post(LOGOUT, headers=device.headers)
 
 
-async def by_logout_everywhere(workers: Workers, _: Person, device: Device) -> httpx.Response:
+async def by_logout_everywhere(workers: TwoInstances, _: Person, device: Device) -> httpx.Response:
     return await workers.first.delete(SESSIONS, headers=device.headers)
 
 
-async def by_another_device(workers: Workers, someone: Person, device: Device) -> httpx.Response:
+async def by_another_device(workers: TwoInstances, someone: Person, device: Device) -> httpx.Response:
     another = await sign_in(workers.first, someone)
     return await workers.first.delete(f"{SESSIONS}/{device.session_id}", headers=another.headers)
 
 
-async def by_another_password(workers: Workers, someone: Person, _: Device) -> httpx.Response:
+async def by_another_password(workers: TwoInstances, someone: Person, _: Device) -> httpx.Response:
     another = await sign_in(workers.first, someone)
     change = {"current_password": PASSWORD, "new_password": "another staple of correct horses"}
     return await workers.first.post("/api/auth/password", json=change, headers=another.headers)
 
 
-async def by_disabling(workers: Workers, someone: Person, _: Device) -> httpx.Response:
+async def by_disabling(workers: TwoInstances, someone: Person, _: Device) -> httpx.Response:
     return await as_administrator(workers, "PATCH", f"/api/users/{someone.id}", {"is_disabled": True})
 
 
-async def by_other_roles(workers: Workers, someone: Person, _: Device) -> httpx.Response:
+async def by_other_roles(workers: TwoInstances, someone: Person, _: Device) -> httpx.Response:
     return await as_administrator(workers, "PATCH", f"/api/users/{someone.id}", {"roles": ["editor"]})
 
 
-async def by_an_administrator(workers: Workers, someone: Person, _: Device) -> httpx.Response:
+async def by_an_administrator(workers: TwoInstances, someone: Person, _: Device) -> httpx.Response:
     return await as_administrator(workers, "DELETE", f"/api/users/{someone.id}/sessions")
 
 
-async def by_removal(workers: Workers, someone: Person, _: Device) -> httpx.Response:
+async def by_removal(workers: TwoInstances, someone: Person, _: Device) -> httpx.Response:
     return await as_administrator(workers, "DELETE", f"/api/users/{someone.id}?documents=keep")
 
 
-async def by_reuse(workers: Workers, _: Person, device: Device) -> httpx.Response:
+async def by_reuse(workers: TwoInstances, _: Person, device: Device) -> httpx.Response:
     renewed = Device(workers.first, (await device.refresh()).json()["data"])
     await renewed.refreshed()
     answer = await device.refresh()
@@ -94,7 +94,7 @@ async def by_reuse(workers: Workers, _: Person, device: Device) -> httpx.Respons
     return await workers.first.post(LOGOUT)
 
 
-async def as_administrator(workers: Workers, method: str, path: str, body: Any = None) -> httpx.Response:
+async def as_administrator(workers: TwoInstances, method: str, path: str, body: Any = None) -> httpx.Response:
     _, administrator = await workers.device("admin")
     return await workers.first.request(method, path, json=body, headers=administrator.headers)
 
@@ -113,8 +113,8 @@ async def as_administrator(workers: Workers, method: str, path: str, body: Any =
         by_reuse,
     ],
 )
-async def test_a23_what_a_token_rests_on_ends_and_so_does_it_on_every_worker(
-    workers: Workers, end: Ending
+async def test_a23_ended_session_or_changed_account_revokes_token_on_every_worker(
+    workers: TwoInstances, end: Ending
 ) -> None:
     someone, device = await workers.device()
     assert [await device.status(client) for client in (workers.first, workers.second)] == [200, 200]
@@ -129,7 +129,7 @@ async def test_a23_what_a_token_rests_on_ends_and_so_does_it_on_every_worker(
     assert refreshed.status_code == (200 if end is by_other_roles else 401)
 
 
-async def test_a23_a_body_that_comes_slowly_keeps_no_token_alive(workers: Workers) -> None:
+async def test_a23_token_revoked_while_body_arrives_returns_401(workers: TwoInstances) -> None:
     someone, device = await workers.device()
 
     async def body() -> AsyncIterator[bytes]:
@@ -144,7 +144,7 @@ async def test_a23_a_body_that_comes_slowly_keeps_no_token_alive(workers: Worker
     assert workers.database["_users"].find_one({"_id": ObjectId(someone.id)}) == before
 
 
-async def test_a23_after_a_gap_a_worker_knows_what_was_revoked_meanwhile(workers: Workers) -> None:
+async def test_a23_revocations_are_seen_after_change_stream_gap(workers: TwoInstances) -> None:
     _, device = await workers.device()
     database = workers.database
     operations = database.client.admin.command("currentOp", {"$all": True})
@@ -162,7 +162,7 @@ async def test_a23_after_a_gap_a_worker_knows_what_was_revoked_meanwhile(workers
         await asyncio.sleep(0.01)
 
 
-async def test_a24_of_ten_refreshes_at_once_all_get_the_same_successor(workers: Workers) -> None:
+async def test_a24_concurrent_refreshes_return_same_successor(workers: TwoInstances) -> None:
     _, device = await workers.device()
     clients = [workers.first, workers.second] * 5
     body = {"refresh_token": device.refresh_token}
@@ -177,7 +177,7 @@ async def test_a24_of_ten_refreshes_at_once_all_get_the_same_successor(workers: 
         assert await Device(workers.first, answer.json()["data"]).status(workers.second) == 200
 
 
-async def test_a24_of_ten_reuses_at_once_all_are_refused_and_noted_once(workers: Workers) -> None:
+async def test_a24_concurrent_reuses_are_refused_and_audited_once(workers: TwoInstances) -> None:
     _, device = await workers.device()
     renewed = Device(workers.first, (await device.refresh()).json()["data"])
     await renewed.refreshed()
@@ -188,8 +188,8 @@ async def test_a24_of_ten_reuses_at_once_all_are_refused_and_noted_once(workers:
     assert workers.database["_audit"].count_documents(noted) == 1
 
 
-async def test_a39_no_secret_of_a_session_is_in_an_answer_the_trail_or_the_database(
-    workers: Workers, capfd: pytest.CaptureFixture[str]
+async def test_a39_session_secrets_are_not_in_responses_audit_log_or_output(
+    workers: TwoInstances, capfd: pytest.CaptureFixture[str]
 ) -> None:
     _, device = await workers.device()
     tokens = [device.refresh_token]
@@ -210,7 +210,7 @@ async def test_a39_no_secret_of_a_session_is_in_an_answer_the_trail_or_the_datab
         assert secret not in listed.text + str(audit) + logged.out + logged.err
 
 
-async def test_a43_what_a_cookie_lets_see_is_kept_from_everybody_else(workers: Workers) -> None:
+async def test_a43_responses_to_cookie_sessions_are_private_and_vary_by_cookie(workers: TwoInstances) -> None:
     someone = person(workers.database)
     async with connect(workers.apps[0]) as browser:
         await browser.post(LOGIN, json=someone.credentials | {"mode": "cookie"}, headers=PAGE)
@@ -223,7 +223,7 @@ async def test_a43_what_a_cookie_lets_see_is_kept_from_everybody_else(workers: W
 
 
 @pytest.mark.parametrize("path", [LOGIN, REFRESH, LOGOUT])
-async def test_a46_a_form_on_another_site_sends_no_json(workers: Workers, path: str) -> None:
+async def test_a46_text_plain_post_from_other_site_returns_415(workers: TwoInstances, path: str) -> None:
     someone = person(workers.database)
     content = str(someone.credentials | {"mode": "cookie"}).replace("'", '"')
     headers = {"Origin": "https://evil.test", "Content-Type": "text/plain"}

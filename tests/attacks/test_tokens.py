@@ -62,7 +62,7 @@ PLACES = ("/api/profile", "/api/products", "/api/collections")
 
 
 @dataclass(frozen=True)
-class Gate:
+class RunningService:
     """A service, and what is stored behind it."""
 
     client: httpx.AsyncClient
@@ -74,9 +74,9 @@ class Gate:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def gate(
+async def running_service(
     mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory, drop: Callable[[str], object]
-) -> AsyncIterator[Gate]:
+) -> AsyncIterator[RunningService]:
     directory: Path = tmp_path_factory.mktemp("keys")
     paths = (directory / "present.pem", directory / "earlier.public.pem")
     for path, content in zip(paths, (EC_PAIR[0], RSA_PAIR[1]), strict=True):
@@ -84,7 +84,7 @@ async def gate(
     settings = settings_of(mongodb_uri, directory).model_copy(update={"jwt_keys": paths})
     app = create_app(settings)
     async with opened(app), connect(app) as client:
-        yield Gate(client, services_of(app))
+        yield RunningService(client, services_of(app))
     drop(settings.database)
 
 
@@ -196,16 +196,20 @@ FORGED: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
-async def test_a29_a_forged_token_is_401_everywhere(gate: Gate, forge: Callable[[], str]) -> None:
+async def test_a29_forged_token_returns_401_on_every_endpoint(
+    running_service: RunningService, forge: Callable[[], str]
+) -> None:
     headers = {"Authorization": f"Bearer {forge()}"}
-    before = await gate.counts()
+    before = await running_service.counts()
     for path in PLACES:
-        answer = await gate.client.get(path, headers=headers)
+        answer = await running_service.client.get(path, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "auth.token_invalid")
         assert answer.headers["www-authenticate"] == INVALID_TOKEN
-    written = await gate.client.post("/api/products", json={"name": "x", "price": 1}, headers=headers)
+    written = await running_service.client.post(
+        "/api/products", json={"name": "x", "price": 1}, headers=headers
+    )
     assert written.status_code == 401
-    assert await gate.counts() == before
+    assert await running_service.counts() == before
 
 
 @pytest.mark.parametrize(
@@ -217,14 +221,18 @@ async def test_a29_a_forged_token_is_401_everywhere(gate: Gate, forge: Callable[
     ],
     ids=["ec", "rsa", "secret"],
 )
-async def test_a29_tokens_with_nothing_wrong_would_be_accepted(gate: Gate, issue: Callable[[], str]) -> None:
-    answer = await gate.client.get("/api/collections", headers={"Authorization": f"Bearer {issue()}"})
+async def test_a29_valid_token_of_every_key_is_accepted(
+    running_service: RunningService, issue: Callable[[], str]
+) -> None:
+    answer = await running_service.client.get(
+        "/api/collections", headers={"Authorization": f"Bearer {issue()}"}
+    )
     assert answer.status_code == 200
 
 
-async def test_a29_what_else_the_service_gives_out_is_no_access_token(gate: Gate) -> None:
-    await gate.client.post("/api/auth/register", json=ANN)
-    granted = await gate.client.post(
+async def test_a29_other_secrets_and_ids_are_refused_as_access_token(running_service: RunningService) -> None:
+    await running_service.client.post("/api/auth/register", json=ANN)
+    granted = await running_service.client.post(
         "/api/auth/login", json={name: ANN[name] for name in ("email", "password")}
     )
     tokens = granted.json()["data"]
@@ -240,20 +248,20 @@ async def test_a29_what_else_the_service_gives_out_is_no_access_token(gate: Gate
     ]
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
     body = {"name": "x", "scopes": ["*:*"]}
-    key = (await gate.client.post("/api/keys", json=body, headers=bearer)).json()["data"]
-    stored = await gate.services.database.motor["_api_keys"].find_one({"_id": key["id"]})
+    key = (await running_service.client.post("/api/keys", json=body, headers=bearer)).json()["data"]
+    stored = await running_service.services.database.motor["_api_keys"].find_one({"_id": key["id"]})
     assert stored is not None
     others += [key["id"], stored["hash"], f"sheaf_{key['id']}_{stored['hash']}"]
     for other in others:
         for path in PLACES:
-            answer = await gate.client.get(path, headers={"Authorization": f"Bearer {other}"})
+            answer = await running_service.client.get(path, headers={"Authorization": f"Bearer {other}"})
             assert (answer.status_code, answer.json()["code"]) == (401, "auth.token_invalid"), other
-    assert (await gate.client.get("/api/profile", headers=bearer)).status_code == 200
+    assert (await running_service.client.get("/api/profile", headers=bearer)).status_code == 200
 
 
-async def test_an_api_key_is_no_refresh_token_nor_any_other(gate: Gate) -> None:
+async def test_api_key_is_refused_as_refresh_or_one_time_token(running_service: RunningService) -> None:
     user_id = ObjectId()
-    await gate.services.database.motor["_users"].insert_one(
+    await running_service.services.database.motor["_users"].insert_one(
         {
             "_id": user_id,
             "email": "k@x.io",
@@ -264,7 +272,7 @@ async def test_an_api_key_is_no_refresh_token_nor_any_other(gate: Gate) -> None:
         }
     )
     issued = jwt.encode(claims(sub=str(user_id)), SECRET, "HS256", headers={"kid": SECRET_ID})
-    made = await gate.client.post(
+    made = await running_service.client.post(
         "/api/keys", json={"name": "x", "scopes": ["*:*"]}, headers={"Authorization": f"Bearer {issued}"}
     )
     key = made.json()["data"]["key"]
@@ -273,15 +281,15 @@ async def test_an_api_key_is_no_refresh_token_nor_any_other(gate: Gate) -> None:
         ("/api/auth/password/reset", {"token": key, "password": "x9!kLmQ2#vB7@zTp"}),
         ("/api/auth/email/verify", {"token": key}),
     ):
-        answer = await gate.client.post(path, json=body)
+        answer = await running_service.client.post(path, json=body)
         assert answer.status_code in {400, 401}, path
 
 
 # --- what is published
 
 
-async def test_the_published_keys_are_public_and_whole(gate: Gate) -> None:
-    answer = await gate.client.get("/.well-known/jwks.json")
+async def test_jwks_contains_only_complete_public_keys(running_service: RunningService) -> None:
+    answer = await running_service.client.get("/.well-known/jwks.json")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/jwk-set+json"
     assert answer.headers["cache-control"] == "public, max-age=300"
@@ -294,15 +302,15 @@ async def test_the_published_keys_are_public_and_whole(gate: Gate) -> None:
         (EC_ID, "ES256", "sig"),
         (RSA_ID, "RS256", "sig"),
     ]
-    token = gate.services.tokens.ring.sign(claims())
+    token = running_service.services.tokens.ring.sign(claims())
     assert jwt.decode(token, answer.json(), audience="sheaf", algorithms=["ES256"])["roles"] == ["admin"]
     again = {"If-None-Match": answer.headers["etag"], "Authorization": "Bearer nonsense"}
-    assert (await gate.client.get("/.well-known/jwks.json", headers=again)).status_code == 304
-    head = await gate.client.head("/.well-known/jwks.json")
+    assert (await running_service.client.get("/.well-known/jwks.json", headers=again)).status_code == 304
+    head = await running_service.client.head("/.well-known/jwks.json")
     assert (head.status_code, head.content) == (200, b"")
     for method, path, status in (
         ("POST", "/.well-known/jwks.json", 405),
         ("GET", "/.well-known/jwks.json?x=1", 400),
         ("GET", "/.well-known/present.pem", 404),
     ):
-        assert (await gate.client.request(method, path)).status_code == status
+        assert (await running_service.client.request(method, path)).status_code == status

@@ -26,7 +26,7 @@ def text_keys(information: Mapping[str, Any]) -> list[list[str]]:
     return [sorted(index["weights"]) for index in information.values() if "weights" in index]
 
 
-async def test_the_indexes_of_a_class_are_there_when_the_service_has_started(app: Litestar) -> None:
+async def test_indexes_of_class_exist_after_startup(app: Litestar) -> None:
     database: Database = services_of(app).database
     built = await database.motor["products"].index_information()
     (wanted,) = indexes.parse(Product.indexes, FIELDS)
@@ -34,16 +34,14 @@ async def test_the_indexes_of_a_class_are_there_when_the_service_has_started(app
     assert services_of(app).registry.get("products").description.indexes == (wanted,)
 
 
-async def test_another_text_index_gives_way_to_the_one_of_the_class(
-    database: Database, settings: Settings
-) -> None:
+async def test_text_index_of_class_replaces_existing_one(database: Database, settings: Settings) -> None:
     products = database.motor["products"]
     await products.create_index([("name", "text")], name="of_before")
     async with opened(create_app(settings)):
         assert text_keys(await products.index_information()) == [["description", "name"]]
 
 
-async def test_an_index_that_documents_break_is_left_out(database: Database) -> None:
+async def test_unique_index_violated_by_documents_is_skipped(database: Database) -> None:
     things = database.motor["things"]
     await things.insert_many([{"name": "a"}, {"name": "a"}])
     wanted = indexes.parse([{"fields": ["name"], "unique": True}, {"text": ["name"]}], FIELDS)

@@ -40,7 +40,7 @@ async def indexes(app: Litestar) -> list[list[tuple[str, int]]]:
     return sorted(index["key"] for index in known.values())
 
 
-async def test_of_many_creations_at_once_one_succeeds_and_has_its_own_indexes(
+async def test_concurrent_creates_of_collection_succeed_once_with_its_indexes(
     clients: list[httpx.AsyncClient], app: Litestar, admin: dict[str, str]
 ) -> None:
     answers = await asyncio.gather(
@@ -59,7 +59,7 @@ async def test_of_many_creations_at_once_one_succeeds_and_has_its_own_indexes(
     assert await indexes(app) == [[("_id", 1)], own]
 
 
-async def test_of_many_changes_at_once_one_succeeds_and_keeps_its_indexes(
+async def test_concurrent_definition_changes_succeed_once_with_its_indexes(
     clients: list[httpx.AsyncClient], app: Litestar, admin: dict[str, str]
 ) -> None:
     await clients[0].post("/api/collections", json=FILMS, headers=admin)
@@ -79,7 +79,7 @@ async def test_of_many_changes_at_once_one_succeeds_and_keeps_its_indexes(
     assert await indexes(app) == sorted([[("_id", 1)], *own])
 
 
-async def test_what_is_written_while_a_collection_is_deleted_is_not_in_the_next_of_its_name(
+async def test_writes_during_deletion_are_not_in_recreated_collection(
     clients: list[httpx.AsyncClient], app: Litestar, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     await clients[0].post("/api/collections", json=FILMS, headers=admin)
@@ -102,7 +102,7 @@ async def test_what_is_written_while_a_collection_is_deleted_is_not_in_the_next_
     assert (await clients[0].get("/api/films")).json()["data"] == []
 
 
-async def test_a_late_write_to_a_deleted_collection_does_not_take_its_name_for_ever(
+async def test_late_write_to_deleted_collection_does_not_block_its_name(
     client: httpx.AsyncClient, app: Litestar, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
@@ -116,7 +116,7 @@ async def test_a_late_write_to_a_deleted_collection_does_not_take_its_name_for_e
     assert (await client.get("/api/films")).json()["data"] == []
 
 
-async def test_what_others_put_under_a_deleted_name_is_not_swept_away(
+async def test_foreign_documents_under_deleted_name_are_kept(
     client: httpx.AsyncClient, app: Litestar, admin: dict[str, str]
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
@@ -128,7 +128,7 @@ async def test_what_others_put_under_a_deleted_name_is_not_swept_away(
     assert await films.count_documents({"a": "theirs"}) == 1
 
 
-async def test_a_deletion_that_was_cut_off_is_finished_by_the_next_creation(
+async def test_interrupted_deletion_is_completed_by_next_creation(
     client: httpx.AsyncClient, app: Litestar, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
@@ -145,7 +145,7 @@ async def test_a_deletion_that_was_cut_off_is_finished_by_the_next_creation(
     assert (await client.get("/api/films")).json()["data"] == []
 
 
-async def test_a_worker_that_has_not_heard_of_it_cannot_delete_a_newer_collection(
+async def test_worker_with_outdated_definition_cannot_delete_newer_collection(
     client: httpx.AsyncClient, app: Litestar, admin: dict[str, str]
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)

@@ -123,7 +123,7 @@ def outcome(*tests: Any, **parts: Any) -> list[tuple[str | None, str, str]]:
     ],
     ids=str,
 )
-def test_a_test_that_holds_lets_the_definition_pass_and_its_opposite_does_not(test: dict[str, Any]) -> None:
+def test_passing_rule_test_is_accepted_and_its_opposite_refused(test: dict[str, Any]) -> None:
     assert outcome(test) == []
     opposite = "deny" if test["expect"] == "allow" else "allow"
     plain = {name: part for name, part in test.items() if name not in ("fields", "result")}
@@ -219,12 +219,12 @@ def test_a_test_that_holds_lets_the_definition_pass_and_its_opposite_does_not(te
     ],
     ids=str,
 )
-def test_what_came_out_is_told_at_the_test(test: Any, found: tuple[str, str, str]) -> None:
+def test_failing_rule_test_reports_outcome_with_pointer(test: Any, found: tuple[str, str, str]) -> None:
     pointer, code, detail = found
     assert outcome({"verb": "create", "expect": "deny"}, test) == [(f"/rule_tests/1{pointer}", code, detail)]
 
 
-def test_tests_are_bounded() -> None:
+def test_rule_tests_are_bounded_in_number_and_size() -> None:
     deny = {"verb": "create", "expect": "deny"}
     assert outcome(*[deny] * MAXIMUM_RULE_TESTS) == []
     assert [each[:2] for each in outcome(*[deny] * (MAXIMUM_RULE_TESTS + 1))] == [
@@ -248,7 +248,7 @@ ASKING = {"title": "y", "score": {"gt": 1}}
         ("update", {"check": ASKING}),
     ],
 )
-def test_tests_of_rules_ask_no_more_than_can_be_done_at_once(verb: str, alternative: dict[str, Any]) -> None:
+def test_expensive_rule_tests_are_refused_quickly(verb: str, alternative: dict[str, Any]) -> None:
     rules = {verb: [{"role": "user", **alternative}] * 50}
     test = {"as": MINE, "verb": verb, "document": {"title": "x" * 1000}, "expect": "deny"}
     assert outcome(*[test] * 5, rules=rules) == []
@@ -258,7 +258,7 @@ def test_tests_of_rules_ask_no_more_than_can_be_done_at_once(verb: str, alternat
     assert refused[:2] == ("/rule_tests", "too_complex")
 
 
-def test_what_rules_set_for_everybody_fits_the_schema() -> None:
+def test_value_set_by_rule_must_fit_schema() -> None:
     rules = {"create": {"role": "user", "set": {"status": "lost", "title": "x"}}}
     assert outcome(rules=rules) == [
         ("/rules/create/set/status", "enum", '"lost" is not one of "draft", "review", "published"')
@@ -274,7 +274,7 @@ class Essay(Stored, Document):
     rule_tests: ClassVar[list[dict[str, Any]]] = [{"verb": "get", "expect": "deny"}]
 
 
-def test_a_class_whose_rules_fail_a_test_stops_the_start(settings: Settings) -> None:
+def test_class_with_failing_rule_test_prevents_startup(settings: Settings) -> None:
     database = databases.connect(**settings.connection)
     with pytest.raises(StartupFailure) as caught:
         Registry(database, (Essay,), document_limit_bytes=1000)
@@ -285,7 +285,7 @@ def test_a_class_whose_rules_fail_a_test_stops_the_start(settings: Settings) -> 
     )
 
 
-async def test_a_failing_test_refuses_the_change_of_a_definition(
+async def test_definition_change_with_failing_rule_test_is_refused(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     tests = [{"name": "closed", "verb": "create", "expect": "deny"}]

@@ -60,7 +60,7 @@ def test_refused_verb_raises_each_time(app: Litestar) -> None:
         ("GET", "/api/products/queries"),
     ],
 )
-async def test_list_decides_its_rule_and_finds_its_collection_once(
+async def test_list_decides_rule_and_looks_up_collection_once(
     client: AsyncClient, decided: list[Verb], monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
     found: list[str] = []
@@ -79,7 +79,7 @@ async def test_list_decides_its_rule_and_finds_its_collection_once(
     assert found == ["products"]
 
 
-async def test_read_by_id_decides_its_rule_once(client: AsyncClient, decided: list[Verb]) -> None:
+async def test_get_decides_rule_once(client: AsyncClient, decided: list[Verb]) -> None:
     response = await client.get("/api/products/000000000000000000000000")
 
     assert response.status_code == 404

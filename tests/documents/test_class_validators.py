@@ -45,7 +45,7 @@ async def refusal(rooms: Collection, plan: Callable[[], WritePlan]) -> list[tupl
     return [(error.pointer, error.detail) for error in caught.value.errors]
 
 
-async def test_a_classs_own_validators_judge_every_write(rooms: Collection) -> None:
+async def test_validators_of_code_first_class_apply_to_every_write(rooms: Collection) -> None:
     room = await operator.created(rooms, {"number": 2})
     odd = [("/number", "rooms on this side are even")]
     access, room_id = operator.access(rooms), room["_id"]

@@ -55,7 +55,7 @@ async def made(client: httpx.AsyncClient, body: dict[str, Any], who: dict[str, s
     return str(answer.headers["location"])
 
 
-async def test_two_hundred_increments_on_two_workers_are_two_hundred(
+async def test_concurrent_increments_on_two_workers_are_exact(
     workers: list[httpx.AsyncClient], ann: dict[str, str]
 ) -> None:
     path = await made(workers[0], {"total": "0.00"}, ann)
@@ -74,7 +74,7 @@ async def test_two_hundred_increments_on_two_workers_are_two_hundred(
     assert (await workers[0].get(path)).json()["data"]["total"] == "2.00"
 
 
-async def test_patches_of_different_fields_on_two_workers_both_win(
+async def test_concurrent_patches_of_different_fields_on_two_workers_are_all_applied(
     workers: list[httpx.AsyncClient], ann: dict[str, str]
 ) -> None:
     path = await made(workers[0], {"hits": 0}, ann)
@@ -97,7 +97,7 @@ async def test_patches_of_different_fields_on_two_workers_both_win(
     }
 
 
-async def test_each_of_many_changes_at_once_has_its_own_failure(
+async def test_concurrent_changes_fail_independently(
     workers: list[httpx.AsyncClient], ann: dict[str, str], bob: dict[str, str]
 ) -> None:
     await made(workers[0], {"code": "taken"}, ann)
@@ -127,7 +127,7 @@ async def test_each_of_many_changes_at_once_has_its_own_failure(
     assert "code" not in now
 
 
-async def test_a_rule_is_asked_again_for_changes_that_wait_for_what_it_looks_at(
+async def test_row_filter_is_checked_again_after_each_queued_change(
     workers: list[httpx.AsyncClient], app: Litestar, ann: dict[str, str]
 ) -> None:
     """Changes of one batch go only as far as the rule has nothing new to look at."""
@@ -147,7 +147,7 @@ async def test_a_rule_is_asked_again_for_changes_that_wait_for_what_it_looks_at(
     assert (await workers[0].get(path)).json()["data"]["hits"] == 3
 
 
-async def test_changes_and_a_deletion_at_once_leave_nothing_behind(
+async def test_concurrent_patches_and_delete_leave_no_document(
     workers: list[httpx.AsyncClient], ann: dict[str, str]
 ) -> None:
     path = await made(workers[0], {"hits": 1}, ann)
@@ -161,7 +161,7 @@ async def test_changes_and_a_deletion_at_once_leave_nothing_behind(
     assert (await workers[0].get(path)).status_code == 404
 
 
-async def test_a_value_that_is_taken_is_refused_also_when_the_next_change_gives_it_up(
+async def test_duplicate_value_is_refused_although_next_change_releases_it(
     workers: list[httpx.AsyncClient], ann: dict[str, str]
 ) -> None:
     await made(workers[0], {"code": "taken"}, ann)

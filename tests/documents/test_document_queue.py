@@ -5,7 +5,7 @@ import httpx
 from service.storage.document_queue import DocumentQueue, Waiting
 
 
-async def test_of_very_many_patches_of_one_document_at_once_all_win(
+async def test_concurrent_patches_of_one_document_are_all_applied(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     path = (await client.post(goods, json={"name": "Mug", "price": 1}, headers=ann)).headers["location"]
@@ -17,7 +17,7 @@ async def test_of_very_many_patches_of_one_document_at_once_all_win(
     assert sorted(versions) == list(range(2, 202))
 
 
-async def test_of_many_patches_of_one_version_one_wins(
+async def test_concurrent_patches_with_same_if_match_apply_once(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     path = (await client.post(goods, json={"name": "Mug", "price": 1}, headers=ann)).headers["location"]
@@ -29,7 +29,7 @@ async def test_of_many_patches_of_one_version_one_wins(
     assert (await client.get(path)).json()["data"]["_version"] == 2
 
 
-async def test_a_queue_that_nobody_waits_in_is_forgotten() -> None:
+async def test_empty_queue_is_removed() -> None:
     queue: DocumentQueue[str] = DocumentQueue()
 
     async def serve(waiting: list[Waiting[str]]) -> list[Waiting[str]]:
@@ -41,7 +41,7 @@ async def test_a_queue_that_nobody_waits_in_is_forgotten() -> None:
     assert not queue._waiting
 
 
-async def test_a_fault_while_serving_reaches_all_who_wait_and_nobody_else() -> None:
+async def test_error_while_serving_fails_all_waiting_calls() -> None:
     queue: DocumentQueue[str] = DocumentQueue()
 
     async def fail(waiting: list[Waiting[str]]) -> list[Waiting[str]]:
@@ -51,7 +51,7 @@ async def test_a_fault_while_serving_reaches_all_who_wait_and_nobody_else() -> N
     assert [str(outcome) for outcome in outcomes] == ["broken"] * 3
 
 
-async def test_one_who_gives_up_takes_nobody_along() -> None:
+async def test_cancelled_call_does_not_affect_others() -> None:
     queue: DocumentQueue[str] = DocumentQueue()
     gate = asyncio.Event()
 

@@ -16,7 +16,7 @@ from service.kit import tasks
 from tests.services import services_of
 
 
-async def test_other_requests_go_on_between_the_documents_of_a_page(
+async def test_rendering_page_yields_to_other_tasks_between_documents(
     app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "BREATH_S", 0)

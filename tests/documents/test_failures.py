@@ -25,7 +25,7 @@ INDEXED: dict[str, Any] = {
     ],
     ids=str,
 )
-async def test_a_value_that_no_index_takes_is_400_however_it_is_written(
+async def test_value_that_fits_no_index_returns_400_on_every_write(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str], unfit: dict[str, Any]
 ) -> None:
     await client.post("/api/collections", json=INDEXED, headers=admin)
@@ -43,7 +43,7 @@ async def test_a_value_that_no_index_takes_is_400_however_it_is_written(
 
 
 @pytest.mark.parametrize("more_bytes", [300_000, 900_000])
-async def test_a_document_that_would_outgrow_the_database_is_413(
+async def test_document_exceeding_database_limit_returns_413(
     client: httpx.AsyncClient, app: Litestar, ann: dict[str, str], admin: dict[str, str], more_bytes: int
 ) -> None:
     await client.post("/api/collections", json=INDEXED | {"indexes": []}, headers=admin)

@@ -49,7 +49,7 @@ class Decided(Access):
         return self._decision
 
 
-def test_a_list_is_read_once(goods: Collection, references: References) -> None:
+def test_repeated_list_query_is_parsed_once(goods: Collection, references: References) -> None:
     known = ListCache()
     first = known.parse(Decided(goods, ALLOWED), references, b"filter%5Bprice%5D%5Bgte%5D=3&sort=name&page=2")
     assert (
@@ -60,7 +60,7 @@ def test_a_list_is_read_once(goods: Collection, references: References) -> None:
     assert first.plan.filter == {"price": {"$gte": 3}}
 
 
-def test_a_list_that_a_rule_narrows_is_the_same_question(goods: Collection, references: References) -> None:
+def test_row_filter_does_not_change_cached_list_query(goods: Collection, references: References) -> None:
     known = ListCache()
     assert known.parse(Decided(goods, NARROWED), references, b"page=2") is known.parse(
         Decided(goods, ALLOWED), references, b"page=2"
@@ -74,7 +74,7 @@ def test_a_list_that_a_rule_narrows_is_the_same_question(goods: Collection, refe
         (ALLOWED, b"filter%5Bname%5D=" + b"x" * MAXIMUM_BYTES),
     ],
 )
-def test_what_somebody_else_would_read_otherwise_is_not_remembered(
+def test_masked_or_oversized_list_query_is_not_cached(
     goods: Collection, references: References, decision: Decision, query: bytes
 ) -> None:
     known = ListCache()
@@ -91,7 +91,7 @@ def test_what_somebody_else_would_read_otherwise_is_not_remembered(
         (b"sort=name&cursor=abc&limit=3", b"sort=name&limit=3"),
     ],
 )
-def test_a_place_that_a_cursor_leads_to_is_a_part_of_the_list(
+def test_list_query_with_cursor_uses_cached_plan(
     goods: Collection, references: References, query: bytes, whole: bytes
 ) -> None:
     known = ListCache()
@@ -116,7 +116,7 @@ def test_a_place_that_a_cursor_leads_to_is_a_part_of_the_list(
         b"cursor=A&%70age=3",
     ],
 )
-def test_a_cursor_that_may_be_wrong_is_read_as_ever(
+def test_ambiguous_cursor_parameters_are_parsed_as_without_cache(
     goods: Collection, references: References, query: bytes
 ) -> None:
     outcomes: list[Any] = []
@@ -128,21 +128,23 @@ def test_a_cursor_that_may_be_wrong_is_read_as_ever(
     assert outcomes[0] == outcomes[1]
 
 
-def test_another_definition_reads_anew(goods: Collection, references: References) -> None:
+def test_new_definition_version_invalidates_cached_list_query(
+    goods: Collection, references: References
+) -> None:
     known = ListCache()
     first = known.parse(Decided(goods, ALLOWED), references, b"page=2")
     newer = replace(goods, version=goods.version + 1)
     assert known.parse(Decided(newer, ALLOWED), references, b"page=2") is not first
 
 
-def test_a_wrong_list_is_refused_each_time(goods: Collection, references: References) -> None:
+def test_invalid_list_query_is_refused_each_time(goods: Collection, references: References) -> None:
     known = ListCache()
     for _ in range(2):
         with pytest.raises(ParameterInvalid):
             known.parse(Decided(goods, ALLOWED), references, b"page=nonsense")
 
 
-def test_the_oldest_is_forgotten(goods: Collection, references: References) -> None:
+def test_oldest_list_query_is_evicted(goods: Collection, references: References) -> None:
     known = ListCache()
     first = known.parse(Decided(goods, ALLOWED), references, b"page=1")
     for number in range(MAXIMUM_KNOWN):

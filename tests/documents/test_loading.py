@@ -55,7 +55,7 @@ async def load(collection: Collection, documents: Iterable[Any]) -> Loaded:
     return await loading.load(operator.access(collection), documents, PREFIX)
 
 
-async def test_a_loaded_document_is_stored_as_a_created_one(
+async def test_loaded_document_is_stored_like_created_one(
     people: Collection, client: httpx.AsyncClient, ann: dict[str, str]
 ) -> None:
     body = {"name": "Ann", "born": "1990-05-01", "seen": "2024-05-01T10:00:00+02:00"}
@@ -80,21 +80,21 @@ async def test_a_loaded_document_is_stored_as_a_created_one(
     }
 
 
-async def test_the_ids_are_in_the_order_of_the_documents(people: Collection) -> None:
+async def test_generated_ids_follow_order_of_documents(people: Collection) -> None:
     count = loading.MAXIMUM_BATCH_DOCUMENTS + 1500
     assert await load(people, ({"name": f"{number}"} for number in range(count))) == Loaded(created=count)
     names = [each["name"] async for each in people.documents.find({}, {"name": 1}, sort=[("_id", 1)])]
     assert names == [f"{number}" for number in range(count)]
 
 
-async def test_what_is_there_already_stays_as_it_is(people: Collection) -> None:
+async def test_existing_documents_are_skipped_unchanged(people: Collection) -> None:
     await load(people, [{"name": "Ann"}, {"name": "Bob"}])
     again = [{"name": "Anna"}, {"name": "Bobby"}, {"name": "Cy"}]
     assert await load(people, again) == Loaded(created=1, skipped=2)
     assert [each["name"] async for each in people.documents.find(sort=[("_id", 1)])] == ["Ann", "Bob", "Cy"]
 
 
-async def test_a_document_that_is_refused_does_not_keep_the_others_out(people: Collection) -> None:
+async def test_refused_documents_do_not_prevent_others(people: Collection) -> None:
     documents = [
         {"name": "Ann"},
         {"name": 7},
@@ -118,7 +118,7 @@ async def test_a_document_that_is_refused_does_not_keep_the_others_out(people: C
     assert sorted(await people.documents.distinct("name")) == ["Ann", "Fay"]
 
 
-async def test_a_unique_value_that_is_taken_is_refused_naming_its_field(app: Litestar) -> None:
+async def test_duplicate_unique_value_is_refused_with_its_field(app: Litestar) -> None:
     people = await make(app, indexes=UNIQUE_EMAIL)
     documents = [
         {"name": "Ann", "email": "a@example.com"},
@@ -139,7 +139,7 @@ async def test_a_unique_value_that_is_taken_is_refused_naming_its_field(app: Lit
         ("objectid", ["65000000000000000000000b", "65000000000000000000000a"]),
     ],
 )
-async def test_ids_that_documents_bring_are_kept(
+async def test_ids_in_documents_are_kept(
     app: Litestar, client: httpx.AsyncClient, id_type: str, given: list[Any]
 ) -> None:
     people = await make(app, id_type=id_type)
@@ -150,7 +150,7 @@ async def test_ids_that_documents_bring_are_kept(
     assert [each["id"] for each in listed] == sorted(given)
 
 
-async def test_integer_ids_count_on_from_the_largest_loaded(
+async def test_integer_ids_continue_from_largest_loaded_id(
     app: Litestar, client: httpx.AsyncClient, ann: dict[str, str]
 ) -> None:
     people = await make(app, id_type="integer")
@@ -167,26 +167,24 @@ async def test_integer_ids_count_on_from_the_largest_loaded(
         (2**60, f"`{2**60}` is not an id of `people`: not within 53 bits"),
     ],
 )
-async def test_an_id_that_the_collection_cannot_have_is_refused(
-    app: Litestar, document_id: Any, reason: str
-) -> None:
+async def test_invalid_or_missing_id_is_refused(app: Litestar, document_id: Any, reason: str) -> None:
     people = await make(app, id_type="integer")
     document = {"name": "Ann"} if document_id is None else {"name": "Ann", "id": document_id}
     assert await load(people, [document]) == Loaded(refused=1, first_refusals=[Refusal(0, reason)])
 
 
-async def test_large_documents_go_in_several_batches(people: Collection) -> None:
+async def test_large_documents_are_loaded_in_several_batches(people: Collection) -> None:
     text = "x" * (3 * 1024 * 1024)
     assert await load(people, ({"name": "Ann", "text": text} for _ in range(7))) == Loaded(created=7)
 
 
-async def test_a_document_beyond_what_mongodb_stores_is_refused(people: Collection) -> None:
+async def test_document_exceeding_mongodb_limit_is_refused(people: Collection) -> None:
     documents = [{"name": "Ann", "text": "x" * loading.MAXIMUM_DOCUMENT_BYTES}, {"name": "Bob"}]
     told = [Refusal(0, "The document would be larger than MongoDB's 16 MB")]
     assert await load(people, documents) == Loaded(created=1, refused=1, first_refusals=told)
 
 
-async def test_loading_that_was_cut_off_is_completed_by_loading_again(people: Collection) -> None:
+async def test_interrupted_load_is_completed_by_second_load(people: Collection) -> None:
     batch = loading.MAXIMUM_BATCH_DOCUMENTS
 
     def documents() -> Iterator[dict[str, Any]]:
@@ -204,7 +202,7 @@ async def test_loading_that_was_cut_off_is_completed_by_loading_again(people: Co
     assert await load(people, documents()) == Loaded(created=batch, skipped=2 * batch)
 
 
-async def test_whoever_may_not_create_documents_may_not_load_them(people: Collection) -> None:
+async def test_load_requires_right_to_create(people: Collection) -> None:
     with pytest.raises(SignInRequired):
         await loading.load(Access(people, ANONYMOUS), [{"name": "Ann"}], PREFIX)
     assert await people.documents.count_documents({}) == 0

@@ -44,7 +44,9 @@ def mask_of(*paths: str) -> Mask:
 
 @given(DOCUMENTS, SELECTIONS)
 @settings(max_examples=60)
-def test_what_is_not_changed_is_as_it_was(document: dict[str, Any], selection: Selection) -> None:
+def test_unchanged_redacted_document_is_restored_exactly(
+    document: dict[str, Any], selection: Selection
+) -> None:
     mask = masks.of_selections(frozenset({selection}))
     for schema in (FREE, DECLARED):
         redacted = Redacted(document, schema, mask)
@@ -54,7 +56,7 @@ def test_what_is_not_changed_is_as_it_was(document: dict[str, Any], selection: S
 
 @given(DOCUMENTS, SELECTIONS)
 @settings(max_examples=60)
-def test_no_more_counts_than_what_is_seen(document: dict[str, Any], selection: Selection) -> None:
+def test_size_counts_only_visible_fields(document: dict[str, Any], selection: Selection) -> None:
     mask = masks.of_selections(frozenset({selection}))
     redacted = Redacted(document, FREE, mask)
     seen = json.dumps(masks.shown(document, mask), separators=(",", ":"), ensure_ascii=False)
@@ -63,7 +65,7 @@ def test_no_more_counts_than_what_is_seen(document: dict[str, Any], selection: S
 
 @given(DOCUMENTS, DOCUMENTS, SELECTIONS)
 @settings(max_examples=60)
-def test_what_somebody_says_is_what_is_stored(
+def test_replacement_document_is_stored_unchanged(
     document: dict[str, Any], said: dict[str, Any], selection: Selection
 ) -> None:
     """A whole document in the place of one is not altered."""
@@ -78,7 +80,7 @@ def test_placeholders_are_others_each_time() -> None:
     assert "1" not in {one["a"]["b"], one["b"][0]["a"]}
 
 
-def test_what_is_not_there_has_a_stand_in_too() -> None:
+def test_missing_hidden_fields_have_placeholders_too() -> None:
     with_it = Redacted({"a": {"b": 1, "c": "x"}, "c": 2}, DECLARED, mask_of("a.b"))
     without = Redacted({"a": {}}, DECLARED, mask_of("a.b"))
     for redacted in (with_it, without):
@@ -87,7 +89,7 @@ def test_what_is_not_there_has_a_stand_in_too() -> None:
     assert without.restored(without.document) == {"a": {}}
 
 
-def test_a_stand_in_that_was_brought_to_where_it_is_seen_is_refused() -> None:
+def test_placeholder_moved_to_visible_field_is_refused() -> None:
     redacted = Redacted({"a": {"b": 1}, "x": 0}, FREE, mask_of("a.b"))
     with pytest.raises(PatchConflict):
         redacted.restored({"x": redacted.document["a"]["b"]})

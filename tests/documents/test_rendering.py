@@ -93,7 +93,7 @@ def written(collection: Collection, raw: bytes) -> bytes:
     return encoding.dump(encoding.view(collection, decoded(raw)))
 
 
-async def test_a_text_is_what_would_be_written_anew(things: Collection) -> None:
+async def test_cached_rendering_equals_fresh_rendering(things: Collection) -> None:
     chance = Random(3)  # noqa: S311  # the same documents in every run
     documents = [stored(random_document(chance, number)) for number in range(300)]
     renderings = Renderings()
@@ -110,7 +110,7 @@ async def test_a_text_is_what_would_be_written_anew(things: Collection) -> None:
         assert (in_full.text, in_full.tag) == (text, rendered.tag)
 
 
-def test_a_document_that_stays_the_same_is_written_once(things: Collection) -> None:
+def test_unchanged_document_is_rendered_once(things: Collection) -> None:
     renderings = Renderings()
     document = {"_id": 1, "name": "x", "_version": 1}
     first = renderings.of(things, stored(document))
@@ -121,7 +121,7 @@ def test_a_document_that_stays_the_same_is_written_once(things: Collection) -> N
     assert (first.text[:7], other_type.text[:9]) == (b'{"id":1', b'{"id":1.0')
 
 
-def test_a_schema_that_changed_writes_anew_what_stayed_the_same(app: Litestar, things: Collection) -> None:
+def test_changed_schema_renders_unchanged_document_again(app: Litestar, things: Collection) -> None:
     raw = stored({"_id": 1, "name": SECRET, "_version": 1})
     hiding = described(app, {"type": "object", "properties": {"name": HIDING}})
     renderings = Renderings()
@@ -139,7 +139,7 @@ def _fill(renderings: Renderings, collection: Collection, size_bytes: int, first
         renderings.of(collection, stored({"_id": number, "filling": "x" * 6_000}))
 
 
-def test_what_is_asked_for_again_is_kept(things: Collection) -> None:
+def test_recently_used_renderings_are_kept(things: Collection) -> None:
     renderings = Renderings()
     often, once = stored({"_id": "often"}), stored({"_id": "once"})
     first, forgotten = renderings.of(things, often), renderings.of(things, once)
@@ -155,7 +155,7 @@ def held_bytes(renderings: Renderings) -> int:
     return sum(len(raw) + len(rendered.text) + rendering.OVERHEAD_BYTES for raw, rendered in held)
 
 
-def test_memory_is_bounded_however_many_documents_there_are(things: Collection) -> None:
+def test_memory_of_renderings_is_bounded(things: Collection) -> None:
     chance = Random(1)  # noqa: S311  # the same documents in every run
     maximum_bytes = 1_000_000
     renderings = Renderings(maximum_bytes)
@@ -174,7 +174,7 @@ def test_memory_is_bounded_however_many_documents_there_are(things: Collection) 
     assert taken_bytes <= maximum_bytes, "what it takes to keep them is counted, too"
 
 
-def test_large_documents_are_not_kept(things: Collection) -> None:
+def test_large_documents_are_not_cached(things: Collection) -> None:
     renderings = Renderings()
     large = stored({"_id": 1, "name": "x" * rendering.MAXIMUM_DOCUMENT_BYTES})
     assert renderings.of(things, large) is not renderings.of(things, large)
@@ -182,7 +182,7 @@ def test_large_documents_are_not_kept(things: Collection) -> None:
     assert held_bytes(renderings) == 0
 
 
-async def test_one_that_cannot_be_decoded_is_told_each_time(things: Collection) -> None:
+async def test_undecodable_document_raises_each_time(things: Collection) -> None:
     renderings = Renderings()
     far = stored({"_id": 1, "at": bson.DatetimeMS(2**60)})
     for _ in range(2):

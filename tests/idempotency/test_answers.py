@@ -37,7 +37,7 @@ LARGE = b"x" * (ANSWER_LIMIT_BYTES + 1)
 
 
 @pytest.mark.parametrize("failure", list(catalogue()), ids=lambda failure: failure.code)
-def test_failure_is_transient_or_has_a_kept_status(failure: type[Failure]) -> None:
+def test_failure_is_transient_or_has_stored_status(failure: type[Failure]) -> None:
     assert is_transient(failure()) == (failure.code in TRANSIENT)
     assert (failure.code in TRANSIENT) or failure.status in KEPT_STATUSES
 
@@ -50,7 +50,7 @@ def test_failure_of_unknown_status_is_transient() -> None:
     assert is_transient(Teapot())
 
 
-def test_an_answer_is_read_back_as_it_was() -> None:
+def test_stored_answer_is_read_back() -> None:
     answer = Answer(201, "application/json", {"ETag": '"1"', "Location": "/api/films/1"}, b"{}")
     assert answer.remembered() is answer
     again = Answer.replayed(RememberedAnswer.model_construct(**answer.stored(), id="x", is_done=True))
@@ -58,7 +58,7 @@ def test_an_answer_is_read_back_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(("status", "remembered"), [(200, 204), (201, 201), (204, 204), (400, 400)])
-def test_a_very_large_answer_is_remembered_without_its_body(status: int, remembered: int) -> None:
+def test_large_answer_is_stored_without_body(status: int, remembered: int) -> None:
     answer = Answer(status, "application/json", {"ETag": '"1"'}, LARGE)
     headers = {"ETag": '"1"', "Preference-Applied": "return=minimal"}
     assert answer.remembered() == Answer(remembered, "application/json", headers, b"")

@@ -74,7 +74,7 @@ def long_ago(hours: int = 1) -> datetime:
     return datetime.now(UTC) - timedelta(hours=hours)
 
 
-async def test_a_claim_is_stored_as_the_model_has_it(claims: Claims, database: Database) -> None:
+async def test_claim_is_stored_as_model_declares(claims: Claims, database: Database) -> None:
     await claims.once(REQUEST, doing(database), told)
     stored = await database.motor[NAME].find_one({"_id": REQUEST.slot})
     assert stored is not None
@@ -88,14 +88,12 @@ async def test_a_claim_is_stored_as_the_model_has_it(claims: Claims, database: D
     assert read.lease_until - read.created_at == timedelta(seconds=61)
 
 
-async def test_answers_are_deleted_by_the_database_when_their_day_is_over(
-    app: Litestar, client: httpx.AsyncClient
-) -> None:
+async def test_stored_answers_have_ttl_index(app: Litestar, client: httpx.AsyncClient) -> None:
     known = await services_of(app).database.motor[NAME].index_information()
     assert known["expires_at_1"]["expireAfterSeconds"] == 0
 
 
-async def test_while_a_claim_holds_its_repeats_are_told_to_wait(claims: Claims, database: Database) -> None:
+async def test_repeat_during_claim_is_refused_with_retry_after(claims: Claims, database: Database) -> None:
     await died(claims, database)
     with pytest.raises(IdempotencyRunning) as waiting:
         await claims.once(REQUEST, doing(database), told)
@@ -103,7 +101,7 @@ async def test_while_a_claim_holds_its_repeats_are_told_to_wait(claims: Claims, 
     assert await things(database) == []
 
 
-async def test_a_repeat_takes_over_from_a_worker_that_died(claims: Claims, database: Database) -> None:
+async def test_repeat_takes_over_expired_claim(claims: Claims, database: Database) -> None:
     await died(claims, database)
     await change(database, lease_until=long_ago())
     assert await claims.once(REQUEST, doing(database), told) == DONE
@@ -111,7 +109,7 @@ async def test_a_repeat_takes_over_from_a_worker_that_died(claims: Claims, datab
     assert await things(database) == [1]
 
 
-async def test_of_many_who_would_take_over_one_does(claims: Claims, database: Database) -> None:
+async def test_concurrent_takeovers_of_claim_run_once(claims: Claims, database: Database) -> None:
     await died(claims, database)
     await change(database, lease_until=long_ago())
     outcomes = await asyncio.gather(
@@ -122,7 +120,9 @@ async def test_of_many_who_would_take_over_one_does(claims: Claims, database: Da
     assert await things(database) == [1]
 
 
-async def test_another_request_does_not_take_over(claims: Claims, database: Database) -> None:
+async def test_request_with_other_fingerprint_does_not_take_over_claim(
+    claims: Claims, database: Database
+) -> None:
     await died(claims, database)
     await change(database, lease_until=long_ago(), fingerprint="another")
     with pytest.raises(IdempotencyMismatch):
@@ -130,9 +130,7 @@ async def test_another_request_does_not_take_over(claims: Claims, database: Data
     assert await things(database) == []
 
 
-async def test_a_worker_that_was_only_late_finds_its_claim_lost_and_changes_nothing(
-    claims: Claims, database: Database
-) -> None:
+async def test_late_worker_with_lost_claim_changes_nothing(claims: Claims, database: Database) -> None:
     has_begun, may_end = asyncio.Event(), asyncio.Event()
 
     async def late() -> Answer:
@@ -151,9 +149,7 @@ async def test_a_worker_that_was_only_late_finds_its_claim_lost_and_changes_noth
     assert (await claims.once(REQUEST, doing(database, 3), told)).is_replayed
 
 
-async def test_a_worker_that_was_late_with_its_refusal_does_not_replace_the_answer(
-    claims: Claims, database: Database
-) -> None:
+async def test_late_refusal_does_not_replace_stored_answer(claims: Claims, database: Database) -> None:
     has_begun, may_end = asyncio.Event(), asyncio.Event()
 
     async def late() -> Answer:
@@ -172,7 +168,7 @@ async def test_a_worker_that_was_late_with_its_refusal_does_not_replace_the_answ
     assert await things(database) == [1]
 
 
-async def test_a_request_that_is_cut_off_has_no_effect_and_can_be_repeated_at_once(
+async def test_cancelled_request_has_no_effect_and_can_be_repeated(
     claims: Claims, database: Database
 ) -> None:
     has_written = asyncio.Event()
@@ -197,7 +193,9 @@ async def test_a_request_that_is_cut_off_has_no_effect_and_can_be_repeated_at_on
     [Forbidden(), Contention(), DatabaseUnavailable(), AutoReconnect("gone"), ZeroDivisionError("a bug")],
     ids=lambda error: type(error).__name__,
 )
-async def test_what_passes_is_not_remembered(claims: Claims, database: Database, error: Exception) -> None:
+async def test_transient_or_unexpected_failure_is_not_stored(
+    claims: Claims, database: Database, error: Exception
+) -> None:
     async def failing() -> Answer:
         await doing(database, 2)()
         raise error
@@ -209,9 +207,7 @@ async def test_what_passes_is_not_remembered(claims: Claims, database: Database,
     assert await things(database) == [1]
 
 
-async def test_a_refusal_is_remembered_and_what_was_done_before_it_is_not(
-    claims: Claims, database: Database
-) -> None:
+async def test_refusal_is_stored_and_its_writes_rolled_back(claims: Claims, database: Database) -> None:
     async def refused() -> Answer:
         await doing(database, 2)()
         raise DocumentNotFound
@@ -223,9 +219,7 @@ async def test_a_refusal_is_remembered_and_what_was_done_before_it_is_not(
     assert await things(database) == []
 
 
-async def test_after_a_day_the_key_is_free_whether_the_database_has_tidied_up_or_not(
-    claims: Claims, database: Database
-) -> None:
+async def test_expired_key_can_be_reused_before_its_deletion(claims: Claims, database: Database) -> None:
     await claims.once(REQUEST, doing(database), told)
     await change(database, expires_at=long_ago(), fingerprint="another")
     assert await claims.once(REQUEST, doing(database, 2), told) == DONE
@@ -233,7 +227,7 @@ async def test_after_a_day_the_key_is_free_whether_the_database_has_tidied_up_or
     assert (await claims.once(REQUEST, doing(database, 3), told)).is_replayed
 
 
-async def test_work_that_meets_another_writer_is_done_again_and_remembered_once(
+async def test_work_with_write_conflict_is_retried_and_stored_once(
     claims: Claims, database: Database
 ) -> None:
     await database.motor.things.insert_one({"_id": 1, "number": 0})

@@ -26,7 +26,7 @@ PARTS = [b"POST", b"/api/films", b"", b"application/json", b"", b"{}"]
         ([f'"{"x" * MAXIMUM_KEY_LENGTH}"'], "x" * MAXIMUM_KEY_LENGTH),
     ],
 )
-def test_a_key_is_the_same_with_and_without_quotes(values: list[str], key: str | None) -> None:
+def test_quoted_and_unquoted_keys_are_equal(values: list[str], key: str | None) -> None:
     assert read(values) == key
 
 
@@ -53,13 +53,13 @@ def test_a_key_is_the_same_with_and_without_quotes(values: list[str], key: str |
         ["a", "b"],
     ],
 )
-def test_what_is_not_one_key_is_refused(values: list[str]) -> None:
+def test_missing_invalid_or_repeated_key_is_refused(values: list[str]) -> None:
     with pytest.raises(RequestInvalid, match="Idempotency-Key"):
         read(values)
 
 
 @given(st.lists(st.text(max_size=300), max_size=2))
-def test_reading_a_key_gives_one_or_refuses(values: list[str]) -> None:
+def test_any_header_is_read_as_key_or_refused(values: list[str]) -> None:
     try:
         key = read(values)
     except RequestInvalid:
@@ -68,12 +68,12 @@ def test_reading_a_key_gives_one_or_refuses(values: list[str]) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=255))
-def test_every_string_of_structured_fields_is_read_as_it_was_meant(key: str) -> None:
+def test_structured_field_string_is_unescaped(key: str) -> None:
     escaped = key.replace("\\", "\\\\").replace('"', '\\"')
     assert read([f'"{escaped}"']) == key
 
 
-def test_the_same_key_of_two_users_is_two_keys_of_one_request() -> None:
+def test_same_key_of_two_users_has_separate_slots() -> None:
     anns, bobs = KeyedRequest.of(ANN, "k", PARTS), KeyedRequest.of(BOB, "k", PARTS)
     assert anns == KeyedRequest.of(ANN, "k", PARTS)
     assert anns.slot != bobs.slot
@@ -81,25 +81,25 @@ def test_the_same_key_of_two_users_is_two_keys_of_one_request() -> None:
     assert (anns.owner, bobs.owner) == ("1", "2")
 
 
-def test_what_is_stored_of_a_request_is_nothing_to_guess_its_body_by_without_the_key() -> None:
+def test_fingerprint_depends_on_key() -> None:
     first, second = (KeyedRequest.of(ANN, key, PARTS) for key in ("k", "l"))
     assert first.fingerprint != second.fingerprint
 
 
 @pytest.mark.parametrize("changed", range(len(PARTS)))
-def test_another_part_makes_another_request(changed: int) -> None:
+def test_changed_part_changes_fingerprint(changed: int) -> None:
     others = [part + b"x" if place == changed else part for place, part in enumerate(PARTS)]
     first, second = KeyedRequest.of(ANN, "k", PARTS), KeyedRequest.of(ANN, "k", others)
     assert first.slot == second.slot
     assert first.fingerprint != second.fingerprint
 
 
-def test_a_byte_that_moves_from_one_part_to_the_next_makes_another_request() -> None:
+def test_byte_moved_between_parts_changes_fingerprint() -> None:
     first, second = (KeyedRequest.of(ANN, "k", parts) for parts in ([b"a", b"bc"], [b"ab", b"c"]))
     assert first.fingerprint != second.fingerprint
 
 
-def test_a_caller_without_an_account_needs_a_key_that_nobody_guesses() -> None:
+def test_anonymous_caller_needs_key_of_20_characters() -> None:
     key = "8e03978e-40d5-43e8-b"
     assert KeyedRequest.of(ANONYMOUS, key, PARTS).slot != KeyedRequest.of(ANN, key, PARTS).slot
     with pytest.raises(RequestInvalid, match="at least 20 characters"):

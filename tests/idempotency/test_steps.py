@@ -77,9 +77,7 @@ async def note(database: Database) -> dict[str, Any]:
     return found
 
 
-async def test_operations_that_are_repeated_have_their_effect_once(
-    claims: Claims, database: Database
-) -> None:
+async def test_repeated_operations_take_effect_once(claims: Claims, database: Database) -> None:
     work = all_of(storing(database, 1), failing(database, DocumentNotFound()), storing(database, 2))
     first = await claims.in_steps(REQUEST, work, told)
     again = await claims.in_steps(REQUEST, work, told)
@@ -93,7 +91,7 @@ async def test_operations_that_are_repeated_have_their_effect_once(
     assert (await note(database))["steps"] == {}
 
 
-async def test_a_repeat_goes_on_where_a_worker_died(claims: Claims, database: Database) -> None:
+async def test_repeat_continues_after_last_completed_operation(claims: Claims, database: Database) -> None:
     has_come_so_far = asyncio.Event()
 
     async def endless() -> StepResult:
@@ -117,7 +115,7 @@ async def test_a_repeat_goes_on_where_a_worker_died(claims: Claims, database: Da
 
 
 @pytest.mark.parametrize("error", [Busy(), ZeroDivisionError("a bug")], ids=["busy", "a fault of ours"])
-async def test_an_operation_that_failed_in_passing_is_run_again_and_no_other(
+async def test_repeat_runs_only_transiently_failed_operation(
     claims: Claims, database: Database, error: Exception
 ) -> None:
     work = all_of(storing(database, 1), failing(database, error), storing(database, 3))
@@ -131,9 +129,7 @@ async def test_an_operation_that_failed_in_passing_is_run_again_and_no_other(
     assert (await claims.in_steps(REQUEST, work, told)).body == again.body
 
 
-async def test_who_has_lost_the_claim_stops_before_the_next_operation(
-    claims: Claims, database: Database
-) -> None:
+async def test_worker_with_lost_claim_stops_before_next_operation(claims: Claims, database: Database) -> None:
     async def too_slow() -> StepResult:
         lease = {"lease_until": datetime.now(UTC) - timedelta(hours=1)}
         await database.motor[NAME].update_one({"_id": REQUEST.slot}, {"$set": lease})
@@ -146,9 +142,7 @@ async def test_who_has_lost_the_claim_stops_before_the_next_operation(
     assert await things(database) == [1]
 
 
-async def test_of_a_very_large_answer_the_id_is_remembered_until_all_are_done(
-    claims: Claims, database: Database
-) -> None:
+async def test_large_step_result_is_stored_as_id_only(claims: Claims, database: Database) -> None:
     large = {"status": 200, "data": {"id": "1", "text": "x" * STEP_LIMIT_BYTES}, "etag": '"1"'}
 
     async def operate() -> StepResult:

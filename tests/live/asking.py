@@ -10,7 +10,7 @@ PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PollResult:
     """One request: when it was, and the body of its answer; None if there was none, or not a good one."""
 
     began_s: float
@@ -19,13 +19,13 @@ class Told:
 
 
 @dataclass
-class Asking:
+class PollingClient:
     """Asks a service for a path again and again."""
 
     port: int
     path: str
     keeps_connections: bool
-    told: list[Told]
+    told: list[PollResult]
     streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = field(default=None, init=False)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -36,7 +36,7 @@ class Asking:
             except (OSError, EOFError):
                 body = None
                 self._close()
-            self.told.append(Told(began_s, time.monotonic(), body))
+            self.told.append(PollResult(began_s, time.monotonic(), body))
         self._close()
 
     async def _ask(self) -> bytes | None:
@@ -58,12 +58,12 @@ class Asking:
 
 
 @asynccontextmanager
-async def asked(port: int, count: int, *paths: str) -> AsyncIterator[list[Told]]:
+async def asked(port: int, count: int, *paths: str) -> AsyncIterator[list[PollResult]]:
     """Have so many clients of both kinds ask for these paths; gives what they are told."""
-    told: list[Told] = []
+    told: list[PollResult] = []
     stop = asyncio.Event()
     clients = [
-        Asking(port, paths[number // 2 % len(paths)], number % 2 == 0, told) for number in range(count)
+        PollingClient(port, paths[number // 2 % len(paths)], number % 2 == 0, told) for number in range(count)
     ]
     async with asyncio.TaskGroup() as group:
         for client in clients:

@@ -9,7 +9,7 @@ from tests.live.processes import finished
 BENCH = ("-m", "scripts.measuring", "--quick")
 
 
-def test_every_workload_is_measured_beside_its_limits(mongodb_uri: str, tmp_path: Path) -> None:
+def test_bench_measures_every_workload_and_its_baselines(mongodb_uri: str, tmp_path: Path) -> None:
     options = ("--mongodb", mongodb_uri, "--output", str(tmp_path))
     done = finished(*BENCH, *options)
     assert done.returncode == 0, done.stderr

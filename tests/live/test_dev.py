@@ -38,7 +38,7 @@ LAST_LINE = re.compile(r"  curl \S+/api/auth/login |  sheaf user create ")
 
 
 @dataclass(frozen=True, slots=True)
-class Dev:
+class DevServer:
     """A running `sheaf dev`, its client, and what it has told."""
 
     service: Service
@@ -61,7 +61,7 @@ class Dev:
 
 
 @contextmanager
-def dev(*arguments: str | Path, data: Path) -> Iterator[Dev]:
+def dev(*arguments: str | Path, data: Path) -> Iterator[DevServer]:
     with running(*DEV, "--data", str(data), *map(str, arguments)) as service:
         assert service.process.stdout is not None
         lines: list[str] = []
@@ -69,7 +69,7 @@ def dev(*arguments: str | Path, data: Path) -> Iterator[Dev]:
             lines.append(service.process.stdout.readline())
             assert lines[-1], "it ended without its last line"
         with httpx.Client(base_url=service.url, timeout=DEADLINE_S) as client:
-            yield Dev(service, client, "".join(lines))
+            yield DevServer(service, client, "".join(lines))
 
 
 @pytest.fixture(scope="module")
@@ -83,20 +83,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def first(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+def first(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
     """Yield one start with all files, which the tests share."""
     with dev(*files, "--cors", PAGE, data=tmp_path_factory.mktemp("first") / "data") as opened:
         yield opened
 
 
-def test_service_is_ready_when_it_says_so(first: Dev) -> None:
+def test_service_is_ready_when_it_says_so(first: DevServer) -> None:
     ready = first.client.get("/api/health/ready")
     assert (ready.status_code, ready.json()["status"]) == (200, "ok")
     assert "ratelimit" not in ready.headers
     assert "\nRate limits are off; SHEAF_RATE_LIMIT=on turns them on.\n" in first.banner
 
 
-def test_every_file_becomes_collection_with_all_documents(first: Dev) -> None:
+def test_every_file_becomes_collection_with_all_documents(first: DevServer) -> None:
     counts = {name.partition(".")[0]: count for name, count in REAL.items()}
     counts |= {"lines-of-2024": 30, "posts": 2, "comments": 1, "my-profile": 1, "zips": 2}
     assert {name: first.total(name) for name in counts} == counts
@@ -114,7 +114,7 @@ def test_every_file_becomes_collection_with_all_documents(first: Dev) -> None:
     assert "  `profile` is a word of the API itself: the collection is `my-profile`." in told
 
 
-def test_imported_documents_keep_content_and_order(first: Dev) -> None:
+def test_imported_documents_keep_content_and_order(first: DevServer) -> None:
     cars = [
         {name: value for name, value in car.items() if name != "id" and name[0] != "_"}
         for car in first.every("cars")
@@ -122,7 +122,7 @@ def test_imported_documents_keep_content_and_order(first: Dev) -> None:
     assert cars == json.loads(vega("cars.json").read_text())
 
 
-def test_filters_use_inferred_types(first: Dev) -> None:
+def test_filters_use_inferred_types(first: DevServer) -> None:
     found = first.client.get("/api/cars", params={"filter[Horsepower][gte]": "220", "limit": "100"})
     strong = [car for car in json.loads(vega("cars.json").read_text()) if (car["Horsepower"] or 0) >= 220]
     assert [car["Name"] for car in found.json()["data"]] == [car["Name"] for car in strong]
@@ -130,7 +130,7 @@ def test_filters_use_inferred_types(first: Dev) -> None:
     assert [day["temp_max"] for day in warm["data"]] == [35.6]
 
 
-def test_ids_of_file_are_ids_in_api(first: Dev) -> None:
+def test_ids_of_file_are_ids_in_api(first: DevServer) -> None:
     assert first.client.get("/api/posts/2").json()["data"]["title"] == "sheaf"
     assert first.client.get("/api/comments/a").json()["data"]["postId"] == 1
     assert first.client.get("/api/zips/7").json()["data"]["zip"] == "00501"
@@ -148,7 +148,7 @@ def test_ids_of_file_are_ids_in_api(first: Dev) -> None:
     ],
 )
 def test_document_that_does_not_fit_inferred_schema_is_refused(
-    first: Dev, body: dict[str, Any], pointer: str
+    first: DevServer, body: dict[str, Any], pointer: str
 ) -> None:
     answer = first.client.post("/api/lines-of-2024", json=body)
     problem = answer.json()
@@ -156,7 +156,7 @@ def test_document_that_does_not_fit_inferred_schema_is_refused(
     assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
 
-def test_administrator_of_banner_can_sign_in(first: Dev) -> None:
+def test_administrator_of_banner_can_sign_in(first: DevServer) -> None:
     told = PASSWORD.search(first.banner)
     assert told is not None
     answer = first.client.post("/api/auth/login", json={"email": told[1], "password": told[2]})
@@ -167,7 +167,9 @@ def test_administrator_of_banner_can_sign_in(first: Dev) -> None:
 
 
 @pytest.mark.parametrize(("origin", "credentials"), [(PAGE, None), (LOCAL_PAGE, "true")])
-def test_local_pages_and_pages_of_option_may_call(first: Dev, origin: str, credentials: str | None) -> None:
+def test_local_pages_and_pages_of_option_may_call(
+    first: DevServer, origin: str, credentials: str | None
+) -> None:
     headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     for answer in (
         first.client.options("/api/cars", headers=headers),
@@ -178,7 +180,7 @@ def test_local_pages_and_pages_of_option_may_call(first: Dev, origin: str, crede
     assert f"\nPages on any port of localhost, 127.0.0.1 and [::1] and {PAGE} may call it; " in first.banner
 
 
-def test_foreign_page_may_not_call(first: Dev) -> None:
+def test_foreign_page_may_not_call(first: DevServer) -> None:
     answer = first.client.get("/api/cars", headers={"Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in answer.headers
 

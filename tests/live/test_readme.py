@@ -41,7 +41,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_every_command_does_what_readme_shows(clone: Path) -> None:
+def test_every_readme_command_prints_what_readme_shows(clone: Path) -> None:
     first, *rest = [
         shown
         for block in blocks(README, "console")
@@ -65,12 +65,12 @@ def test_every_command_does_what_readme_shows(clone: Path) -> None:
             assert is_as_shown(shown.output, came.replace(address, ADDRESS)), (shown.command, came)
 
 
-def test_the_clone_runs_its_own_code(clone: Path) -> None:
+def test_clone_runs_its_own_code(clone: Path) -> None:
     told = run(["PYTHONPATH=. .venv/bin/python -c 'import service; print(service.__file__)'"], clone)
     assert told == [f"{clone}/service/__init__.py\n"]
 
 
-async def test_the_class_that_readme_shows_describes_a_collection(database: Database) -> None:
+async def test_class_shown_in_readme_defines_collection(database: Database) -> None:
     (source,) = blocks(README, "python")
     defined: dict[str, Any] = {"__name__": "models.book"}
     exec(source, defined)  # noqa: S102 - README's own
@@ -89,11 +89,11 @@ async def test_the_class_that_readme_shows_describes_a_collection(database: Data
         ("", "curl: (7) no", False),
     ],
 )
-def test_outputs_are_compared_but_for_what_is_left_out(shown: str, came: str, expected: bool) -> None:
+def test_output_comparison_ignores_only_ellipses(shown: str, came: str, expected: bool) -> None:
     assert is_as_shown(shown, came) is expected
 
 
-def test_a_clone_has_the_files_that_are_not_ignored_where_there_is_no_git(
+def test_clone_without_git_contains_all_files_not_ignored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with_git = set(tracked()) if (ROOT / ".git").exists() else None

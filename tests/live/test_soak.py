@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("busy")]
 SHORT = soak.Plan(seconds=2.4, clients=3, frozen_s=0.2, rest_s=1.2, patience_s=20)
 
 
-def test_a_short_soak_has_all_faults_and_finds_nothing(
+def test_short_soak_injects_all_faults_and_reports_no_problem(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     is_well = soak.soak(SHORT, tmp_path)
@@ -35,7 +35,7 @@ def sample(at_s: float, descriptors: int) -> Sample:
 
 
 @pytest.mark.parametrize(("each", "leaks"), [(0, False), (1, True)])
-def test_what_grows_with_time_leaks(each: int, leaks: bool) -> None:
+def test_steady_growth_is_reported_as_leak(each: int, leaks: bool) -> None:
     samples = [sample(number, 30 + each * number + number % 3) for number in range(60)]
     found = {finding.what: finding.leaks for finding in judge.under_load(samples, 1, clients=4)}
     assert found["worker: descriptors"] is leaks
@@ -53,7 +53,7 @@ def test_what_grows_with_time_leaks(each: int, leaks: bool) -> None:
         (500, 31.0, 31.5, False),
     ],
 )
-def test_faults_explain_only_errors_of_their_kind_and_time(
+def test_fault_explains_only_errors_of_its_kind_and_time(
     outcome: int | str, began_s: float, ended_s: float, is_explained: bool
 ) -> None:
     entry = Entry("get", began_s, ended_s, outcome, is_expected=False)

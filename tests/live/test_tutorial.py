@@ -14,7 +14,7 @@ from tests.live.walkthrough import (
     CLONING,
     GAP,
     SIGN_IN,
-    Shown,
+    ShellExample,
     begun,
     commands,
     is_as_shown,
@@ -30,7 +30,7 @@ PASSWORD = f'"password": "{GAP}"'
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class FileEdit:
     """A file that the reader writes, or lines that they add to one."""
 
     path: str
@@ -49,15 +49,15 @@ class Edit:
         file.write_text(file.read_text().replace(before, after))
 
 
-def steps() -> Iterator[Shown | Edit]:
+def steps() -> Iterator[ShellExample | FileEdit]:
     for language, path, text in BLOCK.findall(PAGE):
         if language == "console":
             yield from commands(text)
         else:
-            yield Edit(path, text, is_diff=language == "diff")
+            yield FileEdit(path, text, is_diff=language == "diff")
 
 
-def follow(waiting: list[Shown], clone: Path, address: str, password: str) -> None:
+def follow(waiting: list[ShellExample], clone: Path, address: str, password: str) -> None:
     """Run commands, and compare what they print with what the page shows."""
     wanted = [
         shown.command.replace(ADDRESS, address).replace(PASSWORD, f'"password": "{password}"')
@@ -71,10 +71,10 @@ def test_reader_who_follows_tutorial_gets_what_it_shows(tmp_path: Path) -> None:
     clone = tmp_path / "sheaf"
     make_clone(clone)
     address, password = ADDRESS, ""
-    waiting: list[Shown] = []
+    waiting: list[ShellExample] = []
     with ExitStack() as serving:
         for step in steps():
-            if isinstance(step, Edit):
+            if isinstance(step, FileEdit):
                 step.make(clone)
             elif step.command.startswith("scripts/dev"):
                 follow(waiting, clone, address, password)
@@ -94,5 +94,5 @@ def test_reader_who_follows_tutorial_gets_what_it_shows(tmp_path: Path) -> None:
 
 def test_tutorial_has_every_kind_of_step() -> None:
     found = list(steps())
-    assert len([each for each in found if isinstance(each, Shown)]) > 15
-    assert {each.is_diff for each in found if isinstance(each, Edit)} == {True, False}
+    assert len([each for each in found if isinstance(each, ShellExample)]) > 15
+    assert {each.is_diff for each in found if isinstance(each, FileEdit)} == {True, False}

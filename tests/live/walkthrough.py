@@ -34,7 +34,7 @@ PYTHONPATH={clone} exec {python} -c 'from service.cli import main; main()' "$@"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShellExample:
     """A command of a page, and what it says that comes of it."""
 
     command: str
@@ -45,12 +45,12 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
-def commands(block: str) -> Iterator[Shown]:
+def commands(block: str) -> Iterator[ShellExample]:
     """The commands of a block: each goes on over lines until the shell has no open quote or backslash."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
         count = next(n for n in range(1, len(lines) + 1) if is_whole("\n".join(lines[:n])))
-        yield Shown("\n".join(lines[:count]), "\n".join(lines[count:]))
+        yield ShellExample("\n".join(lines[:count]), "\n".join(lines[count:]))
 
 
 def is_whole(command: str) -> bool:

@@ -18,7 +18,7 @@ def claims(headers: dict[str, str]) -> dict[str, Any]:
     return dict(jwt.get_unverified_claims(headers["Authorization"].removeprefix("Bearer ")))
 
 
-async def test_the_link_that_comes_with_registering_verifies_the_address(mailing: MailingService) -> None:
+async def test_link_in_registration_mail_verifies_email(mailing: MailingService) -> None:
     email, here = await mailing.sign_up()
     mail = await mailing.mailbox.newest(email)
     assert mail["Subject"] == "Confirm your e-mail address for Sheaf"
@@ -35,7 +35,7 @@ async def test_the_link_that_comes_with_registering_verifies_the_address(mailing
     assert (again.status_code, problem(again)) == (400, LINK_INVALID)
 
 
-async def test_the_link_is_sent_again_until_the_address_is_verified(mailing: MailingService) -> None:
+async def test_verification_mail_is_resent_until_email_is_verified(mailing: MailingService) -> None:
     email, here = await mailing.sign_up()
     answer = await mailing.post("/email/verify/resend", headers=here)
     assert (answer.status_code, answer.json()) == (202, ON_ITS_WAY)
@@ -55,7 +55,7 @@ async def test_the_link_is_sent_again_until_the_address_is_verified(mailing: Mai
     )
 
 
-async def test_an_address_changes_when_the_new_one_is_verified(mailing: MailingService) -> None:
+async def test_email_changes_when_new_address_is_verified(mailing: MailingService) -> None:
     email, here = await mailing.sign_up()
     verification = await mailing.mailbox.token(email)
     other = mailing.address()
@@ -80,7 +80,7 @@ async def test_an_address_changes_when_the_new_one_is_verified(mailing: MailingS
     assert (stale.status_code, problem(stale)) == (400, LINK_INVALID)
 
 
-async def test_a_link_to_an_address_that_the_account_has_no_more_is_void(mailing: MailingService) -> None:
+async def test_link_to_former_email_of_account_is_invalid(mailing: MailingService) -> None:
     email, _ = await mailing.sign_up()
     verification = await mailing.mailbox.token(email)
     await mailing.post("/password/forgot", {"email": email})
@@ -98,7 +98,7 @@ async def test_a_link_to_an_address_that_the_account_has_no_more_is_void(mailing
     assert mailing.user(other) == before
 
 
-async def test_only_the_latest_wish_for_an_address_counts(mailing: MailingService) -> None:
+async def test_only_latest_email_change_request_is_valid(mailing: MailingService) -> None:
     email, here = await mailing.sign_up()
     first, second = mailing.address(), mailing.address()
     for other in (first, second):
@@ -111,7 +111,7 @@ async def test_only_the_latest_wish_for_an_address_counts(mailing: MailingServic
     assert mailing.user(second)["is_email_verified"] is True
 
 
-async def test_whether_an_address_is_taken_is_told_to_nobody_who_asks_for_it(mailing: MailingService) -> None:
+async def test_email_change_does_not_reveal_whether_address_is_taken(mailing: MailingService) -> None:
     taken, _ = await mailing.sign_up()
     await mailing.mailbox.newest(taken)
     email, here = await mailing.sign_up()
@@ -122,7 +122,7 @@ async def test_whether_an_address_is_taken_is_told_to_nobody_who_asks_for_it(mai
     assert mailing.user(email)["email"] == email
 
 
-async def test_of_two_who_verify_one_address_at_once_one_gets_it(mailing: MailingService) -> None:
+async def test_concurrent_changes_to_same_email_succeed_once(mailing: MailingService) -> None:
     wanted = mailing.address()
     links, emails = [], []
     for number in (1, 2):
@@ -148,7 +148,7 @@ async def test_of_two_who_verify_one_address_at_once_one_gets_it(mailing: Mailin
         ({"email": {"$ne": 1}}, 400, "document.invalid"),
     ],
 )
-async def test_a_refused_wish_sends_nothing(
+async def test_refused_email_change_sends_no_mail(
     mailing: MailingService, change: dict[str, Any], status: int, code: str
 ) -> None:
     _, here = await mailing.sign_up()
@@ -161,7 +161,7 @@ async def test_a_refused_wish_sends_nothing(
     assert mailing.database["_mails"].count_documents({}) == 0
 
 
-async def test_the_address_that_one_has_is_not_changed(mailing: MailingService) -> None:
+async def test_email_change_to_current_address_returns_400(mailing: MailingService) -> None:
     email, here = await mailing.sign_up()
     answer = await mailing.post("/email", {"email": email, "password": PASSWORD}, here)
     fault = {"pointer": "/email", "code": "unchanged", "detail": "This is the address that the account has"}

@@ -42,9 +42,7 @@ def too_easy(pointer: str, hint: str) -> dict[str, Any]:
         ),
     ],
 )
-async def test_a_password_that_is_easy_to_guess_is_refused_with_advice(
-    mailing: MailingService, password: str, hint: str
-) -> None:
+async def test_weak_password_is_refused_with_hint(mailing: MailingService, password: str, hint: str) -> None:
     body = {"email": "zerlina.quack@example.com", "name": "Zerlina Quackenbush", "password": password}
     answer = await mailing.post("/register", body)
     assert (answer.status_code, problem(answer)) == (400, too_easy("/password", hint))
@@ -55,7 +53,7 @@ async def test_a_password_that_is_easy_to_guess_is_refused_with_advice(
 # --- changing
 
 
-async def test_changing_the_password_ends_all_other_sessions_and_tells_the_owner(
+async def test_password_change_ends_other_sessions_and_mails_owner(
     mailing: MailingService,
 ) -> None:
     email, here = await mailing.sign_up()
@@ -115,7 +113,7 @@ async def test_changing_the_password_ends_all_other_sessions_and_tells_the_owner
         ),
     ],
 )
-async def test_a_refused_change_changes_nothing(
+async def test_refused_password_change_leaves_account_unchanged(
     mailing: MailingService, change: dict[str, str], status: int, body: dict[str, Any]
 ) -> None:
     email, here = await mailing.sign_up()
@@ -125,7 +123,7 @@ async def test_a_refused_change_changes_nothing(
     assert mailing.user(email) == before
 
 
-async def test_guessing_the_present_password_with_a_stolen_token_is_locked_out(
+async def test_repeated_wrong_current_password_is_locked_out(
     mailing: MailingService,
 ) -> None:
     _, here = await mailing.sign_up()
@@ -134,7 +132,7 @@ async def test_guessing_the_present_password_with_a_stolen_token_is_locked_out(
     assert statuses == [403] * 5 + [429] * 3
 
 
-async def test_of_two_changes_at_once_one_succeeds(mailing: MailingService) -> None:
+async def test_concurrent_password_changes_succeed_once(mailing: MailingService) -> None:
     email, here = await mailing.sign_up()
     wanted = ["kitchen lamp seven", "garden chair eleven"]
     answers = await asyncio.gather(
@@ -147,7 +145,7 @@ async def test_of_two_changes_at_once_one_succeeds(mailing: MailingService) -> N
     ]
 
 
-async def test_an_account_without_a_password_gets_its_first_one_by_a_link(mailing: MailingService) -> None:
+async def test_account_without_password_gets_one_by_reset_link(mailing: MailingService) -> None:
     email, here = await mailing.sign_up()
     mailing.database["_users"].update_one({"email_key": email}, {"$set": {"password_hash": None}})
     answer = await mailing.post("/password", CHANGE, here)
@@ -170,7 +168,7 @@ async def test_an_account_without_a_password_gets_its_first_one_by_a_link(mailin
 # --- choosing a new one
 
 
-async def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(mailing: MailingService) -> None:
+async def test_password_reset_link_works_once(mailing: MailingService) -> None:
     email, here = await mailing.sign_up()
     answer = await mailing.post(
         "/password/forgot", {"email": email.upper().replace("EXAMPLE.COM", "example.com")}
@@ -198,7 +196,7 @@ async def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(mailin
     assert mailing.user(email) == user
 
 
-async def test_a_reset_voids_all_other_links_of_the_account(mailing: MailingService) -> None:
+async def test_password_reset_invalidates_other_links_of_account(mailing: MailingService) -> None:
     email, here = await mailing.sign_up()
     verification = await mailing.mailbox.token(email)
     other = mailing.address()
@@ -221,7 +219,7 @@ async def test_a_reset_voids_all_other_links_of_the_account(mailing: MailingServ
     assert mailing.user(email) == before
 
 
-async def test_a_link_is_void_once_the_account_is_disabled(mailing: MailingService) -> None:
+async def test_reset_link_of_disabled_account_is_invalid(mailing: MailingService) -> None:
     email, _ = await mailing.sign_up()
     await mailing.post("/password/forgot", {"email": email})
     token = await mailing.mailbox.token(email, 2)
@@ -232,7 +230,7 @@ async def test_a_link_is_void_once_the_account_is_disabled(mailing: MailingServi
     assert mailing.user(email) == before
 
 
-async def test_a_link_is_void_when_its_time_is_over(mailing: MailingService) -> None:
+async def test_expired_reset_link_is_invalid(mailing: MailingService) -> None:
     email, _ = await mailing.sign_up()
     await mailing.post("/password/forgot", {"email": email})
     token = await mailing.mailbox.token(email, 2)
@@ -247,6 +245,6 @@ async def test_a_link_is_void_when_its_time_is_over(mailing: MailingService) -> 
 
 
 @pytest.mark.parametrize("path", ["/password", "/email", "/email/verify/resend"])
-async def test_what_is_for_the_signed_in_needs_a_token(mailing: MailingService, path: str) -> None:
+async def test_account_endpoints_without_token_return_401(mailing: MailingService, path: str) -> None:
     answer = await mailing.post(path, {})
     assert (answer.status_code, problem(answer)["code"]) == (401, "auth.required")

@@ -316,7 +316,7 @@ async def test_folder_keeps_newest_mails_private_to_owner(tmp_path: Path) -> Non
     assert (tmp_path / "mails").stat().st_mode & 0o777 == 0o700
 
 
-class Deaf(Folder):
+class UncancellableFolder(Folder):
     """A transport that takes being told to end for something else, once."""
 
     def __init__(self, directory: Path) -> None:
@@ -331,6 +331,6 @@ class Deaf(Folder):
 
 
 async def test_sending_ends_even_if_transport_swallows_cancellation(outbox: Outbox, tmp_path: Path) -> None:
-    transport = Deaf(tmp_path)
+    transport = UncancellableFolder(tmp_path)
     async with asyncio.timeout(5), Sender(outbox, transport).sending():
         await transport.is_asked.wait()

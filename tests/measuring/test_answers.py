@@ -13,7 +13,7 @@ WHOLE = (
 
 
 @given(st.integers(0, len(WHOLE)))
-def test_an_answer_is_whole_with_its_last_byte_only(received: int) -> None:
+def test_response_is_complete_only_with_last_byte(received: int) -> None:
     answer = answers.read(WHOLE[:received])
     if received < len(WHOLE):
         assert answer is None
@@ -22,14 +22,14 @@ def test_an_answer_is_whole_with_its_last_byte_only(received: int) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_what_follows_an_answer_is_not_part_of_it(more: bytes) -> None:
+def test_bytes_after_response_are_not_part_of_it(more: bytes) -> None:
     answer = answers.read(WHOLE + more)
     assert answer is not None
     assert (WHOLE + more)[answer.body_at : answer.end] == b'{"data":{}}'
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_answers_without_a_body_end_with_their_head(status: int) -> None:
+def test_response_without_body_ends_with_headers(status: int) -> None:
     head = f"HTTP/1.1 {status} \r\nContent-Length: 300\r\n\r\n".encode()
     assert answers.read(head) == Answer(status, len(head), len(head))
 
@@ -46,13 +46,13 @@ def test_answers_without_a_body_end_with_their_head(status: int) -> None:
         (b"a" * 70_000, "no end"),
     ],
 )
-def test_what_cannot_be_read_is_refused(received: bytes, reason: str) -> None:
+def test_unreadable_response_is_refused(received: bytes, reason: str) -> None:
     with pytest.raises(UnreadableAnswerError, match=reason):
         answers.read(received)
 
 
 @given(st.binary(max_size=300))
-def test_reading_never_fails_otherwise(received: bytes) -> None:
+def test_any_bytes_are_read_or_refused(received: bytes) -> None:
     try:
         answer = answers.read(received)
     except UnreadableAnswerError:

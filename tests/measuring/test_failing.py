@@ -72,13 +72,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", SOUND)
-def test_what_may_be_is_not_complained_of(case: str) -> None:
+def test_allowed_history_is_accepted(case: str) -> None:
     history, documents = SOUND[case]
     assert judge(history, documents).sentences == []
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_what_must_not_be_is_seen(case: str) -> None:
+def test_lost_duplicated_or_wrong_document_is_reported(case: str) -> None:
     history, documents, column = BROKEN[case]
     verdict = judge(history, documents)
     assert [len(verdict.lost), len(verdict.duplicated), len(verdict.wrong)] == [
@@ -86,7 +86,7 @@ def test_what_must_not_be_is_seen(case: str) -> None:
     ]
 
 
-def test_what_clients_saw_and_cannot_be_is_wrong() -> None:
+def test_contradiction_seen_by_client_is_reported_as_wrong() -> None:
     history = creation(ACKNOWLEDGED)
     history.contradictions.append("reading nail, which was acknowledged, was 404")
     assert judge(history, [stored()]).wrong == history.contradictions
@@ -105,7 +105,7 @@ UNAVAILABLE = request(102, 503, has_retry_after=True)
 WELL = [request(101, 201), request(101, 200, is_write=False)]
 
 
-def test_errors_within_the_window_are_counted_and_nothing_more() -> None:
+def test_errors_within_window_are_only_counted() -> None:
     well = result(*WELL, UNAVAILABLE, request(99, 201, took_s=0.125), request(112, 201, took_s=0.25))
     assert well.sentences == []
     assert well.measured == Measured(
@@ -142,20 +142,20 @@ def test_errors_within_the_window_are_counted_and_nothing_more() -> None:
         (request(102, None), "a create got no answer"),
     ],
 )
-def test_an_error_at_another_time_or_of_another_kind_is_told(met: Request, sentence: str) -> None:
+def test_error_outside_window_or_of_other_kind_is_reported(met: Request, sentence: str) -> None:
     assert result(*WELL, met).sentences == [sentence]
 
 
 @pytest.mark.parametrize("missing", [0, 1])
-def test_a_service_that_does_not_write_or_read_again_has_not_recovered(missing: int) -> None:
+def test_service_without_later_write_and_read_has_not_recovered(missing: int) -> None:
     assert result(WELL[1 - missing]).sentences == ["the service did not recover"]
 
 
-def test_a_worker_that_was_replaced_is_told() -> None:
+def test_replaced_worker_is_reported() -> None:
     assert result(*WELL, are_workers_same=False).sentences == ["a worker was started again"]
 
 
-def test_the_table_has_a_row_for_each_round() -> None:
+def test_failover_table_has_row_for_each_round() -> None:
     lost = result(*WELL, UNAVAILABLE, history=creation(ACKNOWLEDGED))
     lines = render([result(*WELL), lost]).splitlines()
     assert lines[2:] == [

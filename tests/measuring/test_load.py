@@ -48,7 +48,7 @@ async def measured(write: Write, count: int = 60, connections: int = 4) -> Outco
         return await load.measure(job)
 
 
-async def test_right_answers_are_counted_and_timed() -> None:
+async def test_correct_responses_are_counted_and_timed() -> None:
     async def write(writer: asyncio.StreamWriter, _: int) -> None:
         await asyncio.sleep(0.002)
         writer.write(GOOD)
@@ -61,7 +61,7 @@ async def test_right_answers_are_counted_and_timed() -> None:
     assert outcome.cpu_us["generator"] > 0
 
 
-async def test_answers_that_come_in_pieces_are_put_together() -> None:
+async def test_response_in_pieces_is_assembled() -> None:
     async def write(writer: asyncio.StreamWriter, _: int) -> None:
         for start in range(0, len(GOOD), 7):
             writer.write(GOOD[start : start + 7])
@@ -81,7 +81,7 @@ async def test_answers_that_come_in_pieces_are_put_together() -> None:
         (GOOD + GOOD, "more than was asked for"),
     ],
 )
-async def test_wrong_answers_are_counted_by_their_kind(wrong: bytes, kind: str) -> None:
+async def test_wrong_responses_are_counted_by_kind(wrong: bytes, kind: str) -> None:
     async def write(writer: asyncio.StreamWriter, number: int) -> None:
         writer.write(wrong if number % 10 == 0 else GOOD)
 
@@ -89,7 +89,7 @@ async def test_wrong_answers_are_counted_by_their_kind(wrong: bytes, kind: str) 
     assert (outcome.requests, outcome.errors) == (54, {kind: 6})
 
 
-async def test_a_connection_that_is_closed_is_counted_and_replaced() -> None:
+async def test_closed_connection_is_counted_and_replaced() -> None:
     async def write(writer: asyncio.StreamWriter, number: int) -> None:
         if number % 10 == 0:
             writer.close()
@@ -101,7 +101,7 @@ async def test_a_connection_that_is_closed_is_counted_and_replaced() -> None:
     assert outcome.errors == {"connection closed": 6}
 
 
-async def test_a_service_that_does_not_answer_ends_the_run_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unresponsive_service_ends_run_with_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "PATIENCE_S", 0.2)
 
     async def write(_: asyncio.StreamWriter, __: int) -> None:
@@ -113,7 +113,7 @@ async def test_a_service_that_does_not_answer_ends_the_run_by_itself(monkeypatch
     assert (outcome.requests, outcome.errors) == (0, {"timeout": 3})
 
 
-async def test_the_lead_is_not_counted() -> None:
+async def test_warm_up_requests_are_not_counted() -> None:
     asked = 0
 
     async def write(writer: asyncio.StreamWriter, number: int) -> None:
@@ -129,7 +129,7 @@ async def test_the_lead_is_not_counted() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200))
-def test_percentiles_are_values_that_were_measured(values: list[float]) -> None:
+def test_percentiles_are_measured_values(values: list[float]) -> None:
     ordered = sorted(values)
     assert load.percentile(ordered, 0.5) == statistics.median_low(ordered)
     for share in (0.5, 0.9, 0.99):
@@ -138,5 +138,5 @@ def test_percentiles_are_values_that_were_measured(values: list[float]) -> None:
         assert sum(each <= value for each in ordered) >= share * len(ordered)
 
 
-def test_the_percentile_of_nothing_is_nothing() -> None:
+def test_percentile_of_empty_list_is_zero() -> None:
     assert load.percentile([], 0.99) == 0.0

@@ -17,18 +17,18 @@ from scripts.measuring.plan import GROWTH, QUICK, Plan
         (["speed"], "'speed' is not one of"),
     ],
 )
-def test_a_wrong_option_is_named(options: list[str], words: str) -> None:
+def test_invalid_bench_option_is_named(options: list[str], words: str) -> None:
     answer = CliRunner().invoke(bench.main, options)
     assert answer.exit_code == 2
     assert words in answer.output
 
 
-def test_options_change_the_plan_and_nothing_else() -> None:
+def test_options_change_only_their_part_of_plan() -> None:
     chosen = {"connections": ("1", "64"), "seconds": 2.0, "rounds": None}
     plan = bench.planned(Plan(), chosen, quick=False)
     assert (plan.connections, plan.seconds, plan.rounds) == ((1, 64), 2.0, Plan().rounds)
     assert plan.documents == Plan().documents
 
 
-def test_quick_is_quick_whatever_is_measured() -> None:
+def test_quick_option_selects_quick_plan() -> None:
     assert bench.planned(GROWTH, {}, quick=True) == QUICK

@@ -14,18 +14,18 @@ from tests.measuring.rows import row
 ROWS = [row(), row(workload="list", server_us=400.0), row(target="static JSON", workload="static")]
 
 
-def test_the_documentation_has_a_place_for_each_part() -> None:
+def test_performance_page_has_markers_for_each_part() -> None:
     page = (ROOT / report.PAGE).read_text()
     for part in ("standard", "growth", "memory"):
         assert "new figures" in report.between(page, part, "new figures")
 
 
-def test_a_page_without_the_place_is_refused() -> None:
+def test_page_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="no place for 'growth'"):
         report.between("<!-- measured: growth -->", "growth", "text")
 
 
-def test_publishing_twice_changes_nothing(tmp_path: Path) -> None:
+def test_publishing_twice_gives_same_page_and_charts(tmp_path: Path) -> None:
     (tmp_path / report.PAGE).parent.mkdir(parents=True)
     page = tmp_path / report.PAGE
     page.write_text("# Page\n\n<!-- measured: standard -->\n<!-- end: standard -->\n\nrest\n")
@@ -39,7 +39,7 @@ def test_publishing_twice_changes_nothing(tmp_path: Path) -> None:
     assert "some machine" in page.read_text()
 
 
-def test_paragraphs_are_wrapped_and_tables_are_not() -> None:
+def test_paragraphs_are_wrapped_but_tables_and_images_are_not() -> None:
     row = f"| {'cell ' * 40}|"
     text = report.wrapped(f"{'word ' * 40}\n\n{row}\n{row}\n\n![a picture of {'much ' * 30}](a.svg)")
     paragraph, *others = text.split("\n\n")
@@ -47,7 +47,7 @@ def test_paragraphs_are_wrapped_and_tables_are_not() -> None:
     assert others == [f"{row}\n{row}", f"![a picture of {'much ' * 30}](a.svg)"]
 
 
-def test_figures_are_kept_as_json(tmp_path: Path) -> None:
+def test_figures_are_written_as_json(tmp_path: Path) -> None:
     report.write(tmp_path, "standard", ROWS, "text", {"a.svg": "<svg/>"})
     kept = json.loads((tmp_path / "standard.json").read_text())
     assert [(each["workload"], each["server_us"]) for each in kept] == [
@@ -64,13 +64,13 @@ def texts(svg: str) -> list[str]:
 
 
 @pytest.mark.parametrize("draw", [charts.bars, charts.lines])
-def test_a_chart_names_all_that_it_shows(draw: object) -> None:
+def test_chart_contains_all_labels(draw: object) -> None:
     assert callable(draw)
     svg = draw("Cost", ["get", "list"], {"Sheaf": [100.0, None], "other": [200.0, 300.0]})
     assert {"Cost", "get", "list", "Sheaf", "other"} <= set(texts(svg))
 
 
-def test_a_chart_runs_nothing_loads_nothing_and_is_legible_on_any_ground() -> None:
+def test_chart_has_no_scripts_or_links_and_transparent_background() -> None:
     svg = charts.bars("Cost", ["get"], {"Sheaf": [123.0]})
     root = ET.fromstring(svg)  # noqa: S314
     assert not list(root.iter(f"{charts.ABOVE}script"))
@@ -80,6 +80,6 @@ def test_a_chart_runs_nothing_loads_nothing_and_is_legible_on_any_ground() -> No
     assert charts.GREY in svg
 
 
-def test_the_same_figures_give_the_same_chart() -> None:
+def test_chart_is_deterministic() -> None:
     drawn = {charts.lines("Cost", ["1", "2"], {"get": [1.0, 2.0]}) for _ in range(2)}
     assert len(drawn) == 1

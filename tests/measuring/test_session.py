@@ -28,7 +28,7 @@ def port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_a_service_that_runs_is_measured_by_its_processes(session: Session, port: int) -> None:
+def test_running_service_is_found_by_its_port(session: Session, port: int) -> None:
     target = session.outside(f"Peer=http://127.0.0.1:{port},database=peer,token=abc,base=/goods")
     assert (target.name, target.host, target.port) == ("Peer", "127.0.0.1", port)
     assert os.getpid() in target.pids
@@ -38,7 +38,7 @@ def test_a_service_that_runs_is_measured_by_its_processes(session: Session, port
     assert [each.full_name for each in target.collections] == ["peer.products"]
 
 
-def test_another_sheaf_is_spoken_to_as_such(session: Session, port: int) -> None:
+def test_dialect_of_running_service_can_be_chosen(session: Session, port: int) -> None:
     target = session.outside(f"old=http://127.0.0.1:{port},database=old,dialect=sheaf")
     assert type(target.dialect) is Dialect
 
@@ -52,19 +52,19 @@ def test_another_sheaf_is_spoken_to_as_such(session: Session, port: int) -> None
         "Peer=http://h:1,database=x,dialect=odd",
     ],
 )
-def test_a_service_that_is_not_told_rightly_is_refused(session: Session, described: str) -> None:
+def test_incomplete_service_description_is_refused(session: Session, described: str) -> None:
     with pytest.raises(ServiceFailedError, match="is wanted"):
         session.outside(described)
 
 
-def test_a_service_that_nobody_runs_is_refused(session: Session) -> None:
+def test_service_without_listener_is_refused(session: Session) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         free = server.getsockname()[1]
     with pytest.raises(ServiceFailedError, match="nothing listens"):
         session.outside(f"Peer=http://127.0.0.1:{free},database=x")
 
 
-def test_the_worker_is_the_process_with_the_most_memory() -> None:
+def test_worker_memory_is_read_from_processes() -> None:
     mine = processes.tree(os.getpid())
     assert os.getpid() in mine
     assert processes.worker_memory_mib([os.getpid()]) > 20

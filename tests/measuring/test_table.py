@@ -17,19 +17,19 @@ def cells(text: str, line: int) -> list[str]:
     return [cell.strip() for cell in text.splitlines()[line].strip("|").split("|")]
 
 
-def test_a_figure_is_the_median_of_its_rounds() -> None:
+def test_figure_is_median_of_rounds() -> None:
     figures = Figures([row(round=number, p99_ms=value) for number, value in enumerate([3.0, 100.0, 4.0])])
     assert figures.median("p99_ms", KEY) == 4.0
 
 
-def test_cpu_time_is_given_as_on_the_machine_at_its_fastest() -> None:
+def test_cpu_time_is_scaled_to_fastest_pace() -> None:
     rows = [row(server_us=200.0, pace_us=500.0), row(target="other", pace_us=250.0)]
     figures = Figures(rows)
     assert figures.median("server_us", KEY) == 100.0
     assert figures.median("per_second", KEY) == 5000.0
 
 
-def test_the_summary_compares_each_service_with_sheaf() -> None:
+def test_summary_compares_each_service_with_sheaf() -> None:
     rows = [
         row(),
         row(target="one Motor call", server_us=350.0),
@@ -44,7 +44,7 @@ def test_the_summary_compares_each_service_with_sheaf() -> None:
     assert cells(text, 5) == ["static JSON", "50", "50"]
 
 
-def test_the_whole_table_has_a_row_for_each_measurement_and_counts_errors() -> None:
+def test_full_table_has_row_and_error_count_per_measurement() -> None:
     rows = [row(connections=32, errors={"status 503": 2, "timeout": 1}), row(connections=1)]
     text = table.whole(rows)
     assert cells(text, 2)[:3] == ["1", "get", "Sheaf"]
@@ -64,19 +64,21 @@ def sized(small_us: float, large_us: float) -> list[Row]:
     ("large_us", "is_promised", "verdict"),
     [(100.0, True, "yes"), (135.0, True, "yes"), (140.0, True, "no"), (300.0, False, "not promised")],
 )
-def test_cost_is_flat_within_the_tolerance(large_us: float, is_promised: bool, verdict: str) -> None:
+def test_growth_verdict_depends_on_tolerance_and_promise(
+    large_us: float, is_promised: bool, verdict: str
+) -> None:
     text = table.growth(axis(is_promised=is_promised), sized(100.0, large_us))
     assert cells(text, 2)[-1] == verdict
     assert cells(text, 2)[-2] == f"{(large_us + 20) / 120:.2f}"
     assert cells(text, 2)[1] == "100 + 20 µs, 5,000/s, 9.0 ms"
 
 
-def test_a_single_case_is_compared_with_itself() -> None:
+def test_single_case_is_compared_with_itself() -> None:
     only = Axis("documents", axis().cases[:1], base=1)
     assert cells(table.growth(only, sized(100.0, 100.0)), 2)[-2:] == ["1.00", "yes"]
 
 
-def test_refusals_of_a_crowd_are_no_errors() -> None:
+def test_503_with_many_connections_counts_as_refused_not_wrong() -> None:
     crowd, few = (row(connections=each, errors={"status 503": 5, "timeout": 1}) for each in (512, 32))
     assert (crowd.refused, crowd.wrong) == (5, 1)
     assert (few.refused, few.wrong) == (0, 6)
@@ -90,7 +92,7 @@ def test_refusals_of_a_crowd_are_no_errors() -> None:
         (130.0, ": growth"),
     ],
 )
-def test_memory_is_judged_by_its_limit_and_its_growth(last_mib: float, words: str) -> None:
+def test_memory_verdict_depends_on_limit_and_growth(last_mib: float, words: str) -> None:
     text = table.memory([row(memory_mib=120.0), row(memory_mib=last_mib)])
     assert words in text
     assert cells(text, 3)[0] == "2,000"

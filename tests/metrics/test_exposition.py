@@ -15,7 +15,7 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 ROUTE = "/api/{collection}"
 
 
-class Fleet:
+class TwoWorkers:
     """Two workers, and a place for one that follows another."""
 
     def __init__(self) -> None:
@@ -58,95 +58,97 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet() -> Fleet:
-    return Fleet()
+def two_workers() -> TwoWorkers:
+    return TwoWorkers()
 
 
-def test_exposition_sums_requests_of_all_workers(fleet: Fleet) -> None:
-    for meter in fleet.meters:
+def test_exposition_sums_requests_of_all_workers(two_workers: TwoWorkers) -> None:
+    for meter in two_workers.meters:
         meter.exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
         meter.exchanges.note((ROUTE, "GET", 404), 0.002, 10, 0)
     for status in ("200", "404"):
-        assert fleet.value("sheaf_http_requests_total", method="GET", route=ROUTE, status=status) == 2
+        assert two_workers.value("sheaf_http_requests_total", method="GET", route=ROUTE, status=status) == 2
     named = {"method": "GET", "route": ROUTE}
     name = "sheaf_http_request_duration_seconds"
-    assert fleet.value("sheaf_http_response_body_bytes_total", **named) == 220
-    assert fleet.value(f"{name}_count", **named, status_class="2xx") == 2
-    assert fleet.value(f"{name}_sum", **named, status_class="2xx") == pytest.approx(0.04)
-    assert fleet.value(f"{name}_bucket", **named, status_class="2xx", le="0.01") == 0
-    assert fleet.value(f"{name}_bucket", **named, status_class="2xx", le="0.025") == 2
-    assert fleet.value(f"{name}_bucket", **named, status_class="2xx", le="+Inf") == 2
+    assert two_workers.value("sheaf_http_response_body_bytes_total", **named) == 220
+    assert two_workers.value(f"{name}_count", **named, status_class="2xx") == 2
+    assert two_workers.value(f"{name}_sum", **named, status_class="2xx") == pytest.approx(0.04)
+    assert two_workers.value(f"{name}_bucket", **named, status_class="2xx", le="0.01") == 0
+    assert two_workers.value(f"{name}_bucket", **named, status_class="2xx", le="0.025") == 2
+    assert two_workers.value(f"{name}_bucket", **named, status_class="2xx", le="+Inf") == 2
 
 
-def test_counters_never_decrease_when_workers_are_replaced(fleet: Fleet) -> None:
-    fleet.sample()
+def test_counters_never_decrease_when_workers_are_replaced(two_workers: TwoWorkers) -> None:
+    two_workers.sample()
     counted = {name for name, family in FAMILIES.items() if family.kind != "gauge"}
     before: Series = {}
     for turn in range(6):
-        fleet.meters[turn % 2].exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
-        fleet.meters[turn % 2].observer(families.LAG)(0.001 * turn)
-        fleet.replace((turn + 1) % 2)
-        after = fleet.series
+        two_workers.meters[turn % 2].exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
+        two_workers.meters[turn % 2].observer(families.LAG)(0.001 * turn)
+        two_workers.replace((turn + 1) % 2)
+        after = two_workers.series
         for key, value in before.items():
             is_counted = any(key[0].startswith(name) for name in counted) and "process_" not in key[0]
             assert not is_counted or after[key] >= value, key
         before = after
-    assert fleet.value("sheaf_http_requests_total", method="GET", route=ROUTE, status="200") == 6
-    assert fleet.value("sheaf_worker_replacements_total") == 6
+    assert two_workers.value("sheaf_http_requests_total", method="GET", route=ROUTE, status="200") == 6
+    assert two_workers.value("sheaf_worker_replacements_total") == 6
 
 
-def test_exposition_has_gauges_of_each_worker(fleet: Fleet) -> None:
-    fleet.sample()
-    assert fleet.value("sheaf_asyncio_tasks", worker="0") == 5
-    assert fleet.value("sheaf_asyncio_tasks", worker="1") == 6
-    assert fleet.value("sheaf_http_requests_in_flight", worker="0") == 2
-    assert fleet.value("sheaf_workers", state="up") == 2
-    assert fleet.value("sheaf_workers", state="wanted") == 2
-    assert fleet.value("process_resident_memory_bytes", worker="0") is not None
-    assert fleet.value("process_resident_memory_bytes", worker="2") is None
+def test_exposition_has_gauges_of_each_worker(two_workers: TwoWorkers) -> None:
+    two_workers.sample()
+    assert two_workers.value("sheaf_asyncio_tasks", worker="0") == 5
+    assert two_workers.value("sheaf_asyncio_tasks", worker="1") == 6
+    assert two_workers.value("sheaf_http_requests_in_flight", worker="0") == 2
+    assert two_workers.value("sheaf_workers", state="up") == 2
+    assert two_workers.value("sheaf_workers", state="wanted") == 2
+    assert two_workers.value("process_resident_memory_bytes", worker="0") is not None
+    assert two_workers.value("process_resident_memory_bytes", worker="2") is None
 
 
-def test_silent_worker_has_no_gauges_but_old_timestamp(fleet: Fleet) -> None:
-    fleet.sample()
+def test_silent_worker_has_no_gauges_but_old_timestamp(two_workers: TwoWorkers) -> None:
+    two_workers.sample()
     long_ago_s = time.time() - 60
-    fleet.meters[0].cells.sampled_at_s = long_ago_s
-    assert fleet.value("sheaf_asyncio_tasks", worker="0") is None
-    assert fleet.value("sheaf_worker_sampled_timestamp_seconds", worker="0") == pytest.approx(long_ago_s)
-    assert fleet.value("sheaf_asyncio_tasks", worker="1") == 6
+    two_workers.meters[0].cells.sampled_at_s = long_ago_s
+    assert two_workers.value("sheaf_asyncio_tasks", worker="0") is None
+    assert two_workers.value("sheaf_worker_sampled_timestamp_seconds", worker="0") == pytest.approx(
+        long_ago_s
+    )
+    assert two_workers.value("sheaf_asyncio_tasks", worker="1") == 6
 
 
-def test_dead_worker_has_no_gauges(fleet: Fleet) -> None:
-    fleet.sample()
-    fleet.workers[1] = WorkerState(is_up=False, in_flight=0)
+def test_dead_worker_has_no_gauges(two_workers: TwoWorkers) -> None:
+    two_workers.sample()
+    two_workers.workers[1] = WorkerState(is_up=False, in_flight=0)
     assert {
         dict(labels)["worker"]
-        for (name, labels) in fleet.series
+        for (name, labels) in two_workers.series
         if "worker" in dict(labels) and name != "sheaf_workers"
     } == {"0", "main"}
 
 
-def test_gauge_shared_by_instances_is_exposed_once(fleet: Fleet) -> None:
-    for number, meter in enumerate(fleet.meters):
+def test_gauge_shared_by_instances_is_exposed_once(two_workers: TwoWorkers) -> None:
+    for number, meter in enumerate(two_workers.meters):
         meter.sample([lambda number=number: [(families.MAILS, ("waiting",), number + 3.0)]])  # type: ignore[misc]
-    assert fleet.value("sheaf_mails", state="waiting") == 4
+    assert two_workers.value("sheaf_mails", state="waiting") == 4
 
 
-def test_exposition_is_readable_by_prometheus_and_openmetrics(fleet: Fleet) -> None:
-    fleet.sample()
-    fleet.meters[0].exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
+def test_exposition_is_readable_by_prometheus_and_openmetrics(two_workers: TwoWorkers) -> None:
+    two_workers.sample()
+    two_workers.meters[0].exchanges.note((ROUTE, "GET", 200), 0.02, 100, 0)
     registry = CollectorRegistry()
-    registry.register(fleet.exposition)
+    registry.register(two_workers.exposition)
     text = generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call]
     openmetrics = list(parse_openmetrics(text))  # type: ignore[no-untyped-call]
     assert text.endswith("# EOF\n")
     assert len(openmetrics) > 15
-    read = {family.name: family.samples for family in text_string_to_metric_families(fleet.text)}
+    read = {family.name: family.samples for family in text_string_to_metric_families(two_workers.text)}
     assert {family.name for family in openmetrics} == set(read)
     assert [len(family.samples) for family in openmetrics] == [*map(len, read.values())]
 
 
-def test_single_metric_can_be_requested_by_name(fleet: Fleet) -> None:
+def test_single_metric_can_be_requested_by_name(two_workers: TwoWorkers) -> None:
     registry = CollectorRegistry()
-    registry.register(fleet.exposition)
+    registry.register(two_workers.exposition)
     text = generate_latest(registry.restricted_registry(["sheaf_workers"])).decode()
     assert {line.split("{")[0] for line in text.splitlines() if line[0] != "#"} == {"sheaf_workers"}

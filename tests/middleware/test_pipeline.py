@@ -14,7 +14,7 @@ from service.kit.errors import RateLimited
 from tests.middleware.apps import answering, ask, client_of, echoing, get, raising, wrap
 
 
-class Noting(Step):
+class RecordingStep(Step):
     """Notes what it is asked; may refuse, wait or answer."""
 
     def __init__(self, name: str, seen: list[str], *, does: str = "nothing") -> None:
@@ -49,18 +49,18 @@ class Noting(Step):
         self.seen.append(f"{self.name} leaves {exchange.status}")
 
 
-class Idle(Step):
+class EmptyStep(Step):
     """Overrides nothing."""
 
 
 def steps(*does: str) -> tuple[list[str], list[Step]]:
     seen: list[str] = []
-    return seen, [Noting("abcdef"[position], seen, does=each) for position, each in enumerate(does)]
+    return seen, [RecordingStep("abcdef"[position], seen, does=each) for position, each in enumerate(does)]
 
 
 async def test_steps_leave_in_reverse_order() -> None:
     seen, [outer, inner] = steps("nothing", "wait")
-    answer = await get(wrap(answering(), outer, Idle(), inner, Idle()))
+    answer = await get(wrap(answering(), outer, EmptyStep(), inner, EmptyStep()))
     assert (answer.headers["x-a"], answer.headers["x-b"]) == ("GET", "GET")
     assert seen == [
         "a enters",
@@ -154,13 +154,13 @@ async def test_step_sees_only_connections_of_its_kinds() -> None:
 
 
 async def test_step_that_fails_to_leave_does_not_stop_other_steps_leaving() -> None:
-    class Clumsy(Step):
+    class FailingStep(Step):
         def leave(self, _: Exchange) -> None:
             raise ValueError("a bug")
 
     seen, [outer] = steps("nothing")
     with capture_logs() as lines:
-        assert (await get(wrap(answering(), outer, Clumsy()))).status_code == 200
+        assert (await get(wrap(answering(), outer, FailingStep()))).status_code == 200
     assert seen[-1] == "a leaves 200"
     assert [(line["log_level"], line["event"]) for line in lines] == [("error", "step not left")]
 

@@ -18,12 +18,12 @@ async def database() -> None:
     await init_beanie(database=client["models"], document_models=list(DOCUMENTS))
 
 
-def test_now_is_in_utc_and_as_precise_as_what_is_stored() -> None:
+def test_utc_now_is_in_utc_with_millisecond_precision() -> None:
     assert utc_now().utcoffset() == timedelta(0)
     assert utc_now().microsecond % 1000 == 0
 
 
-def test_every_class_of_the_package_is_among_the_documents() -> None:
+def test_every_exported_document_class_is_in_documents() -> None:
     exported = {
         each
         for name in models.__all__
@@ -33,19 +33,19 @@ def test_every_class_of_the_package_is_among_the_documents() -> None:
 
 
 @pytest.mark.parametrize("model", DOCUMENTS, ids=lambda model: model.__name__)
-def test_no_document_is_the_base_of_another(model: type[Document]) -> None:
+def test_no_document_class_derives_from_another(model: type[Document]) -> None:
     assert issubclass(model, Stored)
     assert [base for base in model.__mro__[1:] if issubclass(base, Document) and base in DOCUMENTS] == []
 
 
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("model", DOCUMENTS, ids=lambda model: model.__name__)
-def test_only_products_are_public(model: type[Document]) -> None:
+def test_only_products_collection_is_public(model: type[Document]) -> None:
     assert model.get_collection_name().startswith("_") == (model is not Product)
 
 
 @pytest.mark.usefixtures("database")
-async def test_system_fields_are_stored_under_their_public_names() -> None:
+async def test_system_fields_are_stored_under_public_names() -> None:
     product = await Product(name="Mug", price=9.5).insert()
     stored = await Product.get_motor_collection().find_one({"_id": product.id})
     assert stored is not None
@@ -55,7 +55,7 @@ async def test_system_fields_are_stored_under_their_public_names() -> None:
 
 
 @pytest.mark.usefixtures("database")
-async def test_what_was_stored_is_read_back() -> None:
+async def test_stored_definition_is_read_back() -> None:
     definition = CollectionDefinition(id="films", uid="u1", schema_text='{"$ref": "#/$defs/a.b"}')
     await definition.insert()
     assert await CollectionDefinition.get("films") == definition

@@ -19,7 +19,7 @@ SHEAF = ("-c", "from service.cli import main; main()", "serve")
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class RunningServer:
     """Where the service is, the token of an administrator, and the id of a document of `kinds`."""
 
     url: str
@@ -32,7 +32,7 @@ class Served:
 
 
 @contextmanager
-def serving(mongodb_uri: str) -> Iterator[Served]:
+def serving(mongodb_uri: str) -> Iterator[RunningServer]:
     name = f"test_{uuid4().hex[:12]}"
     variables = {
         "MONGODB_URI": mongodb_uri,
@@ -49,6 +49,6 @@ def serving(mongodb_uri: str) -> Iterator[Served]:
             for definition in DEFINITIONS:
                 assert client.post("/api/collections", json=definition).status_code == 201
             made = client.post("/api/kinds", json=KINDS_DOCUMENT).json()["data"]
-        yield Served(service.url, headers["Authorization"].removeprefix("Bearer "), made["id"])
+        yield RunningServer(service.url, headers["Authorization"].removeprefix("Bearer "), made["id"])
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
         mongodb.drop_database(name)

@@ -16,7 +16,7 @@ ID = re.compile(r"\{\w+\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ContractClient:
     """A client that checks every answer against the contract, and every accepted body too."""
 
     service: ServiceWithCollections
@@ -67,16 +67,16 @@ class Checked:
 
 
 @pytest.fixture
-async def root(service: ServiceWithCollections) -> Checked:
-    return Checked(service, await service.contract(), "admin")
+async def root(service: ServiceWithCollections) -> ContractClient:
+    return ContractClient(service, await service.contract(), "admin")
 
 
 @pytest.fixture
-async def ann(service: ServiceWithCollections) -> Checked:
-    return Checked(service, await service.contract("ann"), "ann")
+async def ann(service: ServiceWithCollections) -> ContractClient:
+    return ContractClient(service, await service.contract("ann"), "ann")
 
 
-async def test_documents_with_every_kind_of_field_match_the_contract(ann: Checked) -> None:
+async def test_documents_with_every_kind_of_field_match_the_contract(ann: ContractClient) -> None:
     body = KINDS_DOCUMENT | {"secret": "x"}
     made = (await ann.ask("POST", "/api/kinds", 201, json=body)).json()["data"]
     path = f"/api/kinds/{made['id']}"
@@ -99,7 +99,7 @@ async def test_documents_with_every_kind_of_field_match_the_contract(ann: Checke
     await ann.ask("GET", "/api/kinds/none", 400)
 
 
-async def test_json_patch_and_operations_match_the_contract(ann: Checked) -> None:
+async def test_json_patch_and_operations_match_the_contract(ann: ContractClient) -> None:
     made = (await ann.ask("POST", "/api/kinds", 201, json=KINDS_DOCUMENT)).json()["data"]
     path = f"/api/kinds/{made['id']}"
     steps = [
@@ -115,7 +115,7 @@ async def test_json_patch_and_operations_match_the_contract(ann: Checked) -> Non
     assert changed.json()["data"]["whole"] == 9
 
 
-async def test_lists_match_the_contract(ann: Checked) -> None:
+async def test_lists_match_the_contract(ann: ContractClient) -> None:
     await ann.ask("POST", "/api/kinds", 201, json=[KINDS_DOCUMENT] * 3)
     first = (await ann.ask("GET", "/api/kinds?limit=1&sort=-whole&count=exact", 200)).json()
     after = (await ann.ask("GET", f"/api/kinds?limit=1&sort=-whole&cursor={first['next']}", 200)).json()
@@ -138,7 +138,7 @@ async def test_lists_match_the_contract(ann: Checked) -> None:
     await ann.ask("GET", "/api/kinds/queries/by-choice?least=few", 400)
 
 
-async def test_bulk_requests_match_the_contract(ann: Checked) -> None:
+async def test_bulk_requests_match_the_contract(ann: ContractClient) -> None:
     named = {"text": "bulk", "whole": 1}
     await ann.ask("POST", "/api/kinds", 201, json=[named, named])
     await ann.ask("PATCH", "/api/kinds?filter[text]=bulk&max_affected=5", 200, json={"whole": 2})
@@ -148,7 +148,7 @@ async def test_bulk_requests_match_the_contract(ann: Checked) -> None:
     await ann.ask("POST", "/api/kinds", 400, json=[named, {"text": 1}])
 
 
-async def test_batch_matches_the_contract(ann: Checked) -> None:
+async def test_batch_matches_the_contract(ann: ContractClient) -> None:
     operations: list[dict[str, Any]] = [
         {"op": "create", "collection": "kinds", "document": KINDS_DOCUMENT, "as": "first"},
         {"op": "patch", "collection": "kinds", "id": {"_ref": "first"}, "patch": {"whole": 1}, "if_match": 1},
@@ -162,7 +162,7 @@ async def test_batch_matches_the_contract(ann: Checked) -> None:
     await ann.ask("POST", "/api/batch", 400, json={"operations": []})
 
 
-async def test_recursive_schemas_client_ids_and_upserts_match_the_contract(ann: Checked) -> None:
+async def test_recursive_schemas_client_ids_and_upserts_match_the_contract(ann: ContractClient) -> None:
     path = "/api/trees/2eb8aa08-aa98-41ea-b4aa-73b441d16380"
     leaf = {"value": 2, "pin": "x"}
     await ann.ask("PUT", path, 404, json=leaf)
@@ -175,7 +175,7 @@ async def test_recursive_schemas_client_ids_and_upserts_match_the_contract(ann: 
     await ann.ask("PATCH", path, 200, json={"children": [{"value": 3}]})
 
 
-async def test_expanded_references_match_the_contract(ann: Checked) -> None:
+async def test_expanded_references_match_the_contract(ann: ContractClient) -> None:
     made = (await ann.ask("POST", "/api/kinds", 201, json=KINDS_DOCUMENT)).json()["data"]
     circle = {"id": "c1", "kind": "circle", "radius": 1.5, "author": made["id"], "name": "one"}
     await ann.ask("POST", "/api/shapes", 201, json=circle | {"inner": {"by": made["id"]}, "x-y": "z"})
@@ -186,7 +186,7 @@ async def test_expanded_references_match_the_contract(ann: Checked) -> None:
     await ann.ask("PATCH", "/api/shapes/c1", 200, json={"radius": None, "kind": "square"})
 
 
-async def test_collection_with_required_concurrency_matches_the_contract(root: Checked) -> None:
+async def test_collection_with_required_concurrency_matches_the_contract(root: ContractClient) -> None:
     made = (await root.ask("POST", "/api/loose-ends", 201, json={"open": "a", "b": [1]})).json()["data"]
     path = f"/api/loose-ends/{made['id']}"
     await root.ask("PATCH", path, 428, json={"a": "x"})
@@ -196,7 +196,7 @@ async def test_collection_with_required_concurrency_matches_the_contract(root: C
 
 
 async def test_accounts_and_profile_match_the_contract(service: ServiceWithCollections) -> None:
-    nobody = Checked(service, await service.contract("nobody"), "nobody")
+    nobody = ContractClient(service, await service.contract("nobody"), "nobody")
     account = {"email": "ada@example.com", "password": "correct horse battery staple"}
     await nobody.ask("POST", "/api/auth/register", 201, json=account)
     await nobody.ask("POST", "/api/auth/register", 409, json=account)
@@ -209,7 +209,7 @@ async def test_accounts_and_profile_match_the_contract(service: ServiceWithColle
     await nobody.ask("GET", "/api/collections", 403, headers=ada)
 
 
-async def test_definitions_and_health_match_the_contract(root: Checked) -> None:
+async def test_definitions_and_health_match_the_contract(root: ContractClient) -> None:
     for path in ("", "/live", "/ready"):
         await root.ask("GET", f"/api/health{path}", 200)
     films = {"name": "films", "schema": {"type": "object", "properties": {"year": {"type": "integer"}}}}
@@ -226,7 +226,7 @@ async def test_definitions_and_health_match_the_contract(root: Checked) -> None:
     await root.ask("GET", "/api/collections/films", 404)
 
 
-async def test_methods_outside_the_contract_return_405(root: Checked) -> None:
+async def test_methods_outside_the_contract_return_405(root: ContractClient) -> None:
     for path, methods in root.contract["paths"].items():
         place = path.replace("{id}", "1" * 24).replace("{name}", "kinds")
         for method in {"get", "post", "put", "patch", "delete", "trace"} - set(methods):

@@ -116,7 +116,7 @@ async def test_changed_definition_changes_the_contract(
     assert (await told())[0] == before
 
 
-class Counted(Contracts):
+class CountingContracts(Contracts):
     """Contracts that count how often one is built."""
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ def user(*roles: str) -> Principal:
 
 async def test_contract_is_built_once_for_callers_who_see_the_same(service: ServiceWithCollections) -> None:
     collections = services_of(service.app).registry.all()
-    contracts = Counted()
+    contracts = CountingContracts()
     several = await asyncio.gather(*(contracts.get(collections, user("admin")) for _ in range(20)))
     assert contracts.built == 1
     assert len({id(each) for each in several}) == 1

@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.openapi.served import Served, serving
+from tests.openapi.served import RunningServer, serving
 
 ROOT = Path(__file__).parents[2]
 TYPESCRIPT = ROOT / "tests" / "typescript"
@@ -23,12 +23,12 @@ EXAMPLES = 2
 
 
 @pytest.fixture(scope="module")
-def served(mongodb_uri: str) -> Iterator[Served]:
+def served(mongodb_uri: str) -> Iterator[RunningServer]:
     with serving(mongodb_uri) as service:
         yield service
 
 
-def tried_out(served: Served, folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def tried_out(served: RunningServer, folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(folder / "schemathesis.toml")),
         *("run", f"{served.url}/api/openapi.json", "--no-color", "--no-shrink", "--seed", "1"),
@@ -39,7 +39,7 @@ def tried_out(served: Served, folder: Path, *arguments: str) -> "subprocess.Pope
     )
 
 
-def test_schemathesis_finds_no_fault_as_admin_and_anonymous(served: Served, tmp_path: Path) -> None:
+def test_schemathesis_finds_no_fault_as_admin_and_anonymous(served: RunningServer, tmp_path: Path) -> None:
     settings = (Path(__file__).parent / "schemathesis.toml").read_text()
     (tmp_path / "schemathesis.toml").write_text(settings.replace("ID", served.kind_id))
     authorization = f"Authorization: {served.headers['Authorization']}"
@@ -76,7 +76,9 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
-def test_typescript_client_compiles_and_reads_back_every_kind_of_field(served: Served, node: Path) -> None:
+def test_typescript_client_compiles_and_reads_back_every_kind_of_field(
+    served: RunningServer, node: Path
+) -> None:
     contract = httpx.get(f"{served.url}/api/openapi.json", headers=served.headers).json()
     folder = node / f"run-{uuid4().hex[:8]}"
     shutil.copytree(TYPESCRIPT, folder)

@@ -21,7 +21,7 @@ TYPES = {
 STYLE_ADDRESS = re.compile(r"url\(([^)]*)\)|@import")
 
 
-class Parsed(HTMLParser):
+class ParsedPage(HTMLParser):
     """The tags of a page with their attributes, and the text within scripts and styles."""
 
     def __init__(self, text: str) -> None:
@@ -42,14 +42,14 @@ class Parsed(HTMLParser):
         self.inline += data.strip() if self._is_inline else ""
 
 
-async def shown(client: httpx.AsyncClient) -> Parsed:
+async def shown(client: httpx.AsyncClient) -> ParsedPage:
     answer = await client.get("/docs")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    return Parsed(answer.text)
+    return ParsedPage(answer.text)
 
 
-def addresses(parsed: Parsed) -> list[str]:
+def addresses(parsed: ParsedPage) -> list[str]:
     return [
         str(value)
         for _, attributes in parsed.tags
@@ -112,7 +112,7 @@ async def test_large_files_are_compressed(client: httpx.AsyncClient) -> None:
         ("/docs?v=1", 400),
     ],
 )
-async def test_other_paths_are_refused(client: httpx.AsyncClient, path: str, status: int) -> None:
+async def test_invalid_expand_paths_are_refused(client: httpx.AsyncClient, path: str, status: int) -> None:
     assert (await client.get(path)).status_code == status
 
 

@@ -48,7 +48,7 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 @pytest.mark.parametrize("is_backward", [False, True])
-def test_a_cursor_carries_every_type_unchanged(value: object, is_backward: bool) -> None:
+def test_cursor_preserves_every_value_type(value: object, is_backward: bool) -> None:
     place = Place((value, "id"), is_backward)
     text = CURSORS.write(LIST, place)
     assert text is not None
@@ -60,13 +60,13 @@ def test_a_cursor_carries_every_type_unchanged(value: object, is_backward: bool)
     assert type(read.values[0]) is type(value)
 
 
-def test_a_place_without_values_is_carried_too() -> None:
+def test_cursor_without_values_round_trips() -> None:
     text = CURSORS.write(LIST, Place(is_backward=True))
     assert text is not None
     assert CURSORS.read(LIST, text) == Place(is_backward=True)
 
 
-def test_a_cursor_of_an_earlier_secret_is_still_read() -> None:
+def test_cursor_of_previous_secret_is_accepted() -> None:
     assert Cursors("a new secret", "another", "a secret").read(LIST, WRITTEN) == PLACE
 
 
@@ -89,7 +89,7 @@ def altered() -> list[str]:
         pytest.param([Cursors("another").write(LIST, PLACE)], id="another secret"),
     ],
 )
-def test_what_was_not_given_out_is_refused(texts: list[str]) -> None:
+def test_forged_or_altered_cursor_is_refused(texts: list[str]) -> None:
     for text in texts:
         with pytest.raises(ParameterInvalid) as caught:
             CURSORS.read(LIST, text)
@@ -108,17 +108,17 @@ def test_what_was_not_given_out_is_refused(texts: list[str]) -> None:
         list_of("goods 1", ListQuery(QUERY.where, QUERY.sort, search="desk")),
     ],
 )
-def test_a_cursor_of_another_list_is_refused(other: bytes) -> None:
+def test_cursor_of_another_list_is_refused(other: bytes) -> None:
     with pytest.raises(ParameterInvalid, match="another list"):
         CURSORS.read(other, WRITTEN)
 
 
-def test_what_is_shown_of_a_list_does_not_make_it_another() -> None:
+def test_paging_and_view_parameters_do_not_change_list_id() -> None:
     shown = ListQuery(QUERY.where, QUERY.sort, page=3, limit=7, cursor="x", count="exact", expand=(("a",),))
     assert list_of("goods 1", shown) == LIST
 
 
-def test_values_that_are_too_long_have_no_cursor() -> None:
+def test_oversized_values_have_no_cursor() -> None:
     longest = "x" * (MAXIMUM_CURSOR_VALUES_BYTES - len("values is_backward") - 30)
     text = CURSORS.write(LIST, Place((longest,)))
     assert text is not None

@@ -12,21 +12,21 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "queries.md").read_te
 
 
 @pytest.mark.parametrize("line", [*operators.as_markdown().splitlines(), *limits.as_markdown().splitlines()])
-def test_the_page_has_every_row(line: str) -> None:
+def test_page_contains_every_generated_table_row(line: str) -> None:
     assert line in PAGE.splitlines()
 
 
-def test_every_limit_has_a_meaning() -> None:
+def test_every_limit_has_description() -> None:
     named = {name for name, value in vars(limits).items() if name.isupper() and isinstance(value, int)}
     assert named == set(limits.MEANINGS)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_the_page_tells_of_every_parameter(name: str) -> None:
+def test_page_documents_every_parameter(name: str) -> None:
     assert f"`{name}" in PAGE
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_the_example_of_every_operator_is_understood(name: str) -> None:
+def test_operator_examples_can_be_parsed(name: str) -> None:
     parameter, _, text = OPERATORS[name].example.partition("=")
     assert parse_list([(parameter, text)], SHOP).where is not None

@@ -38,9 +38,7 @@ async def reader(mongodb_uri: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("example", PAGE.examples, ids=lambda example: str(example.request))
-async def test_an_example_of_the_page_is_answered_as_it_says(
-    reader: httpx.AsyncClient, example: Example
-) -> None:
+async def test_page_example_returns_documented_response(reader: httpx.AsyncClient, example: Example) -> None:
     request = example.request
     headers = {"Content-Type": "application/json"} | request.headers if request.body else request.headers
     answer = await reader.request(request.method, request.target, content=request.body, headers=headers)
@@ -50,7 +48,7 @@ async def test_an_example_of_the_page_is_answered_as_it_says(
 
 
 @pytest.mark.parametrize(("asked", "ids"), PAGE.rows, ids=[asked for asked, _ in PAGE.rows])
-async def test_a_filter_of_the_page_finds_what_it_says(
+async def test_page_filter_finds_documented_ids(
     reader: httpx.AsyncClient, asked: str, ids: list[str]
 ) -> None:
     is_json = asked.startswith("{")
@@ -64,7 +62,7 @@ async def test_a_filter_of_the_page_finds_what_it_says(
         assert [document["id"] for document in answer.json()["data"]] == ids
 
 
-def test_the_page_has_examples_of_every_form() -> None:
+def test_page_has_examples_of_every_kind() -> None:
     assert PAGE.dataset
     assert PAGE.examples
     assert {asked.startswith("{") for asked, _ in PAGE.rows} == {True, False}

@@ -62,7 +62,7 @@ def read(text: str) -> Any:
         "imprint.owner.company.owner",
     ],
 )
-def test_paths_of_references_are_read_in_their_order_from_all_requests_alike(text: str) -> None:
+def test_expand_paths_are_parsed_in_order_from_url_and_body(text: str) -> None:
     paths = tuple(tuple(path.split(".")) for path in text.split(","))
     assert read(text) == paths
     assert parse_list([("expand", text)], BOOKS, fields_of).expand == paths
@@ -91,7 +91,7 @@ def test_paths_of_references_are_read_in_their_order_from_all_requests_alike(tex
         ("author\0", "unknown_field"),
     ],
 )
-def test_other_paths_are_refused(text: str, code: str) -> None:
+def test_invalid_expand_paths_are_refused(text: str, code: str) -> None:
     with pytest.raises(ParameterInvalid) as caught:
         read(text)
     assert [(each.parameter, each.code) for each in caught.value.errors] == [("expand", code)]
@@ -104,18 +104,18 @@ def test_other_paths_are_refused(text: str, code: str) -> None:
     ("body", "pointer"),
     [({"expand": 1}, "/expand"), ({"expand": {}}, "/expand"), ({"expand": [["author"]]}, "/expand/0")],
 )
-def test_expand_in_a_body_is_text_or_an_array_of_texts(body: Any, pointer: str) -> None:
+def test_expand_in_body_must_be_text_or_array_of_texts(body: Any, pointer: str) -> None:
     with pytest.raises(ParameterInvalid) as caught:
         parse_query(body, BOOKS, fields_of)
     assert [(each.pointer, each.code) for each in caught.value.errors] == [(pointer, "type")]
 
 
-def test_a_closed_collection_is_told_before_anything_else_is() -> None:
+def test_forbidden_collection_is_reported_before_other_errors() -> None:
     with pytest.raises(Forbidden):
         read("closed.nothing,zzzz")
 
 
-def test_paths_that_begin_alike_are_followed_together() -> None:
+def test_paths_with_common_prefix_are_planned_together() -> None:
     paths = read("author.company,comments.author,author,author.book.reviewers")
     assert plan(BOOKS, paths, fields_of) == (
         Expansion(
@@ -130,7 +130,7 @@ def test_paths_that_begin_alike_are_followed_together() -> None:
     )
 
 
-def test_what_is_no_reference_any_more_is_left_out_of_the_plan() -> None:
+def test_obsolete_references_are_left_out_of_plan() -> None:
     paths = (("author", "gone"), ("gone",), ("title",), ("lost", "name"))
     assert plan(BOOKS, paths, fields_of) == (
         Expansion(("author",), "authors"),
@@ -138,7 +138,7 @@ def test_what_is_no_reference_any_more_is_left_out_of_the_plan() -> None:
     )
 
 
-def test_a_field_that_contains_itself_is_no_reference() -> None:
+def test_self_containing_field_has_no_target() -> None:
     assert target_of(ANYTHING) is None
 
 
@@ -147,7 +147,7 @@ paths = st.lists(words, min_size=1, max_size=6).map(".".join)
 
 
 @given(st.lists(paths, min_size=1, max_size=12).map(",".join) | st.text(max_size=40))
-def test_any_text_is_read_or_refused_in_words(text: str) -> None:
+def test_any_expand_text_is_parsed_or_refused(text: str) -> None:
     for fields in (BOOKS, SHOP, ANYTHING):
         try:
             read_paths = parse_view([("expand", text)], fields, fields_of).expand

@@ -38,7 +38,7 @@ ROOT = an_object(
         (ROOT, "free.a.0.b.c", ANYTHING.kinds),
     ],
 )
-def test_a_field_is_found_through_objects_and_arrays(root: Field, path: str, kinds: set[Kind]) -> None:
+def test_field_is_resolved_through_objects_and_arrays(root: Field, path: str, kinds: set[Kind]) -> None:
     field = root.resolve(tuple(path.split(".")))
     assert field is not None
     assert field.kinds == kinds
@@ -49,6 +49,6 @@ HIDDEN_IN_ONE_OF_SEVERAL_PLACES = ["deep.inner.key", "deep.inner", "deep.list", 
 
 
 @pytest.mark.parametrize("path", [*HIDDEN, *HIDDEN_IN_ONE_OF_SEVERAL_PLACES])
-def test_where_mongodb_would_look_at_a_hidden_field_there_is_none(path: str) -> None:
+def test_ambiguous_path_to_write_only_field_is_not_resolved(path: str) -> None:
     """A8."""
     assert ROOT.resolve(tuple(path.split("."))) is None

@@ -58,15 +58,15 @@ UNIQUE = "00000000-0000-0000-0000-000000000007"
         ),
     ],
 )
-def test_json_means_a_filter(value: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_json_filter_compiles_to_mongodb_filter(value: dict[str, Any], expected: dict[str, Any]) -> None:
     assert to_mongo(parse_filter(value, SHOP)) == expected
 
 
-def test_an_empty_filter_is_everything() -> None:
+def test_empty_filter_matches_everything() -> None:
     assert parse_filter({}, SHOP) == EVERYTHING
 
 
-def test_an_id_within_an_element_is_a_field_like_any_other() -> None:
+def test_id_within_array_element_is_ordinary_field() -> None:
     fields = an_object(lines=an_array(an_object(id=of(Kind.INTEGER))))
     assert to_mongo(parse_filter({"lines": {"elem": {"id": 1}}}, fields)) == {
         "lines": {"$elemMatch": {"id": {"$eq": 1}}}
@@ -115,7 +115,9 @@ def test_an_id_within_an_element_is_a_field_like_any_other() -> None:
         ({"address.citi": 1}, "unknown_field", "/address.citi", "there is no field `address.citi`"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_refused_with_its_pointer(value: Any, code: str, pointer: str, detail: str) -> None:
+def test_invalid_json_filter_is_refused_with_pointer(
+    value: Any, code: str, pointer: str, detail: str
+) -> None:
     with pytest.raises(ParameterInvalid) as caught:
         parse_filter(value, SHOP, parameter="where")
     (violation,) = caught.value.errors
@@ -127,7 +129,7 @@ def test_what_is_wrong_is_refused_with_its_pointer(value: Any, code: str, pointe
     )
 
 
-def test_nested_beyond_the_limit_is_refused_however_deep() -> None:
+def test_filter_nested_beyond_limit_is_refused() -> None:
     """A13."""
     value: dict[str, Any] = {"price": 1}
     for _ in range(5000):

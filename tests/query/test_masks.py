@@ -37,9 +37,7 @@ def mask_of(*chosen: Selection | None) -> Mask:
 
 
 @given(DOCUMENTS, selections())
-def test_a_mask_of_one_selection_shows_what_that_selects(
-    document: dict[str, Any], selection: Selection
-) -> None:
+def test_mask_of_one_selection_equals_selection(document: dict[str, Any], selection: Selection) -> None:
     selected = {"_version": 2, **masks.shown(document, masks.selecting(selection))}
     assert masks.shown(document, mask_of(selection)) == selected
 
@@ -63,7 +61,7 @@ def without_arrays(value: Any) -> bool:
 
 
 @given(DOCUMENTS.filter(without_arrays), st.lists(selections(), min_size=1, max_size=4))
-def test_a_mask_of_several_selections_shows_what_any_of_them_does(
+def test_mask_of_several_selections_shows_their_union(
     document: dict[str, Any], chosen: list[Selection]
 ) -> None:
     parts = [masks.shown(document, mask_of(each)) for each in chosen]
@@ -71,7 +69,7 @@ def test_a_mask_of_several_selections_shows_what_any_of_them_does(
 
 
 @given(DOCUMENTS, st.lists(selections(), min_size=1, max_size=4))
-def test_more_selections_never_show_less(document: dict[str, Any], chosen: list[Selection]) -> None:
+def test_additional_selections_never_show_less(document: dict[str, Any], chosen: list[Selection]) -> None:
     shown = masks.shown(document, mask_of(*chosen))
     for each in chosen:
         part = masks.shown(document, mask_of(each))
@@ -79,7 +77,7 @@ def test_more_selections_never_show_less(document: dict[str, Any], chosen: list[
 
 
 @given(DOCUMENTS, selections(), selections())
-def test_what_two_masks_show_both_is_in_either(
+def test_conjunction_of_masks_is_within_both(
     document: dict[str, Any], one: Selection, other: Selection
 ) -> None:
     both = masks.both(mask_of(one), mask_of(other))
@@ -89,12 +87,14 @@ def test_what_two_masks_show_both_is_in_either(
 
 
 @given(DOCUMENTS, st.lists(selections(), max_size=3))
-def test_with_all_there_is_no_mask(document: dict[str, Any], chosen: list[Selection]) -> None:
+def test_mask_with_unrestricted_selection_shows_all(
+    document: dict[str, Any], chosen: list[Selection]
+) -> None:
     assert mask_of(None, *chosen).shows_all
     assert masks.shown(document, mask_of(None, *chosen)) == document
 
 
-def test_without_a_selection_nothing_is_shown() -> None:
+def test_mask_without_selection_hides_all() -> None:
     assert mask_of() == HIDDEN
     assert mask_of().hides_all
     assert mask_of(Selection(())) == IDENTITY
@@ -138,7 +138,7 @@ object.__setattr__(ENDLESS, "items", ENDLESS)
         ),
     ],
 )
-def test_fields_under_a_mask_are_found_as_if_the_others_did_not_exist(
+def test_masked_fields_cannot_be_resolved_or_compared(
     selection: Selection, seen: list[str], unseen: list[str], partial: list[str]
 ) -> None:
     root = masks.fields_of(ROOT, frozenset({selection}))
@@ -152,7 +152,7 @@ def test_fields_under_a_mask_are_found_as_if_the_others_did_not_exist(
     assert [text for text in partial if root.resolve(path(text)) is None] == []
 
 
-def test_undeclared_members_are_masked_too() -> None:
+def test_mask_applies_to_undeclared_members() -> None:
     free = Field(frozenset({Kind.OBJECT}), others=TEXT)
     hidden = masks.fields_of(free, frozenset({Selection((("secret",),), is_exclusion=True)}))
     assert hidden.resolve(("secret",)) is None
@@ -162,7 +162,7 @@ def test_undeclared_members_are_masked_too() -> None:
     assert shown.resolve(("other",)) is None
 
 
-def test_fields_that_hold_themselves_are_masked_in_finite_time() -> None:
+def test_mask_of_self_containing_field_terminates() -> None:
     root = masks.fields_of(an_object(a=ENDLESS), frozenset({Selection((("a", "b"),), is_exclusion=True)}))
     found = root.resolve(("a", "0", "0"))
     assert found is not None
@@ -183,7 +183,7 @@ def test_fields_that_hold_themselves_are_masked_in_finite_time() -> None:
         ({"words": {"elem": {"eq": "x"}}}, []),
     ],
 )
-def test_filters_ask_beyond_a_mask_where_they_look_at_what_it_leaves_out(
+def test_filter_on_masked_or_partially_masked_path_is_reported(
     where: dict[str, Any], beyond: list[Path]
 ) -> None:
     selection = Selection((("a", "b"), ("list", "c")), is_exclusion=True)

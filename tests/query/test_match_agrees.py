@@ -188,18 +188,18 @@ def collection(mongodb_uri: str) -> Iterator[Documents]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(filters=st.lists(nodes, min_size=1, max_size=5))
-def test_match_finds_what_mongodb_finds(collection: Documents, filters: list[Node]) -> None:
+def test_match_agrees_with_mongodb(collection: Documents, filters: list[Node]) -> None:
     for position, node in enumerate(filters):
         hint = [("$natural", 1)] if position % 2 else None
         found = {document["_id"] for document in collection.find(to_mongo(node), {"_id": 1}, hint=hint)}
         assert {document["_id"] for document in DOCUMENTS if matches(node, document)} == found
 
 
-def test_every_operator_is_tried() -> None:
+def test_every_operator_has_test_operands() -> None:
     assert OPERANDS.keys() | {"elem"} == OPERATORS.keys()
 
 
-def test_what_is_read_back_matches_as_what_was_stored(collection: Documents) -> None:
+def test_values_read_from_mongodb_match_stored_values(collection: Documents) -> None:
     for stored, read_back in zip(DOCUMENTS, collection.find().sort("_id"), strict=True):
         for name, value in stored.items():
             whole = Compare((name,), "eq", value)

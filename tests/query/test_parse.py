@@ -26,7 +26,7 @@ def where(*parameters: tuple[str, str]) -> dict[str, Any]:
     return to_mongo(node)
 
 
-def test_without_parameters_the_first_page_of_everything_is_asked_for() -> None:
+def test_no_parameters_request_first_page_of_everything() -> None:
     assert parse_list([], SHOP) == ListQuery()
     assert ListQuery() == ListQuery(where=None, sort=(), page=1, limit=20, selection=None)
 
@@ -72,11 +72,11 @@ def test_without_parameters_the_first_page_of_everything_is_asked_for() -> None:
         ("filter[not][gt]", "1", {"not": {"$gt": 1}}),
     ],
 )
-def test_text_is_read_as_what_the_field_holds(name: str, text: str, expected: dict[str, Any]) -> None:
+def test_filter_text_is_parsed_by_type_of_field(name: str, text: str, expected: dict[str, Any]) -> None:
     assert where((name, text)) == expected
 
 
-def test_all_conditions_must_hold_however_they_are_written() -> None:
+def test_all_filter_parameters_are_combined_with_and() -> None:
     assert where(
         ("filter[price][gte]", "1"),
         ("filter[price][lt]", "5"),
@@ -91,7 +91,7 @@ def test_all_conditions_must_hold_however_they_are_written() -> None:
     }
 
 
-def test_sort_fields_and_page_are_read() -> None:
+def test_sort_fields_page_and_limit_are_parsed() -> None:
     asked = parse_list(
         [
             ("sort", "-price,address.city"),
@@ -110,7 +110,7 @@ def test_sort_fields_and_page_are_read() -> None:
     assert asked.skip == 100
 
 
-def test_fields_can_be_left_out() -> None:
+def test_excluded_fields_are_parsed() -> None:
     assert parse_list([("fields", "-tags,-address.city")], SHOP).selection == Selection(
         (("address", "city"), ("tags",)), is_exclusion=True
     )

@@ -32,7 +32,7 @@ SHOP_WITHOUT_HIDDEN = without_hidden(SHOP)
         lambda name: (name, "x"),
     ],
 )
-def test_a_hidden_field_is_refused_exactly_as_one_that_does_not_exist(hidden: str, ask: Any) -> None:
+def test_write_only_field_in_url_is_refused_like_unknown_field(hidden: str, ask: Any) -> None:
     """A7, A8, A9."""
     bodies = []
     for fields in (SHOP, SHOP_WITHOUT_HIDDEN):
@@ -61,7 +61,7 @@ STAR = [[position % 7 + position / 100, position * 3 % 11] for position in range
         lambda name: {name: "x"},
     ],
 )
-def test_a_hidden_field_is_refused_in_a_body_as_one_that_does_not_exist(hidden: str, ask: Any) -> None:
+def test_write_only_field_in_body_is_refused_like_unknown_field(hidden: str, ask: Any) -> None:
     """A7, A8, A9."""
     bodies = []
     for fields in (SHOP, SHOP_WITHOUT_HIDDEN):
@@ -102,7 +102,7 @@ NESTED = an_object(
         {"sort": "deep.0"},
     ],
 )
-def test_nothing_is_asked_of_hidden_elements_through_the_array_that_holds_them(query: Any) -> None:
+def test_array_of_write_only_elements_cannot_be_queried(query: Any) -> None:
     """A8, A9."""
     with pytest.raises(ParameterInvalid):
         parse_query(query, NESTED)
@@ -127,7 +127,7 @@ NO_NAMES = [
 
 
 @pytest.mark.parametrize("path", NO_NAMES)
-def test_what_is_no_name_of_a_field_is_an_unknown_field(path: str) -> None:
+def test_invalid_field_name_is_unknown_field(path: str) -> None:
     """A3, A4, A40."""
     assert refused((f"filter[{path}]", "1")).errors[0].code == "unknown_field"
     assert refused(("sort", path)).errors[0].code == "unknown_field"
@@ -136,7 +136,7 @@ def test_what_is_no_name_of_a_field_is_an_unknown_field(path: str) -> None:
     )
 
 
-def test_the_elements_of_a_hidden_list_cannot_be_compared() -> None:
+def test_elements_of_write_only_list_cannot_be_compared() -> None:
     hidden = an_object(keys=an_array(of(Kind.STRING, write_only=True)))
     for name, text in (("filter[keys]", "x"), ("filter[keys.0]", "x"), ("filter[keys][contains]", "x"),
                        ("filter", '{"keys":{"elem":{"eq":"x"}}}'), ("sort", "keys")):  # fmt: skip
@@ -167,7 +167,7 @@ def test_the_elements_of_a_hidden_list_cannot_be_compared() -> None:
     ],
     ids=lambda parameter: f"{parameter[0][:20]} {parameter[1][:20]}",
 )
-def test_a_query_that_would_cost_much_is_refused_quickly(parameter: tuple[str, str]) -> None:
+def test_expensive_query_is_refused_quickly(parameter: tuple[str, str]) -> None:
     """A13, A14."""
     start = perf_counter()
     failure = refused(parameter)
@@ -176,7 +176,7 @@ def test_a_query_that_would_cost_much_is_refused_quickly(parameter: tuple[str, s
     assert len(json.dumps(failure.problem(instance="/", request_id="1"))) < 40_000
 
 
-def test_many_parameters_are_refused() -> None:
+def test_too_many_conditions_or_parameters_are_refused() -> None:
     failure = refused(*[("filter[price]", "1")] * (MAXIMUM_CONDITIONS + 1))
     assert failure.detail == "a query may have 100 conditions at the most"
     failure = refused(*[("filter[price][in]", ",".join(["1"] * 1000))] * 10)

@@ -53,7 +53,7 @@ parameters = st.one_of(
 
 @settings(deadline=None)
 @given(st.lists(parameters, max_size=3))
-def test_reading_parameters_ends_in_a_query_or_a_refusal(given_parameters: list[tuple[str, str]]) -> None:
+def test_any_parameters_return_query_or_refusal(given_parameters: list[tuple[str, str]]) -> None:
     try:
         asked = parse_list(given_parameters, SHOP)
     except ParameterInvalid as failure:
@@ -66,7 +66,7 @@ def test_reading_parameters_ends_in_a_query_or_a_refusal(given_parameters: list[
 
 @settings(deadline=None)
 @given(st.dictionaries(names | st.sampled_from(["and", "or", "not"]), json_values, max_size=3))
-def test_reading_json_ends_in_a_filter_or_a_refusal(value: dict[str, Any]) -> None:
+def test_any_json_returns_filter_or_refusal(value: dict[str, Any]) -> None:
     try:
         node = parse_filter(value, SHOP)
     except ParameterInvalid as failure:

@@ -20,7 +20,7 @@ def refusals(body: Any) -> list[dict[str, str]]:
     return errors
 
 
-def test_an_empty_query_asks_for_the_first_page_of_everything() -> None:
+def test_empty_body_requests_first_page_of_everything() -> None:
     assert parse_query({}, SHOP) == ListQuery()
 
 
@@ -41,11 +41,11 @@ def test_an_empty_query_asks_for_the_first_page_of_everything() -> None:
         ({"count": "estimated"}, [("count", "estimated")]),
     ],
 )
-def test_a_body_means_what_parameters_mean(body: dict[str, Any], parameters: list[tuple[str, str]]) -> None:
+def test_query_in_body_equals_query_in_url(body: dict[str, Any], parameters: list[tuple[str, str]]) -> None:
     assert parse_query(body, SHOP) == parse_list(parameters, SHOP)
 
 
-def test_every_member_is_read() -> None:
+def test_every_member_of_query_in_body_is_parsed() -> None:
     body = {
         "filter": {"name": "Desk"},
         "q": "oak",
@@ -158,7 +158,7 @@ def test_every_member_is_read() -> None:
         ({"count": ["exact"]}, ("/count", "type", "the list is not `exact` or `estimated`", None)),
     ],
 )
-def test_what_is_wrong_is_refused_by_its_pointer(
+def test_invalid_query_in_body_is_refused_with_pointer(
     body: Any, expected: tuple[str, str, str, str | None]
 ) -> None:
     (error,) = refusals(body)
@@ -166,7 +166,7 @@ def test_what_is_wrong_is_refused_by_its_pointer(
     assert error == {name: told for name, told in zip(names, expected, strict=True) if told is not None}
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_invalid_parameters_are_reported() -> None:
     body = {"filter": {"prise": 1}, "sort": ["nam"], "limit": 0, "count": "x", "q": "", "more": 1}
     assert [error["pointer"] for error in refusals(body)] == [
         "/more",

@@ -154,7 +154,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("name", "text", "code", "detail", "hint"), REFUSALS)
-def test_what_is_wrong_is_refused_and_named(
+def test_invalid_parameter_is_refused_with_code_detail_and_hint(
     name: str, text: str, code: str, detail: str | None, hint: str | None
 ) -> None:
     failure = refused((name, text))
@@ -166,7 +166,7 @@ def test_what_is_wrong_is_refused_and_named(
 
 
 @pytest.mark.parametrize("name", ["limit", "page", "sort", "fields", "filter", "q", "cursor", "count"])
-def test_a_parameter_that_means_one_thing_is_not_given_twice(name: str) -> None:
+def test_repeated_parameter_is_refused(name: str) -> None:
     text = {"sort": "name", "fields": "name", "filter": "{}", "count": "exact"}.get(name, "1")
     (violation,) = refused((name, text), (name, text)).errors
     assert (violation.parameter, violation.code, violation.detail) == (
@@ -176,7 +176,7 @@ def test_a_parameter_that_means_one_thing_is_not_given_twice(name: str) -> None:
     )
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_invalid_parameters_are_reported() -> None:
     failure = refused(("filter[prise]", "1"), ("limit", "0"), ("filter[price]", "x"), ("sort", "nam"))
     assert failure.detail == "4 parameters are invalid"
     assert [violation.parameter for violation in failure.errors] == [

@@ -38,14 +38,16 @@ HOLE = [[8.45, 47.35], [8.5, 47.35], [8.5, 47.4], [8.45, 47.35]]
     ],
 )
 @pytest.mark.parametrize("name", ["place", "places", "places.0", "extra", "extra.deep.place"])
-def test_both_spellings_mean_the_same(name: str, text: str, value: dict[str, Any], region: Any) -> None:
+def test_text_and_json_spelling_of_region_are_equal(
+    name: str, text: str, value: dict[str, Any], region: Any
+) -> None:
     operator, _, given = text.partition("=")
     asked = parse_list([(f"filter[{name}]{operator}", given)], SHOP).where
     assert asked == parse_filter({name: value}, SHOP)
     assert asked == Compare(tuple(name.split(".")), operator.strip("[]"), region)
 
 
-def test_a_circle_a_box_and_a_polygon_become_what_mongodb_takes() -> None:
+def test_regions_compile_to_geo_within() -> None:
     assert to_mongo(Compare(("place",), "near", CIRCLE)) == {
         "place": {"$geoWithin": {"$centerSphere": [[8.55, 47.37], 5000 / EARTH_RADIUS_M]}}
     }
@@ -68,7 +70,7 @@ def test_a_circle_a_box_and_a_polygon_become_what_mongodb_takes() -> None:
     }
 
 
-def test_two_conditions_on_a_place_stand_beside_each_other() -> None:
+def test_conditions_on_same_place_are_combined_with_and() -> None:
     value = {
         "place": {"near": {"point": [1, 2], "distance_m": 3}, "within": {"box": [0, 1, 2, 3]}, "exists": True}
     }
@@ -80,7 +82,7 @@ def test_two_conditions_on_a_place_stand_beside_each_other() -> None:
     ]
 
 
-def test_a_negated_place_is_written_so_that_no_index_makes_it_fail() -> None:
+def test_negated_place_condition_uses_double_not() -> None:
     node = parse_filter({"not": {"place": {"near": {"point": [8.55, 47.37], "distance_m": 5000}}}}, SHOP)
     within = {"$geoWithin": CIRCLE.as_mongo()}
     assert to_mongo(node) == {"$nor": [{"place": {"$not": {"$not": within}}}]}
@@ -137,7 +139,7 @@ REFUSALS: list[Any] = [
 
 
 @pytest.mark.parametrize(("value", "code", "detail"), REFUSALS)
-def test_what_is_no_place_is_refused(value: dict[str, Any], code: str, detail: str) -> None:
+def test_invalid_region_in_json_is_refused(value: dict[str, Any], code: str, detail: str) -> None:
     with pytest.raises(ParameterInvalid) as caught:
         parse_filter({"place": value}, SHOP)
     (violation,) = caught.value.errors
@@ -165,14 +167,14 @@ def test_what_is_no_place_is_refused(value: dict[str, Any], code: str, detail: s
         ("filter[place][nera]", "8,47,1", "unknown_operator", "there is no operator `nera`"),
     ],
 )
-def test_text_that_is_no_place_is_refused(name: str, text: str, code: str, detail: str) -> None:
+def test_invalid_region_in_text_is_refused(name: str, text: str, code: str, detail: str) -> None:
     with pytest.raises(ParameterInvalid) as caught:
         parse_list([(name, text)], SHOP)
     (violation,) = caught.value.errors
     assert (violation.parameter, violation.code, violation.detail) == (name, code, detail)
 
 
-def test_one_element_has_one_place() -> None:
+def test_element_condition_allows_one_place_operator() -> None:
     near = {"near": {"point": [8.55, 47.37], "distance_m": 5000}}
     assert parse_filter({"places": {"elem": near}}, SHOP) == Elem(("places",), Compare((), "near", CIRCLE))
     both = {"places": {"elem": {**near, "within": {"box": [8, 47, 9, 48]}}}}
@@ -195,7 +197,7 @@ def test_one_element_has_one_place() -> None:
         (an_array(WITH_HIDDEN), False),
     ],
 )
-def test_only_what_hides_nothing_can_hold_a_place(field: Any, is_place: bool) -> None:
+def test_place_operator_is_refused_on_field_with_write_only_parts(field: Any, is_place: bool) -> None:
     """MongoDB looks at the value as a whole, so that a hidden part of it could be guessed."""
     name = json.dumps({"spot": {"near": {"point": [1, 2], "distance_m": 3}}})
     asked = [("filter", name)]
@@ -216,6 +218,6 @@ def test_only_what_hides_nothing_can_hold_a_place(field: Any, is_place: bool) ->
         ([-171.5, -47.4], False),
     ],
 )
-def test_a_hole_is_no_part_of_a_polygon(position: list[float], is_in: bool) -> None:
+def test_hole_is_outside_of_polygon(position: list[float], is_in: bool) -> None:
     polygon = Polygon(tuple(tuple((ring[0], ring[1]) for ring in rings) for rings in (SQUARE, HOLE)))
     assert lies_in({"type": "Point", "coordinates": position}, polygon) == is_in

@@ -91,7 +91,7 @@ def is_at_edge(region: Region, position: Position) -> bool:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(region=circles | boxes | polygons())
-def test_what_lies_in_a_region_is_what_mongodb_finds(places: Places, region: Region) -> None:
+def test_region_match_agrees_with_mongodb(places: Places, region: Region) -> None:
     assume(not isinstance(region, Polygon) or fault(region) is None)
     found = {each["_id"] for each in places.find({"place": {"$geoWithin": region.as_mongo()}}, {"_id": 1})}
     expected = {n for n, each in enumerate(POSITIONS) if lies_in(point(each), region)}

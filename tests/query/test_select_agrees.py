@@ -74,13 +74,13 @@ selections = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(selection=selections)
-def test_a_selection_gives_what_mongodb_projects(collection: Documents, selection: Selection) -> None:
+def test_selection_agrees_with_mongodb_projection(collection: Documents, selection: Selection) -> None:
     found = collection.find({}, projection(selection)).sort("_id")
     projected = [{("id" if name == "_id" else name): part for name, part in each.items()} for each in found]
     assert [shown(document, selecting(selection)) for document in DOCUMENTS] == projected
 
 
-def test_a_path_within_another_is_in_it_already() -> None:
+def test_nested_path_of_selected_path_is_redundant() -> None:
     selection = Selection((("a", "b"), ("a",), ("a", "b", "c")))
     assert shown({"id": 1, "a": {"b": {"c": 2}, "d": 3}}, selecting(selection)) == {
         "id": 1,

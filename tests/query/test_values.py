@@ -81,7 +81,7 @@ ROOT = schemas.compile(SCHEMA).root
         ("maybe", "null", {"$eq": None}),
     ],
 )
-def test_text_takes_the_type_of_the_schema(name: str, text: str, expected: dict[str, Any]) -> None:
+def test_filter_text_takes_type_of_schema(name: str, text: str, expected: dict[str, Any]) -> None:
     where = parse_list([(f"filter[{name}]", text)], ROOT).where
     assert where is not None
     assert to_mongo(where) == {name: expected}
@@ -110,5 +110,5 @@ def test_text_takes_the_type_of_the_schema(name: str, text: str, expected: dict[
         ),
     ],
 )
-def test_json_takes_the_type_of_the_schema(name: str, value: Any, expected: dict[str, Any]) -> None:
+def test_filter_json_takes_type_of_schema(name: str, value: Any, expected: dict[str, Any]) -> None:
     assert to_mongo(parse_filter({name: value}, ROOT)) == {name: expected}

@@ -35,7 +35,7 @@ NESTED = "[" * 100_000
     ],
     ids=lambda definition: str(definition)[:60],
 )
-async def test_an_impossible_definition_harms_no_other(
+async def test_invalid_stored_definition_does_not_affect_other_collections(
     definition: dict[str, Any],
     client: httpx.AsyncClient,
     settings: Settings,

@@ -38,7 +38,7 @@ async def within_bound(is_true: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_a_definition_is_in_force_on_every_worker_within_a_second(
+async def test_definition_change_reaches_every_worker_within_one_second(
     client: httpx.AsyncClient, other: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     async def status() -> int:
@@ -63,7 +63,7 @@ async def test_a_definition_is_in_force_on_every_worker_within_a_second(
     await within_bound(is_gone)
 
 
-async def test_a_collection_made_anew_is_the_new_one_on_every_worker(
+async def test_recreated_collection_reaches_every_worker(
     client: httpx.AsyncClient, other: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     for rules in ({"read": "anyone"}, {"read": "nobody"}, {"read": "anyone"}, {"read": "user"}):
@@ -80,7 +80,7 @@ async def test_a_collection_made_anew_is_the_new_one_on_every_worker(
             await client.delete("/api/collections/films?confirm=films", headers=admin)
 
 
-async def test_two_workers_cannot_change_one_version_both(
+async def test_concurrent_changes_on_two_workers_do_not_share_version(
     client: httpx.AsyncClient, other: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
@@ -102,7 +102,7 @@ async def test_two_workers_cannot_change_one_version_both(
     assert stored.version == 1 + sum(answer.status_code == 200 for answer in answers)
 
 
-async def test_after_a_gap_everything_is_loaded_again(
+async def test_definitions_are_reloaded_after_change_stream_gap(
     client: httpx.AsyncClient, app: Litestar, admin: dict[str, str]
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
@@ -123,7 +123,7 @@ async def test_after_a_gap_everything_is_loaded_again(
     await within_bound(is_gone)
 
 
-async def test_a_definition_that_cannot_be_read_closes_its_own_collection_alone(
+async def test_unreadable_definition_closes_only_its_own_collection(
     client: httpx.AsyncClient, settings: Settings, app: Litestar, admin: dict[str, str]
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)

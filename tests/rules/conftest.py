@@ -9,7 +9,7 @@ import pytest_asyncio
 from bson import ObjectId
 
 from tests.conftest import Service, bearer, served
-from tests.rules.papers import Papers, defined
+from tests.rules.papers import PapersCollection, defined
 from tests.rules.sending import SCHEMA, Send
 from tests.services import services_of
 
@@ -21,7 +21,7 @@ async def service(mongodb_uri: str) -> AsyncIterator[Service]:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def papers(service: Service) -> Papers:
+async def papers(service: Service) -> PapersCollection:
     return await defined(service)
 
 

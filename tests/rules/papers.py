@@ -84,11 +84,11 @@ STORED: dict[str, Any] = {
 HIDDEN = ("secret", "rank")
 
 Body = Mapping[str, Any]
-Send = Callable[["Papers", str, Body], Any]
+Send = Callable[["PapersCollection", str, Body], Any]
 
 
 @dataclass(frozen=True)
-class Papers:
+class PapersCollection:
     """The service with the collection, and its documents without the service."""
 
     service: Service
@@ -137,9 +137,9 @@ def unwrapped(answer: httpx.Response) -> httpx.Response:
     return httpx.Response(told["status"], json=content)
 
 
-async def defined(service: Service) -> Papers:
+async def defined(service: Service) -> PapersCollection:
     """Give the collection, made by an administrator."""
-    papers = Papers(service)
+    papers = PapersCollection(service)
     answer = await papers.send("admin", "POST", "/collections", DEFINITION)
     assert answer.status_code == 201, answer.text
     return papers
@@ -192,7 +192,7 @@ BULK: dict[str, Send] = {
 }
 BULK_PATH = "/papers?filter[title]=Old&max_affected=5"
 
-DELETIONS: dict[str, Callable[[Papers, str], Any]] = {
+DELETIONS: dict[str, Callable[[PapersCollection, str], Any]] = {
     "DELETE": lambda papers, who: papers.send(who, "DELETE", "/papers/p1"),
     "bulk DELETE": lambda papers, who: papers.send(who, "DELETE", BULK_PATH),
     "batch delete": lambda papers, who: papers.batch(who, atomic=True, op="delete", id="p1"),

@@ -9,7 +9,7 @@ from tests.rules.sending import ANN, BOB, SCHEMA, Send, created
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_who_may_write_and_not_read_is_answered_with_the_id(send: Send, define: Send) -> None:
+async def test_write_without_right_to_read_returns_only_id_and_version(send: Send, define: Send) -> None:
     name = await define({"read": "nobody", "write": "user"}, options={"id_type": "string"})
     keyed = {"Idempotency-Key": "once"}
     for _ in range(2):
@@ -36,7 +36,7 @@ async def test_who_may_write_and_not_read_is_answered_with_the_id(send: Send, de
     }
 
 
-async def test_the_answer_shows_the_outcome_as_far_as_it_may_be_read_then(send: Send, define: Send) -> None:
+async def test_write_response_is_masked_by_read_rule_of_result(send: Send, define: Send) -> None:
     read = {"role": "user", "where": {"status": "open"}, "fields": ["title", "status"]}
     name = await define({"read": read, "write": "user"})
     made = await created(send, name, {"status": "open", "title": "a", "team": "x"})
@@ -48,7 +48,7 @@ async def test_the_answer_shows_the_outcome_as_far_as_it_may_be_read_then(send: 
     assert reopened.json()["data"] == made | {"_version": 3}
 
 
-async def test_a_value_that_is_taken_is_not_told(send: Send, define: Send) -> None:
+async def test_duplicate_error_does_not_reveal_value(send: Send, define: Send) -> None:
     read = {"role": "user", "fields": {"except": ["code"]}}
     indexes = [{"fields": ["code"], "unique": True, "sparse": True}]
     name = await define({"read": read, "write": "user"}, indexes=indexes)
@@ -62,9 +62,7 @@ async def test_a_value_that_is_taken_is_not_told(send: Send, define: Send) -> No
     assert "taken" not in answer.json()["detail"]
 
 
-async def test_nobody_finds_a_write_only_value_by_a_field_that_they_may_not_write(
-    send: Send, define: Send
-) -> None:
+async def test_write_only_value_cannot_be_guessed_by_unwritable_field(send: Send, define: Send) -> None:
     """To change it to what it is would be no change, and to anything else one that is refused."""
     secret = {"type": "string", "writeOnly": True}
     schema = SCHEMA | {"properties": {"title": {"type": "string"}, "pin": secret}}

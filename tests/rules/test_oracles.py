@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.rules.papers import BULK_PATH, MERGE, OPERATIONS, STEPS, STORED, Papers, whole
+from tests.rules.papers import BULK_PATH, MERGE, OPERATIONS, STEPS, STORED, PapersCollection, whole
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -134,7 +134,7 @@ REQUESTS: list[tuple[str, Any]] = [
 ]
 
 
-async def ask_all(papers: Papers, send: Any) -> list[Any]:
+async def ask_all(papers: PapersCollection, send: Any) -> list[Any]:
     """Send the same to each of the variants."""
     answers = []
     for variant in VARIANTS:
@@ -144,20 +144,20 @@ async def ask_all(papers: Papers, send: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("form", [MERGE, STEPS, OPERATIONS])
-async def test_patches_tell_nothing_of_what_is_hidden(papers: Papers, form: str) -> None:
+async def test_patches_do_not_reveal_hidden_values(papers: PapersCollection, form: str) -> None:
     for _, body in (each for each in REQUESTS if each[0] == form):
         answers = await ask_all(papers, partial(papers.patch, "owner", form, body))
         assert answers[0] == answers[1] == answers[2], body
 
 
 @pytest.mark.parametrize("form", [MERGE, OPERATIONS])
-async def test_neither_do_changes_by_filter(papers: Papers, form: str) -> None:
+async def test_patches_by_filter_do_not_reveal_hidden_values(papers: PapersCollection, form: str) -> None:
     for _, body in (each for each in REQUESTS[::3] if each[0] == form):
         answers = await ask_all(papers, partial(papers.patch, "owner", form, body, BULK_PATH))
         assert answers[0] == answers[1] == answers[2], body
 
 
-async def test_neither_do_filters_of_changes(papers: Papers) -> None:
+async def test_filters_of_bulk_changes_do_not_reveal_hidden_values(papers: PapersCollection) -> None:
     for name in ("secret", "rank", "place.zip", "notes.hidden"):
         path = f"/papers?filter[{name}][exists]=true&max_affected=5"
         answers = await ask_all(papers, partial(papers.patch, "owner", MERGE, {}, path))
@@ -165,14 +165,14 @@ async def test_neither_do_filters_of_changes(papers: Papers) -> None:
         assert answers[0] == answers[1] == answers[2], name
 
 
-async def test_neither_do_replacements(papers: Papers) -> None:
+async def test_replacements_do_not_reveal_hidden_values(papers: PapersCollection) -> None:
     for body in PUTS:
         for path in ("/papers/p1", "/papers/p1?upsert=true"):
             answers = await ask_all(papers, partial(papers.send, "owner", "PUT", path, body))
             assert answers[0] == answers[1] == answers[2], body
 
 
-async def test_neither_do_operations_of_batches(papers: Papers) -> None:
+async def test_batch_operations_do_not_reveal_hidden_values(papers: PapersCollection) -> None:
     for atomic in (True, False):
         for body in ({"rank": 1}, {"rank": None}, {"secret": 1}, {"place": {"zip": "0150"}}):
             send = partial(papers.batch, "owner", atomic=atomic, op="patch", id="p1", patch=body)
@@ -180,7 +180,7 @@ async def test_neither_do_operations_of_batches(papers: Papers) -> None:
             assert answers[0] == answers[1] == answers[2], body
 
 
-async def test_what_is_hidden_stays_where_it_is(papers: Papers) -> None:
+async def test_hidden_values_survive_replacement_of_arrays_and_documents(papers: PapersCollection) -> None:
     """Whole arrays and documents that come back as they were seen take nothing away."""
     kept = VARIANTS[0]
     seen = {"title": "Old", "author": "x", "status": "draft", "score": 1, "place": {"city": "Rome"}}

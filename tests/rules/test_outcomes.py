@@ -20,7 +20,7 @@ from tests.services import services_of
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_the_first_alternative_decides_that_allows_the_outcome(send: Send, define: Send) -> None:
+async def test_first_alternative_allowing_result_decides(send: Send, define: Send) -> None:
     drafts = {"role": "user", "check": {"status": "draft"}, "set": {"team": "one"}}
     rest = {"role": "user", "check": {"status": {"in": ["draft", "sent"]}}, "set": {"team": "two"}}
     name = await define({"read": "user", "write": [drafts, rest]})
@@ -33,9 +33,7 @@ async def test_the_first_alternative_decides_that_allows_the_outcome(send: Send,
     assert (refused.status_code, refused.json()["code"]) == (403, "access.denied")
 
 
-async def test_an_alternative_that_makes_the_document_invalid_leaves_it_to_the_next(
-    send: Send, define: Send
-) -> None:
+async def test_alternative_making_document_invalid_falls_through_to_next(send: Send, define: Send) -> None:
     schema = SCHEMA | {"required": ["team"]}
     write = [{"role": "user", "check": {"status": "x"}}, {"role": "user", "set": {"team": "two"}}]
     name = await define({"read": "user", "write": write}, schema=schema)
@@ -44,7 +42,7 @@ async def test_an_alternative_that_makes_the_document_invalid_leaves_it_to_the_n
     assert (invalid.status_code, invalid.json()["code"]) == (400, "document.invalid")
 
 
-async def test_a_field_that_only_rules_set_is_read_only_to_everybody_else(send: Send, define: Send) -> None:
+async def test_read_only_field_is_set_only_by_rule(send: Send, define: Send) -> None:
     name = await define({"read": "user", "write": {"role": "user", "set": {"author": "$user.id"}}})
     made = await created(send, name, {"title": "a", "author": BOB})
     assert made["author"] == ANN
@@ -54,7 +52,7 @@ async def test_a_field_that_only_rules_set_is_read_only_to_everybody_else(send: 
     assert put.json()["data"]["author"] == ANN
 
 
-async def test_times_are_forced_and_checked_as_times(send: Send, define: Send, service: Service) -> None:
+async def test_now_is_set_and_checked_as_same_time(send: Send, define: Send, service: Service) -> None:
     write = {"role": "user", "set": {"seen_at": "$now"}, "check": {"_created_at": "$now"}}
     name = await define({"read": "user", "create": write})
     for _ in range(20):  # however long it takes, it is one moment
@@ -67,7 +65,7 @@ async def test_times_are_forced_and_checked_as_times(send: Send, define: Send, s
     assert made["seen_at"] == stored["seen_at"].isoformat(timespec="milliseconds") + "Z"
 
 
-async def test_checks_look_at_system_fields_and_ids_as_they_are_stored(send: Send, define: Send) -> None:
+async def test_checks_apply_to_stored_ids_and_system_fields(send: Send, define: Send) -> None:
     name = await define(
         {
             "read": "user",
@@ -88,7 +86,7 @@ async def test_checks_look_at_system_fields_and_ids_as_they_are_stored(send: Sen
     assert {(each["id"], each.get("title")) for each in listed} == {(ANN, "b"), (BOB, None)}
 
 
-async def test_an_id_that_is_made_is_checked_too(send: Send, define: Send) -> None:
+async def test_check_applies_to_generated_id(send: Send, define: Send) -> None:
     rule = {"role": "user", "check": {"id": {"lte": 2}}}
     name = await define({"read": "user", "create": rule}, options={"id_type": "integer"})
     bodies: list[Any] = [{}, [{}], {}]
@@ -96,7 +94,7 @@ async def test_an_id_that_is_made_is_checked_too(send: Send, define: Send) -> No
     assert len((await send(ANN, "GET", name)).json()["data"]) == 2
 
 
-async def test_only_what_changes_needs_to_be_writable(send: Send, define: Send) -> None:
+async def test_only_changed_fields_must_be_writable(send: Send, define: Send) -> None:
     update = {"role": "user", "fields": ["title", "place.city"]}
     name = await define({"read": "user", "create": "user", "update": update})
     body = {"title": "a", "team": "one", "place": {"city": "Oslo", "zip": "1"}}
@@ -127,7 +125,7 @@ async def test_only_what_changes_needs_to_be_writable(send: Send, define: Send) 
     assert shown == {"title": "whole", "team": "one", "place": {"zip": "1"}}
 
 
-async def test_fifty_changes_at_once_stop_where_the_rule_no_longer_holds(
+async def test_concurrent_patches_stop_after_rule_no_longer_matches(
     send: Send, define: Send, service: Service
 ) -> None:
     """One closes the document; whoever comes after it changes nothing."""
@@ -149,7 +147,7 @@ async def test_fifty_changes_at_once_stop_where_the_rule_no_longer_holds(
     assert (stored["status"], stored["_version"]) == ("closed", closed_at)
 
 
-async def test_those_who_fall_under_different_alternatives_are_judged_each_by_theirs(
+async def test_concurrent_patches_are_decided_by_their_own_alternatives(
     send: Send, define: Send, service: Service
 ) -> None:
     update = ["owner", {"role": "user", "where": {"status": "open"}, "set": {"team": "guests"}}, USER]
@@ -163,7 +161,7 @@ async def test_those_who_fall_under_different_alternatives_are_judged_each_by_th
         assert who == ANN or data["team"] == "guests"
 
 
-async def test_a_value_that_python_takes_for_another_opens_nothing_to_those_who_come_at_once(
+async def test_row_filter_distinguishes_true_from_1_in_concurrent_patches(
     define: Send, service: Service
 ) -> None:
     rule = {"role": "user", "where": {"flag": {"eq": "$user.attributes.flag"}}}
@@ -183,7 +181,7 @@ async def test_a_value_that_python_takes_for_another_opens_nothing_to_those_who_
     assert service.database[name].find_one({}, {"_id": 0, "count": 1}) == {"count": 5}
 
 
-async def test_imports_keep_to_the_rules_too(send: Send, define: Send, service: Service) -> None:
+async def test_imports_follow_create_rule(send: Send, define: Send, service: Service) -> None:
     rule = {"role": "user", "check": {"status": "draft"}, "set": {"team": "x"}, "fields": ["status"]}
     name = await define({"read": "user", "create": rule})
     collection = services_of(service.app).registry.get(name)
@@ -196,7 +194,7 @@ async def test_imports_keep_to_the_rules_too(send: Send, define: Send, service: 
     assert stored == {"status": "draft", "team": "x", "_owner": ANN}
 
 
-async def test_many_alternatives_do_not_multiply_the_work_of_a_patch(define: Send, service: Service) -> None:
+async def test_patch_is_applied_once_for_many_alternatives(define: Send, service: Service) -> None:
     collection = services_of(service.app).registry.get(await define({"write": "user"}))
     grants = [Grant(at, check=Compare(("status",), "eq", str(at))) for at in range(50)]
     present = {"_id": ObjectId(), "title": "a", "_version": 1}
@@ -211,7 +209,7 @@ async def test_many_alternatives_do_not_multiply_the_work_of_a_patch(define: Sen
     assert len(asked) == 1
 
 
-async def test_what_an_alternative_forces_may_be_invalid_and_the_next_one_does(service: Service) -> None:
+async def test_alternative_setting_invalid_value_falls_through_to_next(service: Service) -> None:
     needs = {
         "if": {"properties": {"kind": {"const": "a"}}, "required": ["kind"]},
         "then": {"required": ["b"]},

@@ -13,7 +13,7 @@ from tests.rules.papers import (
     OWNER,
     ROLES,
     STORED,
-    Papers,
+    PapersCollection,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -64,12 +64,12 @@ def data_of(answer: Any) -> Any:
 
 @pytest.mark.parametrize("who", ROLES)
 @pytest.mark.parametrize("path", CREATIONS)
-async def test_creating(papers: Papers, path: str, who: str) -> None:
+async def test_create_by_every_path_role_and_field(papers: PapersCollection, path: str, who: str) -> None:
     for field in FIELDS:
         await assert_creates(papers, path, who, field)
 
 
-async def assert_creates(papers: Papers, path: str, who: str, field: str) -> None:
+async def assert_creates(papers: PapersCollection, path: str, who: str, field: str) -> None:
     papers.reset()
     answer = await CREATIONS[path](papers, who, {field: FIELDS[field]})
     if who == "anonymous":
@@ -94,12 +94,12 @@ async def assert_creates(papers: Papers, path: str, who: str, field: str) -> Non
 
 @pytest.mark.parametrize("who", ROLES)
 @pytest.mark.parametrize("path", CHANGES)
-async def test_changing(papers: Papers, path: str, who: str) -> None:
+async def test_update_by_every_path_role_and_field(papers: PapersCollection, path: str, who: str) -> None:
     for field in FIELDS:
         await assert_changes(papers, path, who, field)
 
 
-async def assert_changes(papers: Papers, path: str, who: str, field: str) -> None:
+async def assert_changes(papers: PapersCollection, path: str, who: str, field: str) -> None:
     papers.reset(STORED)
     answer = await CHANGES[path](papers, who, {field: FIELDS[field]})
     is_put = "PUT" in path or "put" in path
@@ -131,12 +131,14 @@ async def assert_changes(papers: Papers, path: str, who: str, field: str) -> Non
 
 @pytest.mark.parametrize("who", ROLES)
 @pytest.mark.parametrize("path", BULK)
-async def test_changing_many(papers: Papers, path: str, who: str) -> None:
+async def test_bulk_update_by_every_path_role_and_field(
+    papers: PapersCollection, path: str, who: str
+) -> None:
     for field in FIELDS:
         await assert_changes_many(papers, path, who, field)
 
 
-async def assert_changes_many(papers: Papers, path: str, who: str, field: str) -> None:
+async def assert_changes_many(papers: PapersCollection, path: str, who: str, field: str) -> None:
     others = STORED | {"_id": "p9", "_owner": "somebody"}
     papers.reset(STORED, others)
     answer = await BULK[path](papers, who, {field: FIELDS[field]})
@@ -162,7 +164,7 @@ async def assert_changes_many(papers: Papers, path: str, who: str, field: str) -
 
 @pytest.mark.parametrize("who", ROLES)
 @pytest.mark.parametrize("path", DELETIONS)
-async def test_deleting(papers: Papers, path: str, who: str) -> None:
+async def test_delete_by_every_path_and_role(papers: PapersCollection, path: str, who: str) -> None:
     papers.reset(STORED)
     answer = await DELETIONS[path](papers, who)
     if who in {"owner", "editor", "admin"}:

@@ -71,7 +71,7 @@ class Sale(Stored, Document):
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class ShopService:
     """A running service with the shop's collections, and the ids of its documents by their names."""
 
     client: httpx.AsyncClient
@@ -102,7 +102,9 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(mongodb_uri: str, queries: dict[str, Any], *, is_code_first: bool) -> AsyncIterator[Shop]:
+async def open_shop(
+    mongodb_uri: str, queries: dict[str, Any], *, is_code_first: bool
+) -> AsyncIterator[ShopService]:
     """Start a service with the shop, whose collections classes describe, or stored definitions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sale, "queries", queries)
@@ -116,10 +118,10 @@ async def open_shop(mongodb_uri: str, queries: dict[str, Any], *, is_code_first:
                 "buyer": service.signed_in("buyer"),
                 "admin": service.signed_in("admin"),
             }
-            shop = Shop(service.client, service.database, people, {})
+            shop = ShopService(service.client, service.database, people, {})
             for model in () if is_code_first else (Maker, Sale):
                 await shop.make("collections", _definition(model), "admin")
-            await _furnish(shop)
+            await create_sample_documents(shop)
             yield shop
 
 
@@ -167,7 +169,7 @@ SALES: dict[str, dict[str, Any]] = {
 """Ann sells all of these but the mug, which is Bob's."""
 
 
-async def _furnish(shop: Shop) -> None:
+async def create_sample_documents(shop: ShopService) -> None:
     acme = {"name": "Acme", "country": "CH", "founded": "1999-02-03", "password": "hidden-5"}
     shop.ids["acme"] = (await shop.make("makers", acme))["id"]
     shop.ids["bobs"] = (await shop.make("makers", {"name": "Bobs", "country": "DE"}, "bob"))["id"]

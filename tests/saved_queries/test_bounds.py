@@ -9,7 +9,7 @@ import pytest_asyncio
 from bson import Decimal128, ObjectId
 
 from service.saved_queries.limits import MAXIMUM_ANSWER_BYTES
-from tests.saved_queries.shop import Shop, open_shop
+from tests.saved_queries.shop import ShopService, open_shop
 
 NAMES: list[dict[str, Any]] = [{"sort": "name"}, {"project": ["name"]}]
 
@@ -37,13 +37,13 @@ QUERIES: dict[str, Any] = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shop(mongodb_uri: str) -> AsyncIterator[Shop]:
+async def shop(mongodb_uri: str) -> AsyncIterator[ShopService]:
     async with open_shop(mongodb_uri, QUERIES, is_code_first=False) as opened:
         yield opened
 
 
 @pytest.fixture
-def plant(shop: Shop) -> Iterator[Callable[..., None]]:
+def insert_sale(shop: ShopService) -> Iterator[Callable[..., None]]:
     """Give a function that stores a sale of Bob's past the service, for the length of a test."""
     planted: list[Any] = []
     owner = shop.database["sales"].find_one({"name": "Mug"}) or {}
@@ -56,8 +56,8 @@ def plant(shop: Shop) -> Iterator[Callable[..., None]]:
     shop.database["sales"].delete_many({"_id": {"$in": planted}})
 
 
-async def test_a_query_that_takes_too_long_is_stopped(shop: Shop, plant: Callable[..., None]) -> None:
-    plant(tags=[str(number) for number in range(1000)])
+async def test_slow_query_is_stopped_with_422(shop: ShopService, insert_sale: Callable[..., None]) -> None:
+    insert_sale(tags=[str(number) for number in range(1000)])
     answer = await shop.ask("slow", "bob")
     assert (answer.status_code, answer.json()["code"]) == (422, "query.too_expensive")
     assert answer.json()["detail"] == "The query takes longer than 2 seconds"
@@ -74,10 +74,10 @@ async def test_a_query_that_takes_too_long_is_stopped(shop: Shop, plant: Callabl
         ("repeated", 8, f"The query gives more than {MAXIMUM_ANSWER_BYTES // 2**20} MiB"),
     ],
 )
-async def test_a_query_that_grows_too_large_is_stopped(
-    shop: Shop, plant: Callable[..., None], name: str, copies: int, detail: str
+async def test_query_exceeding_memory_or_size_limit_is_stopped_with_422(
+    shop: ShopService, insert_sale: Callable[..., None], name: str, copies: int, detail: str
 ) -> None:
-    plant(name="x" * 1_000_000, tags=["t"] * copies)
+    insert_sale(name="x" * 1_000_000, tags=["t"] * copies)
     answer = await shop.ask(name, "bob")
     assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (
         422,
@@ -95,10 +95,10 @@ async def test_a_query_that_grows_too_large_is_stopped(
         ("two_arrays", {"tags": ["a"], "makers": ["b", "c"]}),
     ],
 )
-async def test_a_query_meets_a_document_that_it_cannot_compute_with(
-    shop: Shop, plant: Callable[..., None], name: str, members: dict[str, Any]
+async def test_document_that_query_cannot_compute_with_returns_409(
+    shop: ShopService, insert_sale: Callable[..., None], name: str, members: dict[str, Any]
 ) -> None:
-    plant(**members)
+    insert_sale(**members)
     answer = await shop.ask(name, "bob")
     assert answer.json() == {
         "type": "https://sheaf.dev/problems/query.unfit",
@@ -112,8 +112,8 @@ async def test_a_query_meets_a_document_that_it_cannot_compute_with(
     }
 
 
-async def test_what_was_stored_otherwise_is_written_as_json_all_the_same(
-    shop: Shop, plant: Callable[..., None]
+async def test_values_not_matching_schema_are_returned_as_json(
+    shop: ShopService, insert_sale: Callable[..., None]
 ) -> None:
-    plant(name=ObjectId("5" * 24), price=Decimal128("1.5"), parts=float("nan"))
+    insert_sale(name=ObjectId("5" * 24), price=Decimal128("1.5"), parts=float("nan"))
     assert {"name": "5" * 24} in await shop.run("names", "bob")

@@ -10,13 +10,13 @@ from service.kit.errors import DefinitionInvalid
 from service.query.fields import Field
 from service.saved_queries import limits
 from service.saved_queries.definition import parse
-from tests.saved_queries.shop import Shop, open_shop
+from tests.saved_queries.shop import ShopService, open_shop
 
 GOOD: dict[str, Any] = {"good": {"pipeline": [{"group": {"by": "category", "total": {"sum": "price"}}}]}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shop(mongodb_uri: str) -> AsyncIterator[Shop]:
+async def shop(mongodb_uri: str) -> AsyncIterator[ShopService]:
     async with open_shop(mongodb_uri, GOOD, is_code_first=False) as opened:
         yield opened
 
@@ -192,8 +192,8 @@ TABLE: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("queries", "pointer", "code"), TABLE, ids=[f"{p} {c}" for _, p, c in TABLE])
-async def test_a_query_at_fault_is_refused_where_it_is_at_fault(
-    shop: Shop, queries: Any, pointer: str, code: str
+async def test_invalid_query_is_refused_with_pointer_and_code(
+    shop: ShopService, queries: Any, pointer: str, code: str
 ) -> None:
     client, admin = shop.client, shop.people["admin"]
     before = (await client.get("/api/collections/sales", headers=admin)).json()["data"]
@@ -206,7 +206,7 @@ async def test_a_query_at_fault_is_refused_where_it_is_at_fault(
     assert (await client.get("/api/collections/sales", headers=admin)).json()["data"] == before
 
 
-async def test_every_fault_of_every_query_is_told_at_once(shop: Shop) -> None:
+async def test_all_errors_of_all_queries_are_reported(shop: ShopService) -> None:
     queries = {"a": {"pipeline": [{"mach": {}}], "limit": 0}, "b": {"pipeline": [{"count": "a.b"}]}}
     answer = await shop.save("queries", queries)
     assert answer.json()["errors"] == [
@@ -229,7 +229,7 @@ async def test_every_fault_of_every_query_is_told_at_once(shop: Shop) -> None:
     ]
 
 
-async def test_hints_name_the_fix(shop: Shop) -> None:
+async def test_refusal_has_hint_with_fix(shop: ShopService) -> None:
     for queries, hint in (
         (stages({"$match": {}}), "Write `match`, without `$`."),
         (project({"$add": [1, 2]}), "Did you mean `add`?"),
@@ -241,7 +241,7 @@ async def test_hints_name_the_fix(shop: Shop) -> None:
         assert (await shop.save("queries", queries)).json()["errors"][0]["hint"] == hint
 
 
-async def test_a_schema_without_a_field_that_a_query_needs_is_refused(shop: Shop) -> None:
+async def test_schema_change_that_breaks_query_is_refused(shop: ShopService) -> None:
     client, admin = shop.client, shop.people["admin"]
     before = (await client.get("/api/collections/sales", headers=admin)).json()["data"]
     answer = await shop.save("schema", {"properties": {"price": None}})
@@ -256,7 +256,7 @@ async def test_a_schema_without_a_field_that_a_query_needs_is_refused(shop: Shop
     ]
 
 
-async def test_a_definition_shows_its_queries_and_stored_ones_without_any_still_read(shop: Shop) -> None:
+async def test_definition_includes_queries_and_may_have_none_stored(shop: ShopService) -> None:
     admin = shop.people["admin"]
     read = await shop.client.get("/api/collections/sales", headers=admin)
     assert read.json()["data"]["queries"] == GOOD
@@ -268,12 +268,12 @@ async def test_a_definition_shows_its_queries_and_stored_ones_without_any_still_
     assert (read.status_code, read.json()) == (200, {"data": []})
 
 
-def test_the_limits_are_told() -> None:
+def test_limits_table_lists_every_limit() -> None:
     table = limits.as_markdown()
     named = [name for name in vars(limits) if name.isupper() and name != "MEANINGS"]
     assert all(f"| `{name}` | {getattr(limits, name)} |" in table for name in named)
 
 
-def test_what_is_no_json_is_no_query() -> None:
+def test_query_that_is_not_json_is_refused() -> None:
     with pytest.raises(DefinitionInvalid):
         parse({"q": {"pipeline": [{"match": {"x": object()}}]}}, Field())

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.saved_queries.shop import Shop, open_shop
+from tests.saved_queries.shop import ShopService, open_shop
 
 
 def looking_up(*fields: str) -> dict[str, Any]:
@@ -29,36 +29,38 @@ QUERIES = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shop(mongodb_uri: str) -> AsyncIterator[Shop]:
+async def shop(mongodb_uri: str) -> AsyncIterator[ShopService]:
     async with open_shop(mongodb_uri, QUERIES, is_code_first=False) as opened:
         yield opened
 
 
-async def change(shop: Shop, member: str, value: Any) -> None:
+async def change(shop: ShopService, member: str, value: Any) -> None:
     body = {member: value}
     answer = await shop.client.patch("/api/collections/makers", json=body, headers=shop.people["admin"])
     assert answer.status_code == 200, answer.text
 
 
-async def problem(shop: Shop, query: str, who: str | None) -> tuple[int, str, str]:
+async def problem(shop: ShopService, query: str, who: str | None) -> tuple[int, str, str]:
     answer = await shop.ask(query, who)
     return answer.status_code, answer.json()["code"], answer.json()["detail"]
 
 
-async def test_a_hidden_field_of_the_other_collection_is_as_one_that_is_absent(shop: Shop) -> None:
+async def test_write_only_field_of_looked_up_collection_is_unknown(shop: ShopService) -> None:
     detail = "The query `leaking` does not fit what it looks up any more: there is no field `password`"
     for who in ("ann", "admin"):
         assert await problem(shop, "leaking", who) == (409, "query.unfit", detail)
 
 
-async def test_what_the_caller_may_not_read_there_is_not_matched_either(shop: Shop) -> None:
+async def test_match_ignores_looked_up_documents_hidden_from_caller(shop: ShopService) -> None:
     assert await shop.run("matched", "ann", start="Acme") == [{"name": "Desk"}]
     assert await shop.run("matched", "ann", start="B") == []
     assert await shop.run("matched", "buyer", start="B") == [{"name": "Lamp"}]
 
 
 @pytest.mark.parametrize(("who", "status"), [("ann", 403), ("buyer", 403), ("admin", 200)])
-async def test_who_may_read_nothing_there_may_not_run_the_query(shop: Shop, who: str, status: int) -> None:
+async def test_query_requires_right_to_read_looked_up_collection(
+    shop: ShopService, who: str, status: int
+) -> None:
     rules = {"get": ["owner", "role:buyer"], "list": "user", "create": "user"}
     await change(shop, "rules", {"get": "nobody"})
     assert (await shop.ask("made", who)).status_code == status
@@ -67,7 +69,7 @@ async def test_who_may_read_nothing_there_may_not_run_the_query(shop: Shop, who:
     assert (await shop.ask("made", who)).status_code == 200
 
 
-async def test_a_change_of_the_other_collection_is_told_to_who_runs_the_query(shop: Shop) -> None:
+async def test_schema_change_of_looked_up_collection_returns_409(shop: ShopService) -> None:
     read = await shop.client.get("/api/collections/makers", headers=shop.people["admin"])
     schema = read.json()["data"]["schema"]
     await change(shop, "schema", {"properties": {"name": None}, "required": []})
@@ -78,7 +80,7 @@ async def test_a_change_of_the_other_collection_is_told_to_who_runs_the_query(sh
     assert found["by"]["name"] == "Acme"
 
 
-async def test_ids_that_a_reference_cannot_name_are_told(shop: Shop) -> None:
+async def test_lookup_by_incompatible_id_type_returns_409(shop: ShopService) -> None:
     admin = shop.people["admin"]
     for id_type, status in (("uuid", 409), ("integer", 200), ("string", 200)):
         name = f"{id_type}s"
@@ -117,7 +119,7 @@ async def test_ids_that_a_reference_cannot_name_are_told(shop: Shop) -> None:
                 assert answer.json()["code"] == "query.unfit"
 
 
-async def test_a_collection_that_is_gone_is_told(shop: Shop) -> None:
+async def test_lookup_in_deleted_collection_returns_409(shop: ShopService) -> None:
     answer = await shop.client.delete("/api/collections/makers?confirm=makers", headers=shop.people["admin"])
     assert answer.status_code == 200
     detail = "The query looks up `makers`, and there is no such collection any more"

@@ -84,14 +84,14 @@ EXACT = [
 
 
 @pytest.mark.parametrize("granted", EXACT, ids=range(len(EXACT)))
-def test_each_document_is_what_the_grants_show_that_hold_for_it(
+def test_row_filter_stages_show_what_matching_grants_allow(
     documents: "Collection[dict[str, Any]]", granted: Decision
 ) -> None:
     found = documents.aggregate([*narrowing.stages(granted), {"$sort": {"_id": 1}}]).to_list()
     assert found == seen(granted)
 
 
-def test_the_stages_can_stand_in_a_lookup(documents: "Collection[dict[str, Any]]") -> None:
+def test_row_filter_stages_work_inside_lookup(documents: "Collection[dict[str, Any]]") -> None:
     granted = decision((None, all_but("b", "c.x")), (LOW, all_but("c.y", "d")))
     lookup = {
         "from": documents.name,
@@ -108,7 +108,7 @@ def test_the_stages_can_stand_in_a_lookup(documents: "Collection[dict[str, Any]]
     assert documents.aggregate(stages).to_list() == seen(granted)
 
 
-def test_of_more_masks_than_are_brought_together_only_what_all_show_is_left(
+def test_grants_above_mask_limit_show_only_common_fields(
     documents: "Collection[dict[str, Any]]",
 ) -> None:
     many = [(LOW, only("a", name)) for name in ("b.x", "b.y", "c.x", "c.y", "d")]
@@ -118,7 +118,7 @@ def test_of_more_masks_than_are_brought_together_only_what_all_show_is_left(
     assert {name for each in found for name in each} == {"_id", "_version", "a"}
 
 
-def test_an_object_of_which_one_mask_shows_members_beside_all_of_another_is_left_out(
+def test_object_shown_only_partly_by_second_mask_is_left_out(
     documents: "Collection[dict[str, Any]]",
 ) -> None:
     granted = decision((None, all_but("b")), (None, only("b.x")))

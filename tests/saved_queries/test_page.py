@@ -30,9 +30,7 @@ async def reader(mongodb_uri: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("example", PAGE.examples, ids=lambda example: str(example.request))
-async def test_an_example_of_the_page_is_answered_as_it_says(
-    reader: httpx.AsyncClient, example: Example
-) -> None:
+async def test_page_example_returns_documented_response(reader: httpx.AsyncClient, example: Example) -> None:
     answer = await reader.get(example.request.target)
     assert answer.status_code == example.status, answer.text
     if not agrees(example.answer, answer.json()):
@@ -40,11 +38,11 @@ async def test_an_example_of_the_page_is_answered_as_it_says(
 
 
 @pytest.mark.parametrize("line", [line for table in TABLES for line in table.splitlines()])
-def test_the_page_has_every_row(line: str) -> None:
+def test_page_contains_every_generated_table_row(line: str) -> None:
     assert line in TEXT.splitlines()
 
 
-def test_the_page_tells_of_every_stage_and_type_and_of_no_other_stage() -> None:
+def test_page_documents_every_stage_and_parameter_type() -> None:
     rows = re.findall(r'^\| `(\{"(\w+)": .*?\})` \|', TEXT, re.MULTILINE)
     stages = TEXT.split("## Stages")[1].split("## Accumulators")[0]
     told = {name for written, name in rows if written in stages and len(json.loads(written)) == 1}

@@ -118,7 +118,7 @@ def said(part: Any, *, is_match: bool = False) -> Iterator[str]:
 
 @settings(max_examples=150, deadline=None)
 @given(pipeline=PIPELINES)
-def test_a_pipeline_is_refused_or_says_only_words_of_ours(pipeline: Any) -> None:
+def test_any_pipeline_is_refused_or_compiles_to_known_operators(pipeline: Any) -> None:
     try:
         query = parse({"q": {"pipeline": pipeline, "parameters": PARAMETERS}}, ROOT)["q"]
         values, encoded = query.parameters.read([("text", "$secret")])
@@ -137,7 +137,7 @@ QUERIES = st.fixed_dictionaries({"pipeline": FREE, "parameters": FREE})
 
 @settings(max_examples=100, deadline=None)
 @given(queries=st.dictionaries(st.sampled_from(["q", "Q", ""]), FREE | QUERIES, max_size=2))
-def test_no_definition_makes_reading_fail_otherwise(queries: Any) -> None:
+def test_any_definition_is_parsed_or_refused_with_pointer(queries: Any) -> None:
     faults: tuple[Violation, ...] = ()
     try:
         parse(queries, ROOT)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.saved_queries.shop import Shop, open_shop
+from tests.saved_queries.shop import ShopService, open_shop
 
 NAMES: list[dict[str, Any]] = [{"sort": "name"}, {"project": ["name"]}]
 TYPED: dict[str, Any] = {
@@ -57,13 +57,13 @@ QUERIES: dict[str, Any] = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=["code-first", "runtime"])
-async def shop(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator[Shop]:
+async def shop(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator[ShopService]:
     async with open_shop(mongodb_uri, QUERIES, is_code_first=request.param == "code-first") as opened:
         yield opened
 
 
 async def refused(
-    shop: Shop, name: str, who: str | None = "ann", /, **given: str
+    shop: ShopService, name: str, who: str | None = "ann", /, **given: str
 ) -> tuple[int, str, list[Any]]:
     answer = await shop.ask(name, who, **given)
     problem = answer.json()
@@ -75,19 +75,19 @@ async def refused(
     ("who", "total", "sellers"),
     [("ann", 125.5, 1), ("bob", 10.0, 1), ("buyer", 135.5, 2), ("admin", 135.5, 2)],
 )
-async def test_a_query_computes_with_what_its_caller_may_list(
-    shop: Shop, who: str, total: float, sellers: int
+async def test_query_computes_only_with_documents_caller_may_list(
+    shop: ShopService, who: str, total: float, sellers: int
 ) -> None:
     assert await shop.run("totals", who) == [{"total": total, "sellers": sellers}]
 
 
-async def test_who_may_list_nothing_runs_and_sees_no_query(shop: Shop) -> None:
+async def test_queries_require_right_to_list(shop: ShopService) -> None:
     for path in ("queries", "queries/totals", "queries/nothing"):
         answer = await shop.client.get(f"/api/sales/{path}")
         assert (answer.status_code, answer.json()["code"]) == (401, "auth.required")
 
 
-async def test_the_queries_of_a_collection_are_listed_with_their_parameters(shop: Shop) -> None:
+async def test_queries_are_listed_with_parameters(shop: ShopService) -> None:
     answer = await shop.client.get("/api/sales/queries", headers=shop.people["ann"])
     listed = {each.pop("name"): each for each in answer.json()["data"]}
     assert list(listed) == list(QUERIES)
@@ -95,7 +95,7 @@ async def test_the_queries_of_a_collection_are_listed_with_their_parameters(shop
     assert listed["echo"] == {"description": "", "parameters": TYPED}
 
 
-async def test_an_unknown_query_is_not_found(shop: Shop) -> None:
+async def test_unknown_query_returns_404(shop: ShopService) -> None:
     answer = await shop.ask("nmes")
     assert (answer.status_code, answer.json()["code"]) == (404, "query.not_found")
     assert answer.json()["hint"] == "Did you mean `names`?"
@@ -127,7 +127,7 @@ async def test_an_unknown_query_is_not_found(shop: Shop) -> None:
         ("list", "", []),
     ],
 )
-async def test_a_parameter_has_the_type_of_its_schema(shop: Shop, name: str, text: str, value: Any) -> None:
+async def test_parameter_is_parsed_by_its_schema(shop: ShopService, name: str, text: str, value: Any) -> None:
     (found,) = await shop.run("echo", **{name: text})
     assert found[name] == value
     assert type(found[name]) is type(value)
@@ -158,21 +158,21 @@ async def test_a_parameter_has_the_type_of_its_schema(shop: Shop, name: str, tex
         ("top", {"n": "1001"}, [("n", "range")]),
     ],
 )
-async def test_a_parameter_at_fault_is_named(
-    shop: Shop, name: str, given: dict[str, str], told: list[tuple[str, str]]
+async def test_invalid_parameter_returns_400_with_its_name(
+    shop: ShopService, name: str, given: dict[str, str], told: list[tuple[str, str]]
 ) -> None:
     status, code, violations = await refused(shop, name, **given)
     assert (status, code, sorted(violations)) == (400, "parameter.invalid", sorted(told))
 
 
-async def test_a_parameter_given_twice_is_refused(shop: Shop) -> None:
+async def test_repeated_parameter_is_refused(shop: ShopService) -> None:
     answer = await shop.client.get("/api/sales/queries/top?n=1&n=2", headers=shop.people["ann"])
     assert answer.json()["errors"] == [
         {"parameter": "n", "code": "repeated", "detail": "`n` is there more than once"}
     ]
 
 
-async def test_a_parameter_refused_by_the_filter_is_named(shop: Shop) -> None:
+async def test_parameter_too_long_for_operator_returns_400(shop: ShopService) -> None:
     assert await refused(shop, "containing", p="x" * 1001) == (
         400,
         "parameter.invalid",
@@ -196,13 +196,13 @@ async def test_a_parameter_refused_by_the_filter_is_named(shop: Shop) -> None:
         "%00",
     ],
 )
-async def test_a_parameter_is_data_whatever_it_looks_like(shop: Shop, value: str) -> None:
+async def test_parameter_value_is_never_interpreted(shop: ShopService, value: str) -> None:
     assert await shop.run("needed", name=value) == []
     (found,) = await shop.run("echo_text", text=value)
     assert found == {"x": value, "y": f"<{value}>", "z": value, "same": True}
 
 
-async def test_brackets_make_no_operator_of_a_parameter(shop: Shop) -> None:
+async def test_operators_in_parameter_names_are_refused(shop: ShopService) -> None:
     for given in ("name[ne]=x", "name[$ne]=x", "name.gt=x", "name%5B%24gt%5D=", "filter[name]=x", "$where=1"):
         answer = await shop.client.get(f"/api/sales/queries/needed?{given}", headers=shop.people["ann"])
         assert answer.status_code == 400
@@ -210,7 +210,7 @@ async def test_brackets_make_no_operator_of_a_parameter(shop: Shop) -> None:
         assert codes == {"unknown_parameter", "required"}
 
 
-async def test_an_answer_has_a_weak_tag_and_is_not_sent_twice(shop: Shop) -> None:
+async def test_query_response_has_weak_etag_and_supports_if_none_match(shop: ShopService) -> None:
     url, headers = "/api/sales/queries/names", shop.people["ann"]
     first = await shop.client.get(url, headers=headers)
     tag = first.headers["etag"]
@@ -225,7 +225,7 @@ async def test_an_answer_has_a_weak_tag_and_is_not_sent_twice(shop: Shop) -> Non
     assert other.status_code == 200
 
 
-async def test_other_methods_and_paths_below_are_refused_and_documents_are_not_in_the_way(shop: Shop) -> None:
+async def test_other_methods_and_deeper_paths_of_queries_are_refused(shop: ShopService) -> None:
     client, headers = shop.client, shop.people["ann"]
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         answer = await client.request(method, "/api/sales/queries/names", headers=headers)
@@ -238,6 +238,6 @@ async def test_other_methods_and_paths_below_are_refused_and_documents_are_not_i
     assert (answer.status_code, answer.json()["code"]) == (404, "route.not_found")
 
 
-async def test_an_answer_has_no_more_than_the_limit_of_its_query(shop: Shop) -> None:
+async def test_query_limit_bounds_number_of_rows(shop: ShopService) -> None:
     assert await shop.run("two") == [{"name": "Desk"}, {"name": "Lamp"}]
     assert await shop.run("top", "admin", n="1") == [{"name": "Desk"}]

@@ -9,7 +9,7 @@ import pytest_asyncio
 from service.saved_queries.functions import FUNCTIONS
 from service.saved_queries.grouping import ACCUMULATORS
 from service.saved_queries.stages import NAMES
-from tests.saved_queries.shop import Shop, open_shop
+from tests.saved_queries.shop import ShopService, open_shop
 
 
 class Row(NamedTuple):
@@ -263,23 +263,23 @@ QUERIES = {name: {"pipeline": row.pipeline, "parameters": row.parameters} for na
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=["code-first", "runtime"])
-async def shop(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator[Shop]:
+async def shop(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator[ShopService]:
     async with open_shop(mongodb_uri, QUERIES, is_code_first=request.param == "code-first") as opened:
         yield opened
 
 
 @pytest.mark.parametrize("name", ROWS)
-async def test_a_pipeline_gives_what_it_says(shop: Shop, name: str) -> None:
+async def test_pipeline_returns_expected_rows(shop: ShopService, name: str) -> None:
     row = ROWS[name]
     assert await shop.run(name, **row.given) == row.data
 
 
-async def test_a_set_holds_every_value_once(shop: Shop) -> None:
+async def test_add_to_set_returns_distinct_values(shop: ShopService) -> None:
     (found,) = await shop.run("add_to_set")
     assert sorted(found["x"]) == ["new", "wood"]
 
 
-async def test_lookup_gives_what_the_caller_may_read_there(shop: Shop) -> None:
+async def test_lookup_returns_only_documents_caller_may_read(shop: ShopService) -> None:
     acme = {"name": "Acme", "founded": "1999-02-03"}
     assert await shop.run("lookup", "ann") == [
         {"name": "Desk", "made_by": acme},
@@ -294,25 +294,25 @@ async def test_lookup_gives_what_the_caller_may_read_there(shop: Shop) -> None:
     ]
 
 
-async def test_lookup_follows_arrays_of_references(shop: Shop) -> None:
+async def test_lookup_follows_arrays_of_references(shop: ShopService) -> None:
     assert await shop.run("lookup_many", "ann") == [{"by": [{"id": shop.ids["acme"], "country": "CH"}]}]
     (found,) = await shop.run("lookup_many", "admin")
     assert sorted(each["country"] for each in found["by"]) == ["CH", "DE"]
 
 
-async def test_what_lookup_brings_has_the_types_of_its_own_collection(shop: Shop) -> None:
+async def test_looked_up_fields_have_types_of_their_collection(shop: ShopService) -> None:
     assert await shop.run("lookup_then_match", "ann") == [
         {"name": "Desk", "founded": "1999-02-03", "year": 1999}
     ]
 
 
-async def test_a_whole_document_has_the_form_that_reading_it_has(shop: Shop) -> None:
+async def test_whole_document_equals_get_response(shop: ShopService) -> None:
     client, headers = shop.client, shop.people["ann"]
     read = await client.get(f"/api/sales/{shop.ids['desk']}", headers=headers)
     (found,) = await shop.run("whole", "ann")
     assert found == read.json()["data"]
 
 
-def test_every_word_of_the_language_is_tested() -> None:
+def test_every_stage_accumulator_and_function_is_tested() -> None:
     written = str([query["pipeline"] for query in QUERIES.values()])
     assert [word for word in (*NAMES, *ACCUMULATORS, *FUNCTIONS) if f"'{word}': " not in written] == []

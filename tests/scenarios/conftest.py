@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from tests.scenarios.identity import ANN, LOGIN, REGISTER, SignUp
-from tests.scenarios.library import Library, open_library
+from tests.scenarios.library import LibraryService, open_library
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def sign_up(client: httpx.AsyncClient) -> SignUp:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=["code-first", "runtime"])
-async def library(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator[Library]:
+async def library(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator[LibraryService]:
     """Give the library, started once for a module, described by classes and then by stored definitions."""
     async with open_library(mongodb_uri, is_code_first=request.param == "code-first") as library:
         yield library

@@ -95,7 +95,7 @@ MODELS: tuple[type[Document], ...] = (Company, Author, Book, Diary, Ledger)
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class LibraryService:
     """A running service with the library's collections and some documents, by their names."""
 
     app: Litestar
@@ -124,7 +124,7 @@ class Library:
 
 
 @asynccontextmanager
-async def open_library(mongodb_uri: str, *, is_code_first: bool) -> AsyncIterator[Library]:
+async def open_library(mongodb_uri: str, *, is_code_first: bool) -> AsyncIterator[LibraryService]:
     """Start a service with the library, whose collections classes describe, or stored definitions."""
     with pytest.MonkeyPatch.context() as patch:
         documents = (*DOCUMENTS, *MODELS) if is_code_first else DOCUMENTS
@@ -137,10 +137,10 @@ async def open_library(mongodb_uri: str, *, is_code_first: bool) -> AsyncIterato
                 "accountant": service.signed_in("accountant"),
                 "admin": service.signed_in("admin"),
             }
-            library = Library(service.app, service.client, service.database, people, {})
+            library = LibraryService(service.app, service.client, service.database, people, {})
             for model in () if is_code_first else MODELS:
                 await library.make("collections", _definition(model), "admin")
-            await _furnish(library)
+            await create_sample_documents(library)
             yield library
 
 
@@ -150,7 +150,7 @@ def _definition(model: Any) -> dict[str, Any]:
     return {"name": name, "schema": schemas.of_model(model), "rules": model.rules, "options": options}
 
 
-async def _furnish(library: Library) -> None:
+async def create_sample_documents(library: LibraryService) -> None:
     """Make a company, two authors of whom one mentors the other, and a book with all kinds of references."""
     named = library.documents
     named["press"] = await library.make("companies", {"id": 7, "name": "Press", "account": "hidden-1"})

@@ -106,7 +106,7 @@ CALLERS = ("nobody", "ann", "bob", "editor", "admin")
 
 
 @dataclass
-class World:
+class MaskedService:
     """A running service with some notes, whose stored documents can be changed from below."""
 
     client: httpx.AsyncClient
@@ -201,21 +201,21 @@ def _other(value: Any) -> Any:
 
 
 @asynccontextmanager
-async def open_world(mongodb_uri: str) -> AsyncIterator[World]:
+async def open_masked_service(mongodb_uri: str) -> AsyncIterator[MaskedService]:
     """Start a service with eight notes and three people."""
     async with served(mongodb_uri) as service:
         ids = {name: str(ObjectId()) for name in CALLERS if name != "nobody"}
         roles = {"editor": ["editor"], "admin": ["admin"]}
         tokens = services_of(service.app).tokens
         people = {name: bearer(tokens, each, *roles.get(name, [])) for name, each in ids.items()}
-        world = World(service.client, service.database, {"nobody": {}, **people}, ids)
+        masked_service = MaskedService(service.client, service.database, {"nobody": {}, **people}, ids)
         for definition in (PEOPLE, NOTES):
             answer = await service.client.post("/api/collections", json=definition, headers=people["admin"])
             assert answer.status_code == 201, answer.text
-        world.notes = [_note(number, ids) for number in range(8)]
-        world.persons = [_person(number, ids) for number in (1, 2, 3)]
-        world.store(world.notes, world.persons)
-        yield world
+        masked_service.notes = [_note(number, ids) for number in range(8)]
+        masked_service.persons = [_person(number, ids) for number in (1, 2, 3)]
+        masked_service.store(masked_service.notes, masked_service.persons)
+        yield masked_service
 
 
 def _system(number: int, owner: str | None) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def create(collection: str, document: Any, **members: Any) -> dict[str, Any]:
     return {"op": "create", "collection": collection, "document": document} | members
 
 
-async def test_every_kind_of_operation_does_what_a_single_request_does(
+async def test_batch_operations_behave_like_single_requests(
     client: httpx.AsyncClient, name: str, ann: dict[str, str]
 ) -> None:
     for_all = {"collection": name, "id": {"_ref": "mug"}}
@@ -113,7 +113,7 @@ async def test_every_kind_of_operation_does_what_a_single_request_does(
     assert await stored(client, name, ann) == kept
 
 
-async def test_the_first_failure_of_an_atomic_batch_leaves_nothing_behind(
+async def test_atomic_batch_with_failing_operation_stores_nothing(
     client: httpx.AsyncClient, name: str, books: str, ann: dict[str, str], bob: dict[str, str]
 ) -> None:
     (bobs,) = [each["data"] for each in await done(client, [create(name, MUG)], bob)]
@@ -181,7 +181,7 @@ async def test_the_first_failure_of_an_atomic_batch_leaves_nothing_behind(
     assert (stale.status_code, stale.json()["_version"], stale.json()["instance"]) == (412, 1, BATCH)
 
 
-async def test_the_operations_of_a_batch_that_is_not_atomic_stand_for_themselves(
+async def test_non_atomic_batch_runs_each_operation_independently(
     client: httpx.AsyncClient, books: str, ann: dict[str, str]
 ) -> None:
     operations = [
@@ -209,7 +209,7 @@ async def test_the_operations_of_a_batch_that_is_not_atomic_stand_for_themselves
     assert await stored(client, books, ann) == [results[4]["data"]]
 
 
-async def test_references_stand_for_ids_wherever_a_document_may_have_one(
+async def test_batch_references_are_replaced_by_ids(
     client: httpx.AsyncClient, books: str, ann: dict[str, str]
 ) -> None:
     author = {"_ref": "author"}
@@ -278,7 +278,7 @@ WRONG: list[tuple[Any, list[str]]] = [
 ]
 
 
-async def test_a_batch_of_a_wrong_form_is_refused_whole(
+async def test_malformed_batch_returns_400_with_pointers(
     client: httpx.AsyncClient, ann: dict[str, str]
 ) -> None:
     for body, pointers in WRONG:
@@ -295,7 +295,7 @@ async def test_a_batch_of_a_wrong_form_is_refused_whole(
     assert await stored(client, PRODUCTS, ann) == []
 
 
-async def test_rules_hold_for_each_operation(
+async def test_rules_apply_to_each_batch_operation(
     client: httpx.AsyncClient, name: str, ann: dict[str, str]
 ) -> None:
     (mug,) = [each["data"] for each in await done(client, [create(name, MUG)], ann)]
@@ -309,7 +309,7 @@ async def test_rules_hold_for_each_operation(
     assert await stored(client, name, ann) == [mug]
 
 
-async def test_put_creates_what_is_not_there_when_it_may(
+async def test_batch_replace_with_upsert_creates_missing_document(
     client: httpx.AsyncClient, books: str, ann: dict[str, str]
 ) -> None:
     put = {"op": "replace", "collection": books, "id": "emma", "upsert": True}
@@ -319,7 +319,7 @@ async def test_put_creates_what_is_not_there_when_it_may(
     assert await stored(client, books, ann) == [results[1]["data"]]
 
 
-async def test_batches_that_meet_are_tried_again_and_none_is_lost_or_doubled(
+async def test_concurrent_batches_are_retried_without_lost_updates(
     client: httpx.AsyncClient, books: str, ann: dict[str, str]
 ) -> None:
     first = await done(
@@ -351,7 +351,7 @@ async def test_batches_that_meet_are_tried_again_and_none_is_lost_or_doubled(
     assert sorted(each["title"] for each in others) == sorted(f"t{number}" for number in range(12))
 
 
-async def test_ids_of_integers_are_made_within_a_batch(
+async def test_batch_generates_integer_ids(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     body = {"name": "numbers", "schema": {"type": "object"}, "rules": OPEN, "options": {"id_type": "integer"}}
@@ -366,7 +366,9 @@ async def test_ids_of_integers_are_made_within_a_batch(
     assert [each["data"]["id"] for each in results] == [1, 7, 8, 8]
 
 
-async def test_a_client_may_prefer_ids_to_documents(client: httpx.AsyncClient, ann: dict[str, str]) -> None:
+async def test_batch_with_return_minimal_returns_ids_instead_of_documents(
+    client: httpx.AsyncClient, ann: dict[str, str]
+) -> None:
     operations = [
         create(PRODUCTS, MUG, **{"as": "mug"}),
         {"op": "get", "collection": PRODUCTS, "id": {"_ref": "mug"}},
@@ -379,7 +381,9 @@ async def test_a_client_may_prefer_ids_to_documents(client: httpx.AsyncClient, a
     ]
 
 
-async def test_a_batch_under_a_key_is_run_once(client: httpx.AsyncClient, ann: dict[str, str]) -> None:
+async def test_batch_with_repeated_idempotency_key_runs_once(
+    client: httpx.AsyncClient, ann: dict[str, str]
+) -> None:
     for atomic in (True, False):
         operations = [
             create(PRODUCTS, MUG, **{"as": "m"}),
@@ -393,7 +397,7 @@ async def test_a_batch_under_a_key_is_run_once(client: httpx.AsyncClient, ann: d
 
 
 @pytest.mark.parametrize("is_atomic", [True, False])
-async def test_answers_that_are_large_together_have_ids_for_documents(
+async def test_large_batch_response_returns_ids_instead_of_documents(
     client: httpx.AsyncClient,
     books: str,
     ann: dict[str, str],

@@ -49,7 +49,7 @@ async def define(client: httpx.AsyncClient, admin: dict[str, str], name: str, **
 # Creating
 
 
-async def test_an_array_creates_its_documents_in_order(
+async def test_post_array_creates_documents_in_order(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     answer = await client.post(goods, json=SHELF, headers=ann)
@@ -63,7 +63,7 @@ async def test_an_array_creates_its_documents_in_order(
     assert [(await client.get(f"{goods}/{each['id']}")).json()["data"] for each in created] == created
 
 
-async def test_a_thousand_documents_fit_into_one_array(
+async def test_post_array_of_1000_documents_creates_all(
     client: httpx.AsyncClient, ann: dict[str, str]
 ) -> None:
     created = await filled(client, PRODUCTS, [{"name": f"n{n}", "price": n} for n in range(1000)], ann)
@@ -71,7 +71,7 @@ async def test_a_thousand_documents_fit_into_one_array(
     assert len({each["id"] for each in created}) == 1000
 
 
-async def test_every_fault_of_every_document_is_told_with_its_index(
+async def test_invalid_documents_in_array_are_reported_with_index(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     body = [MUG, {"price": -1, "name": "x"}, 5, {"name": "y"}, MUG | {"price": "much", "nme": 1}]
@@ -101,7 +101,7 @@ BAD_ARRAYS: list[tuple[list[Any], list[str], str]] = [
 ]
 
 
-async def test_one_bad_document_keeps_all_from_being_created(
+async def test_one_invalid_document_in_array_creates_nothing(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     for body, pointers, code in BAD_ARRAYS:
@@ -115,7 +115,7 @@ async def test_one_bad_document_keeps_all_from_being_created(
     assert await everything(client, goods, ann) == []
 
 
-async def test_a_value_that_is_taken_is_named_with_its_index(
+async def test_duplicate_value_in_array_is_reported_with_index(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     path = await define(client, admin, "parts", indexes=[{"fields": ["sku"], "unique": True}])
@@ -129,7 +129,7 @@ async def test_a_value_that_is_taken_is_named_with_its_index(
     assert await everything(client, path, ann) == [first]
 
 
-async def test_an_array_may_bring_ids_where_documents_may(
+async def test_array_may_contain_ids_if_collection_allows_client_ids(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     path = await define(client, admin, "words", options={"id_type": "string"})
@@ -146,7 +146,7 @@ async def test_an_array_may_bring_ids_where_documents_may(
     assert [each["id"] for each in await everything(client, path, ann)] == ["a", "b"]
 
 
-async def test_integers_count_on_for_whole_arrays(
+async def test_integer_ids_of_array_are_consecutive_under_concurrency(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     path = await define(client, admin, "numbers", options={"id_type": "integer"})
@@ -161,7 +161,7 @@ async def test_integers_count_on_for_whole_arrays(
 # Changing by filter
 
 
-async def test_a_patch_by_filter_changes_all_that_match(
+async def test_patch_by_filter_changes_all_matching_documents(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     shelf = await filled(client, goods, SHELF, ann)
@@ -179,7 +179,7 @@ async def test_a_patch_by_filter_changes_all_that_match(
     assert (await everything(client, goods, ann))[:2] == stored[:2]
 
 
-async def test_only_documents_that_the_caller_may_change_are_among_them(
+async def test_change_by_filter_affects_only_documents_caller_may_change(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], bob: dict[str, str]
 ) -> None:
     (anns,), (bobs,) = await filled(client, goods, [MUG], ann), await filled(client, goods, [MUG], bob)
@@ -191,7 +191,7 @@ async def test_only_documents_that_the_caller_may_change_are_among_them(
     assert (await client.get(f"{goods}/{bobs['id']}")).status_code == 404
 
 
-async def test_more_documents_than_allowed_are_refused_and_stay(
+async def test_change_by_filter_above_max_affected_returns_409(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     shelf = await filled(client, goods, SHELF, ann)
@@ -226,7 +226,7 @@ WRONG_PARAMETERS: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-async def test_a_change_by_filter_with_wrong_parameters_is_refused(
+async def test_change_by_filter_with_invalid_parameters_returns_400(
     client: httpx.AsyncClient, ann: dict[str, str]
 ) -> None:
     shelf = await filled(client, PRODUCTS, SHELF, ann)
@@ -237,7 +237,9 @@ async def test_a_change_by_filter_with_wrong_parameters_is_refused(
     assert await everything(client, PRODUCTS, ann) == shelf
 
 
-async def test_who_means_all_documents_says_so(client: httpx.AsyncClient, ann: dict[str, str]) -> None:
+async def test_delete_of_all_documents_requires_explicit_filter(
+    client: httpx.AsyncClient, ann: dict[str, str]
+) -> None:
     await filled(client, PRODUCTS, SHELF, ann)
     refused = await client.delete(PRODUCTS, params={"max_affected": 10}, headers=ann)
     assert refused.json()["hint"] == "If all documents are meant, say so: `filter[id][exists]=true`."
@@ -248,7 +250,7 @@ async def test_who_means_all_documents_says_so(client: httpx.AsyncClient, ann: d
     assert await everything(client, PRODUCTS, ann) == []
 
 
-async def test_results_that_are_invalid_are_told_with_their_ids_and_none_is_stored(
+async def test_patch_by_filter_with_invalid_results_reports_ids_and_stores_nothing(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     shelf = await filled(client, goods, SHELF, ann)
@@ -266,7 +268,7 @@ async def test_results_that_are_invalid_are_told_with_their_ids_and_none_is_stor
     assert await everything(client, goods, ann) == shelf
 
 
-async def test_fields_that_are_not_the_clients_are_refused_in_all_documents(
+async def test_patch_by_filter_of_unwritable_fields_is_refused(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     shelf = await filled(client, goods, SHELF, ann)
@@ -286,7 +288,7 @@ async def test_fields_that_are_not_the_clients_are_refused_in_all_documents(
     assert await everything(client, goods, ann) == shelf
 
 
-async def test_requests_for_many_are_done_once_under_a_key(
+async def test_bulk_requests_with_repeated_idempotency_key_run_once(
     client: httpx.AsyncClient, ann: dict[str, str]
 ) -> None:
     created = [
@@ -304,7 +306,7 @@ async def test_requests_for_many_are_done_once_under_a_key(
     assert (refused.status_code, len(await everything(client, PRODUCTS, ann))) == (400, 3)
 
 
-async def test_operations_by_filter_are_exact_under_contention(
+async def test_concurrent_increments_by_filter_are_exact(
     client: httpx.AsyncClient, ann: dict[str, str]
 ) -> None:
     await filled(client, PRODUCTS, [MUG | {"price": 0}] * 10, ann)
@@ -318,7 +320,7 @@ async def test_operations_by_filter_are_exact_under_contention(
     assert {each["price"] for each in await everything(client, PRODUCTS, ann)} == {8}
 
 
-async def test_a_change_that_makes_values_equal_is_refused_where_they_must_differ(
+async def test_patch_by_filter_violating_unique_index_returns_409(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     path = await define(client, admin, "parts", indexes=[{"fields": ["sku"], "unique": True}])
@@ -332,7 +334,7 @@ async def test_a_change_that_makes_values_equal_is_refused_where_they_must_diffe
     assert await everything(client, path, ann) == parts
 
 
-async def test_a_filter_asks_for_the_right_to_list(
+async def test_change_by_filter_requires_right_to_list(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     path = await define(client, admin, "letters", rules={"list": "nobody", "get": "user", "write": "user"})
@@ -344,7 +346,7 @@ async def test_a_filter_asks_for_the_right_to_list(
     assert await everything(client, path, admin) == letters
 
 
-async def test_a_change_by_filter_is_refused_to_strangers_and_with_a_version(
+async def test_change_by_filter_without_token_or_with_if_match_version_is_refused(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     shelf = await filled(client, goods, SHELF, ann)
@@ -358,7 +360,7 @@ async def test_a_change_by_filter_is_refused_to_strangers_and_with_a_version(
     assert await everything(client, goods, ann) == shelf
 
 
-async def test_where_versions_are_required_a_change_by_filter_says_that_any_will_do(
+async def test_change_by_filter_with_required_concurrency_needs_if_match_star(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     path = await define(client, admin, "drafts", options={"concurrency": "required"})
@@ -374,9 +376,7 @@ async def test_where_versions_are_required_a_change_by_filter_says_that_any_will
     assert await everything(client, path, ann) == []
 
 
-async def test_the_client_says_how_much_of_an_answer_it_prefers(
-    client: httpx.AsyncClient, ann: dict[str, str]
-) -> None:
+async def test_bulk_requests_respect_prefer_return(client: httpx.AsyncClient, ann: dict[str, str]) -> None:
     minimal, whole = ({"Prefer": f"return={wanted}"} for wanted in ("minimal", "representation"))
     created = await client.post(PRODUCTS, json=SHELF, headers=ann | minimal)
     assert (created.status_code, created.content) == (201, b"")
@@ -387,7 +387,7 @@ async def test_the_client_says_how_much_of_an_answer_it_prefers(
     assert changed.headers["preference-applied"] == "return=representation"
 
 
-async def test_documents_are_found_by_their_text(
+async def test_change_by_filter_selects_documents_by_text_search(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     text = {"type": "object", "properties": {"title": {"type": "string"}, "shown": {"type": "boolean"}}}

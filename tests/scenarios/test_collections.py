@@ -27,7 +27,7 @@ async def films(client: httpx.AsyncClient, admin: dict[str, str]) -> str:
     return "/api/films"
 
 
-async def test_a_created_collection_is_at_once_an_api(
+async def test_created_collection_is_usable_at_once(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     answer = await client.post("/api/collections", json=FILMS, headers=admin)
@@ -55,7 +55,7 @@ async def test_a_created_collection_is_at_once_an_api(
     assert read.json()["data"] == answer.json()["data"] | {"count": 1}
 
 
-async def test_all_collections_are_listed(
+async def test_list_collections_contains_runtime_and_code_collections(
     client: httpx.AsyncClient, films: str, admin: dict[str, str]
 ) -> None:
     listed = (await client.get("/api/collections", headers=admin)).json()["data"]
@@ -77,7 +77,7 @@ async def test_all_collections_are_listed(
     ],
 )
 @pytest.mark.parametrize(("who", "status"), [(None, 401), ("ann", 403)])
-async def test_only_administrators_see_and_change_definitions(
+async def test_definitions_require_admin_role(
     client: httpx.AsyncClient,
     films: str,
     as_user: Any,
@@ -95,7 +95,7 @@ async def test_only_administrators_see_and_change_definitions(
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-async def test_a_changed_definition_is_in_force_at_once(
+async def test_changed_definition_applies_at_once(
     client: httpx.AsyncClient, films: str, admin: dict[str, str], ann: dict[str, str], method: str
 ) -> None:
     schema = {**FILMS["schema"], "required": ["title", "year"]}
@@ -109,7 +109,7 @@ async def test_a_changed_definition_is_in_force_at_once(
     assert refused.json()["errors"][0]["pointer"] == "/year"
 
 
-async def test_a_definition_can_be_read_edited_and_put_back(
+async def test_definition_can_be_read_edited_and_replaced(
     client: httpx.AsyncClient, films: str, admin: dict[str, str]
 ) -> None:
     read = await client.get("/api/collections/films", headers=admin)
@@ -159,7 +159,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "pointer"), INVALID, ids=lambda value: str(value)[:60])
-async def test_an_invalid_definition_creates_nothing(
+async def test_invalid_definition_returns_400_and_creates_nothing(
     client: httpx.AsyncClient, admin: dict[str, str], change: dict[str, Any], pointer: str
 ) -> None:
     answer = await client.post("/api/collections", json=FILMS | change, headers=admin)
@@ -170,7 +170,7 @@ async def test_an_invalid_definition_creates_nothing(
     assert [each["name"] for each in listed] == ["products"]
 
 
-async def test_every_fault_of_a_definition_is_reported_at_once(
+async def test_invalid_definition_reports_all_errors(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     body = FILMS | {"rules": {"read": "x"}, "indexes": [{"fields": ["y"]}], "options": {"z": 1}}
@@ -180,14 +180,14 @@ async def test_every_fault_of_a_definition_is_reported_at_once(
 
 
 @pytest.mark.parametrize("name", ["films", "products"])
-async def test_a_name_is_taken_once(
+async def test_collection_with_existing_name_returns_409(
     client: httpx.AsyncClient, films: str, admin: dict[str, str], name: str
 ) -> None:
     answer = await client.post("/api/collections", json=FILMS | {"name": name}, headers=admin)
     assert (answer.status_code, answer.json()["code"]) == (409, "collection.exists")
 
 
-async def test_a_collection_of_code_is_changed_by_code_only(
+async def test_code_first_definition_cannot_be_changed_over_http(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     for method, body in (("PUT", FILMS), ("PATCH", {"rules": {}}), ("DELETE", None)):
@@ -195,7 +195,7 @@ async def test_a_collection_of_code_is_changed_by_code_only(
         assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD"), method
 
 
-async def test_deleting_a_collection_needs_its_name_repeated(
+async def test_delete_collection_requires_confirm_parameter(
     client: httpx.AsyncClient, films: str, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     for title in ("Alien", "Brazil"):
@@ -212,7 +212,7 @@ async def test_deleting_a_collection_needs_its_name_repeated(
     assert (await client.get("/api/collections/films", headers=admin)).status_code == 404
 
 
-async def test_a_collection_created_anew_is_empty(
+async def test_recreated_collection_is_empty(
     client: httpx.AsyncClient, films: str, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     await client.post("/api/films", json={"title": "Alien"}, headers=ann)
@@ -224,7 +224,7 @@ async def test_a_collection_created_anew_is_empty(
 # --- what indexes do
 
 
-async def test_a_unique_value_is_taken_once(
+async def test_duplicate_of_unique_value_returns_409(
     client: httpx.AsyncClient, films: str, ann: dict[str, str]
 ) -> None:
     first = (await client.post("/api/films", json={"title": "Alien"}, headers=ann)).json()["data"]
@@ -242,7 +242,7 @@ async def test_a_unique_value_is_taken_once(
     assert (await client.get("/api/films")).json()["data"] == [first, second]
 
 
-async def test_a_unique_index_on_repeated_values_is_refused_and_nothing_changes(
+async def test_unique_index_on_repeated_values_is_refused_and_keeps_old_indexes(
     client: httpx.AsyncClient, films: str, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     for title in ("Alien", "Brazil"):
@@ -257,7 +257,7 @@ async def test_a_unique_index_on_repeated_values_is_refused_and_nothing_changes(
     assert taken.status_code == 409  # the old unique index still holds
 
 
-async def test_an_index_can_change_from_unique_to_partial(
+async def test_unique_index_can_become_partial(
     client: httpx.AsyncClient, films: str, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     indexes = [{"fields": ["title"], "unique": True, "where": {"year": {"gte": 2000}}}]
@@ -268,7 +268,7 @@ async def test_an_index_can_change_from_unique_to_partial(
         assert (await client.post("/api/films", json=body, headers=ann)).status_code == status
 
 
-async def test_every_form_of_index_can_be_built(
+async def test_every_kind_of_index_can_be_built(
     client: httpx.AsyncClient, admin: dict[str, str], app: Any
 ) -> None:
     indexes: list[dict[str, Any]] = [
@@ -313,7 +313,7 @@ async def test_every_form_of_index_can_be_built(
     ("method", "suffix"),
     [("GET", ""), ("POST", ""), ("GET", "/{id}"), ("PUT", "/{id}"), ("PATCH", "/{id}"), ("DELETE", "/{id}")],
 )
-async def test_a_collection_without_rules_is_closed_to_all_but_administrators(
+async def test_collection_without_rules_is_closed_to_all_but_admins(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str], method: str, suffix: str
 ) -> None:
     body = {member: part for member, part in FILMS.items() if member != "rules"}
@@ -340,7 +340,7 @@ async def test_a_collection_without_rules_is_closed_to_all_but_administrators(
         "/api/FILMS",
     ],
 )
-async def test_system_collections_cannot_be_reached(
+async def test_system_collections_are_not_reachable(
     client: httpx.AsyncClient, films: str, admin: dict[str, str], path: str
 ) -> None:
     for method in ("GET", "POST"):

@@ -45,7 +45,7 @@ CONDITIONS: list[tuple[list[tuple[str, str]], int]] = [
 ]
 
 
-async def test_a_condition_guards_every_write(
+async def test_if_match_and_if_none_match_apply_to_every_write(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     for conditions, status in CONDITIONS:
@@ -62,7 +62,7 @@ async def test_a_condition_guards_every_write(
             assert (await client.get(path)).json() == {"data": mug}
 
 
-async def test_a_document_that_is_not_there_is_404_whatever_the_condition(
+async def test_write_to_missing_document_returns_404_with_any_condition(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     """Conditions count only where the answer would be a success without them (RFC 9110, 13.2.1)."""
@@ -73,7 +73,7 @@ async def test_a_document_that_is_not_there_is_404_whatever_the_condition(
             assert (answer.status_code, answer.json()["code"]) == (404, "document.not_found")
 
 
-async def test_a_collection_can_demand_if_match_of_every_change(
+async def test_collection_with_required_concurrency_demands_if_match(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str], bob: dict[str, str]
 ) -> None:
     definition = {
@@ -98,7 +98,7 @@ async def test_a_collection_can_demand_if_match_of_every_change(
             assert answer.status_code == status
 
 
-async def test_the_option_can_be_changed_and_has_two_values(
+async def test_concurrency_option_accepts_only_required_and_optional(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     definition: dict[str, Any] = {"name": "guarded", "schema": {"type": "object"}}
@@ -123,7 +123,7 @@ class Ledger(Stored, Document):
         name = "ledgers"
 
 
-async def test_a_class_can_demand_it_too(database: Database) -> None:
+async def test_code_first_collection_can_require_concurrency(database: Database) -> None:
     registry = Registry(database, (CollectionDefinition, Counter, Ledger), document_limit_bytes=10_000)
     async with registry.following():
         assert await registry.wait_until_loaded(10)

@@ -22,7 +22,7 @@ async def mug(client: httpx.AsyncClient, goods: str, ann: dict[str, str]) -> dic
     return created
 
 
-async def test_a_created_document_has_its_own_and_the_system_fields(
+async def test_create_returns_document_with_system_fields(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     answer = await client.post(goods, json=MUG, headers=ann)
@@ -38,7 +38,7 @@ async def test_a_created_document_has_its_own_and_the_system_fields(
     assert re.fullmatch(r"[0-9a-f]{24}", created["id"])
 
 
-async def test_a_created_document_can_be_read_back(
+async def test_created_document_can_be_read(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any]
 ) -> None:
     answer = await client.get(f"{goods}/{mug['id']}")
@@ -48,15 +48,13 @@ async def test_a_created_document_can_be_read_back(
     assert answer.headers["content-type"] == "application/json"
 
 
-async def test_defaults_are_applied_at_creation(
-    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
-) -> None:
+async def test_create_applies_defaults(client: httpx.AsyncClient, goods: str, ann: dict[str, str]) -> None:
     created = (await client.post(goods, json={"name": "Mug", "price": 1}, headers=ann)).json()["data"]
     assert created["tags"] == []
     assert created["description"] is None
 
 
-async def test_head_is_get_without_the_body(
+async def test_head_returns_headers_of_get_without_body(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any]
 ) -> None:
     path = f"{goods}/{mug['id']}"
@@ -66,7 +64,7 @@ async def test_head_is_get_without_the_body(
         assert asked.headers[name] == read.headers[name]
 
 
-async def test_a_put_replaces_the_whole_document(
+async def test_put_replaces_whole_document(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any], ann: dict[str, str]
 ) -> None:
     answer = await client.put(f"{goods}/{mug['id']}", json={"name": "Cup", "price": 3}, headers=ann)
@@ -80,7 +78,7 @@ async def test_a_put_replaces_the_whole_document(
     assert (await client.get(f"{goods}/{mug['id']}")).json() == {"data": replaced}
 
 
-async def test_get_edit_put_back_works(
+async def test_document_can_be_read_edited_and_put_back(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any], ann: dict[str, str]
 ) -> None:
     answer = await client.put(f"{goods}/{mug['id']}", json=mug | {"price": 10}, headers=ann)
@@ -93,7 +91,7 @@ async def test_get_edit_put_back_works(
 
 
 @pytest.mark.parametrize("media_type", ["application/merge-patch+json", "application/json"])
-async def test_a_merge_patch_changes_what_it_names(
+async def test_merge_patch_changes_only_named_fields(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any], ann: dict[str, str], media_type: str
 ) -> None:
     answer = await client.patch(
@@ -108,7 +106,7 @@ async def test_a_merge_patch_changes_what_it_names(
     assert (await client.get(f"{goods}/{mug['id']}")).json() == {"data": patched}
 
 
-async def test_a_deleted_document_is_gone(
+async def test_deleted_document_returns_404(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any], ann: dict[str, str]
 ) -> None:
     path = f"{goods}/{mug['id']}"
@@ -118,7 +116,7 @@ async def test_a_deleted_document_is_gone(
     assert (await client.delete(path, headers=ann)).status_code == 404
 
 
-async def test_two_patches_of_different_fields_both_win(
+async def test_concurrent_patches_of_different_fields_are_all_applied(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any], ann: dict[str, str]
 ) -> None:
     path = f"{goods}/{mug['id']}"
@@ -133,7 +131,7 @@ async def test_two_patches_of_different_fields_both_win(
 # --- conditions
 
 
-async def test_a_known_version_is_not_sent_again(
+async def test_get_with_matching_if_none_match_returns_304(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any]
 ) -> None:
     path = f"{goods}/{mug['id']}"
@@ -144,7 +142,7 @@ async def test_a_known_version_is_not_sent_again(
     assert (await client.get(path, headers={"If-None-Match": '"2"'})).status_code == 200
 
 
-async def test_an_unchanged_list_is_not_sent_again(
+async def test_list_with_matching_if_none_match_returns_304_until_changed(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any], ann: dict[str, str]
 ) -> None:
     entity_tag = (await client.get(goods)).headers["etag"]
@@ -159,7 +157,7 @@ async def test_an_unchanged_list_is_not_sent_again(
     [('"1"', 200), ("*", 200), ('"9", "1"', 200), ('"2"', 412), ('W/"1"', 412), ('"x"', 412), ("1", 400)],
 )
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-async def test_if_match_guards_every_change(
+async def test_if_match_applies_to_put_patch_and_delete(
     client: httpx.AsyncClient,
     goods: str,
     mug: dict[str, Any],
@@ -202,7 +200,7 @@ INVALID: list[tuple[Any, list[tuple[str, str]]]] = [
 
 
 @pytest.mark.parametrize(("body", "errors"), INVALID)
-async def test_an_invalid_document_is_refused_with_every_violation(
+async def test_create_with_invalid_document_reports_all_violations(
     client: httpx.AsyncClient,
     goods: str,
     ann: dict[str, str],
@@ -222,7 +220,7 @@ async def test_an_invalid_document_is_refused_with_every_violation(
 
 
 @pytest.mark.parametrize(("body", "errors"), [row for row in INVALID if isinstance(row[0], dict)])
-async def test_an_invalid_result_changes_nothing(
+async def test_update_with_invalid_result_changes_nothing(
     client: httpx.AsyncClient,
     goods: str,
     mug: dict[str, Any],
@@ -248,7 +246,7 @@ async def test_an_invalid_result_changes_nothing(
         {"_updated_at": None},
     ],
 )
-async def test_system_fields_cannot_be_written(
+async def test_system_fields_are_not_writable(
     client: httpx.AsyncClient,
     goods: str,
     mug: dict[str, Any],
@@ -289,7 +287,7 @@ BAD_JSON: list[tuple[bytes, int]] = [
 
 
 @pytest.mark.parametrize(("body", "status"), BAD_JSON, ids=lambda value: str(value)[:30])
-async def test_bodies_that_are_not_strict_json_are_refused(
+async def test_create_with_invalid_json_is_refused(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], body: bytes, status: int
 ) -> None:
     answer = await client.post(goods, content=body, headers={**ann, "Content-Type": "application/json"})
@@ -309,7 +307,7 @@ async def test_bodies_that_are_not_strict_json_are_refused(
         {},
     ],
 )
-async def test_other_media_types_are_415(
+async def test_create_with_unsupported_media_type_returns_415(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], headers: dict[str, str]
 ) -> None:
     answer = await client.post(goods, content=b'{"name": "Mug", "price": 1}', headers=ann | headers)
@@ -332,7 +330,7 @@ async def test_other_media_types_are_415(
         ("GET", "/0123456789abcdef01234567/more", 404, "route.not_found"),
     ],
 )
-async def test_what_is_not_there(
+async def test_unknown_ids_parameters_methods_and_paths_return_problems(
     client: httpx.AsyncClient,
     goods: str,
     ann: dict[str, str],
@@ -370,7 +368,7 @@ async def test_what_is_not_there(
         ("ann", (), "DELETE", 204),
     ],
 )
-async def test_rules_decide_who_may_do_what(
+async def test_rules_decide_per_role_and_verb(
     client: httpx.AsyncClient,
     goods: str,
     mug: dict[str, Any],
@@ -388,9 +386,7 @@ async def test_rules_decide_who_may_do_what(
         assert (await client.get(goods)).json()["data"] == [mug]
 
 
-async def test_sorting_by_two_arrays_is_a_clear_refusal(
-    client: httpx.AsyncClient, admin: dict[str, str]
-) -> None:
+async def test_sort_by_two_arrays_returns_400(client: httpx.AsyncClient, admin: dict[str, str]) -> None:
     arrays = {"type": "array", "items": {"type": "integer"}}
     body = {"name": "pairs", "schema": {"type": "object", "properties": {"a": arrays, "b": arrays}}}
     await client.post("/api/collections", json=body, headers=admin)
@@ -400,7 +396,7 @@ async def test_sorting_by_two_arrays_is_a_clear_refusal(
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "parallel_arrays")
 
 
-async def test_links_lead_to_the_pages_around(
+async def test_link_header_leads_to_neighbouring_pages(
     client: httpx.AsyncClient, goods: str, admin: dict[str, str]
 ) -> None:
     for number in range(3):
@@ -418,7 +414,7 @@ async def test_links_lead_to_the_pages_around(
     assert (long.status_code, "link" in long.headers) == (200, False)
 
 
-async def test_patches_cannot_make_a_document_larger_than_a_body_may_be(
+async def test_patch_exceeding_document_size_limit_returns_413(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     body = {"name": "logs", "schema": {"type": "object"}, "rules": {"read": "anyone"}}

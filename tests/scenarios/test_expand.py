@@ -13,11 +13,11 @@ from service.documents import encoding, expanding, reading, writing
 from service.documents.expanding import References
 from service.query.limits import MAXIMUM_EXPANDED_DOCUMENTS, MAXIMUM_EXPANDED_REFERENCES
 from tests import operator
-from tests.scenarios.library import ABSENT, Library
+from tests.scenarios.library import ABSENT, LibraryService
 from tests.services import services_of
 
 
-async def test_a_list_has_the_documents_beside_their_references(library: Library) -> None:
+async def test_list_with_expand_embeds_referenced_documents(library: LibraryService) -> None:
     named = library.documents
     old, young, book, draft = (named[name] for name in ("old", "young", "book", "draft"))
     found = await library.get("books", expand="author,editor,reviewers,comments.author")
@@ -40,14 +40,14 @@ async def test_a_list_has_the_documents_beside_their_references(library: Library
     assert {"password", "id", "_version", "_created_at", "_updated_at", "_owner"} - old.keys() == {"password"}
 
 
-async def test_one_document_is_expanded_as_in_a_list(library: Library) -> None:
+async def test_get_with_expand_returns_same_as_list(library: LibraryService) -> None:
     path = f"books/{library.documents['book']['id']}"
     expand = "author.mentor.company,comments.author"
     (of_list,) = await library.get("books", expand=expand, **{"filter[title]": "Book"})
     assert await library.get(path, expand=expand) == of_list
 
 
-async def test_a_query_sent_as_a_body_expands_as_one_in_the_url(library: Library) -> None:
+async def test_query_in_body_with_expand_returns_same_as_url(library: LibraryService) -> None:
     expand = "author.mentor.company,comments.author"
     for fields in ("title,author", "-comments,-author"):
         asked = {"expand": expand, "fields": fields, "sort": "title", "limit": "1"}
@@ -59,7 +59,7 @@ async def test_a_query_sent_as_a_body_expands_as_one_in_the_url(library: Library
     assert (refused.status_code, refused.json()["code"]) == (401, "auth.required")
 
 
-async def test_a_list_read_by_cursor_expands_on_each_page(library: Library) -> None:
+async def test_expand_works_on_every_cursor_page(library: LibraryService) -> None:
     asked = {"expand": "author", "fields": "title", "sort": "-title", "limit": "1"}
     shown: list[Any] = []
     cursor: dict[str, str] = {}
@@ -76,7 +76,7 @@ async def test_a_list_read_by_cursor_expands_on_each_page(library: Library) -> N
     ]
 
 
-async def test_references_are_followed_through_the_documents_that_they_lead_to(library: Library) -> None:
+async def test_expand_follows_nested_references(library: LibraryService) -> None:
     named = library.documents
     found = await library.get(f"books/{named['book']['id']}", expand="author.mentor.company,author.company")
     mentor = {**named["old"], "_expanded": {"company": named["press"]}}
@@ -84,7 +84,7 @@ async def test_references_are_followed_through_the_documents_that_they_lead_to(l
     assert found == {**named["book"], "_expanded": {"author": young}}
 
 
-async def test_references_that_run_in_circles_end_with_the_path(library: Library) -> None:
+async def test_expand_of_circular_references_ends_at_given_path(library: LibraryService) -> None:
     named = library.documents
     found = await library.get(f"books/{named['book']['id']}", expand="editor.favourite.editor")
     favourite = {**named["book"], "_expanded": {"editor": named["old"]}}
@@ -94,8 +94,8 @@ async def test_references_that_run_in_circles_end_with_the_path(library: Library
     }
 
 
-async def test_only_what_was_asked_for_is_read_and_that_once_per_level_and_collection(
-    library: Library,
+async def test_expand_queries_each_collection_once_per_level(
+    library: LibraryService,
 ) -> None:
     database = library.database
     expand = "author.mentor.company,author.company,editor,reviewers,comments.author,comments.author.company"
@@ -153,15 +153,15 @@ REFUSED: list[tuple[str, list[tuple[str, str, str | None]]]] = [
 
 
 @pytest.mark.parametrize(("expand", "told"), REFUSED)
-async def test_what_cannot_be_expanded_is_refused_with_a_word_of_help(
-    library: Library, expand: str, told: list[Any]
+async def test_invalid_expand_returns_400_with_hint(
+    library: LibraryService, expand: str, told: list[Any]
 ) -> None:
     path = f"books/{library.documents['book']['id']}"
     assert await library.refusal("books", expand=expand) == (400, told)
     assert await library.refusal(path, expand=expand) == (400, told)
 
 
-async def test_expanding_needs_the_right_to_read_what_is_expanded(library: Library) -> None:
+async def test_expand_requires_right_to_read_target_collection(library: LibraryService) -> None:
     detail = "`expand` needs the right to read documents of `ledgers`"
     for path in ("books", f"books/{library.documents['book']['id']}"):
         anonymous = await library.refusal(path, expand="ledger")
@@ -174,7 +174,7 @@ async def test_expanding_needs_the_right_to_read_what_is_expanded(library: Libra
         assert book["_expanded"]["ledger"] == library.documents["ledger"]
 
 
-async def test_a_document_that_a_rule_hides_is_null_like_one_that_is_not_there(library: Library) -> None:
+async def test_expanded_document_hidden_by_rule_is_null(library: LibraryService) -> None:
     path = f"books/{library.documents['book']['id']}"
     assert (await library.get(path, "ann", expand="diary"))["_expanded"] == {
         "diary": library.documents["diary"]
@@ -183,12 +183,12 @@ async def test_a_document_that_a_rule_hides_is_null_like_one_that_is_not_there(l
     assert (await library.refusal(path, None, expand="diary"))[0] == 401
 
 
-async def test_a_collection_that_is_not_there_gives_null(library: Library) -> None:
+async def test_expand_into_missing_collection_returns_null(library: LibraryService) -> None:
     path = f"books/{library.documents['book']['id']}"
     assert (await library.get(path, expand="series"))["_expanded"] == {"series": None}
 
 
-async def test_a_deleted_document_is_null(library: Library) -> None:
+async def test_expanded_deleted_document_is_null(library: LibraryService) -> None:
     author = await library.make("authors", {"name": "Gone"})
     book = await library.make("books", {"title": "Left", "author": author["id"]})
     answer = await library.client.delete(f"/api/authors/{author['id']}", headers=library.people["admin"])
@@ -198,7 +198,7 @@ async def test_a_deleted_document_is_null(library: Library) -> None:
     await library.client.delete(f"/api/books/{book['id']}", headers=library.people["admin"])
 
 
-async def test_a_deleted_collection_gives_null_and_one_made_later_its_documents(library: Library) -> None:
+async def test_expand_follows_creation_and_deletion_of_target_collection(library: LibraryService) -> None:
     path = f"books/{library.documents['book']['id']}"
     series = {
         "name": "series",
@@ -216,7 +216,7 @@ async def test_a_deleted_collection_gives_null_and_one_made_later_its_documents(
     assert (await library.get(path, expand="series"))["_expanded"] == {"series": None}
 
 
-async def test_more_references_documents_or_bytes_than_the_limits_are_refused(library: Library) -> None:
+async def test_expand_above_limits_returns_400(library: LibraryService) -> None:
     hint = "Ask for fewer documents by `limit`, or for fewer references."
     authors = library.database["authors"]
     large = [{"name": "Large", "bio": "x" * 900_000} for _ in range(19)]
@@ -234,7 +234,7 @@ async def test_more_references_documents_or_bytes_than_the_limits_are_refused(li
     authors.delete_many({"name": "Large"})
 
 
-async def test_within_a_transaction_its_own_documents_are_expanded(library: Library) -> None:
+async def test_expand_in_transaction_includes_uncommitted_documents(library: LibraryService) -> None:
     registry = services_of(library.app).registry
     books, references = registry.get("books"), References(registry, OPERATOR)
 
@@ -270,7 +270,7 @@ ID_TYPES: list[tuple[str, Any, dict[str, Any], Any]] = [
 ]
 
 
-async def test_a_reference_finds_its_document_however_both_are_stored(
+async def test_expand_matches_references_of_every_id_type(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     async def make(path: str, body: dict[str, Any]) -> dict[str, Any]:

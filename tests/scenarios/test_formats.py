@@ -67,14 +67,16 @@ async def stored(app: Litestar) -> dict[str, Any]:
     return document
 
 
-async def test_what_goes_in_comes_out(client: httpx.AsyncClient, kinds: str) -> None:
+async def test_documents_round_trip_for_every_format(client: httpx.AsyncClient, kinds: str) -> None:
     created = (await client.post(kinds, json=DOCUMENT)).json()["data"]
     assert {name: created[name] for name in DOCUMENT} == DOCUMENT
     assert (await client.get(f"{kinds}/{created['id']}")).json()["data"] == created
     assert (await client.get(kinds)).json()["data"] == [created]
 
 
-async def test_formats_choose_the_stored_type(client: httpx.AsyncClient, kinds: str, app: Litestar) -> None:
+async def test_format_determines_stored_bson_type(
+    client: httpx.AsyncClient, kinds: str, app: Litestar
+) -> None:
     await client.post(kinds, json=DOCUMENT)
     document = await stored(app)
     assert {name: document[name] for name in DOCUMENT} == {
@@ -91,7 +93,7 @@ async def test_formats_choose_the_stored_type(client: httpx.AsyncClient, kinds: 
     }
 
 
-async def test_a_patch_keeps_the_types_of_what_it_does_not_name(
+async def test_patch_keeps_bson_types_of_other_fields(
     client: httpx.AsyncClient, kinds: str, app: Litestar
 ) -> None:
     created = (await client.post(kinds, json=DOCUMENT)).json()["data"]
@@ -105,7 +107,7 @@ async def test_a_patch_keeps_the_types_of_what_it_does_not_name(
     assert (after["plain"], after["either"]) == ("x", 3)
 
 
-async def test_times_are_given_in_utc_and_milliseconds(client: httpx.AsyncClient, kinds: str) -> None:
+async def test_datetimes_are_returned_in_utc_with_milliseconds(client: httpx.AsyncClient, kinds: str) -> None:
     body = {"at": "2026-11-22T14:30:00.123987+02:00"}
     created = (await client.post(kinds, json=body)).json()["data"]
     assert created["at"] == "2026-11-22T12:30:00.123Z"
@@ -115,7 +117,7 @@ async def test_times_are_given_in_utc_and_milliseconds(client: httpx.AsyncClient
     ("given", "taken"),
     [(5, 5), ("5", 5), (-(2**53) + 1, -(2**53) + 1), ("9223372036854775807", "9223372036854775807")],
 )
-async def test_int64_is_a_string_where_a_double_would_lose_digits(
+async def test_int64_is_returned_as_string_beyond_double_precision(
     client: httpx.AsyncClient, kinds: str, given: Any, taken: Any
 ) -> None:
     created = (await client.post(kinds, json={"big": given})).json()["data"]
@@ -139,7 +141,7 @@ async def test_int64_is_a_string_where_a_double_would_lose_digits(
         ("nested", {"days": ["2026-01-01", "later"]}),
     ],
 )
-async def test_values_that_do_not_fit_their_format_are_refused(
+async def test_value_not_matching_format_returns_400(
     client: httpx.AsyncClient, kinds: str, name: str, value: Any
 ) -> None:
     answer = await client.post(kinds, json={name: value})
@@ -149,7 +151,7 @@ async def test_values_that_do_not_fit_their_format_are_refused(
     assert (await client.get(kinds)).json()["data"] == []
 
 
-async def test_a_write_only_field_is_stored_and_never_returned(
+async def test_write_only_field_is_stored_and_never_returned(
     client: httpx.AsyncClient, kinds: str, app: Litestar
 ) -> None:
     answer = await client.post(kinds, json={"plain": "x", "secret": "s3cret"})
@@ -172,7 +174,7 @@ async def test_a_write_only_field_is_stored_and_never_returned(
     "query",
     ["filter[secret]=x", "filter[secret][exists]=true", "sort=secret", "sort=-secret", "fields=secret"],
 )
-async def test_a_write_only_field_is_unknown_to_queries(
+async def test_write_only_field_is_unknown_in_queries(
     client: httpx.AsyncClient, kinds: str, query: str
 ) -> None:
     hidden = await client.get(f"{kinds}?{query}")
@@ -185,7 +187,7 @@ async def test_a_write_only_field_is_unknown_to_queries(
     assert told(hidden) == told(absent)
 
 
-async def test_a_read_only_field_is_kept_whatever_a_client_sends(
+async def test_read_only_field_cannot_be_changed_by_clients(
     client: httpx.AsyncClient, kinds: str, app: Litestar
 ) -> None:
     created = (await client.post(kinds, json={"plain": "x"})).json()["data"]
@@ -203,7 +205,7 @@ async def test_a_read_only_field_is_kept_whatever_a_client_sends(
     assert (await client.patch(path, json={"score": 7})).json()["data"]["score"] == 7
 
 
-async def test_documents_of_another_program_can_be_read_and_changed(
+async def test_documents_written_by_other_programs_can_be_read_and_patched(
     client: httpx.AsyncClient, kinds: str, app: Litestar
 ) -> None:
     documents = services_of(app).registry.get("kinds").documents
@@ -230,7 +232,7 @@ async def test_documents_of_another_program_can_be_read_and_changed(
         ("objectid", ["0123456789abcdef01234567"], ["0123", 7]),
     ],
 )
-async def test_ids_may_be_chosen_where_the_definition_names_their_type(
+async def test_client_ids_are_validated_by_id_type(
     client: httpx.AsyncClient, admin: dict[str, str], id_type: str, given: list[Any], malformed: list[Any]
 ) -> None:
     body = {
@@ -256,9 +258,7 @@ async def test_ids_may_be_chosen_where_the_definition_names_their_type(
     assert len((await client.get("/api/own")).json()["data"]) == len(given) + (made.status_code == 201)
 
 
-async def test_integer_ids_count_on_from_the_largest(
-    client: httpx.AsyncClient, admin: dict[str, str]
-) -> None:
+async def test_integer_ids_continue_from_largest(client: httpx.AsyncClient, admin: dict[str, str]) -> None:
     body = {
         "name": "own",
         "schema": {"type": "object"},
@@ -273,7 +273,7 @@ async def test_integer_ids_count_on_from_the_largest(
     assert (await client.post("/api/own", json={})).json()["data"]["id"] == 13
 
 
-async def test_no_integer_id_is_made_that_no_path_could_name(
+async def test_integer_ids_are_never_generated_above_maximum(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     body = {

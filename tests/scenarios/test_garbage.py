@@ -56,7 +56,7 @@ async def ask(app: Any, method: str, path: str, body: bytes, headers: dict[str, 
         ("POST", "/api/products/query", b"{}", 200),
     ],
 )
-async def test_a_request_lets_go_of_all_it_had(
+async def test_request_leaves_no_reference_cycles(
     app: Litestar, admin: dict[str, str], method: str, path: str, body: bytes, expected: int
 ) -> None:
     headers = {"content-type": "application/json", **admin} if body else {}

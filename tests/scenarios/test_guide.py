@@ -3,20 +3,20 @@
 import httpx
 
 
-async def test_the_health_check_says_ok_and_when(client: httpx.AsyncClient) -> None:
+async def test_health_returns_status_and_timestamp(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/health")
     assert answer.status_code == 200
     assert answer.json().keys() == {"status", "timestamp"}
     assert answer.json()["status"] == "ok"
 
 
-async def test_products_are_listed_with_their_page(client: httpx.AsyncClient) -> None:
+async def test_empty_product_list_returns_page_fields(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/products")
     assert answer.status_code == 200
     assert answer.json() == {"data": [], "page": 1, "limit": 20, "has_more": False}
 
 
-async def test_the_list_is_paged(client: httpx.AsyncClient, ann: dict[str, str]) -> None:
+async def test_product_list_is_paginated(client: httpx.AsyncClient, ann: dict[str, str]) -> None:
     for number in range(5):
         product = {"name": f"Product {number}", "price": number}
         assert (await client.post("/api/products", json=product, headers=ann)).status_code == 201
@@ -28,7 +28,7 @@ async def test_the_list_is_paged(client: httpx.AsyncClient, ann: dict[str, str])
     assert (last["page"], last["limit"], last["has_more"]) == (3, 2, False)
 
 
-async def test_creating_without_a_token_is_401(client: httpx.AsyncClient) -> None:
+async def test_create_without_token_returns_401(client: httpx.AsyncClient) -> None:
     answer = await client.post("/api/products", json={"name": "Mug", "price": 9.5})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="sheaf"'
@@ -36,7 +36,7 @@ async def test_creating_without_a_token_is_401(client: httpx.AsyncClient) -> Non
     assert (await client.get("/api/products")).json()["data"] == []
 
 
-async def test_creating_with_a_token_is_201(client: httpx.AsyncClient) -> None:
+async def test_create_with_token_returns_201(client: httpx.AsyncClient) -> None:
     who = {"email": "ann@example.org", "password": "Correct-horse-7-battery"}
     assert (await client.post("/api/auth/register", json=who)).status_code == 201
     token = (await client.post("/api/auth/login", json=who)).json()["data"]["access_token"]

@@ -7,7 +7,7 @@ from service.http.routing import route
 SHARES_SERVICE = True
 
 
-def test_handler_that_is_called_at_once_takes_only_what_its_path_holds(app: Litestar) -> None:
+def test_direct_handlers_take_only_path_parameters(app: Litestar) -> None:
     handlers = [
         (found, handler)
         for found in app.routes

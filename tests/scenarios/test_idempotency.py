@@ -31,7 +31,7 @@ async def clients(client: httpx.AsyncClient, settings: Settings) -> AsyncIterato
         yield [client, second]
 
 
-async def test_a_creation_that_is_repeated_creates_once_and_is_answered_alike(
+async def test_repeated_create_with_key_creates_once_and_replays_response(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], key: dict[str, str]
 ) -> None:
     first = await client.post(goods, json=MUG, headers=ann | key)
@@ -44,7 +44,7 @@ async def test_a_creation_that_is_repeated_creates_once_and_is_answered_alike(
     assert await listed(client, goods) == [first.json()["data"]]
 
 
-async def test_a_patch_that_is_repeated_patches_once(
+async def test_repeated_patch_with_key_applies_once(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], key: dict[str, str]
 ) -> None:
     mug = (await client.post(goods, json=MUG, headers=ann)).json()["data"]
@@ -59,7 +59,7 @@ async def test_a_patch_that_is_repeated_patches_once(
     assert (now["_version"], now["price"]) == (3, 2)
 
 
-async def test_without_a_key_each_request_counts(
+async def test_repeated_create_without_key_creates_twice(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], app: Litestar
 ) -> None:
     for _ in range(2):
@@ -68,7 +68,7 @@ async def test_without_a_key_each_request_counts(
     assert await services_of(app).database.motor["_idempotency"].count_documents({}) == 0
 
 
-async def test_of_twenty_at_once_on_two_workers_one_creates(
+async def test_concurrent_creates_with_key_on_two_workers_create_once(
     clients: list[httpx.AsyncClient], app: Litestar, ann: dict[str, str], key: dict[str, str]
 ) -> None:
     path = "/api/products"
@@ -87,7 +87,7 @@ async def test_of_twenty_at_once_on_two_workers_one_creates(
     assert await services_of(app).database.motor["products"].count_documents({}) == 1
 
 
-async def test_of_twenty_patches_at_once_one_counts(
+async def test_concurrent_patches_with_key_apply_once(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], key: dict[str, str]
 ) -> None:
     mug = (await client.post(goods, json=MUG, headers=ann)).json()["data"]
@@ -100,7 +100,7 @@ async def test_of_twenty_patches_at_once_one_counts(
     assert (await client.get(path)).json()["data"]["_version"] == 2
 
 
-async def test_changes_under_many_keys_meet_and_are_all_done_and_remembered(
+async def test_concurrent_patches_with_different_keys_are_all_applied_and_replayed(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], app: Litestar
 ) -> None:
     mug = (await client.post(goods, json=MUG, headers=ann)).json()["data"]
@@ -130,7 +130,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 """What makes a request another one."""
 
 
-async def test_another_request_with_the_key_is_422_and_does_nothing(
+async def test_key_with_different_request_returns_422(
     client: httpx.AsyncClient, ann: dict[str, str], key: dict[str, str]
 ) -> None:
     goods = "/api/products"
@@ -147,7 +147,7 @@ async def test_another_request_with_the_key_is_422_and_does_nothing(
     assert shown(again) == shown(first)
 
 
-async def test_another_user_has_keys_of_their_own(
+async def test_keys_are_scoped_to_user(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], bob: dict[str, str], key: dict[str, str]
 ) -> None:
     anns = await client.post(goods, json=MUG, headers=ann | key)
@@ -159,7 +159,7 @@ async def test_another_user_has_keys_of_their_own(
     assert len(await listed(client, goods)) == 2
 
 
-async def test_a_user_with_new_roles_is_the_same_user(
+async def test_replay_is_served_after_roles_change(
     client: httpx.AsyncClient, goods: str, as_user: Asker, key: dict[str, str]
 ) -> None:
     first = await client.post(goods, json=MUG, headers=as_user("ann") | key)
@@ -167,7 +167,7 @@ async def test_a_user_with_new_roles_is_the_same_user(
     assert shown(again) == shown(first)
 
 
-async def test_whoever_has_lost_the_right_gets_no_replay(
+async def test_replay_is_refused_after_loss_of_access(
     client: httpx.AsyncClient,
     admin: dict[str, str],
     ann: dict[str, str],
@@ -190,7 +190,7 @@ async def test_whoever_has_lost_the_right_gets_no_replay(
     assert (await client.post("/api/notes", json={"a": 1}, headers=ann | key)).status_code == 404
 
 
-async def test_callers_without_an_account_repeat_under_keys_that_nobody_guesses(
+async def test_anonymous_keys_must_be_unguessable_and_work_from_any_address(
     client: httpx.AsyncClient, app: Litestar, admin: dict[str, str], key: dict[str, str]
 ) -> None:
     definition = {"name": "wall", "schema": {"type": "object"}, "rules": {"create": "anyone"}}
@@ -212,7 +212,7 @@ REFUSED: list[tuple[bytes, str, int, str]] = [
 ]
 
 
-async def test_a_refusal_is_repeated_word_for_word(
+async def test_refused_request_is_replayed_verbatim(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     for body, media_type, status, code in REFUSED:
@@ -224,7 +224,7 @@ async def test_a_refusal_is_repeated_word_for_word(
     assert await listed(client, goods) == []
 
 
-async def test_what_was_not_there_or_stale_stays_so_under_its_key(
+async def test_not_found_duplicate_and_stale_responses_are_replayed(
     client: httpx.AsyncClient, admin: dict[str, str], key: dict[str, str]
 ) -> None:
     definition = {
@@ -256,7 +256,7 @@ async def test_what_was_not_there_or_stale_stays_so_under_its_key(
     assert (await client.get("/api/notes")).json()["data"][0]["_version"] == 2
 
 
-async def test_an_answer_too_large_to_remember_is_replayed_without_its_body(
+async def test_oversized_response_is_replayed_without_body(
     client: httpx.AsyncClient,
     goods: str,
     ann: dict[str, str],

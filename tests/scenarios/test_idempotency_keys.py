@@ -19,7 +19,7 @@ BAD_HEADERS: list[list[tuple[str, str]]] = [
 ]
 
 
-async def test_a_header_that_is_not_one_key_is_400_and_nothing_is_done(
+async def test_invalid_key_header_returns_400(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     for sent in BAD_HEADERS:
@@ -37,16 +37,14 @@ UNHEEDING = [
 ]
 
 
-async def test_where_a_key_would_mean_nothing_it_is_refused(
-    client: httpx.AsyncClient, admin: dict[str, str]
-) -> None:
+async def test_key_on_unsupported_route_returns_400(client: httpx.AsyncClient, admin: dict[str, str]) -> None:
     for method, path in UNHEEDING:
         answer = await client.request(method, path, json={}, headers=admin | {"Idempotency-Key": "k"})
         assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid"), path
         assert answer.json()["detail"] == "Idempotency-Key is not heeded at this address"
 
 
-async def test_a_query_by_post_changes_nothing_and_so_may_have_any_key(
+async def test_query_by_post_ignores_key(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], app: Litestar
 ) -> None:
     for expected in (0, 1):
@@ -56,7 +54,7 @@ async def test_a_query_by_post_changes_nothing_and_so_may_have_any_key(
     assert await services_of(app).database.motor["_idempotency"].count_documents({}) == 0
 
 
-async def test_what_is_idempotent_by_itself_takes_no_notice_of_a_key(
+async def test_idempotent_methods_ignore_key(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], app: Litestar
 ) -> None:
     key = {"Idempotency-Key": str(uuid4())}

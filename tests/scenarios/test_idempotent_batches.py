@@ -32,7 +32,7 @@ def batch(goods: str, *, atomic: bool, price: float = 1) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "each"])
-async def test_a_batch_that_is_repeated_is_run_once(
+async def test_repeated_batch_with_key_runs_once(
     client: httpx.AsyncClient, goods: str, headers: dict[str, str], atomic: bool
 ) -> None:
     body = batch(goods, atomic=atomic)
@@ -49,7 +49,7 @@ async def test_a_batch_that_is_repeated_is_run_once(
 
 
 @pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "each"])
-async def test_of_ten_batches_at_once_one_is_run(
+async def test_concurrent_batches_with_key_run_once(
     client: httpx.AsyncClient, goods: str, headers: dict[str, str], atomic: bool
 ) -> None:
     body = batch(goods, atomic=atomic)
@@ -62,7 +62,7 @@ async def test_of_ten_batches_at_once_one_is_run(
     assert [cup["_version"] for cup in await listed(client, goods)] == [2]
 
 
-async def test_an_atomic_batch_that_fails_is_refused_again_without_effect(
+async def test_failed_atomic_batch_is_replayed_without_effect(
     client: httpx.AsyncClient, goods: str, headers: dict[str, str]
 ) -> None:
     body = batch(goods, atomic=False) | {"atomic": True}
@@ -73,7 +73,7 @@ async def test_an_atomic_batch_that_fails_is_refused_again_without_effect(
     assert await listed(client, goods) == []
 
 
-async def test_many_documents_are_created_once_and_changed_once(
+async def test_repeated_bulk_create_and_patch_with_key_run_once(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str], headers: dict[str, str], app: Litestar
 ) -> None:
     mugs = [MUG | {"price": price} for price in range(3)]

@@ -64,7 +64,7 @@ async def token(service: Service, page: str) -> str:
 
 
 @pytest.mark.parametrize("page", STATUSES)
-async def test_the_examples_of_a_page_work_in_their_order(
+async def test_shell_examples_of_page_return_documented_statuses(
     service: tuple[Service, str], tmp_path: Path, page: str
 ) -> None:
     opened, url = service

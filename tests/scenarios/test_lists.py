@@ -20,7 +20,7 @@ CHEAPEST_FIRST = {"sort": "price,name", "limit": "3"}
 
 
 @pytest.fixture
-async def shelf(client: httpx.AsyncClient, goods: str, ann: dict[str, str]) -> str:
+async def products_path(client: httpx.AsyncClient, goods: str, ann: dict[str, str]) -> str:
     """Give the path of a collection with a few products."""
     mugs = [{"name": f"Mug {number}", "price": price, "tags": ["mug"]} for number, price in enumerate(PRICES)]
     assert (await client.post(goods, json=mugs, headers=ann)).status_code == 201
@@ -54,84 +54,86 @@ def query_of(url: str) -> dict[str, str]:
 # --- cursors
 
 
-async def test_a_page_says_where_the_next_one_begins(client: httpx.AsyncClient, shelf: str) -> None:
-    first = await listed(client, shelf, **CHEAPEST_FIRST)
+async def test_cursors_lead_to_next_and_previous_page(client: httpx.AsyncClient, products_path: str) -> None:
+    first = await listed(client, products_path, **CHEAPEST_FIRST)
     assert (prices(first), first["page"], first["limit"], first["has_more"]) == (SORTED[:3], 1, 3, True)
     assert first.keys() == {"data", "page", "limit", "has_more", "next"}
-    second = await listed(client, shelf, **CHEAPEST_FIRST, cursor=first["next"])
+    second = await listed(client, products_path, **CHEAPEST_FIRST, cursor=first["next"])
     assert (prices(second), second["limit"], second["has_more"]) == (SORTED[3:6], 3, True)
     assert second.keys() == {"data", "limit", "has_more", "next", "prev"}
-    last = await listed(client, shelf, **CHEAPEST_FIRST, cursor=second["next"])
+    last = await listed(client, products_path, **CHEAPEST_FIRST, cursor=second["next"])
     assert (prices(last), last["has_more"], last.keys() & {"next", "prev"}) == (SORTED[6:], False, {"prev"})
-    back = await listed(client, shelf, **CHEAPEST_FIRST, cursor=last["prev"])
+    back = await listed(client, products_path, **CHEAPEST_FIRST, cursor=last["prev"])
     assert prices(back) == SORTED[3:6]
-    begin = await listed(client, shelf, **CHEAPEST_FIRST, cursor=back["prev"])
+    begin = await listed(client, products_path, **CHEAPEST_FIRST, cursor=back["prev"])
     assert (begin["data"], begin["has_more"], "prev" in begin) == (first["data"], True, False)
 
 
 @pytest.mark.parametrize("query", [{}, {"sort": "-id"}, {"sort": "tags,-price"}, {"fields": "name"}])
-async def test_a_list_can_be_walked_to_its_end_and_back(
-    client: httpx.AsyncClient, shelf: str, query: dict[str, str]
+async def test_list_can_be_paged_forward_and_backward(
+    client: httpx.AsyncClient, products_path: str, query: dict[str, str]
 ) -> None:
-    whole = (await listed(client, shelf, **query))["data"]
-    page = await listed(client, shelf, **query, limit=2)
+    whole = (await listed(client, products_path, **query))["data"]
+    page = await listed(client, products_path, **query, limit=2)
     pages = [page]
     while page["has_more"]:
-        page = await listed(client, shelf, **query, limit=2, cursor=page["next"])
+        page = await listed(client, products_path, **query, limit=2, cursor=page["next"])
         pages.append(page)
     assert [document for each in pages for document in each["data"]] == whole
     backward = page["data"]
     while "prev" in page:
-        page = await listed(client, shelf, **query, limit=3, cursor=page["prev"])
+        page = await listed(client, products_path, **query, limit=3, cursor=page["prev"])
         backward = page["data"] + backward
     assert backward == whole
 
 
-async def test_a_limit_fields_and_a_count_can_change_from_page_to_page(
-    client: httpx.AsyncClient, shelf: str
+async def test_limit_fields_and_count_may_change_between_pages(
+    client: httpx.AsyncClient, products_path: str
 ) -> None:
-    first = await listed(client, shelf, sort="price")
-    cursor = (await listed(client, shelf, sort="price", limit=2))["next"]
-    page = await listed(client, shelf, sort="price", limit=1, fields="price", count="exact", cursor=cursor)
+    first = await listed(client, products_path, sort="price")
+    cursor = (await listed(client, products_path, sort="price", limit=2))["next"]
+    page = await listed(
+        client, products_path, sort="price", limit=1, fields="price", count="exact", cursor=cursor
+    )
     third = first["data"][2]
     assert page["data"] == [{"id": third["id"], "price": third["price"]}]
     assert (page["total"], page["count"]) == (7, "exact")
 
 
-async def test_documents_that_come_and_go_shift_no_page(
-    client: httpx.AsyncClient, shelf: str, ann: dict[str, str]
+async def test_inserts_and_deletes_do_not_shift_cursor_pages(
+    client: httpx.AsyncClient, products_path: str, ann: dict[str, str]
 ) -> None:
-    whole = (await listed(client, shelf, sort="price,name"))["data"]
-    page = await listed(client, shelf, **CHEAPEST_FIRST)
+    whole = (await listed(client, products_path, sort="price,name"))["data"]
+    page = await listed(client, products_path, **CHEAPEST_FIRST)
     seen = page["data"]
     for gone in (whole[0], whole[2], whole[4]):  # before the place, the document at the place, one after it
-        await client.delete(f"{shelf}/{gone['id']}", headers=ann)
-    await created(client, shelf, {"name": "Early", "price": 0}, ann)
-    late = await created(client, shelf, {"name": "Late", "price": 4.5}, ann)
+        await client.delete(f"{products_path}/{gone['id']}", headers=ann)
+    await created(client, products_path, {"name": "Early", "price": 0}, ann)
+    late = await created(client, products_path, {"name": "Late", "price": 4.5}, ann)
     while "next" in page:
-        page = await listed(client, shelf, **CHEAPEST_FIRST, cursor=page["next"])
+        page = await listed(client, products_path, **CHEAPEST_FIRST, cursor=page["next"])
         seen += page["data"]
     assert seen == [*whole[:4], late, *whole[5:]]
 
 
-async def test_a_page_whose_documents_have_gone_leads_back(
-    client: httpx.AsyncClient, shelf: str, ann: dict[str, str]
+async def test_empty_cursor_page_leads_back(
+    client: httpx.AsyncClient, products_path: str, ann: dict[str, str]
 ) -> None:
-    first = await listed(client, shelf, sort="price", limit=4)
-    rest = await listed(client, shelf, sort="price", cursor=first["next"])
+    first = await listed(client, products_path, sort="price", limit=4)
+    rest = await listed(client, products_path, sort="price", cursor=first["next"])
     for document in rest["data"]:
-        await client.delete(f"{shelf}/{document['id']}", headers=ann)
-    empty = await listed(client, shelf, sort="price", limit=4, cursor=first["next"])
+        await client.delete(f"{products_path}/{document['id']}", headers=ann)
+    empty = await listed(client, products_path, sort="price", limit=4, cursor=first["next"])
     assert (empty["data"], empty["has_more"], empty.keys() & {"next", "prev"}) == ([], False, {"prev"})
-    assert (await listed(client, shelf, sort="price", cursor=empty["prev"]))["data"] == first["data"]
+    assert (await listed(client, products_path, sort="price", cursor=empty["prev"]))["data"] == first["data"]
     for document in first["data"]:
-        await client.delete(f"{shelf}/{document['id']}", headers=ann)
-    before = await listed(client, shelf, sort="price", cursor=rest["prev"])
+        await client.delete(f"{products_path}/{document['id']}", headers=ann)
+    before = await listed(client, products_path, sort="price", cursor=rest["prev"])
     assert (before["data"], before["has_more"]) == ([], True)
-    assert (await listed(client, shelf, sort="price", cursor=before["next"]))["data"] == []
+    assert (await listed(client, products_path, sort="price", cursor=before["next"]))["data"] == []
 
 
-async def test_values_to_sort_by_that_are_too_long_leave_pages_by_number(
+async def test_list_with_oversized_sort_values_has_page_numbers_but_no_cursor(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     for letter in "ab":
@@ -142,7 +144,7 @@ async def test_values_to_sort_by_that_are_too_long_leave_pages_by_number(
     assert [document["description"][0] for document in second["data"]] == ["b"]
 
 
-async def test_a_cursor_shows_what_its_bearer_may_see(
+async def test_cursor_gives_no_access_to_documents_of_others(
     client: httpx.AsyncClient, ann: dict[str, str], bob: dict[str, str], admin: dict[str, str]
 ) -> None:
     body = {"name": "notes", "schema": {"type": "object"}, "rules": {"read": "owner", "create": "user"}}
@@ -160,9 +162,9 @@ async def test_a_cursor_shows_what_its_bearer_may_see(
 # --- links
 
 
-async def test_links_of_a_page_by_cursor_lead_by_cursor(client: httpx.AsyncClient, shelf: str) -> None:
-    page = await listed(client, shelf, **CHEAPEST_FIRST)
-    answer = await client.get(shelf, params=CHEAPEST_FIRST | {"cursor": page["next"]})
+async def test_links_of_cursor_page_use_cursors(client: httpx.AsyncClient, products_path: str) -> None:
+    page = await listed(client, products_path, **CHEAPEST_FIRST)
+    answer = await client.get(products_path, params=CHEAPEST_FIRST | {"cursor": page["next"]})
     assert list(answer.links) == ["first", "prev", "next"]
     assert query_of(answer.links["first"]["url"]) == CHEAPEST_FIRST | {"page": "1"}
     assert query_of(answer.links["next"]["url"]) == CHEAPEST_FIRST | {"cursor": answer.json()["next"]}
@@ -172,7 +174,7 @@ async def test_links_of_a_page_by_cursor_lead_by_cursor(client: httpx.AsyncClien
     assert (prices(following.json()), "next" in following.links) == (SORTED[6:], False)
 
 
-async def test_a_long_query_has_links_whatever_its_cursor_until_proxies_would_refuse_them(
+async def test_link_header_of_long_query_is_omitted_above_size_limit(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     for letter in "abc":
@@ -186,7 +188,7 @@ async def test_a_long_query_has_links_whatever_its_cursor_until_proxies_would_re
         assert len(second.headers.get("link", "")) < 8000
 
 
-async def test_beyond_the_last_number_pages_go_on_by_cursor(
+async def test_pages_beyond_last_page_number_continue_by_cursor(
     client: httpx.AsyncClient, goods: str, app: Litestar
 ) -> None:
     name = goods.rpartition("/")[2]
@@ -206,15 +208,15 @@ async def test_beyond_the_last_number_pages_go_on_by_cursor(
     assert (exact["total"], exact["count"]) == (MAXIMUM_SKIP + 149, "exact")
 
 
-async def test_a_list_can_be_asked_for_its_headers_and_again(client: httpx.AsyncClient, shelf: str) -> None:
-    page = await listed(client, shelf, **CHEAPEST_FIRST)
+async def test_list_supports_head_and_if_none_match(client: httpx.AsyncClient, products_path: str) -> None:
+    page = await listed(client, products_path, **CHEAPEST_FIRST)
     for query in (CHEAPEST_FIRST, CHEAPEST_FIRST | {"cursor": page["next"]}):
-        full = await client.get(shelf, params=query)
-        head = await client.head(shelf, params=query)
+        full = await client.get(products_path, params=query)
+        head = await client.head(products_path, params=query)
         assert (head.status_code, head.content) == (200, b"")
         for name in ("etag", "link", "content-length", "content-type", "cache-control", "vary"):
             assert head.headers[name] == full.headers[name]
-        again = await client.get(shelf, params=query, headers={"If-None-Match": full.headers["etag"]})
+        again = await client.get(products_path, params=query, headers={"If-None-Match": full.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
 
 
@@ -232,10 +234,10 @@ async def test_a_list_can_be_asked_for_its_headers_and_again(client: httpx.Async
         ({"count": "exact", "limit": "2", "page": "3"}, 7, "exact"),
     ],
 )
-async def test_a_count_says_how_sure_it_is(
-    client: httpx.AsyncClient, shelf: str, query: dict[str, str], total: int, count: str
+async def test_count_reports_total_and_accuracy(
+    client: httpx.AsyncClient, products_path: str, query: dict[str, str], total: int, count: str
 ) -> None:
-    page = await listed(client, shelf, **query)
+    page = await listed(client, products_path, **query)
     assert (page["total"], page["count"]) == (total, count)
     body: dict[str, Any] = {
         name: int(text) if text.isdecimal() else text for name, text in query.items() if "[" not in name
@@ -244,7 +246,7 @@ async def test_a_count_says_how_sure_it_is(
         body["filter"] = {"price": {"lte": 2}}
     elif "filter[name]" in query:
         body["filter"] = {"name": "none"}
-    answer = await client.post(f"{shelf}/query", json=body)
+    answer = await client.post(f"{products_path}/query", json=body)
     assert (answer.json()["total"], answer.json()["count"]) == (total, count)
 
 
@@ -257,21 +259,21 @@ async def test_a_count_says_how_sure_it_is(
         ({"sort": "price", "limit": "2", "count": "exact"}, 2),
     ],
 )
-async def test_a_list_asks_the_database_once_and_a_count_once_more(
-    client: httpx.AsyncClient, shelf: str, app: Litestar, query: dict[str, str], operations: int
+async def test_list_takes_one_database_operation_and_exact_count_one_more(
+    client: httpx.AsyncClient, products_path: str, app: Litestar, query: dict[str, str], operations: int
 ) -> None:
     database = services_of(app).database.motor
     await database.command("profile", 2)
-    await listed(client, shelf, **query)
+    await listed(client, products_path, **query)
     await database.command("profile", 0)
-    asked = {"ns": f"{database.name}.{shelf.rpartition('/')[2]}"}
+    asked = {"ns": f"{database.name}.{products_path.rpartition('/')[2]}"}
     counted = await database["system.profile"].count_documents(asked)
     await database.drop_collection("system.profile")
     assert counted == operations
 
 
 @pytest.mark.parametrize("count", ["exact", "estimated"])
-async def test_what_a_rule_hides_is_not_counted(
+async def test_count_excludes_documents_hidden_by_rule(
     client: httpx.AsyncClient, as_user: Asker, admin: dict[str, str], count: str
 ) -> None:
     rules = {"read": "owner", "create": "user"}
@@ -284,11 +286,11 @@ async def test_what_a_rule_hides_is_not_counted(
         assert (answer.json()["total"], answer.json()["count"]) == (total, "exact")
 
 
-async def test_an_exact_count_that_takes_too_long_is_a_clear_refusal(
-    client: httpx.AsyncClient, shelf: str, monkeypatch: pytest.MonkeyPatch
+async def test_slow_exact_count_returns_400(
+    client: httpx.AsyncClient, products_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "COUNT_TIMEOUT_S", 1e-6)
-    answer = await client.get(shelf, params={"count": "exact"})
+    answer = await client.get(products_path, params={"count": "exact"})
     assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")
     (error,) = answer.json()["errors"]
     assert error == {
@@ -297,23 +299,23 @@ async def test_an_exact_count_that_takes_too_long_is_a_clear_refusal(
         "detail": "counting exactly takes too long here",
         "hint": "Ask for `count=estimated`, or narrow the filter to what an index finds.",
     }
-    guessed = await listed(client, shelf, limit=2, page=2, count="estimated")
+    guessed = await listed(client, products_path, limit=2, page=2, count="estimated")
     assert (guessed["total"], guessed["count"]) == (5, "at_least")
 
 
 # --- the query as a body
 
 
-async def test_a_query_as_a_body_gives_what_a_url_gives(client: httpx.AsyncClient, shelf: str) -> None:
+async def test_query_in_body_returns_same_as_url(client: httpx.AsyncClient, products_path: str) -> None:
     asked = {"filter": {"price": {"lte": 4}}, "sort": ["price", "name"], "limit": 2}
-    answer = await client.post(f"{shelf}/query", json=asked)
+    answer = await client.post(f"{products_path}/query", json=asked)
     by_url = {"filter[price][lte]": "4", "sort": "price,name", "limit": "2"}
-    assert (answer.status_code, answer.json()) == (200, await listed(client, shelf, **by_url))
+    assert (answer.status_code, answer.json()) == (200, await listed(client, products_path, **by_url))
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers.keys() & {"etag", "link"} == set()
-    second = await client.post(f"{shelf}/query", json=asked | {"cursor": answer.json()["next"]})
-    assert second.json() == await listed(client, shelf, **by_url, cursor=answer.json()["next"])
+    second = await client.post(f"{products_path}/query", json=asked | {"cursor": answer.json()["next"]})
+    assert second.json() == await listed(client, products_path, **by_url, cursor=answer.json()["next"])
     assert prices(second.json()) == [2, 3]
 
 
@@ -329,7 +331,7 @@ async def test_a_query_as_a_body_gives_what_a_url_gives(client: httpx.AsyncClien
         ("", {}, {"Authorization": "Bearer x"}, 401, "auth.token_invalid"),
     ],
 )
-async def test_a_query_as_a_body_is_refused_as_in_a_url(
+async def test_query_in_body_is_refused_like_url(
     client: httpx.AsyncClient,
     goods: str,
     suffix: str,
@@ -342,7 +344,7 @@ async def test_a_query_as_a_body_is_refused_as_in_a_url(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-async def test_a_query_as_a_body_needs_the_right_to_list(
+async def test_query_in_body_requires_right_to_list(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     body = {"name": "closed", "schema": {"type": "object"}, "rules": {"get": "anyone", "create": "user"}}
@@ -353,7 +355,7 @@ async def test_a_query_as_a_body_needs_the_right_to_list(
 
 
 @pytest.mark.parametrize("word", ["query", "queries"])
-async def test_no_id_is_a_word_of_the_paths(
+async def test_reserved_path_words_are_refused_as_ids(
     client: httpx.AsyncClient, admin: dict[str, str], word: str
 ) -> None:
     body = {"name": "words", "schema": {"type": "object"}, "options": {"id_type": "string"}}
@@ -366,7 +368,7 @@ async def test_no_id_is_a_word_of_the_paths(
 # --- search
 
 
-async def test_the_best_matches_come_first_and_other_orders_have_cursors(
+async def test_search_sorts_by_relevance_and_other_sorts_have_cursors(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     body = {
@@ -397,7 +399,7 @@ async def test_the_best_matches_come_first_and_other_orders_have_cursors(
     assert (await listed(client, "/api/books", **query, cursor=page["prev"]))["data"][0]["year"] == 1
 
 
-async def test_a_search_without_an_index_is_a_clear_refusal(
+async def test_search_without_text_index_returns_400(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     schema = {"type": "object", "properties": {"name": {"type": "string"}}}
@@ -407,7 +409,7 @@ async def test_a_search_without_an_index_is_a_clear_refusal(
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "not_indexed")
 
 
-async def test_two_arrays_to_sort_by_are_refused_in_every_form(
+async def test_sort_by_two_arrays_returns_400_with_cursor_and_count(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     arrays = {"type": "array", "items": {"type": "integer"}}
@@ -422,7 +424,7 @@ async def test_two_arrays_to_sort_by_are_refused_in_every_form(
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "parallel_arrays")
 
 
-async def test_a_name_that_is_a_position_too_cannot_be_sorted_by(
+async def test_sort_by_name_that_is_also_array_index_returns_400(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     body = {"name": "free", "schema": {"type": "object"}}

@@ -83,7 +83,7 @@ async def one_by_one(client: httpx.AsyncClient, asked: Queries) -> list[tuple[in
 
 @pytest.mark.usefixtures("collections")
 @pytest.mark.parametrize("seed", range(2))
-async def test_lists_at_once_are_what_they_are_one_by_one(client: httpx.AsyncClient, seed: int) -> None:
+async def test_concurrent_lists_equal_sequential_lists(client: httpx.AsyncClient, seed: int) -> None:
     chance = Random(seed)  # noqa: S311  # the same lists in every run
     asked = [random_query(chance) for _ in range(60)]
     expected = await one_by_one(client, asked)
@@ -100,7 +100,7 @@ async def test_lists_at_once_are_what_they_are_one_by_one(client: httpx.AsyncCli
 
 
 @pytest.mark.usefixtures("collections")
-async def test_lists_at_once_have_all_that_was_written_before(
+async def test_concurrent_lists_include_completed_writes(
     client: httpx.AsyncClient, ann: dict[str, str]
 ) -> None:
     chance = Random(5)  # noqa: S311  # the same lists in every run
@@ -124,9 +124,7 @@ async def test_lists_at_once_have_all_that_was_written_before(
 
 
 @pytest.mark.usefixtures("collections")
-async def test_lists_amid_writes_hold_only_what_is_whole(
-    client: httpx.AsyncClient, ann: dict[str, str]
-) -> None:
+async def test_lists_during_writes_are_consistent(client: httpx.AsyncClient, ann: dict[str, str]) -> None:
     """While documents change, each list is of one moment: no document twice, none lost that stays."""
 
     async def write(number: int) -> None:
@@ -144,7 +142,7 @@ async def test_lists_amid_writes_hold_only_what_is_whole(
 
 
 @pytest.mark.usefixtures("collections")
-async def test_a_list_that_is_refused_harms_no_other(client: httpx.AsyncClient) -> None:
+async def test_refused_list_does_not_affect_concurrent_lists(client: httpx.AsyncClient) -> None:
     good: Queries = [(name, {"sort": "rank", "limit": "3"}) for name in NAMES]
     wrong: Queries = [
         (NAMES[0], {"filter[rank]": "many"}),

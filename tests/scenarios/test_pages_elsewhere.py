@@ -61,7 +61,7 @@ async def preflight(service: Service, origin: str, method: str = "PATCH", **othe
         ("OPTIONS", "/api/products", 204),
     ],
 )
-async def test_pages_of_this_machine_may_read_every_answer_in_development(
+async def test_local_origins_may_read_every_response_in_development(
     service: Service, origin: str, method: str, path: str, status: int
 ) -> None:
     answer = await service.client.request(method, path, headers={"Origin": origin})
@@ -71,7 +71,7 @@ async def test_pages_of_this_machine_may_read_every_answer_in_development(
 
 
 @pytest.mark.parametrize("origin", LOCALS)
-async def test_their_preflights_allow_what_the_api_takes(service: Service, origin: str) -> None:
+async def test_preflight_of_local_origin_allows_api_methods(service: Service, origin: str) -> None:
     answer = await preflight(service, origin)
     assert (answer.status_code, answer.content, *allowance(answer)) == (204, b"", origin, "true")
     assert {"PATCH", "DELETE"} <= set(answer.headers["access-control-allow-methods"].split(", "))
@@ -84,7 +84,7 @@ async def test_their_preflights_allow_what_the_api_takes(service: Service, origi
     "origin",
     [EVIL, "null", "http://localhost.evil.example", "http://app.localhost:5173", "http://192.168.0.2"],
 )
-async def test_pages_elsewhere_are_allowed_nothing(service: Service, origin: str) -> None:
+async def test_unlisted_origins_get_no_cors_headers(service: Service, origin: str) -> None:
     answer = await service.client.get("/api/products", headers={"Origin": origin})
     assert (answer.status_code, *allowance(answer)) == (200, None, None)
     wanted = {"Access-Control-Request-Private-Network": "true"}
@@ -93,7 +93,7 @@ async def test_pages_elsewhere_are_allowed_nothing(service: Service, origin: str
         assert "Origin" in refused.headers["vary"].split(", ")
 
 
-async def test_listed_pages_may_call_without_cookies(service: Service) -> None:
+async def test_listed_origin_is_allowed_without_credentials(service: Service) -> None:
     answer = await service.client.get("/api/products", headers={"Origin": LISTED})
     assert allowance(answer) == (LISTED, None)
 
@@ -102,7 +102,7 @@ async def test_listed_pages_may_call_without_cookies(service: Service) -> None:
 
 
 @pytest.mark.parametrize("origin", LOCALS)
-async def test_a_page_of_this_machine_keeps_a_session_in_cookies(
+async def test_local_origin_keeps_session_in_cookies(
     browser: httpx.AsyncClient, ann: Person, origin: str
 ) -> None:
     browser.headers["Origin"] = origin
@@ -119,7 +119,7 @@ async def test_a_page_of_this_machine_keeps_a_session_in_cookies(
 @pytest.mark.parametrize(
     "change", [{"X-CSRF-Token": ""}, {"Origin": EVIL}, {"Origin": LISTED}, {"Origin": "null"}], ids=str
 )
-async def test_it_has_to_prove_itself_as_any_page_has(
+async def test_cookie_write_with_wrong_csrf_token_or_origin_returns_403(
     browser: httpx.AsyncClient, ann: Person, change: dict[str, str]
 ) -> None:
     browser.headers["Origin"] = LOCAL
@@ -140,7 +140,7 @@ def of_contract(kind: str) -> set[str]:
     return {each["name"] for each in declared if each["in"] == "header"}
 
 
-async def test_a_page_may_read_and_send_every_header_of_the_contract(service: Service) -> None:
+async def test_cors_headers_list_every_header_of_contract(service: Service) -> None:
     answer = await service.client.get("/api/products", headers={"Origin": LOCAL})
     exposed = set(answer.headers["access-control-expose-headers"].split(", "))
     assert of_contract("exposed") - SAFELISTED <= exposed
@@ -149,7 +149,7 @@ async def test_a_page_may_read_and_send_every_header_of_the_contract(service: Se
     assert of_contract("allowed") | {"Authorization", "Content-Type", "X-CSRF-Token"} <= set(allowed)
 
 
-async def test_what_a_page_may_read_is_what_answers_have(service: Service) -> None:
+async def test_headers_of_refusals_are_exposed_to_pages(service: Service) -> None:
     """A 415 of a patch names the types that do, a 405 the methods, a 401 how to sign in."""
     headers = {"Origin": LOCAL}
     made = await service.client.post(

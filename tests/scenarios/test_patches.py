@@ -59,7 +59,7 @@ WORKING: list[tuple[str, Any, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-async def test_a_patch_changes_what_it_says(
+async def test_patch_of_every_media_type_applies_changes(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     for media_type, body, expected in WORKING:
@@ -113,7 +113,7 @@ REFUSED: list[tuple[str, Any, int, str, list[str]]] = [
 ]  # fmt: skip
 
 
-async def test_a_refused_patch_changes_nothing(
+async def test_refused_patch_changes_nothing(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any], ann: dict[str, str]
 ) -> None:
     path = f"{goods}/{mug['id']}"
@@ -125,7 +125,7 @@ async def test_a_refused_patch_changes_nothing(
         assert (await client.get(path)).json() == {"data": mug}
 
 
-async def test_another_media_type_is_415_and_says_which_patches_there_are(
+async def test_patch_with_unsupported_media_type_returns_415_with_accept_patch(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any], ann: dict[str, str]
 ) -> None:
     path = f"{goods}/{mug['id']}"
@@ -136,7 +136,7 @@ async def test_another_media_type_is_415_and_says_which_patches_there_are(
         assert (await client.get(path)).json() == {"data": mug}
 
 
-async def test_a_patch_that_names_a_member_twice_is_not_json(
+async def test_patch_with_duplicate_member_is_invalid_json(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any], ann: dict[str, str]
 ) -> None:
     path = f"{goods}/{mug['id']}"
@@ -146,7 +146,7 @@ async def test_a_patch_that_names_a_member_twice_is_not_json(
     assert (await client.get(path)).json() == {"data": mug}
 
 
-async def test_every_patch_is_for_those_whom_the_rule_lets_and_at_the_version_they_name(
+async def test_patches_respect_rules_and_if_match(
     client: httpx.AsyncClient, goods: str, mug: dict[str, Any], ann: dict[str, str], bob: dict[str, str]
 ) -> None:
     path = f"{goods}/{mug['id']}"

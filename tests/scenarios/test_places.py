@@ -39,7 +39,7 @@ async def names(client: httpx.AsyncClient, path: str, **query: Any) -> list[str]
     [[], [{"geo": "place"}], [{"fields": ["place"]}], [{"fields": ["name", "place"]}, {"geo": "place"}]],
     ids=["no index", "geo", "ordinary", "both"],
 )
-async def test_places_are_found_whatever_the_indexes(
+async def test_geo_filters_work_with_every_index(
     client: httpx.AsyncClient, admin: dict[str, str], indexes: list[dict[str, Any]]
 ) -> None:
     path = await opened(client, admin, indexes)
@@ -54,7 +54,7 @@ async def test_places_are_found_whatever_the_indexes(
     assert await names(client, path, filter={"and": [NEAR_ZUG, box, {"not": {"name": "Zug"}}]}) == ["Zurich"]
 
 
-async def test_what_is_near_comes_page_by_page_in_any_order(
+async def test_near_filter_pages_by_cursor_in_any_sort(
     client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
     path = await opened(client, admin, [{"geo": "place"}])
@@ -67,7 +67,7 @@ async def test_what_is_near_comes_page_by_page_in_any_order(
 
 
 @pytest.mark.parametrize("language", ["klingon", 5, ["de"]])
-async def test_the_language_of_a_document_is_plain_data(
+async def test_language_field_of_document_is_plain_data(
     client: httpx.AsyncClient, admin: dict[str, str], language: Any
 ) -> None:
     path = await opened(client, admin, [{"text": ["name"]}])
@@ -77,9 +77,7 @@ async def test_the_language_of_a_document_is_plain_data(
     assert await names(client, path, q="Qo'noS") == ["Qo'noS"]
 
 
-async def test_words_are_found_in_the_language_of_the_index(
-    client: httpx.AsyncClient, admin: dict[str, str]
-) -> None:
+async def test_text_search_uses_language_of_index(client: httpx.AsyncClient, admin: dict[str, str]) -> None:
     path = await opened(client, admin, [{"text": ["name"], "language": "german"}])
     for name in ("Das Haus am See", "Die Stadt"):
         answer = await client.post(path, json={"name": name}, headers=admin)
@@ -97,7 +95,7 @@ async def test_words_are_found_in_the_language_of_the_index(
         ({"text": ["keys"]}, "/indexes/0/text", "unknown_field"),
     ],
 )
-async def test_an_index_that_cannot_be_is_refused(
+async def test_invalid_text_index_returns_400(
     client: httpx.AsyncClient, admin: dict[str, str], index: dict[str, Any], pointer: str, code: str
 ) -> None:
     hidden = {"type": "array", "items": {"type": "string", "writeOnly": True}}
@@ -109,7 +107,7 @@ async def test_an_index_that_cannot_be_is_refused(
     assert (await client.get("/api/cities", headers=admin)).status_code == 404
 
 
-async def test_a_search_finds_only_what_the_rule_lets_be_seen(
+async def test_text_search_returns_only_documents_allowed_by_rule(
     client: httpx.AsyncClient, admin: dict[str, str], as_user: Asker
 ) -> None:
     body = {

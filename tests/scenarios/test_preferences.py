@@ -10,7 +10,7 @@ MUG: dict[str, Any] = {"name": "Mug", "price": 9.5}
 CUP: dict[str, Any] = {"name": "Cup", "price": 1}
 
 
-async def test_minimal_answers_have_no_body(
+async def test_return_minimal_sends_no_body(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     minimal = {**ann, "Prefer": "return=minimal"}
@@ -39,7 +39,7 @@ PREFERENCES: list[tuple[str, str | None]] = [
 ]
 
 
-async def test_representation_is_the_default_and_unknown_preferences_are_ignored(
+async def test_representation_is_default_and_unknown_preferences_are_ignored(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     for prefer, applied in PREFERENCES:
@@ -49,7 +49,7 @@ async def test_representation_is_the_default_and_unknown_preferences_are_ignored
         assert answer.json()["data"]["name"] == "Mug"
 
 
-async def test_lines_of_preferences_are_one_list(
+async def test_multiple_prefer_headers_are_combined(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     lines = [*ann.items(), ("Prefer", "wait=5"), ("Prefer", "return=minimal")]
@@ -57,7 +57,7 @@ async def test_lines_of_preferences_are_one_list(
     assert (answer.status_code, answer.content) == (201, b"")
 
 
-async def test_a_failure_has_its_body_whatever_is_preferred(
+async def test_failed_write_with_return_minimal_has_problem_body(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     answer = await client.post(goods, json={}, headers={**ann, "Prefer": "return=minimal"})

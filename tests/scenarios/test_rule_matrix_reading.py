@@ -10,7 +10,16 @@ import pytest
 import pytest_asyncio
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.scenarios.masked import CALLERS, LEAVES, OF_OWNERS, OF_STRANGERS, World, changed, open_world, view
+from tests.scenarios.masked import (
+    CALLERS,
+    LEAVES,
+    OF_OWNERS,
+    OF_STRANGERS,
+    MaskedService,
+    changed,
+    open_masked_service,
+    view,
+)
 
 PATHS = (
     *("title", "level", "part", "vault", "box", "box.code", "box.in", "box.in.x", "lines", "lines.price"),
@@ -29,7 +38,7 @@ OPERATORS = ("eq", "gt", "exists", "startswith", "size")
 CHANGING = {"date", "x-request-id"}
 
 
-class Asked(NamedTuple):
+class ReadRequest(NamedTuple):
     """One request, and what came of it."""
 
     method: str
@@ -39,17 +48,17 @@ class Asked(NamedTuple):
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def world(mongodb_uri: str) -> AsyncIterator[World]:
-    async with open_world(mongodb_uri) as opened:
+async def masked_service(mongodb_uri: str) -> AsyncIterator[MaskedService]:
+    async with open_masked_service(mongodb_uri) as opened:
         yield opened
 
 
-def requests() -> Iterator[Asked]:
+def requests() -> Iterator[ReadRequest]:
     """Give every request that reads notes."""
     for path in PATHS:
         yield from of_field(path, GUESSES.get(path, f"{path}-1"))
     for text in ("part-1", "title", "code"):
-        yield Asked("GET", "/api/notes", (("q", text), ("count", "exact")))
+        yield ReadRequest("GET", "/api/notes", (("q", text), ("count", "exact")))
     for references in (
         "friend",
         "boss",
@@ -59,72 +68,74 @@ def requests() -> Iterator[Asked]:
         "boss.peer",
         "boss.chief",
     ):
-        yield Asked("GET", "/api/notes", (("expand", references), ("sort", "id")))
-        yield Asked("GET", "/api/notes/n1", (("expand", references),))
-        yield Asked("GET", "/api/notes", (("expand", references), ("fields", "title")))
+        yield ReadRequest("GET", "/api/notes", (("expand", references), ("sort", "id")))
+        yield ReadRequest("GET", "/api/notes/n1", (("expand", references),))
+        yield ReadRequest("GET", "/api/notes", (("expand", references), ("fields", "title")))
     for number in range(8):
-        yield Asked("GET", f"/api/notes/n{number}")
-    yield Asked("HEAD", "/api/notes/n1")
-    yield Asked("HEAD", "/api/notes")
-    yield Asked("GET", "/api/notes", (("count", "estimated"),))
+        yield ReadRequest("GET", f"/api/notes/n{number}")
+    yield ReadRequest("HEAD", "/api/notes/n1")
+    yield ReadRequest("HEAD", "/api/notes")
+    yield ReadRequest("GET", "/api/notes", (("count", "estimated"),))
     reads = [{"op": "get", "collection": "notes", "id": f"n{number}"} for number in range(8)]
-    yield Asked("POST", "/api/batch", body={"operations": reads, "atomic": False})
+    yield ReadRequest("POST", "/api/batch", body={"operations": reads, "atomic": False})
     for name in ("all", "groups", "first", "led"):
-        yield Asked("GET", f"/api/notes/queries/{name}")
+        yield ReadRequest("GET", f"/api/notes/queries/{name}")
     for value in ("part-1", "part-2", "part-1 otherwise"):
-        yield Asked("GET", "/api/notes/queries/equal", (("value", value),))
-    yield Asked("GET", "/api/notes/queries/nested", (("value", "price-1"),))
+        yield ReadRequest("GET", "/api/notes/queries/equal", (("value", value),))
+    yield ReadRequest("GET", "/api/notes/queries/nested", (("value", "price-1"),))
     for number in (1, 2, 3):
         for more in ((), (("expand", "peer"),), (("expand", "chief"),), (("fields", "phone"),)):
-            yield Asked("GET", f"/api/people/p{number}", more)
+            yield ReadRequest("GET", f"/api/people/p{number}", more)
 
 
-def of_field(path: str, guess: str) -> Iterator[Asked]:
+def of_field(path: str, guess: str) -> Iterator[ReadRequest]:
     """Give the requests about one field, with a value that it has in some documents."""
     notes = "/api/notes"
     for operator in OPERATORS:
         value = {"exists": "true", "size": "2"}.get(operator, guess)
-        yield Asked("GET", notes, ((f"filter[{path}][{operator}]", value), ("count", "exact")))
+        yield ReadRequest("GET", notes, ((f"filter[{path}][{operator}]", value), ("count", "exact")))
     negated = {"not": {path: {"eq": guess}}}
     either = {"or": [{path: {"in": [guess]}}, {"title": "title 1"}]}
-    yield Asked("GET", notes, (("filter", json.dumps(negated)),))
-    yield Asked("POST", f"{notes}/query", body={"filter": either, "count": "exact"})
+    yield ReadRequest("GET", notes, (("filter", json.dumps(negated)),))
+    yield ReadRequest("POST", f"{notes}/query", body={"filter": either, "count": "exact"})
     *_, own = path.split(".")
     for condition in ({own: guess}, {"name": "name-last", own: {"exists": True}}):
-        yield Asked("POST", f"{notes}/query", body={"filter": {"lines": {"elem": condition}}})
+        yield ReadRequest("POST", f"{notes}/query", body={"filter": {"lines": {"elem": condition}}})
     for sort in (path, f"-{path}", f"title,{path}"):
-        yield Asked("GET", notes, (("sort", sort), ("limit", "2")))
-    yield Asked("POST", f"{notes}/query", body={"sort": [path], "fields": ["id"], "page": 2, "limit": 2})
+        yield ReadRequest("GET", notes, (("sort", sort), ("limit", "2")))
+    yield ReadRequest(
+        "POST", f"{notes}/query", body={"sort": [path], "fields": ["id"], "page": 2, "limit": 2}
+    )
     for fields in (path, f"-{path}"):
-        yield Asked("GET", notes, (("fields", fields),))
-        yield Asked("GET", f"{notes}/n1", (("fields", fields),))
-    yield Asked("GET", notes, (("expand", path),))
+        yield ReadRequest("GET", notes, (("fields", fields),))
+        yield ReadRequest("GET", f"{notes}/n1", (("fields", fields),))
+    yield ReadRequest("GET", notes, (("expand", path),))
 
 
-async def send(world: World, who: str, asked: Asked) -> httpx.Response:
-    return await world.client.request(
+async def send(masked_service: MaskedService, who: str, asked: ReadRequest) -> httpx.Response:
+    return await masked_service.client.request(
         asked.method,
         asked.url,
         params=asked.parameters,
         json=asked.body,
         headers={
-            **world.people[who],
+            **masked_service.people[who],
             "Accept-Encoding": "identity",
         },  # a random id changes compressed lengths
     )
 
 
-async def answers(world: World, who: str) -> dict[str, tuple[Any, ...]]:
+async def answers(masked_service: MaskedService, who: str) -> dict[str, tuple[Any, ...]]:
     """Give what somebody is answered to every request, and on the pages that cursors lead to."""
     told: dict[str, tuple[Any, ...]] = {}
     for asked in requests():
-        answer = await send(world, who, asked)
+        answer = await send(masked_service, who, asked)
         told[repr(asked)] = _told(answer)
         body = answer.json() if answer.content and asked.method == "GET" else {}
         if "next" in body and "sort" in dict(asked.parameters):
             parameters = (*asked.parameters, ("cursor", body["next"]))
             following = asked._replace(parameters=parameters)
-            told[repr((asked, "next"))] = _told(await send(world, who, following))
+            told[repr((asked, "next"))] = _told(await send(masked_service, who, following))
     return told
 
 
@@ -135,54 +146,61 @@ def _told(answer: httpx.Response) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("who", ["nobody", "ann", "bob", "editor"])
-async def test_nothing_tells_of_what_is_masked(world: World, who: str) -> None:
-    world.store(world.notes, world.persons)
-    before = await answers(world, who)
+async def test_masked_values_do_not_affect_any_response(masked_service: MaskedService, who: str) -> None:
+    masked_service.store(masked_service.notes, masked_service.persons)
+    before = await answers(masked_service, who)
     notes = [
-        changed(note, world.sees(who, note), is_removal=number % 3 == 2)
-        for number, note in enumerate(world.notes)
+        changed(note, masked_service.sees(who, note), is_removal=number % 3 == 2)
+        for number, note in enumerate(masked_service.notes)
     ]
     persons = [
-        changed(person, world.sees_of_person(who, person), is_removal=False) for person in world.persons
+        changed(person, masked_service.sees_of_person(who, person), is_removal=False)
+        for person in masked_service.persons
     ]
-    assert (notes, persons) != (world.notes, world.persons)
-    world.store(notes, persons)
-    after = await answers(world, who)
+    assert (notes, persons) != (masked_service.notes, masked_service.persons)
+    masked_service.store(notes, persons)
+    after = await answers(masked_service, who)
     assert [key for key in before if before[key] != after.get(key)] == []
     assert before.keys() == after.keys()
     assert {status for status, _, _ in before.values()} <= {200, 400, 404}
 
 
 @pytest.mark.parametrize("who", CALLERS)
-async def test_every_answer_shows_documents_as_the_rules_say(world: World, who: str) -> None:
-    world.store(world.notes, world.persons)
+async def test_responses_show_documents_as_rules_allow(masked_service: MaskedService, who: str) -> None:
+    masked_service.store(masked_service.notes, masked_service.persons)
     views = {
-        note["_id"]: view(note, seen) for note in world.notes if (seen := world.sees(who, note)) is not None
+        note["_id"]: view(note, seen)
+        for note in masked_service.notes
+        if (seen := masked_service.sees(who, note)) is not None
     }
-    listed = await send(world, who, Asked("GET", "/api/notes", (("count", "exact"),)))
+    listed = await send(masked_service, who, ReadRequest("GET", "/api/notes", (("count", "exact"),)))
     assert listed.json()["data"] == list(views.values())
     assert listed.json()["total"] == len(views)
-    queried = await send(world, who, Asked("GET", "/api/notes/queries/all"))
+    queried = await send(masked_service, who, ReadRequest("GET", "/api/notes/queries/all"))
     assert queried.json()["data"] == list(views.values())
-    for note in world.notes:
-        got = await send(world, who, Asked("GET", f"/api/notes/{note['_id']}"))
+    for note in masked_service.notes:
+        got = await send(masked_service, who, ReadRequest("GET", f"/api/notes/{note['_id']}"))
         expected = views.get(note["_id"])
         assert got.json().get("data") == expected
         assert got.status_code == (404 if expected is None else 200)
         operation = {"op": "get", "collection": "notes", "id": note["_id"]}
-        batch = await send(world, who, Asked("POST", "/api/batch", body={"operations": [operation]}))
+        batch = await send(
+            masked_service, who, ReadRequest("POST", "/api/batch", body={"operations": [operation]})
+        )
         if expected is not None:
             assert batch.json()["data"][0]["data"] == expected
 
 
-async def test_what_is_changed_makes_a_difference_to_those_who_see_it(world: World) -> None:
+async def test_changed_values_affect_responses_to_admin(masked_service: MaskedService) -> None:
     """Without this the first test might prove nothing."""
-    world.store(world.notes, world.persons)
-    before = await answers(world, "admin")
-    notes = [changed(note, world.sees("nobody", note), is_removal=False) for note in world.notes]
-    persons = [changed(person, frozenset({"peer"}), is_removal=False) for person in world.persons]
-    world.store(notes, persons)
-    after = await answers(world, "admin")
+    masked_service.store(masked_service.notes, masked_service.persons)
+    before = await answers(masked_service, "admin")
+    notes = [
+        changed(note, masked_service.sees("nobody", note), is_removal=False) for note in masked_service.notes
+    ]
+    persons = [changed(person, frozenset({"peer"}), is_removal=False) for person in masked_service.persons]
+    masked_service.store(notes, persons)
+    after = await answers(masked_service, "admin")
     same = [key for key in before if before[key] == after.get(key)]
     assert len(same) < len(before) / 2
 
@@ -203,13 +221,13 @@ async def test_what_is_changed_makes_a_difference_to_those_who_see_it(world: Wor
         ("{}", "x"),
     ],
 )
-async def test_a_field_that_no_alternative_shows_is_as_one_that_does_not_exist(
-    world: World, who: str, name: str, value: str
+async def test_masked_field_is_indistinguishable_from_unknown_field(
+    masked_service: MaskedService, who: str, name: str, value: str
 ) -> None:
     bodies = []
     for field in ("vault", "wault"):
         parameters = ((name.format(field), value.format(field)),)
-        answer = await send(world, who, Asked("GET", "/api/notes", parameters))
+        answer = await send(masked_service, who, ReadRequest("GET", "/api/notes", parameters))
         assert answer.status_code == 400
         body = answer.json()
         del body["request_id"]
@@ -219,17 +237,17 @@ async def test_a_field_that_no_alternative_shows_is_as_one_that_does_not_exist(
 
 
 @pytest.mark.parametrize("path", LEAVES)
-async def test_suggestions_are_of_fields_that_the_caller_sees(world: World, path: str) -> None:
+async def test_suggestions_name_only_visible_fields(masked_service: MaskedService, path: str) -> None:
     for who, seen in (("nobody", OF_STRANGERS), ("bob", OF_OWNERS)):
-        answer = await send(world, who, Asked("GET", "/api/notes", (("sort", f"{path}x"),)))
+        answer = await send(masked_service, who, ReadRequest("GET", "/api/notes", (("sort", f"{path}x"),)))
         assert answer.status_code == 400
         assert (f"Did you mean `{path}`?" in answer.text) == (path in seen)
 
 
-async def test_the_contract_names_no_field_that_no_alternative_shows(world: World) -> None:
+async def test_contract_names_no_masked_fields(masked_service: MaskedService) -> None:
     told = {}
     for who in CALLERS:
-        contract = (await send(world, who, Asked("GET", "/api/openapi.json"))).json()
+        contract = (await send(masked_service, who, ReadRequest("GET", "/api/openapi.json"))).json()
         if who == "nobody":
             assert [error.message for error in OpenAPIV31SpecValidator(contract).iter_errors()] == []
         schemas = {name: each for name, each in contract["components"]["schemas"].items() if "Notes" in name}
@@ -242,18 +260,18 @@ async def test_the_contract_names_no_field_that_no_alternative_shows(world: Worl
     assert [name for name in masked if f'"{name}"' not in told["admin"]] == []
 
 
-async def test_who_sees_a_part_has_a_weak_tag_of_that_part(world: World) -> None:
-    world.store(world.notes, world.persons)
+async def test_partial_view_has_weak_etag_of_its_fields(masked_service: MaskedService) -> None:
+    masked_service.store(masked_service.notes, masked_service.persons)
     tags = {}
     for who in ("nobody", "ann", "bob", "admin"):
-        answer = await send(world, who, Asked("GET", "/api/notes/n0"))
+        answer = await send(masked_service, who, ReadRequest("GET", "/api/notes/n0"))
         tags[who] = answer.headers["etag"]
         assert answer.headers["cache-control"] == ("private, no-cache" if who != "nobody" else "no-cache")
-        headers = {**world.people[who], "If-None-Match": tags[who]}
-        assert (await world.client.get("/api/notes/n0", headers=headers)).status_code == 304
+        headers = {**masked_service.people[who], "If-None-Match": tags[who]}
+        assert (await masked_service.client.get("/api/notes/n0", headers=headers)).status_code == 304
     assert tags["admin"] == '"3"'
     assert tags["nobody"].startswith('W/"3-')
     assert tags["ann"].startswith('W/"3-')
     assert tags["bob"] == tags["nobody"] != tags["ann"]
-    strong = {**world.people["bob"], "If-None-Match": '"3"'}
-    assert (await world.client.get("/api/notes/n0", headers=strong)).status_code == 200
+    strong = {**masked_service.people["bob"], "If-None-Match": '"3"'}
+    assert (await masked_service.client.get("/api/notes/n0", headers=strong)).status_code == 200

@@ -70,7 +70,7 @@ async def explained(service: Service, question: dict[str, Any]) -> dict[str, Any
 OWNED_BY_ANN = {"_owner": {"eq": ANN}}
 
 
-async def test_a_decision_is_told_with_each_alternative(service: Service) -> None:
+async def test_explain_returns_decision_with_every_alternative(service: Service) -> None:
     caller = {"id": ANN, "attributes": {"desks": ["review", "news"]}}
     assert await explained(service, {"verb": "list", "as": caller}) == {
         "collection": "essays",
@@ -182,7 +182,7 @@ async def test_a_decision_is_told_with_each_alternative(service: Service) -> Non
     ],
     ids=str,
 )
-async def test_why_an_alternative_admits_or_not_is_said(
+async def test_explain_gives_reason_for_each_alternative(
     service: Service, question: dict[str, Any], allowed: bool, reason: str, reasons: list[str]
 ) -> None:
     told = await explained(service, question)
@@ -190,7 +190,7 @@ async def test_why_an_alternative_admits_or_not_is_said(
     assert [each["reason"] for each in told["alternatives"]] == reasons
 
 
-async def test_what_would_be_seen_and_stored_is_told(service: Service) -> None:
+async def test_explain_returns_visible_fields_and_stored_result(service: Service) -> None:
     seen = await explained(
         service, {"verb": "get", "as": "anyone", "document": {**MINE, "status": "published"}}
     )
@@ -206,7 +206,7 @@ async def test_what_would_be_seen_and_stored_is_told(service: Service) -> None:
     assert created["result"] == {"title": "B", "_version": 1, "_owner": BOB}
 
 
-async def test_a_stored_document_and_an_account_are_asked_about_by_their_ids(service: Service) -> None:
+async def test_explain_accepts_ids_of_stored_document_and_account(service: Service) -> None:
     registered = await service.client.post(
         "/api/auth/register",
         json={"email": "ann@example.com", "password": "correct horse battery staple"},
@@ -235,7 +235,7 @@ async def test_a_stored_document_and_an_account_are_asked_about_by_their_ids(ser
         assert answer.status_code == 404
 
 
-async def test_a_change_is_explained_as_it_is_made_of_what_the_caller_sees(service: Service) -> None:
+async def test_explain_of_change_does_not_reveal_write_only_values(service: Service) -> None:
     """Else whether it would be refused told what a writeOnly field holds, which no administrator hears."""
     schema = {"properties": {"title": {}, "hidden": {}, "code": {"type": "string", "writeOnly": True}}}
     sees = {"role": "user", "fields": ["title"]}
@@ -259,7 +259,7 @@ async def test_a_change_is_explained_as_it_is_made_of_what_the_caller_sees(servi
         assert {**told["{'title': 'B'}"]["result"]}.items() >= {"title": "B", "hidden": 1}.items()
 
 
-async def test_the_explained_filter_finds_what_the_caller_finds(service: Service) -> None:
+async def test_explained_filter_matches_list_of_caller(service: Service) -> None:
     headers = service.signed_in("admin")
     for status in ("draft", "published", "review", "published"):
         made = await service.client.post("/api/essays", json={"status": status}, headers=headers)
@@ -297,7 +297,7 @@ async def test_the_explained_filter_finds_what_the_caller_finds(service: Service
     ],
     ids=str,
 )
-async def test_a_question_that_is_none_is_refused(
+async def test_explain_with_invalid_question_returns_400(
     service: Service, question: dict[str, Any], pointer: str, code: str
 ) -> None:
     answer = await service.client.post(
@@ -309,7 +309,7 @@ async def test_a_question_that_is_none_is_refused(
     assert [(each["pointer"], each["code"]) for each in answer.json()["errors"]] == [(pointer, code)]
 
 
-async def test_only_administrators_are_told(service: Service) -> None:
+async def test_explain_requires_admin_role(service: Service) -> None:
     question = {"collection": "essays", "verb": "get", "as": None}
     for headers, status in (({}, 401), (service.signed_in("editor"), 403)):
         answer = await service.client.post("/api/rules/explain", json=question, headers=headers)

@@ -57,7 +57,7 @@ CLOCK = Clock()
 
 
 @dataclass
-class Owner:
+class AccountHolder:
     """Somebody with an account, and perhaps with an authenticator app."""
 
     service: Service
@@ -132,16 +132,16 @@ async def service(mongodb_uri: str) -> AsyncIterator[Service]:
 
 
 @pytest.fixture
-async def ann(service: Service) -> Owner:
+async def ann(service: Service) -> AccountHolder:
     CLOCK.now_s += 3600
     service.database["_lockouts"].delete_many({})
-    ann = Owner(service)
+    ann = AccountHolder(service)
     await ann.register()
     return ann
 
 
 @pytest.fixture
-async def secured(ann: Owner) -> Owner:
+async def enrolled_user(ann: AccountHolder) -> AccountHolder:
     """Give somebody whose second factor is in force."""
     await ann.enable()
     return ann
@@ -150,7 +150,7 @@ async def secured(ann: Owner) -> Owner:
 # --- beginning
 
 
-async def test_second_factor_is_in_force_once_it_is_confirmed(ann: Owner) -> None:
+async def test_second_factor_is_in_force_once_it_is_confirmed(ann: AccountHolder) -> None:
     begun = await ann.post(PATH, {"password": PASSWORD})
     seed = begun.json()["data"]["secret"]
     assert (begun.status_code, begun.headers["cache-control"]) == (201, "no-store")
@@ -173,14 +173,14 @@ async def test_second_factor_is_in_force_once_it_is_confirmed(ann: Owner) -> Non
     assert ann.noted() == ["second_factor.enabled"]
 
 
-async def test_second_factor_begun_again_refuses_codes_of_the_earlier_seed(ann: Owner) -> None:
+async def test_second_factor_begun_again_refuses_codes_of_the_earlier_seed(ann: AccountHolder) -> None:
     ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
     await ann.post(PATH, {"password": PASSWORD})
     assert problem(await ann.post(f"{PATH}/confirm", {"code": ann.code()})) == WRONG_CODE
     assert ann.stored()["enabled_at"] is None
 
 
-async def test_confirmation_after_an_hour_is_refused(ann: Owner) -> None:
+async def test_confirmation_after_an_hour_is_refused(ann: AccountHolder) -> None:
     ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
     begun = ann.stored()
     assert 3599 < (begun["expires_at"] - begun["_updated_at"]).total_seconds() <= 3600
@@ -191,7 +191,7 @@ async def test_confirmation_after_an_hour_is_refused(ann: Owner) -> None:
     assert (ann.stored() or {"enabled_at": None})["enabled_at"] is None
 
 
-async def test_concurrent_confirmations_answer_one_set_of_codes(ann: Owner) -> None:
+async def test_concurrent_confirmations_answer_one_set_of_codes(ann: AccountHolder) -> None:
     ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
     answers = await asyncio.gather(*(ann.post(f"{PATH}/confirm", {"code": ann.code()}) for _ in range(10)))
     statuses = [answer.status_code for answer in answers]
@@ -200,7 +200,7 @@ async def test_concurrent_confirmations_answer_one_set_of_codes(ann: Owner) -> N
     assert ann.noted() == ["second_factor.enabled"]
 
 
-async def test_confirmation_ends_the_other_sessions(ann: Owner) -> None:
+async def test_confirmation_ends_the_other_sessions(ann: AccountHolder) -> None:
     elsewhere = ann.headers
     await ann.sign_in()
     ann.totp = pyotp.TOTP((await ann.post(PATH, {"password": PASSWORD})).json()["data"]["secret"])
@@ -243,16 +243,16 @@ async def test_change_of_second_factor_without_sign_in_is_401(service: Service, 
     ],
 )
 async def test_refused_change_of_second_factor_changes_nothing(
-    secured: Owner, path: str, body: Any, status: int, code: str
+    enrolled_user: AccountHolder, path: str, body: Any, status: int, code: str
 ) -> None:
-    before = secured.stored()
-    answer = await secured.post(PATH + path, body)
+    before = enrolled_user.stored()
+    answer = await enrolled_user.post(PATH + path, body)
     assert (answer.status_code, problem(answer)["code"]) == (status, code)
-    assert secured.stored() == before
+    assert enrolled_user.stored() == before
 
 
 @pytest.mark.parametrize("path", ["/confirm", "/recovery-codes", "/disable"])
-async def test_change_of_absent_second_factor_is_409(ann: Owner, path: str) -> None:
+async def test_change_of_absent_second_factor_is_409(ann: AccountHolder, path: str) -> None:
     body = {"code": "123456"} if path == "/confirm" else {"password": PASSWORD, "code": "123456"}
     for _ in range(6):  # and nothing was guessed, so nothing locks
         answer = await ann.post(PATH + path, body)
@@ -263,88 +263,94 @@ async def test_change_of_absent_second_factor_is_409(ann: Owner, path: str) -> N
 # --- signing in
 
 
-async def test_sign_in_with_second_factor_takes_two_steps(secured: Owner) -> None:
-    first = await secured.service.client.post(LOGIN, json=secured.credentials)
+async def test_sign_in_with_second_factor_takes_two_steps(enrolled_user: AccountHolder) -> None:
+    first = await enrolled_user.service.client.post(LOGIN, json=enrolled_user.credentials)
     token = first.json()["data"]["second_factor"]["token"]
     challenge = {"token": token, "methods": ["totp", "recovery_code"], "expires_in": 300}
     assert (first.status_code, first.headers["cache-control"]) == (200, "no-store")
     assert first.json() == {"data": {"second_factor": challenge}}
-    second = await secured.complete(token, secured.code())
+    second = await enrolled_user.complete(token, enrolled_user.code())
     assert (second.status_code, second.headers["cache-control"]) == (200, "no-store")
-    assert second.json()["data"]["user"]["id"] == secured.user_id
+    assert second.json()["data"]["user"]["id"] == enrolled_user.user_id
     headers = {"Authorization": f"Bearer {second.json()['data']['access_token']}"}
-    assert (await secured.service.client.get(PROFILE, headers=headers)).status_code == 200
-    assert problem(await secured.complete(token, secured.code(1))) == ENDED
+    assert (await enrolled_user.service.client.get(PROFILE, headers=headers)).status_code == 200
+    assert problem(await enrolled_user.complete(token, enrolled_user.code(1))) == ENDED
 
 
-async def test_challenge_token_is_no_access_token(secured: Owner) -> None:
-    headers = {"Authorization": f"Bearer {await secured.challenge()}"}
-    answer = await secured.service.client.get(PROFILE, headers=headers)
+async def test_challenge_token_is_no_access_token(enrolled_user: AccountHolder) -> None:
+    headers = {"Authorization": f"Bearer {await enrolled_user.challenge()}"}
+    answer = await enrolled_user.service.client.get(PROFILE, headers=headers)
     assert (answer.status_code, problem(answer)["code"]) == (401, "auth.token_invalid")
 
 
 @pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 200), (0, 200), (1, 200), (2, 401)])
-async def test_code_one_step_early_or_late_is_accepted(secured: Owner, steps: int, status: int) -> None:
+async def test_code_one_step_early_or_late_is_accepted(
+    enrolled_user: AccountHolder, steps: int, status: int
+) -> None:
     CLOCK.now_s += 300
-    answer = await secured.complete(await secured.challenge(), secured.code(steps))
+    answer = await enrolled_user.complete(await enrolled_user.challenge(), enrolled_user.code(steps))
     assert answer.status_code == status
 
 
-async def test_code_and_earlier_codes_are_refused_after_use(secured: Owner) -> None:
-    code, earlier = secured.code(), secured.code(-1)
-    assert (await secured.complete(await secured.challenge(), code)).status_code == 200
+async def test_code_and_earlier_codes_are_refused_after_use(enrolled_user: AccountHolder) -> None:
+    code, earlier = enrolled_user.code(), enrolled_user.code(-1)
+    assert (await enrolled_user.complete(await enrolled_user.challenge(), code)).status_code == 200
     for again in (code, earlier):
-        answer = await secured.complete(await secured.challenge(), again)
+        answer = await enrolled_user.complete(await enrolled_user.challenge(), again)
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, CHALLENGE)
         assert problem(answer) == WRONG_CODE
-    assert (await secured.complete(await secured.challenge(), secured.code(1))).status_code == 200
+    assert (
+        await enrolled_user.complete(await enrolled_user.challenge(), enrolled_user.code(1))
+    ).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["totp", "recovery_code"])
-async def test_concurrent_uses_of_one_code_open_one_session(secured: Owner, kind: str) -> None:
-    code = secured.code() if kind == "totp" else secured.recovery_codes[0]
-    tokens = [await secured.challenge() for _ in range(4)]
-    answers = await asyncio.gather(*(secured.complete(tokens[each % 4], code) for each in range(20)))
+async def test_concurrent_uses_of_one_code_open_one_session(enrolled_user: AccountHolder, kind: str) -> None:
+    code = enrolled_user.code() if kind == "totp" else enrolled_user.recovery_codes[0]
+    tokens = [await enrolled_user.challenge() for _ in range(4)]
+    answers = await asyncio.gather(*(enrolled_user.complete(tokens[each % 4], code) for each in range(20)))
     statuses = [answer.status_code for answer in answers]
     assert statuses.count(200) == 1
     assert set(statuses) <= {200, 401, 429}
 
 
-async def test_recovery_code_is_accepted_once_in_any_spelling(secured: Owner) -> None:
-    first, second = secured.recovery_codes[:2]
-    assert (await secured.complete(await secured.challenge(), first)).status_code == 200
-    assert problem(await secured.complete(await secured.challenge(), first)) == WRONG_CODE
+async def test_recovery_code_is_accepted_once_in_any_spelling(enrolled_user: AccountHolder) -> None:
+    first, second = enrolled_user.recovery_codes[:2]
+    assert (await enrolled_user.complete(await enrolled_user.challenge(), first)).status_code == 200
+    assert problem(await enrolled_user.complete(await enrolled_user.challenge(), first)) == WRONG_CODE
     typed = second.replace("-", " ").upper()
-    assert (await secured.complete(await secured.challenge(), typed)).status_code == 200
-    assert len(secured.stored()["recovery_codes"]) == 8
-    assert secured.noted() == [
+    assert (await enrolled_user.complete(await enrolled_user.challenge(), typed)).status_code == 200
+    assert len(enrolled_user.stored()["recovery_codes"]) == 8
+    assert enrolled_user.noted() == [
         "second_factor.recovery_code_used",
         "sign_in.failed",
         "second_factor.recovery_code_used",
     ]
 
 
-async def test_hundred_concurrent_wrong_codes_verify_five_and_lock(secured: Owner) -> None:
-    tokens = [await secured.challenge() for _ in range(20)]
-    wrong = secured.wrong_code()
-    answers = await asyncio.gather(*(secured.complete(tokens[each % 20], wrong) for each in range(100)))
+async def test_hundred_concurrent_wrong_codes_verify_five_and_lock(enrolled_user: AccountHolder) -> None:
+    tokens = [await enrolled_user.challenge() for _ in range(20)]
+    wrong = enrolled_user.wrong_code()
+    answers = await asyncio.gather(*(enrolled_user.complete(tokens[each % 20], wrong) for each in range(100)))
     statuses = [answer.status_code for answer in answers]
     assert (statuses.count(401), statuses.count(429)) == (100 - statuses.count(429), 95)
-    locked = await secured.complete(await secured.challenge(), secured.code())
+    locked = await enrolled_user.complete(await enrolled_user.challenge(), enrolled_user.code())
     assert (locked.status_code, problem(locked)["code"]) == (429, "auth.locked")
     assert 55 < int(locked.headers["retry-after"]) <= 60
-    assert secured.noted().count("sign_in.failed") == 5
-    assert secured.noted().count("sign_in.locked") == 1
-    assert secured.noted()[-1] in {"sign_in.failed", "sign_in.locked"}
+    assert enrolled_user.noted().count("sign_in.failed") == 5
+    assert enrolled_user.noted().count("sign_in.locked") == 1
+    assert enrolled_user.noted()[-1] in {"sign_in.failed", "sign_in.locked"}
 
 
-async def test_challenge_token_expires_after_five_tries(secured: Owner) -> None:
-    token = await secured.challenge()
+async def test_challenge_token_expires_after_five_tries(enrolled_user: AccountHolder) -> None:
+    token = await enrolled_user.challenge()
     for _ in range(5):
-        assert problem(await secured.complete(token, secured.wrong_code())) == WRONG_CODE
-    secured.service.database["_lockouts"].delete_many({})
-    assert problem(await secured.complete(token, secured.code())) == ENDED
-    assert (await secured.complete(await secured.challenge(), secured.code())).status_code == 200
+        assert problem(await enrolled_user.complete(token, enrolled_user.wrong_code())) == WRONG_CODE
+    enrolled_user.service.database["_lockouts"].delete_many({})
+    assert problem(await enrolled_user.complete(token, enrolled_user.code())) == ENDED
+    assert (
+        await enrolled_user.complete(await enrolled_user.challenge(), enrolled_user.code())
+    ).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -358,12 +364,12 @@ async def test_challenge_token_expires_after_five_tries(secured: Owner) -> None:
     ids=["too late", "another password", "another epoch", "disabled"],
 )
 async def test_second_step_of_a_changed_account_is_refused(
-    secured: Owner, collection: str, name: str, change: Any
+    enrolled_user: AccountHolder, collection: str, name: str, change: Any
 ) -> None:
-    token = await secured.challenge()
-    of_ann = {name: secured.user_id if name == "user_id" else ObjectId(secured.user_id)}
-    assert secured.service.database[collection].update_many(of_ann, change).modified_count == 1
-    answer = await secured.complete(token, secured.code())
+    token = await enrolled_user.challenge()
+    of_ann = {name: enrolled_user.user_id if name == "user_id" else ObjectId(enrolled_user.user_id)}
+    assert enrolled_user.service.database[collection].update_many(of_ann, change).modified_count == 1
+    answer = await enrolled_user.complete(token, enrolled_user.code())
     assert (answer.status_code, problem(answer)) == (401, ENDED)
 
 
@@ -378,11 +384,13 @@ async def test_second_step_of_a_changed_account_is_refused(
         {"token": "x", "code": "1" * 65},
     ],
 )
-async def test_malformed_second_step_is_refused_and_spends_nothing(secured: Owner, body: Any) -> None:
-    token = await secured.challenge()
-    answer = await secured.service.client.post(SECOND_STEP, json=body)
+async def test_malformed_second_step_is_refused_and_spends_nothing(
+    enrolled_user: AccountHolder, body: Any
+) -> None:
+    token = await enrolled_user.challenge()
+    answer = await enrolled_user.service.client.post(SECOND_STEP, json=body)
     assert (answer.status_code, problem(answer)["code"]) == (400, "document.invalid")
-    assert (await secured.complete(token, secured.code())).status_code == 200
+    assert (await enrolled_user.complete(token, enrolled_user.code())).status_code == 200
 
 
 async def test_unknown_challenge_token_is_answered_like_a_used_one(service: Service) -> None:
@@ -390,44 +398,46 @@ async def test_unknown_challenge_token_is_answered_like_a_used_one(service: Serv
     assert (answer.status_code, problem(answer)) == (401, ENDED)
 
 
-async def test_second_step_keeps_the_mode_of_the_first(secured: Owner) -> None:
+async def test_second_step_keeps_the_mode_of_the_first(enrolled_user: AccountHolder) -> None:
     origin = {"Origin": "http://sheaf.test"}
-    credentials = secured.credentials | {"mode": "cookie"}
-    first = await secured.service.client.post(LOGIN, json=credentials, headers=origin)
-    body = {"token": first.json()["data"]["second_factor"]["token"], "code": secured.code()}
+    credentials = enrolled_user.credentials | {"mode": "cookie"}
+    first = await enrolled_user.service.client.post(LOGIN, json=credentials, headers=origin)
+    body = {"token": first.json()["data"]["second_factor"]["token"], "code": enrolled_user.code()}
     assert first.headers.get("set-cookie") is None
     foreign = {"Origin": "https://elsewhere.test"}
-    refused = await secured.service.client.post(SECOND_STEP, json=body, headers=foreign)
+    refused = await enrolled_user.service.client.post(SECOND_STEP, json=body, headers=foreign)
     assert (refused.status_code, refused.headers.get("set-cookie")) == (403, None)
-    second = await secured.service.client.post(SECOND_STEP, json=body, headers=origin)
+    second = await enrolled_user.service.client.post(SECOND_STEP, json=body, headers=origin)
     assert (second.status_code, "access_token" in second.json()["data"]) == (200, False)
     assert "sheaf_access" in second.headers["set-cookie"]
-    secured.service.client.cookies.clear()
+    enrolled_user.service.client.cookies.clear()
 
 
 # --- the second step is one transaction
 
 
 @pytest.mark.parametrize("kind", ["totp", "recovery_code"])
-async def test_code_of_a_refused_sign_in_is_not_spent_and_no_wrong_guess(secured: Owner, kind: str) -> None:
-    code = secured.code() if kind == "totp" else secured.recovery_codes[0]
-    before, app = secured.stored(), secured.service.app
+async def test_code_of_a_refused_sign_in_is_not_spent_and_no_wrong_guess(
+    enrolled_user: AccountHolder, kind: str
+) -> None:
+    code = enrolled_user.code() if kind == "totp" else enrolled_user.recovery_codes[0]
+    before, app = enrolled_user.stored(), enrolled_user.service.app
     for _ in range(6):  # one more than there are wrong guesses
-        token = await secured.challenge()
+        token = await enrolled_user.challenge()
         with replaced(app, needs_verified_email=True):
-            refused = await secured.complete(token, code)
+            refused = await enrolled_user.complete(token, code)
         assert (refused.status_code, problem(refused)["code"]) == (403, "email.unverified")
-    assert (secured.stored(), secured.noted(), secured.sessions()) == (before, [], 1)
-    assert (await secured.complete(token, code)).status_code == 200
-    assert secured.sessions() == 2
+    assert (enrolled_user.stored(), enrolled_user.noted(), enrolled_user.sessions()) == (before, [], 1)
+    assert (await enrolled_user.complete(token, code)).status_code == 200
+    assert enrolled_user.sessions() == 2
 
 
 @pytest.mark.parametrize("kind", ["totp", "recovery_code"])
 async def test_code_of_a_failed_sign_in_is_not_spent_and_nothing_is_noted(
-    secured: Owner, kind: str, monkeypatch: pytest.MonkeyPatch
+    enrolled_user: AccountHolder, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = secured.code() if kind == "totp" else secured.recovery_codes[0]
-    before, token, open_session = secured.stored(), await secured.challenge(), Sessions.open
+    code = enrolled_user.code() if kind == "totp" else enrolled_user.recovery_codes[0]
+    before, token, open_session = enrolled_user.stored(), await enrolled_user.challenge(), Sessions.open
 
     async def fail(sessions: Sessions, user: User, client: Client) -> NoReturn:
         await open_session(sessions, user, client)
@@ -435,15 +445,15 @@ async def test_code_of_a_failed_sign_in_is_not_spent_and_nothing_is_noted(
 
     with monkeypatch.context() as patch:
         patch.setattr(Sessions, "open", fail)
-        assert (await secured.complete(token, code)).status_code == 503
-    assert (secured.stored(), secured.noted(), secured.sessions()) == (before, [], 1)
-    assert (await secured.complete(token, code)).status_code == 200
+        assert (await enrolled_user.complete(token, code)).status_code == 503
+    assert (enrolled_user.stored(), enrolled_user.noted(), enrolled_user.sessions()) == (before, [], 1)
+    assert (await enrolled_user.complete(token, code)).status_code == 200
 
 
 async def test_code_of_an_abandoned_sign_in_is_not_spent(
-    secured: Owner, monkeypatch: pytest.MonkeyPatch
+    enrolled_user: AccountHolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, token, has_begun = secured.recovery_codes[0], await secured.challenge(), asyncio.Event()
+    code, token, has_begun = enrolled_user.recovery_codes[0], await enrolled_user.challenge(), asyncio.Event()
 
     async def hang(*_: Any) -> NoReturn:
         has_begun.set()
@@ -452,19 +462,19 @@ async def test_code_of_an_abandoned_sign_in_is_not_spent(
 
     with monkeypatch.context() as patch:
         patch.setattr(Sessions, "open", hang)
-        abandoned = asyncio.create_task(secured.complete(token, code))
+        abandoned = asyncio.create_task(enrolled_user.complete(token, code))
         await has_begun.wait()
         abandoned.cancel()
         await asyncio.gather(abandoned, return_exceptions=True)
-    assert secured.noted() == []
-    assert (await secured.complete(token, code)).status_code == 200
-    assert secured.noted() == ["second_factor.recovery_code_used"]
+    assert enrolled_user.noted() == []
+    assert (await enrolled_user.complete(token, code)).status_code == 200
+    assert enrolled_user.noted() == ["second_factor.recovery_code_used"]
 
 
 # --- changing
 
 
-async def test_account_without_password_confirms_by_code_alone(ann: Owner) -> None:
+async def test_account_without_password_confirms_by_code_alone(ann: AccountHolder) -> None:
     ann.service.database["_users"].update_one({"email": ann.email}, {"$set": {"password_hash": None}})
     begun = await ann.post(PATH, {})
     ann.totp = pyotp.TOTP(begun.json()["data"]["secret"])
@@ -476,21 +486,27 @@ async def test_account_without_password_confirms_by_code_alone(ann: Owner) -> No
 
 
 async def test_lock_after_wrong_confirmation_passwords_is_audited(
-    secured: Owner,
+    enrolled_user: AccountHolder,
 ) -> None:
     for _ in range(6):
-        last = await secured.post(f"{PATH}/disable", {"password": "wrong", "code": secured.code()})
+        last = await enrolled_user.post(
+            f"{PATH}/disable", {"password": "wrong", "code": enrolled_user.code()}
+        )
     assert (last.status_code, problem(last)["code"]) == (429, "auth.locked")
-    assert secured.noted() == ["confirmation.failed"] * 5 + ["confirmation.locked"]
+    assert enrolled_user.noted() == ["confirmation.failed"] * 5 + ["confirmation.locked"]
 
 
-async def test_wrong_confirmations_are_audited(secured: Owner) -> None:
-    await secured.post(f"{PATH}/disable", {"password": "wrong", "code": secured.code()})
+async def test_wrong_confirmations_are_audited(enrolled_user: AccountHolder) -> None:
+    await enrolled_user.post(f"{PATH}/disable", {"password": "wrong", "code": enrolled_user.code()})
     for _ in range(6):
-        last = await secured.post(f"{PATH}/disable", {"password": PASSWORD, "code": secured.wrong_code()})
+        last = await enrolled_user.post(
+            f"{PATH}/disable", {"password": PASSWORD, "code": enrolled_user.wrong_code()}
+        )
     assert (last.status_code, problem(last)["code"]) == (429, "auth.locked")
-    assert secured.noted() == ["confirmation.failed"] * 6 + ["confirmation.locked"]
-    events = list(secured.service.database["_audit"].find({"target.id": secured.user_id}).sort("_id"))
+    assert enrolled_user.noted() == ["confirmation.failed"] * 6 + ["confirmation.locked"]
+    events = list(
+        enrolled_user.service.database["_audit"].find({"target.id": enrolled_user.user_id}).sort("_id")
+    )
     assert [event["details"] for event in events if event["action"].startswith("confirmation.")] == [
         {"what": "password"},
         *[{"what": "second_factor"}] * 5,
@@ -498,42 +514,50 @@ async def test_wrong_confirmations_are_audited(secured: Owner) -> None:
     ]
 
 
-async def test_new_recovery_codes_void_the_earlier_ones(secured: Owner) -> None:
-    body = {"password": PASSWORD, "code": secured.code()}
-    answer = await secured.post(f"{PATH}/recovery-codes", body)
+async def test_new_recovery_codes_void_the_earlier_ones(enrolled_user: AccountHolder) -> None:
+    body = {"password": PASSWORD, "code": enrolled_user.code()}
+    answer = await enrolled_user.post(f"{PATH}/recovery-codes", body)
     renewed = answer.json()["data"]["recovery_codes"]
-    assert (answer.status_code, len(set(renewed) | set(secured.recovery_codes))) == (200, 20)
-    assert problem(await secured.complete(await secured.challenge(), secured.recovery_codes[0])) == WRONG_CODE
-    assert (await secured.complete(await secured.challenge(), renewed[0])).status_code == 200
-    assert secured.noted()[:2] == ["second_factor.recovery_codes_renewed", "sign_in.failed"]
+    assert (answer.status_code, len(set(renewed) | set(enrolled_user.recovery_codes))) == (200, 20)
+    assert (
+        problem(
+            await enrolled_user.complete(await enrolled_user.challenge(), enrolled_user.recovery_codes[0])
+        )
+        == WRONG_CODE
+    )
+    assert (await enrolled_user.complete(await enrolled_user.challenge(), renewed[0])).status_code == 200
+    assert enrolled_user.noted()[:2] == ["second_factor.recovery_codes_renewed", "sign_in.failed"]
 
 
-async def test_sign_in_takes_one_step_after_disabling(secured: Owner) -> None:
-    token = await secured.challenge()
-    body = {"password": PASSWORD, "code": secured.recovery_codes[0]}
-    answer = await secured.post(f"{PATH}/disable", body)
+async def test_sign_in_takes_one_step_after_disabling(enrolled_user: AccountHolder) -> None:
+    token = await enrolled_user.challenge()
+    body = {"password": PASSWORD, "code": enrolled_user.recovery_codes[0]}
+    answer = await enrolled_user.post(f"{PATH}/disable", body)
     assert (answer.status_code, answer.content) == (204, b"")
-    assert secured.stored() is None
-    assert problem(await secured.complete(token, secured.code())) == ENDED
-    await secured.sign_in()
-    assert secured.noted() == ["second_factor.disabled"]
+    assert enrolled_user.stored() is None
+    assert problem(await enrolled_user.complete(token, enrolled_user.code())) == ENDED
+    await enrolled_user.sign_in()
+    assert enrolled_user.noted() == ["second_factor.disabled"]
 
 
-async def test_operator_removes_a_lost_second_factor(secured: Owner) -> None:
+async def test_operator_removes_a_lost_second_factor(enrolled_user: AccountHolder) -> None:
     audit = AuditContext(OPERATOR, 60)
-    assert [await remove_second_factor(secured.user_id, audit) for _ in range(2)] == [True, False]
-    await secured.sign_in()
-    assert secured.noted() == ["second_factor.removed"]
+    assert [await remove_second_factor(enrolled_user.user_id, audit) for _ in range(2)] == [True, False]
+    await enrolled_user.sign_in()
+    assert enrolled_user.noted() == ["second_factor.removed"]
 
 
-async def test_seed_and_codes_are_neither_stored_nor_shown_in_plain(secured: Owner) -> None:
-    assert secured.totp is not None
-    secrets = [secured.totp.secret, *secured.recovery_codes]
-    secrets += [code.replace("-", "") for code in secured.recovery_codes]
-    await secured.complete(await secured.challenge(), secured.recovery_codes[0])
-    await secured.post(f"{PATH}/disable", {"password": PASSWORD, "code": secured.wrong_code()})
-    answers = [await secured.service.client.get(path, headers=secured.headers) for path in (PATH, PROFILE)]
-    database = secured.service.database
+async def test_seed_and_codes_are_neither_stored_nor_shown_in_plain(enrolled_user: AccountHolder) -> None:
+    assert enrolled_user.totp is not None
+    secrets = [enrolled_user.totp.secret, *enrolled_user.recovery_codes]
+    secrets += [code.replace("-", "") for code in enrolled_user.recovery_codes]
+    await enrolled_user.complete(await enrolled_user.challenge(), enrolled_user.recovery_codes[0])
+    await enrolled_user.post(f"{PATH}/disable", {"password": PASSWORD, "code": enrolled_user.wrong_code()})
+    answers = [
+        await enrolled_user.service.client.get(path, headers=enrolled_user.headers)
+        for path in (PATH, PROFILE)
+    ]
+    database = enrolled_user.service.database
     stored = [list(database[name].find()) for name in database.list_collection_names()]
     seen = repr(stored) + "".join(answer.text for answer in answers)
     assert not [each for each in secrets if each in seen]

@@ -324,7 +324,9 @@ async def test_refresh_without_token_is_refused(service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", [REFRESH, LOGOUT, SESSIONS, f"{SESSIONS}/x"])
-async def test_unknown_parameters_are_refused(service: Service, phone: Device, path: str) -> None:
+async def test_contract_with_unknown_parameter_returns_400(
+    service: Service, phone: Device, path: str
+) -> None:
     method = "DELETE" if path.startswith(SESSIONS) else "POST"
     answer = await service.client.request(method, f"{path}?token=x", headers=phone.headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "parameter.invalid")

@@ -68,7 +68,7 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize(("method", "path", "body"), REQUESTS.values(), ids=REQUESTS)
-async def test_what_takes_mongodb_too_long_is_given_up_there_too(
+async def test_slow_request_returns_503_and_is_stopped_in_mongodb(
     slow: Service, method: str, path: str, body: Any
 ) -> None:
     began_s = time.monotonic()
@@ -83,7 +83,7 @@ async def test_what_takes_mongodb_too_long_is_given_up_there_too(
     assert slow.database["products"].count_documents({"price": 2}) == 0
 
 
-async def test_an_exact_count_that_takes_too_long_is_given_up_there_too(slow: Service) -> None:
+async def test_slow_exact_count_is_stopped_in_mongodb(slow: Service) -> None:
     answer = await slow.client.get(
         "/api/products",
         params={"filter[description][icontains]": NEEDLE, "count": "exact"},
@@ -93,7 +93,7 @@ async def test_an_exact_count_that_takes_too_long_is_given_up_there_too(slow: Se
     assert await until_nothing_runs(slow) < GONE_S
 
 
-async def test_without_its_bound_it_would_go_on(slow: Service) -> None:
+async def test_unbounded_query_would_run_longer_than_limit(slow: Service) -> None:
     """Shows that what is asked above takes long, so that the tests above show something."""
     some = [each["_id"] for each in slow.database["products"].find({}, {"_id": 1}, limit=SAMPLE)]
     slowly = {"_id": {"$in": some}, "description": {"$regex": NEEDLE, "$options": "i"}}

@@ -44,7 +44,7 @@ async def stored(app: Litestar, name: str = "notes") -> list[dict[str, Any]]:
     return found
 
 
-async def test_a_put_creates_with_defaults_and_then_replaces(
+async def test_put_with_upsert_creates_with_defaults_then_replaces(
     client: httpx.AsyncClient, ann: dict[str, str]
 ) -> None:
     created = await client.put(PATH, json={"text": "a", "id": "first"}, headers=ann)
@@ -79,7 +79,7 @@ REFUSED: list[tuple[str, Any, dict[str, str], int, str]] = [
 ]
 
 
-async def test_a_put_that_is_refused_creates_nothing(
+async def test_refused_put_creates_nothing(
     client: httpx.AsyncClient, app: Litestar, ann: dict[str, str]
 ) -> None:
     for path, body, headers, status, code in REFUSED:
@@ -89,7 +89,7 @@ async def test_a_put_that_is_refused_creates_nothing(
 
 
 @pytest.mark.parametrize("path", ["/api/notes/first", PATH])
-async def test_if_none_match_star_only_creates(
+async def test_put_with_if_none_match_star_only_creates(
     client: httpx.AsyncClient, ann: dict[str, str], path: str
 ) -> None:
     condition = {**ann, "If-None-Match": "*"}
@@ -101,7 +101,7 @@ async def test_if_none_match_star_only_creates(
 
 
 @pytest.mark.parametrize("conditions", [{}, {"If-None-Match": "*"}])
-async def test_a_hidden_document_is_neither_overwritten_nor_shown(
+async def test_upsert_over_hidden_document_returns_409_like_post(
     client: httpx.AsyncClient,
     app: Litestar,
     ann: dict[str, str],
@@ -120,7 +120,7 @@ async def test_a_hidden_document_is_neither_overwritten_nor_shown(
     assert await stored(app) == before
 
 
-async def test_another_unique_value_that_is_taken_is_409(
+async def test_upsert_with_duplicate_unique_value_returns_409(
     client: httpx.AsyncClient, app: Litestar, ann: dict[str, str]
 ) -> None:
     assert (await client.put(PATH, json={"text": "a", "code": "x"}, headers=ann)).status_code == 201
@@ -137,7 +137,7 @@ async def test_another_unique_value_that_is_taken_is_409(
         ({"create": "user", "update": "nobody"}, 403),
     ],
 )
-async def test_it_needs_the_right_to_create_and_to_change(
+async def test_upsert_requires_rights_to_create_and_update(
     client: httpx.AsyncClient,
     app: Litestar,
     admin: dict[str, str],
@@ -152,9 +152,7 @@ async def test_it_needs_the_right_to_create_and_to_change(
     assert len(await stored(app)) == (status == 201)
 
 
-async def test_only_where_clients_may_choose_ids(
-    client: httpx.AsyncClient, goods: str, ann: dict[str, str]
-) -> None:
+async def test_upsert_requires_client_ids(client: httpx.AsyncClient, goods: str, ann: dict[str, str]) -> None:
     path = f"{goods}/0123456789abcdef01234567"
     body = {"name": "Mug", "price": 1}
     answer = await client.put(f"{path}?upsert=true", json=body, headers=ann)
@@ -165,7 +163,7 @@ async def test_only_where_clients_may_choose_ids(
     assert (await client.get(goods)).json()["data"] == []
 
 
-async def test_a_collection_that_demands_conditions_takes_either(
+async def test_upsert_with_required_concurrency_accepts_either_condition(
     client: httpx.AsyncClient, app: Litestar, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     options = {"options": {"id_type": "string", "concurrency": "required"}}
@@ -188,7 +186,7 @@ async def clients(client: httpx.AsyncClient, settings: Settings) -> AsyncIterato
 @pytest.mark.parametrize(
     ("conditions", "others"), [({}, 200), ({"If-None-Match": "*"}, 412)], ids=["upsert", "create only"]
 )
-async def test_of_many_at_once_one_creates(
+async def test_concurrent_upserts_create_once(
     clients: list[httpx.AsyncClient],
     app: Litestar,
     ann: dict[str, str],

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.scenarios.library import Library
+from tests.scenarios.library import LibraryService
 
 WEAK = re.compile(r'W/"1-[0-9a-f]{16}"')
 SYSTEM = ("_version", "_created_at", "_updated_at", "_owner")
@@ -17,13 +17,15 @@ def only(document: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("names", [("title",), ("author", "_version"), ("comments", "title"), ("id",)])
-async def test_one_document_gives_the_fields_that_are_named(library: Library, names: tuple[str, ...]) -> None:
+async def test_get_with_fields_returns_only_named_fields(
+    library: LibraryService, names: tuple[str, ...]
+) -> None:
     book = library.documents["book"]
     shown = await library.get(f"books/{book['id']}", fields=",".join(names))
     assert shown == only(book, *names)
 
 
-async def test_one_document_leaves_out_the_fields_that_are_named(library: Library) -> None:
+async def test_get_with_excluded_fields_omits_them(library: LibraryService) -> None:
     book = library.documents["book"]
     shown = await library.get(f"books/{book['id']}", fields="-comments.text,-title")
     expected = {name: value for name, value in book.items() if name != "title"}
@@ -49,7 +51,7 @@ SELECTED = [
 
 
 @pytest.mark.parametrize("fields", SELECTED)
-async def test_fields_of_one_document_are_those_of_a_list(library: Library, fields: str) -> None:
+async def test_get_with_fields_returns_same_as_list(library: LibraryService, fields: str) -> None:
     path = f"books/{library.documents['book']['id']}"
     for more in ({}, {"expand": "author.company,comments.author,reviewers"}):
         title = {"filter[title]": "Book"}
@@ -58,7 +60,9 @@ async def test_fields_of_one_document_are_those_of_a_list(library: Library, fiel
         )
 
 
-async def test_a_reference_is_expanded_whether_it_is_shown_or_not(library: Library) -> None:
+async def test_hidden_reference_can_be_expanded_unless_its_parent_is_excluded(
+    library: LibraryService,
+) -> None:
     named = library.documents
     book, young, old = named["book"], named["young"], named["old"]
     for path in (f"books/{book['id']}", "books"):
@@ -87,7 +91,7 @@ async def test_a_reference_is_expanded_whether_it_is_shown_or_not(library: Libra
         assert await get(fields="-comments", expand="comments.author") == left
 
 
-async def test_a_document_has_a_strong_tag_and_each_of_its_views_a_weak_one(library: Library) -> None:
+async def test_document_has_strong_etag_and_views_have_distinct_weak_etags(library: LibraryService) -> None:
     client, path = library.client, f"/api/books/{library.documents['book']['id']}"
     tags: list[str] = []
     for query in ("", "?fields=title", "?fields=-title", "?expand=author", "?fields=title&expand=author"):
@@ -108,7 +112,7 @@ async def test_a_document_has_a_strong_tag_and_each_of_its_views_a_weak_one(libr
     assert other.status_code == 200
 
 
-async def test_the_tag_of_an_expanded_document_changes_with_what_it_shows(library: Library) -> None:
+async def test_etag_of_expanded_view_changes_with_expanded_document(library: LibraryService) -> None:
     author = await library.make("authors", {"name": "One"})
     book = await library.make("books", {"title": "Tagged", "author": author["id"]})
     path = f"/api/books/{book['id']}"
@@ -120,7 +124,7 @@ async def test_the_tag_of_an_expanded_document_changes_with_what_it_shows(librar
     await library.client.delete(path, headers=library.people["ann"])
 
 
-async def test_the_tag_of_a_view_is_no_leave_to_write(
+async def test_if_match_with_view_etag_returns_412(
     client: httpx.AsyncClient, goods: str, ann: dict[str, str]
 ) -> None:
     made = (await client.post(goods, json={"name": "Mug", "price": 1}, headers=ann)).json()["data"]
@@ -147,8 +151,8 @@ REFUSED: list[tuple[str, str, str, str | None]] = [
 
 
 @pytest.mark.parametrize(("query", "parameter", "code", "hint"), REFUSED)
-async def test_another_parameter_of_one_document_is_refused(
-    library: Library, query: str, parameter: str, code: str, hint: str | None
+async def test_get_with_invalid_parameter_returns_400(
+    library: LibraryService, query: str, parameter: str, code: str, hint: str | None
 ) -> None:
     answer = await library.client.get(f"/api/books/{library.documents['book']['id']}{query}")
     problem = answer.json()
@@ -157,7 +161,7 @@ async def test_another_parameter_of_one_document_is_refused(
     assert (told["parameter"], told["code"], told.get("hint")) == (parameter, code, hint)
 
 
-async def test_all_that_is_wrong_is_told_at_once(library: Library) -> None:
+async def test_all_invalid_parameters_are_reported(library: LibraryService) -> None:
     answer = await library.client.get(
         f"/api/books/{library.documents['book']['id']}?fields=titel&expand=autor&page=2"
     )

@@ -37,7 +37,7 @@ def requests(page: str) -> list[tuple[str, str, dict[str, str], str | None]]:
     return found
 
 
-async def test_every_example_works_in_its_turn(
+async def test_examples_of_writing_page_return_documented_results(
     client: httpx.AsyncClient, admin: dict[str, str], ann: dict[str, str]
 ) -> None:
     assert (await client.post("/api/collections", json=FILMS, headers=admin)).status_code == 201

@@ -67,7 +67,7 @@ ANYTHING = {kind.value for kind in JSON_KINDS}
         ({"anyOf": [{"$ref": "#/$defs/t"}, NULL]}, {"date-time", "null"}),
     ],
 )
-def test_a_field_has_the_kinds_that_its_schema_says(schema: Any, expected: set[str]) -> None:
+def test_field_has_kinds_of_its_schema(schema: Any, expected: set[str]) -> None:
     assert kinds(schema, **{"$defs": {"t": {"$anchor": "t", **TIME}}}) == expected
 
 
@@ -89,7 +89,7 @@ AUTHOR = {"type": "string", "x-collection": "authors"}
         (TEXT, None),
     ],
 )
-def test_a_field_refers_to_the_collection_that_its_schema_says(schema: Any, expected: str | None) -> None:
+def test_field_references_collection_of_its_schema(schema: Any, expected: str | None) -> None:
     root = compiled({"properties": {"a": schema}, "$defs": {"author": AUTHOR}})
     assert root.fields["a"].collection == expected
     items = root.fields["a"].items
@@ -126,7 +126,7 @@ def test_a_field_refers_to_the_collection_that_its_schema_says(schema: Any, expe
         ),
     ],
 )
-def test_a_member_declared_by_several_subschemas_is_what_all_of_them_say(
+def test_member_declared_by_several_subschemas_combines_their_kinds(
     schema: dict[str, Any], expected: set[str]
 ) -> None:
     assert {kind.value for kind in compiled(schema).fields["a"].kinds} == expected
@@ -150,7 +150,7 @@ def test_a_member_declared_by_several_subschemas_is_what_all_of_them_say(
         ({"anyOf": [{"required": ["a"]}, {"required": ["b"]}], "properties": {"a": TEXT}}, None),
     ],
 )
-def test_undeclared_members_can_be_queried_only_where_the_schema_says_so(
+def test_undeclared_members_are_queryable_only_if_schema_allows(
     schema: dict[str, Any], expected: set[str] | None
 ) -> None:
     others = compiled(schema).others
@@ -173,13 +173,13 @@ def test_undeclared_members_can_be_queried_only_where_the_schema_says_so(
         (TEXT, None),
     ],
 )
-def test_an_array_holds_what_its_schema_says(schema: dict[str, Any], expected: set[str] | None) -> None:
+def test_array_items_have_kinds_of_schema(schema: dict[str, Any], expected: set[str] | None) -> None:
     items = compiled({"properties": {"a": schema}}).fields["a"].items
 
     assert (None if items is None else {kind.value for kind in items.kinds}) == expected
 
 
-def test_the_root_has_the_system_fields_around_its_own() -> None:
+def test_root_includes_system_fields() -> None:
     root = compile_schema(of_model(Product), Kind.UUID).root
 
     assert {
@@ -199,11 +199,11 @@ def test_the_root_has_the_system_fields_around_its_own() -> None:
     assert root.others is None
 
 
-def test_a_member_that_can_have_no_value_is_none() -> None:
+def test_member_with_false_schema_is_left_out() -> None:
     assert "a" not in compiled({"properties": {"a": False, "b": True}}).fields
 
 
-def test_a_recursive_schema_is_a_tree_without_end() -> None:
+def test_recursive_schema_resolves_at_any_depth() -> None:
     root = compiled(
         {
             "properties": {
@@ -233,7 +233,7 @@ def test_a_recursive_schema_is_a_tree_without_end() -> None:
     assert root.resolve(("replies", "_version")) is None  # system fields are the root's alone
 
 
-def test_annotations_reach_a_field_through_references_and_alternatives() -> None:
+def test_annotations_apply_through_references_and_alternatives() -> None:
     root = compiled(
         {
             "properties": {
@@ -259,7 +259,7 @@ def test_annotations_reach_a_field_through_references_and_alternatives() -> None
     }
 
 
-def test_a_declared_member_is_also_what_the_patterns_of_its_name_say() -> None:
+def test_declared_member_includes_matching_pattern_properties() -> None:
     root = compiled(
         {
             "properties": {"key_of_door": TEXT, "day": TEXT, "name": TEXT},
@@ -273,7 +273,7 @@ def test_a_declared_member_is_also_what_the_patterns_of_its_name_say() -> None:
     assert not root.fields["name"].write_only
 
 
-def test_a_recursive_schema_refined_by_alternatives_comes_to_an_end() -> None:
+def test_recursive_schema_with_alternatives_terminates() -> None:
     node = {
         "type": "object",
         "properties": {"next": {"$ref": "#/$defs/node"}, "at": TIME},
@@ -288,7 +288,7 @@ def test_a_recursive_schema_refined_by_alternatives_comes_to_an_end() -> None:
     assert found.kinds == {Kind.DATE_TIME}
 
 
-def test_alternatives_that_multiply_without_end_are_refused_in_no_time() -> None:
+def test_multiplying_alternatives_are_refused_quickly() -> None:
     names = range(12)
     parts = {
         f"n{one}": {

@@ -30,7 +30,7 @@ ADDRESS = {"type": "object", "properties": {"country": {"default": "DE"}, "zip":
         ({"properties": {"a": {"$ref": "#", "default": {}}}}, {"a": {"a": {}}}, {"a": {"a": {"a": {}}}}),
     ],
 )
-def test_a_new_document_has_the_defaults_of_what_it_leaves_out(
+def test_missing_members_get_defaults(
     schema: dict[str, Any], document: dict[str, Any], completed: dict[str, Any]
 ) -> None:
     source = {"type": "object", "$defs": {"address": ADDRESS, "one": {"default": 1}}, **schema}
@@ -41,14 +41,14 @@ def test_a_new_document_has_the_defaults_of_what_it_leaves_out(
     assert document == before
 
 
-def test_a_complete_document_is_the_same_object() -> None:
+def test_complete_document_is_returned_unchanged() -> None:
     schema = compile_schema({"type": "object", "properties": {"a": {"default": 1}, "b": {"items": ADDRESS}}})
     document = {"a": 2, "b": [{"country": "FR"}]}
 
     assert schema.with_defaults(document) is document
 
 
-def test_a_default_is_never_shared_between_documents() -> None:
+def test_defaults_are_not_shared_between_documents() -> None:
     schema = compile_schema({"type": "object", "properties": {"tags": {"default": []}}})
 
     schema.with_defaults({})["tags"].append("x")

@@ -31,7 +31,7 @@ async def initialised(*models: type[Document]) -> Any:
     return client
 
 
-async def test_two_versions_of_a_collection_live_side_by_side() -> None:
+async def test_two_versions_of_document_class_coexist() -> None:
     before = document_class("goods", 1, FIRST, PydanticObjectId)
     after = document_class("goods", 2, SECOND, PydanticObjectId)
     await initialised(before, after)
@@ -48,7 +48,7 @@ async def test_two_versions_of_a_collection_live_side_by_side() -> None:
 
 
 @pytest.mark.parametrize(("id_type", "given"), [(int, 7), (str, "seven"), (UUID, uuid4())])
-async def test_ids_are_of_the_type_that_the_collection_chose(id_type: type, given: Any) -> None:
+async def test_document_class_uses_id_type_of_collection(id_type: type, given: Any) -> None:
     model = document_class("goods", f"{id_type.__name__}_1", FIRST, id_type)
     await initialised(model)
 
@@ -57,7 +57,7 @@ async def test_ids_are_of_the_type_that_the_collection_chose(id_type: type, give
     assert (await model.get(given)).id == given  # type: ignore[union-attr]  # it was just inserted
 
 
-def test_names_that_cannot_be_attributes_are_left_to_the_extras() -> None:
+def test_names_that_are_no_attributes_become_extra_fields() -> None:
     model = document_class("goods", 3, SECOND, PydanticObjectId)
 
     assert model.model_fields.keys() - Document.model_fields.keys() == {

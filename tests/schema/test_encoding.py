@@ -64,7 +64,7 @@ def schema_with(member: Any, **more: Any) -> Schema:
         ({"$ref": "#/$defs/moment"}, {"at": NOON_TEXT}, {"at": NOON}),
     ],
 )
-def test_a_value_is_stored_in_the_type_of_its_format(member: Any, value: Any, stored: Any) -> None:
+def test_value_is_encoded_by_its_format(member: Any, value: Any, stored: Any) -> None:
     schema = schema_with(member, **{"$defs": {"moment": {"type": "object", "properties": {"at": TIME}}}})
     document = {"a": value, "z": NOON_TEXT}
     before = copy.deepcopy(document)
@@ -77,20 +77,20 @@ def test_a_value_is_stored_in_the_type_of_its_format(member: Any, value: Any, st
     assert document == before
 
 
-def test_a_document_without_formats_is_the_same_object() -> None:
+def test_document_without_formats_is_encoded_as_same_object() -> None:
     document = {"a": {"b": [1, "2026-11-22"]}}
 
     assert schema_with({"type": "object"}).encode(document) is document
 
 
-def test_parts_without_formats_are_shared() -> None:
+def test_parts_without_formats_are_shared_with_input() -> None:
     schema = compile_schema({"type": "object", "properties": {"at": TIME, "tags": {"type": "array"}}})
     document = {"at": NOON_TEXT, "tags": ["x"]}
 
     assert schema.encode(document)["tags"] is document["tags"]
 
 
-def test_a_tree_is_encoded_to_its_leaves() -> None:
+def test_recursive_document_is_encoded_at_every_level() -> None:
     schema = schema_with(TIME, additionalProperties={"$ref": "#"})
 
     assert schema.encode({"x": {"y": {"a": NOON_TEXT, "z": {}}}}) == {"x": {"y": {"a": NOON, "z": {}}}}
@@ -103,7 +103,7 @@ def test_a_tree_is_encoded_to_its_leaves() -> None:
         (TIME, "0000-01-01T00:00:00Z", '"0000-01-01T00:00:00Z" cannot be stored: year 0 is out of range'),
     ],
 )
-def test_a_value_that_bson_cannot_hold_is_refused(member: Any, value: str, detail: str) -> None:
+def test_value_outside_bson_range_is_refused(member: Any, value: str, detail: str) -> None:
     schema = schema_with({"type": "array", "items": member})
 
     with pytest.raises(DocumentInvalid) as raised:
@@ -112,7 +112,7 @@ def test_a_value_that_bson_cannot_hold_is_refused(member: Any, value: str, detai
     assert raised.value.errors == (Violation(detail, "format", pointer="/a/0"),)
 
 
-def test_dates_are_told_as_days_and_times_stay_times() -> None:
+def test_dates_are_decoded_as_days_and_datetimes_unchanged() -> None:
     date = {"type": "string", "format": "date"}
     schema = compile_schema(
         {
@@ -153,7 +153,7 @@ def test_dates_are_told_as_days_and_times_stay_times() -> None:
     assert stored == before
 
 
-def test_a_schema_without_dates_tells_the_same_object() -> None:
+def test_document_without_dates_is_decoded_as_same_object() -> None:
     schema = schema_with(TIME)
     stored = {"a": DAY}
 
@@ -176,7 +176,7 @@ def test_a_schema_without_dates_tells_the_same_object() -> None:
     ],
     ids=str,
 )
-def test_an_int64_is_told_as_its_type_allows(type_: str | list[str], stored: Any, told: Any) -> None:
+def test_int64_is_decoded_by_declared_type(type_: str | list[str], stored: Any, told: Any) -> None:
     schema = schema_with({"type": type_, "format": "int64"})
     shown = schema.with_text_forms({"a": stored})
     assert shown == {"a": told}
@@ -197,7 +197,7 @@ def test_an_int64_is_told_as_its_type_allows(type_: str | list[str], stored: Any
     ],
     ids=str,
 )
-def test_an_int64_is_told_as_all_of_the_schema_allows(described: dict[str, Any], told: Any) -> None:
+def test_int64_is_decoded_by_whole_schema(described: dict[str, Any], told: Any) -> None:
     schema = schema_with(described)
     shown = schema.with_text_forms({"a": 5})
     assert shown == {"a": told}

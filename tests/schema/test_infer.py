@@ -80,7 +80,7 @@ def schema_of(name: str) -> dict[str, Any]:
         ([{"a": 1}, 5, None], record(a=INTEGER) | {"type": ["integer", "object", "null"]}),
     ],
 )  # fmt: skip
-def test_a_field_has_the_types_that_its_values_have(values: list[Any], expected: Any) -> None:
+def test_inferred_types_cover_all_values(values: list[Any], expected: Any) -> None:
     assert infer_values(*values) == expected
 
 
@@ -112,7 +112,7 @@ def test_a_field_has_the_types_that_its_values_have(values: list[Any], expected:
         (["2026-11-22", 5], None),
     ],
 )
-def test_a_format_is_what_every_text_of_a_field_has(texts: list[Any], expected: str | None) -> None:
+def test_format_is_inferred_only_if_all_texts_have_it(texts: list[Any], expected: str | None) -> None:
     assert infer_values(*texts).get("format") == expected
 
 
@@ -130,13 +130,11 @@ def test_a_format_is_what_every_text_of_a_field_has(texts: list[Any], expected: 
         ("author_id", HEX + "0", None),
     ],
 )
-def test_hexadecimal_digits_are_object_ids_where_the_name_says_so(
-    name: str, text: str, expected: str | None
-) -> None:
+def test_objectid_format_is_inferred_from_field_name(name: str, text: str, expected: str | None) -> None:
     assert infer_values(text, name=name).get("format") == expected
 
 
-def test_an_array_of_object_ids_is_told_by_its_name() -> None:
+def test_objectid_array_is_inferred_from_field_name() -> None:
     assert infer_values([HEX], name="tagIds") == array(TEXT | {"format": "objectid"})
 
 
@@ -155,7 +153,7 @@ def test_an_array_of_object_ids_is_told_by_its_name() -> None:
         (["2026-11-22", "2026-11-23"] * 50, None),
     ],
 )
-def test_texts_that_repeat_are_candidates_for_an_enumeration_and_enforce_nothing(
+def test_repeated_texts_become_enum_candidates_without_enum(
     values: list[Any], candidates: list[str] | None
 ) -> None:
     schema = infer_values(*values)
@@ -174,7 +172,7 @@ def test_texts_that_repeat_are_candidates_for_an_enumeration_and_enforce_nothing
         ([{f"user{n}": {"at": "2026-11-22"}} for n in range(3000)], record(at=TEXT | {"format": "date"})),
     ],
 )  # fmt: skip
-def test_an_object_whose_names_are_data_is_a_map(values: list[Any], value_schema: Any) -> None:
+def test_object_with_data_as_names_is_inferred_as_map(values: list[Any], value_schema: Any) -> None:
     assert infer_values(*values) == {"type": "object", "additionalProperties": value_schema}
 
 
@@ -187,16 +185,16 @@ def test_an_object_whose_names_are_data_is_a_map(values: list[Any], value_schema
         {f"key{n}": "x" if n % 2 else n for n in range(100)},
     ],
 )
-def test_an_object_whose_names_are_names_is_no_map(value: dict[str, Any]) -> None:
+def test_object_with_ordinary_names_is_not_inferred_as_map(value: dict[str, Any]) -> None:
     assert list(infer_values(value)["properties"]) == list(value)
 
 
-def test_a_document_is_never_a_map() -> None:
+def test_document_itself_is_never_inferred_as_map() -> None:
     assert list(infer([{"2024": 1, "2025": 2, "2026": 3}])["properties"]) == ["2024", "2025", "2026"]
     assert len(infer([{f"column{n}": n for n in range(200)}])["properties"]) == 200
 
 
-def test_the_whole_schema_has_its_members_in_the_order_first_seen() -> None:
+def test_inferred_schema_keeps_order_of_members() -> None:
     inference = Inference("people")
     inference.add({"id": 1, "name": "Ann", "age": 7})
     inference.add({"id": 2, "mail": "bob@example.com", "name": "Bob"})
@@ -212,16 +210,16 @@ def test_the_whole_schema_has_its_members_in_the_order_first_seen() -> None:
     assert list(schema["properties"]) == ["name", "age", "mail"]
 
 
-def test_without_documents_any_object_matches() -> None:
+def test_inference_without_documents_accepts_any_object() -> None:
     assert infer([]) == {"$schema": DIALECT, "type": "object"}
 
 
-def test_a_value_that_is_not_json_is_our_own_mistake() -> None:
+def test_value_outside_json_raises_type_error() -> None:
     with pytest.raises(TypeError, match="set is not a type of JSON"):
         Inference().add({"a": {1}})
 
 
-def test_memory_is_bounded_whatever_the_names_are() -> None:
+def test_memory_of_inference_is_bounded() -> None:
     inference = Inference()
     for number in range(20_000):
         inference.add({f"field{number}": 1, "at": {f"x{number}": {"y": {f"z{number}": number}}}})
@@ -239,18 +237,18 @@ def test_memory_is_bounded_whatever_the_names_are() -> None:
         [{"a": {"a": {"a": [[[[{"a": 1}]]]]}}}],
     ],
 )
-def test_a_schema_that_would_be_too_large_says_less(documents: list[dict[str, Any]]) -> None:
+def test_inferred_schema_stays_within_limits(documents: list[dict[str, Any]]) -> None:
     infer(documents)
 
 
-def test_documents_of_any_depth_have_a_schema() -> None:
+def test_deeply_nested_documents_can_be_inferred() -> None:
     value: Any = 1
     for _ in range(49):
         value = {"a": [value]}
     infer([{"a": value}])
 
 
-def test_cars() -> None:
+def test_inferred_schema_of_cars_file() -> None:
     assert schema_of("cars.json") == {
         "$schema": DIALECT,
         **record(
@@ -267,7 +265,7 @@ def test_cars() -> None:
     }
 
 
-def test_the_interesting_fields_of_other_real_files() -> None:
+def test_inferred_fields_of_other_sample_files() -> None:
     riots = schema_of("la-riots.csv")["properties"]
     assert riots["age"] == {"type": ["integer", "null"]}
     assert riots["death_date"] == TEXT | {"format": "date"}
@@ -285,7 +283,7 @@ def test_the_interesting_fields_of_other_real_files() -> None:
     assert len(employment["required"]) == len(employment["properties"]) == 24
 
 
-def test_films_with_titles_that_are_numbers() -> None:
+def test_inferred_schema_of_films_with_numeric_titles() -> None:
     films: list[dict[str, Any]] = [
         {"Title": "The Land Girls", "US Gross": 146083, "IMDB Rating": 6.1, "Release Date": "Jun 12 1998"},
         {"Title": 1776, "US Gross": 0, "IMDB Rating": 7, "Release Date": "Nov 09 1972"},
@@ -314,5 +312,5 @@ VALUES = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.dictionaries(st.sampled_from("abc") | NAMES, VALUES, max_size=4), max_size=6))
-def test_every_document_matches_the_schema_inferred_from_all(documents: list[dict[str, Any]]) -> None:
+def test_every_document_matches_inferred_schema(documents: list[dict[str, Any]]) -> None:
     json.dumps(infer(documents))

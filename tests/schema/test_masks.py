@@ -59,7 +59,7 @@ PRESENT = {
         ({"counts": {"a": 1, "b/c": 2}}, PRESENT, ["/counts/b~1c"]),
     ],
 )
-def test_a_read_only_member_may_only_repeat_its_present_value(
+def test_read_only_member_may_only_repeat_current_value(
     body: dict[str, Any], present: dict[str, Any] | None, pointers: list[str]
 ) -> None:
     violations = GUARDED.read_only_violations(body, present)
@@ -68,14 +68,14 @@ def test_a_read_only_member_may_only_repeat_its_present_value(
     assert {violation.code for violation in violations} <= {"read_only"}
 
 
-def test_read_only_members_of_very_many_elements_are_compared_quickly() -> None:
+def test_read_only_members_of_many_elements_are_compared_quickly() -> None:
     rows = [{"score": number} for number in range(20_000)]
     began_s = perf_counter()
     assert GUARDED.read_only_violations({"rows": rows[::-1]}, {"rows": rows}) == []
     assert perf_counter() - began_s < 2
 
 
-def test_the_sentence_names_the_read_only_member() -> None:
+def test_read_only_violation_names_member() -> None:
     [violation] = GUARDED.read_only_violations({"below": {"score": 3}}, PRESENT)
 
     assert violation.as_json() == {
@@ -104,7 +104,7 @@ HIDING = compile_schema(
 )
 
 
-def test_write_only_members_are_never_shown() -> None:
+def test_write_only_members_are_not_visible() -> None:
     stored = {
         "_id": 1,
         "_version": 2,
@@ -133,25 +133,25 @@ def test_write_only_members_are_never_shown() -> None:
     assert stored == before
 
 
-def test_what_an_older_schema_let_in_is_hidden_in_another_form_too() -> None:
+def test_write_only_members_are_hidden_in_older_document_shapes() -> None:
     stored = {"below": [{"secret": "s", "name": "b"}], "rows": {"secret": "s", "x": 1}, "codes": {"a": "s"}}
 
     assert HIDING.visible(stored) == {"below": [{"name": "b"}], "rows": {"x": 1}, "codes": {}}
 
 
-def test_system_fields_stay_when_every_other_member_is_hidden() -> None:
+def test_system_fields_stay_visible_when_all_else_is_write_only() -> None:
     schema = compile_schema({"type": "object", "additionalProperties": SECRET})
 
     assert schema.visible({"_id": 1, "_owner": None, "x": "s"}) == {"_id": 1, "_owner": None}
 
 
-def test_a_schema_that_hides_nothing_shows_the_same_object() -> None:
+def test_document_without_write_only_members_is_same_object() -> None:
     stored = {"_id": 1, "name": "n"}
 
     assert GUARDED.visible(stored) is stored
 
 
-def test_a_hidden_field_cannot_be_found_by_a_query() -> None:
+def test_write_only_field_cannot_be_resolved_by_query() -> None:
     paths = [
         ("secret",),
         ("below", "secret"),
@@ -163,7 +163,7 @@ def test_a_hidden_field_cannot_be_found_by_a_query() -> None:
     assert [HIDING.root.resolve(path) for path in paths] == [None] * len(paths)
 
 
-def test_a_replacement_keeps_what_the_client_could_not_write_or_see() -> None:
+def test_replacement_keeps_read_only_and_write_only_members() -> None:
     schema = schema_with(
         name={"type": "string"},
         score=READ_ONLY,
@@ -203,7 +203,7 @@ def test_a_replacement_keeps_what_the_client_could_not_write_or_see() -> None:
         (PRESENT | {"counts": {}}, ["/counts/a"]),
     ],
 )
-def test_a_read_only_member_cannot_be_taken_away(body: dict[str, Any], pointers: list[str]) -> None:
+def test_read_only_member_cannot_be_removed(body: dict[str, Any], pointers: list[str]) -> None:
     violations = GUARDED.read_only_removals(body, PRESENT)
 
     assert sorted(str(violation.pointer) for violation in violations) == sorted(pointers)

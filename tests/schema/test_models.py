@@ -17,7 +17,7 @@ from service.schema import check, classes, model_violations, of_model
 from service.schema import compile as compile_schema
 
 
-def test_the_schema_of_a_class_says_what_clients_may_send() -> None:
+def test_schema_of_class_describes_writable_fields() -> None:
     assert of_model(Product) == {
         "title": "Product",
         "description": (
@@ -45,7 +45,7 @@ def test_the_schema_of_a_class_says_what_clients_may_send() -> None:
 
 
 @pytest.mark.parametrize("model", DOCUMENTS)
-def test_the_schema_of_every_class_is_one_that_sheaf_accepts(model: type[Document]) -> None:
+def test_schema_of_every_class_is_valid(model: type[Document]) -> None:
     check(of_model(model))
 
 
@@ -73,7 +73,7 @@ class Everything(Stored, Document):
     open: Open | None = None
 
 
-def test_the_types_of_a_class_become_formats() -> None:
+def test_types_of_class_become_formats() -> None:
     schema = of_model(Everything)
     check(schema)
 
@@ -121,7 +121,7 @@ class Node(Stored, Document):
     children: list["Node"] = Field(default_factory=list)
 
 
-def test_a_class_that_contains_itself_has_an_object_schema() -> None:
+def test_self_referencing_class_has_object_schema() -> None:
     schema = of_model(Node)
 
     assert (schema["type"], schema["$ref"]) == ("object", "#/$defs/Node")
@@ -185,13 +185,11 @@ class Order(Stored, Document):
         ({"last": "2026-01-01"}, [Violation("`first` is required", "required", pointer="/first")]),
     ],
 )
-def test_the_validators_of_a_class_judge_a_body_without_a_database(
-    document: dict[str, Any], expected: list[Violation]
-) -> None:
+def test_class_validators_run_without_database(document: dict[str, Any], expected: list[Violation]) -> None:
     assert model_violations(Order, document) == expected
 
 
-async def test_the_validators_of_a_class_judge_once_it_is_initialised_too() -> None:
+async def test_class_validators_run_after_initialisation() -> None:
     from beanie import init_beanie  # noqa: PLC0415  # beside its only use
 
     class Late(Order):
@@ -209,8 +207,6 @@ async def test_the_validators_of_a_class_judge_once_it_is_initialised_too() -> N
     ("model", "expected"),
     [(Order, True), (Product, False), (Counter, False), (Everything, False), (Node, False)],
 )
-def test_only_classes_that_demand_more_than_their_schema_have_validators(
-    model: type[Document], *, expected: bool
-) -> None:
+def test_only_classes_with_own_validators_have_validator(model: type[Document], *, expected: bool) -> None:
     assert (classes._judge(model) is not None) is expected
     assert expected or model_violations(model, {}) == []

@@ -43,12 +43,12 @@ def limits() -> dict[str, int]:
         ),
     ],
 )
-def test_the_page_has_every_limit_as_it_is(name: str) -> None:
+def test_page_lists_every_limit_with_its_value(name: str) -> None:
     assert [row[1] for row in ROWS if row[0] == name] == [str(limits()[name])]
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_page_says_what_each_format_is_stored_as(name: str) -> None:
+def test_page_lists_stored_type_of_every_format(name: str) -> None:
     [row] = [row for row in ROWS if row[0] == name]
     example = row[1].split('"')[1]
 
@@ -59,7 +59,7 @@ def test_the_page_says_what_each_format_is_stored_as(name: str) -> None:
     )
 
 
-def test_the_page_has_every_code_with_its_sentence() -> None:
+def test_page_lists_every_code_with_its_message() -> None:
     told = {row[0]: row[1] for row in ROWS}
 
     assert {code: told.get(code) for code in EXAMPLES} == {
@@ -68,7 +68,7 @@ def test_the_page_has_every_code_with_its_sentence() -> None:
     assert {"read_only", "validator", "schema"} <= told.keys()
 
 
-def test_the_example_is_a_schema_that_sheaf_takes() -> None:
+def test_example_of_page_is_valid_schema() -> None:
     example: dict[str, Any] = json.loads(PAGE.split("```json\n")[1].split("```")[0])
     check(example)
     schema = compile_schema(example)

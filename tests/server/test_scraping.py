@@ -25,7 +25,7 @@ class One(Collector):
         yield GaugeMetricFamily("one", "One.", value=1)
 
 
-class Broken(Collector):
+class FailingCollector(Collector):
     def describe(self) -> Iterator[Metric]:
         yield from ()
 
@@ -100,7 +100,7 @@ def test_write_to_metrics_port_is_refused(opened: Opened) -> None:
 
 
 def test_failed_scrape_reveals_no_details(opened: Opened, capfd: pytest.CaptureFixture[str]) -> None:
-    answer = HTTP.get(opened(collector=Broken()))
+    answer = HTTP.get(opened(collector=FailingCollector()))
     assert answer.status_code == 500
     assert "ZeroDivision" not in answer.text
 

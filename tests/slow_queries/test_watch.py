@@ -48,7 +48,7 @@ async def service(mongodb_uri: str) -> AsyncIterator[Service]:
             yield running
 
 
-class Lines:
+class SlowQueryLog:
     """The lines that are logged of slow queries, as they come."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,9 +71,9 @@ class Lines:
 
 
 @pytest.fixture
-def lines(service: Service, capsys: pytest.CaptureFixture[str]) -> Lines:
+def lines(service: Service, capsys: pytest.CaptureFixture[str]) -> SlowQueryLog:
     logs.configure("info", "json")
-    return Lines(capsys)
+    return SlowQueryLog(capsys)
 
 
 def tell(service: Service, command: dict[str, Any], took_s: float = 0.2, size: int = 1) -> None:
@@ -96,7 +96,7 @@ def find(collection: str, where: dict[str, Any], **sort: int) -> dict[str, Any]:
     ],
 )
 async def test_slow_query_is_logged_with_plan_and_missing_index(
-    service: Service, lines: Lines, collection: str, index: Any
+    service: Service, lines: SlowQueryLog, collection: str, index: Any
 ) -> None:
     tell(service, find(collection, {"category": {"$eq": "c7"}, "price": {"$gte": 3}}, price=-1, _id=-1))
     plan = {"goods": "SORT in memory < COLLSCAN", "products": "SORT in memory < IXSCAN"}[collection]
@@ -118,7 +118,7 @@ async def test_slow_query_is_logged_with_plan_and_missing_index(
     }
 
 
-async def test_suggested_index_can_be_pasted_into_definition(service: Service, lines: Lines) -> None:
+async def test_suggested_index_can_be_pasted_into_definition(service: Service, lines: SlowQueryLog) -> None:
     command = find("goods", {"name": "x"}, price=1, _id=1)
     tell(service, command)
     (line,) = await lines.wait()
@@ -137,7 +137,7 @@ async def test_suggested_index_can_be_pasted_into_definition(service: Service, l
 
 
 async def test_query_shape_is_logged_once_a_minute_with_count(
-    service: Service, lines: Lines, monkeypatch: pytest.MonkeyPatch
+    service: Service, lines: SlowQueryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
         tell(service, find("goods", {"name": f"{SECRET}{number}"}, _id=1), 0.2 + number / 10)
@@ -171,7 +171,7 @@ async def test_query_shape_is_logged_once_a_minute_with_count(
     ],
 )
 async def test_slow_writes_are_logged_and_not_repeated(
-    service: Service, lines: Lines, command: dict[str, Any], plan: str | None
+    service: Service, lines: SlowQueryLog, command: dict[str, Any], plan: str | None
 ) -> None:
     before = list(service.database["goods"].find().sort("_id"))
     tell(service, command)
@@ -181,14 +181,14 @@ async def test_slow_writes_are_logged_and_not_repeated(
     assert list(service.database["goods"].find().sort("_id")) == before
 
 
-async def test_commands_on_other_collections_are_not_logged(service: Service, lines: Lines) -> None:
+async def test_commands_on_other_collections_are_not_logged(service: Service, lines: SlowQueryLog) -> None:
     for command in (find("_users", {"email": SECRET}), find("system.views", {}), {"ping": 1}, {}):
         tell(service, command)
     tell(service, find("goods", {"price": 1, "name": "x", "category": "y"}))
     assert [line["collection"] for line in await lines.wait()] == ["goods"]
 
 
-async def test_query_slower_than_a_second_is_not_run_again(service: Service, lines: Lines) -> None:
+async def test_query_slower_than_a_second_is_not_run_again(service: Service, lines: SlowQueryLog) -> None:
     tell(service, find("goods", {"price": {"$gte": 1}}, category=1), 1.5)
     (line,) = await lines.wait()
     assert "documents_examined" not in line
@@ -196,7 +196,7 @@ async def test_query_slower_than_a_second_is_not_run_again(service: Service, lin
     assert line["missing_indexes"]
 
 
-async def test_remembered_query_shapes_are_bounded(service: Service, lines: Lines) -> None:
+async def test_remembered_query_shapes_are_bounded(service: Service, lines: SlowQueryLog) -> None:
     services = services_of(service.app)
     slow = SlowQueries(services.database, services.registry, 0.1)
     calls = services.database.pools
@@ -219,7 +219,7 @@ QUERY = {
 }
 
 
-async def test_slow_requests_of_every_kind_are_logged(service: Service, lines: Lines) -> None:
+async def test_slow_requests_of_every_kind_are_logged(service: Service, lines: SlowQueryLog) -> None:
     client, headers = service.client, service.signed_in("admin")
     calls = services_of(service.app).database.pools
     path = "/api/wares"

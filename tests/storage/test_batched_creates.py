@@ -51,7 +51,7 @@ async def stored(database: Database) -> list[Any]:
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_each_create_has_its_own_outcome(database: Database, seed: int) -> None:
+async def test_batched_creates_have_independent_outcomes(database: Database, seed: int) -> None:
     things = database.motor["things"]
     await things.create_index("key", unique=True, sparse=True)
     await things.insert_one({"_id": -1, "key": "taken"})
@@ -71,7 +71,7 @@ async def test_each_create_has_its_own_outcome(database: Database, seed: int) ->
     assert await stored(database) == [-1, *(number for number, fault in enumerate(faults) if not fault)]
 
 
-async def test_of_those_with_one_value_of_a_unique_index_one_is_created(database: Database) -> None:
+async def test_one_of_concurrent_creates_with_same_unique_value_succeeds(database: Database) -> None:
     things = database.motor["things"]
     await things.create_index("key", unique=True)
     creates = BatchedCreates(things)
@@ -85,7 +85,7 @@ async def test_of_those_with_one_value_of_a_unique_index_one_is_created(database
     assert not any("op" in each for each in details)
 
 
-async def test_those_who_wait_share_one_insert(database: Database) -> None:
+async def test_waiting_creates_share_one_insert(database: Database) -> None:
     creates = BatchedCreates(database.motor["things"])
     sizes: list[int] = []
 
@@ -100,7 +100,9 @@ async def test_those_who_wait_share_one_insert(database: Database) -> None:
     assert await stored(database) == list(range(400))
 
 
-async def test_an_insert_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_insert_batch_is_bounded_by_count_and_bytes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(BatchedCreates, "maximum_batch", 7)
     monkeypatch.setattr(batcher, "MAXIMUM_BATCH_BYTES", 500)
     creates = BatchedCreates(database.motor["things"])
@@ -114,7 +116,7 @@ async def test_an_insert_is_bounded(database: Database, monkeypatch: pytest.Monk
     assert sizes.count(2) >= 8
 
 
-async def test_who_gives_up_harms_no_other(database: Database) -> None:
+async def test_cancelled_caller_does_not_affect_others(database: Database) -> None:
     creates = BatchedCreates(database.motor["things"])
     tasks = [asyncio.create_task(creates.create({"_id": number})) for number in range(100)]
     await asyncio.sleep(0.002)
@@ -126,7 +128,7 @@ async def test_who_gives_up_harms_no_other(database: Database) -> None:
     assert kept <= set(await stored(database))
 
 
-async def test_a_crowd_beyond_the_bound_is_turned_away(
+async def test_calls_above_queue_limit_are_refused(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batcher, "MAXIMUM_WAITING", 20)
@@ -138,7 +140,7 @@ async def test_a_crowd_beyond_the_bound_is_turned_away(
     assert await stored(database) == list(range(20))
 
 
-async def test_all_hear_of_a_database_that_is_down() -> None:
+async def test_unreachable_database_fails_all_callers() -> None:
     down = absent()
     creates = BatchedCreates(down.motor["things"])
     outcomes = await asyncio.gather(
@@ -148,7 +150,7 @@ async def test_all_hear_of_a_database_that_is_down() -> None:
     down.close()
 
 
-class Wire:
+class ReplyLosingProxy:
     """A connection to MongoDB that can lose the answers to inserts, after they were done."""
 
     def __init__(self, port: int) -> None:
@@ -200,9 +202,11 @@ class Wire:
 
 
 @contextmanager
-def behind_a_wire(mongodb_uri: str, name: str, timeout_s: float) -> Iterator[tuple[Database, Wire]]:
+def through_proxy(
+    mongodb_uri: str, name: str, timeout_s: float
+) -> Iterator[tuple[Database, ReplyLosingProxy]]:
     host = mongodb_uri.removeprefix("mongodb://").partition("/")[0]
-    wire = Wire(int(host.partition(":")[2]))
+    wire = ReplyLosingProxy(int(host.partition(":")[2]))
     opened = databases.connect(
         f"mongodb://127.0.0.1:{wire.port}/?directConnection=true",
         name,
@@ -218,10 +222,10 @@ def behind_a_wire(mongodb_uri: str, name: str, timeout_s: float) -> Iterator[tup
 
 
 @pytest.mark.parametrize(("losses", "timeout_s"), [(1, 5.0), (100_000, 0.5)])
-async def test_what_was_done_when_the_connection_broke_is_not_done_twice(
+async def test_create_with_lost_reply_is_not_repeated(
     database: Database, mongodb_uri: str, losses: int, timeout_s: float
 ) -> None:
-    with behind_a_wire(mongodb_uri, database.motor.name, timeout_s) as (opened, wire):
+    with through_proxy(mongodb_uri, database.motor.name, timeout_s) as (opened, wire):
         await opened.is_reachable()
         creates = BatchedCreates(opened.motor["things"])
         await creates.create({"_id": -1})
@@ -240,7 +244,7 @@ async def test_what_was_done_when_the_connection_broke_is_not_done_twice(
         await creates.create({"_id": 5, "bytes": bson.Binary(b"")})
 
 
-async def test_nothing_is_left_behind(database: Database) -> None:
+async def test_creates_leave_no_tasks_or_threads_behind(database: Database) -> None:
     creates = BatchedCreates(database.motor["things"])
     await asyncio.gather(*(creates.create({"_id": number}) for number in range(50)))
     before = asyncio.all_tasks()

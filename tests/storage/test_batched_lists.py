@@ -61,7 +61,7 @@ async def shelf(database: Database) -> Shelf:
 # --- what each gets
 
 
-async def test_each_list_gets_its_own_documents(shelf: Shelf) -> None:
+async def test_each_list_returns_its_own_documents(shelf: Shelf) -> None:
     asked = [
         (NAMES[number % 4], number % 7, number % 3, -1 if number % 2 else 1, 1 + number % 5)
         for number in range(400)
@@ -81,7 +81,7 @@ async def test_each_list_gets_its_own_documents(shelf: Shelf) -> None:
     assert len(shelf.sizes) < 100, "they share queries"
 
 
-async def test_lists_of_one_query_share_its_result(shelf: Shelf, database: Database) -> None:
+async def test_identical_lists_share_one_query(shelf: Shelf, database: Database) -> None:
     same, other = shelf.find("a", {"n": 1}), shelf.find("b", {"n": 2})
     before = (await database.motor.command("serverStatus"))["opcounters"]
     answers = await asyncio.gather(
@@ -96,7 +96,7 @@ async def test_lists_of_one_query_share_its_result(shelf: Shelf, database: Datab
     assert shelf.sizes == [6, 10]
 
 
-async def test_a_list_has_every_write_that_was_acknowledged_before_it(shelf: Shelf) -> None:
+async def test_list_includes_every_acknowledged_write(shelf: Shelf) -> None:
     documents = shelf.database.motor["a"]
     is_over = False
 
@@ -113,7 +113,7 @@ async def test_a_list_has_every_write_that_was_acknowledged_before_it(shelf: She
     await asyncio.gather(*noise)
 
 
-async def test_who_gives_up_harms_no_other(shelf: Shelf) -> None:
+async def test_cancelled_caller_does_not_affect_others(shelf: Shelf) -> None:
     same = shelf.find("a", {"_id": 0})
     finds = [same if number % 5 == 0 else shelf.find("a", {"_id": number % 40}) for number in range(60)]
     tasks = [asyncio.create_task(shelf.ids(find)) for find in finds]
@@ -126,7 +126,7 @@ async def test_who_gives_up_harms_no_other(shelf: Shelf) -> None:
     assert [found[number] for number in kept] == [[number % 40 if number % 5 else 0] for number in kept]
 
 
-async def test_who_gives_up_while_lists_run_harms_no_other(shelf: Shelf) -> None:
+async def test_caller_cancelled_during_query_does_not_affect_others(shelf: Shelf) -> None:
     finds = [shelf.find("a", {"_id": 1, **sleeping(60)}), *(shelf.find("b", {"_id": 1}) for _ in range(8))]
     tasks = [asyncio.create_task(shelf.ids(find)) for find in finds]
     await asyncio.sleep(0.02)
@@ -140,7 +140,7 @@ async def test_who_gives_up_while_lists_run_harms_no_other(shelf: Shelf) -> None
 # --- slow, large and wrong ones
 
 
-async def test_a_slow_list_holds_the_others_up_once_and_not_for_long(shelf: Shelf) -> None:
+async def test_slow_list_delays_others_once_and_briefly(shelf: Shelf) -> None:
     """It takes far longer than lists may take together."""
 
     async def took_s(find: Query) -> float:
@@ -163,7 +163,7 @@ async def test_a_slow_list_holds_the_others_up_once_and_not_for_long(shelf: Shel
     assert others_s < batched_lists.TOGETHER_S + 0.1, "from then on it is read alone"
 
 
-async def test_a_list_that_becomes_quick_is_read_with_others_again(shelf: Shelf) -> None:
+async def test_list_that_becomes_fast_is_batched_again(shelf: Shelf) -> None:
     slow = shelf.find("a", {"_id": 1, **sleeping(80)}, "its shape")
     quick = shelf.find("a", {"_id": 1}, "its shape")
     others = [shelf.find("b", {"_id": number}) for number in range(5)]
@@ -183,7 +183,7 @@ async def test_a_list_that_becomes_quick_is_read_with_others_again(shelf: Shelf)
     assert await sizes(quick) == [6]
 
 
-async def test_lists_that_are_alike_share_what_they_get(shelf: Shelf) -> None:
+async def test_equal_lists_share_one_result(shelf: Shelf) -> None:
     alike = [shelf.find("a", {"_id": 1 + number % 2}) for number in range(10)]
     assert len({find.key() for find in alike}) == 2
     found = await asyncio.gather(*(shelf.joined.read(find.documents, find, TOLD) for find in alike))
@@ -191,7 +191,7 @@ async def test_lists_that_are_alike_share_what_they_get(shelf: Shelf) -> None:
     assert [bson.decode(each[0])["_id"] for each in found] == [1, 2] * 5
 
 
-async def test_one_that_fails_fails_alone(shelf: Shelf) -> None:
+async def test_invalid_list_fails_alone(shelf: Shelf) -> None:
     wrong = shelf.find("a", {"n": {"$what": 1}}, "wrong")
     others = [shelf.find(NAMES[number % 4], {"_id": number}) for number in range(10)]
     for _ in range(3):
@@ -202,21 +202,21 @@ async def test_one_that_fails_fails_alone(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("value", [2**70, object()], ids=["no number of BSON's", "no value of BSON's"])
-async def test_one_that_cannot_be_sent_fails_alone(shelf: Shelf, value: Any) -> None:
+async def test_list_that_cannot_be_encoded_fails_alone(shelf: Shelf, value: Any) -> None:
     wrong = shelf.find("a", {"n": value}, "wrong")
     failure, *found = await shelf.all_ids([wrong, *(shelf.find("b", {"_id": n}) for n in range(10))])
     assert isinstance(failure, OverflowError | bson.errors.InvalidDocument)
     assert found == [[number] for number in range(10)]
 
 
-async def test_what_cannot_be_read_together_comes_alone(shelf: Shelf) -> None:
+async def test_list_that_cannot_be_batched_runs_alone(shelf: Shelf) -> None:
     """MongoDB takes such an operator of a query alone."""
     odd = shelf.find("a", {"$where": "this._id == 3"}, "odd")
     others = [shelf.find("b", {"_id": number}) for number in range(5)]
     assert await shelf.all_ids([odd, *others]) == [[3], *([number] for number in range(5))]
 
 
-async def test_large_lists_are_read_alone(shelf: Shelf, database: Database) -> None:
+async def test_large_lists_run_alone(shelf: Shelf, database: Database) -> None:
     await database.motor["large"].insert_many({"_id": number, "text": LARGE} for number in range(10))
     large = [shelf.find("large", {"_id": {"$in": [n, n + 1]}}, "large") for n in range(9)]
     small = [shelf.find("a", {"_id": number}) for number in range(9)]
@@ -229,7 +229,7 @@ async def test_large_lists_are_read_alone(shelf: Shelf, database: Database) -> N
     assert status["metrics"]["cursor"]["open"]["total"] <= 2, "but those of change streams"
 
 
-async def test_as_many_slow_lists_are_remembered_as_is_bounded(
+async def test_number_of_remembered_slow_lists_is_bounded(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batched_lists, "MAXIMUM_KNOWN", 5)
@@ -247,9 +247,7 @@ async def test_as_many_slow_lists_are_remembered_as_is_bounded(
 # --- the crowd, and the end
 
 
-async def test_a_query_is_of_a_bounded_number_of_lists(
-    shelf: Shelf, mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_batch_size_is_bounded(shelf: Shelf, mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BatchedLists, "maximum_batch", 5)
     opened, commands = connect(mongodb_uri, shelf.database.motor.name)
     noted = Shelf(opened)
@@ -267,14 +265,14 @@ def _parts(event: Any) -> int:
     return 1 + sum("$unionWith" in stage for stage in event.command["pipeline"])
 
 
-async def test_a_crowd_beyond_the_bound_is_turned_away(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_calls_above_queue_limit_are_refused(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batcher, "MAXIMUM_WAITING", 20)
     found = await shelf.all_ids([shelf.find("a", {"_id": 1}) for _ in range(30)])
     assert found[:20] == [[1]] * 20
     assert [type(each) for each in found[20:]] == [Busy] * 10
 
 
-async def test_all_hear_of_a_database_that_is_down() -> None:
+async def test_unreachable_database_fails_all_callers() -> None:
     down = absent()
     shelf = Shelf(down)
     found = await shelf.all_ids([shelf.find(NAMES[number % 4], {"_id": number}) for number in range(12)])
@@ -283,7 +281,7 @@ async def test_all_hear_of_a_database_that_is_down() -> None:
     down.close()
 
 
-async def test_all_hear_of_the_end(database: Database) -> None:
+async def test_closed_database_fails_all_callers(database: Database) -> None:
     shelf = Shelf(database)
     assert await shelf.ids(shelf.find("a", {})) == []
     database.close()

@@ -21,7 +21,7 @@ async def queries(database: Database) -> int:
     return count
 
 
-async def test_every_reader_gets_its_own_document(database: Database) -> None:
+async def test_each_reader_gets_its_own_document(database: Database) -> None:
     documents = database.motor["numbers"]
     await documents.insert_many({"_id": number, "square": number**2} for number in range(300))
     reads = BatchedReads(documents)
@@ -31,7 +31,7 @@ async def test_every_reader_gets_its_own_document(database: Database) -> None:
     assert found == expected
 
 
-async def test_readers_who_wait_share_one_query(database: Database) -> None:
+async def test_concurrent_reads_share_one_query(database: Database) -> None:
     documents = database.motor["numbers"]
     await documents.insert_many({"_id": number} for number in range(100))
     reads = BatchedReads(documents)
@@ -40,7 +40,7 @@ async def test_readers_who_wait_share_one_query(database: Database) -> None:
     assert await queries(database) - before <= 5
 
 
-async def test_a_read_sees_every_write_that_was_acknowledged_before_it(database: Database) -> None:
+async def test_read_sees_every_acknowledged_write(database: Database) -> None:
     documents = database.motor["counters"]
     await documents.insert_one({"_id": "a", "n": 0})
     reads = BatchedReads(documents)
@@ -59,7 +59,7 @@ async def test_a_read_sees_every_write_that_was_acknowledged_before_it(database:
     await asyncio.gather(*noise)
 
 
-async def test_a_reader_who_leaves_harms_no_other(database: Database) -> None:
+async def test_cancelled_reader_does_not_affect_others(database: Database) -> None:
     documents = database.motor["numbers"]
     await documents.insert_many({"_id": number} for number in range(50))
     reads = BatchedReads(documents)
@@ -72,7 +72,7 @@ async def test_a_reader_who_leaves_harms_no_other(database: Database) -> None:
     assert found[1::2] == [{"_id": number} for number in range(1, 50, 2)]
 
 
-async def test_a_document_that_cannot_be_decoded_fails_only_its_own_readers(database: Database) -> None:
+async def test_undecodable_document_fails_only_its_own_readers(database: Database) -> None:
     documents = database.motor["numbers"].with_options(
         codec_options=bson.CodecOptions[dict[str, Any]](datetime_conversion=bson.DatetimeConversion.DATETIME)
     )
@@ -84,7 +84,7 @@ async def test_a_document_that_cannot_be_decoded_fails_only_its_own_readers(data
     assert isinstance(found[1], bson.errors.InvalidBSON)
 
 
-async def test_all_hear_of_a_database_that_is_down() -> None:
+async def test_unreachable_database_fails_all_callers() -> None:
     down = absent()
     reads = BatchedReads(down.motor["numbers"])
     found = await asyncio.gather(*(reads.get(number) for number in range(10)), return_exceptions=True)
@@ -92,7 +92,7 @@ async def test_all_hear_of_a_database_that_is_down() -> None:
     down.close()
 
 
-async def test_a_crowd_beyond_the_bound_is_turned_away(
+async def test_calls_above_queue_limit_are_refused(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batcher, "MAXIMUM_WAITING", 20)
@@ -102,9 +102,7 @@ async def test_a_crowd_beyond_the_bound_is_turned_away(
     assert await reads.get(1) is None
 
 
-async def test_a_batch_has_a_bounded_number_of_ids(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_ids_per_batch_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batcher.Batcher, "maximum_batch", 7)
     documents = database.motor["numbers"]
     await documents.insert_many({"_id": number} for number in range(30))
@@ -120,7 +118,7 @@ def reads_of(database: Database, count: int) -> list[BatchedReads]:
     return [BatchedReads(database.motor[f"c{number}"]) for number in range(count)]
 
 
-async def test_reads_of_very_many_collections_each_get_their_own(database: Database) -> None:
+async def test_reads_of_many_collections_each_get_their_own_documents(database: Database) -> None:
     count = 2 * batched_reads.MAXIMUM_COLLECTIONS + 1  # so that the last is read alone
     for number in range(count - 1):  # of the last there is none
         await database.motor[f"c{number}"].insert_many(
@@ -135,7 +133,7 @@ async def test_reads_of_very_many_collections_each_get_their_own(database: Datab
     ]
 
 
-async def test_reads_of_several_collections_share_few_queries(database: Database) -> None:
+async def test_reads_of_several_collections_share_queries(database: Database) -> None:
     for number in range(20):
         await database.motor[f"c{number}"].insert_many({"_id": each} for each in range(5))
     every = reads_of(database, 20)
@@ -150,7 +148,7 @@ async def test_reads_of_several_collections_share_few_queries(database: Database
     assert found == [{"_id": number // 20} for number in range(100)]
 
 
-async def test_a_collection_that_is_dropped_meanwhile_harms_no_other(database: Database) -> None:
+async def test_dropped_collection_does_not_affect_reads_of_others(database: Database) -> None:
     for number in range(6):
         await database.motor[f"c{number}"].insert_one({"_id": 1, "of": number})
     every = reads_of(database, 6)
@@ -171,7 +169,7 @@ async def test_a_collection_that_is_dropped_meanwhile_harms_no_other(database: D
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, batched_reads.MAXIMUM_COLLECTIONS])
-async def test_a_collection_whose_reads_fail_harms_no_other(database: Database, count: int) -> None:
+async def test_failing_collection_does_not_affect_reads_of_others(database: Database, count: int) -> None:
     """What fails stands among others, first, or by itself in the last query."""
     await database.motor["c0"].insert_one({"_id": 1})
     await database.motor.command(
@@ -189,7 +187,7 @@ async def test_a_collection_whose_reads_fail_harms_no_other(database: Database, 
         assert [each for each in found if isinstance(each, dict)] == [{"_id": 1}] * count
 
 
-async def test_an_id_that_cannot_be_sent_harms_no_other_collection(database: Database) -> None:
+async def test_unencodable_id_does_not_affect_reads_of_other_collections(database: Database) -> None:
     every = reads_of(database, 3)
     for number in range(3):
         await database.motor[f"c{number}"].insert_one({"_id": 1})
@@ -200,7 +198,7 @@ async def test_an_id_that_cannot_be_sent_harms_no_other_collection(database: Dat
     assert isinstance(found[1], OverflowError)
 
 
-async def test_documents_too_large_for_one_answer_come_each(database: Database) -> None:
+async def test_documents_too_large_for_one_reply_are_all_read(database: Database) -> None:
     text = "x" * (6 * 1024 * 1024)
     every = reads_of(database, 3)
     for number in range(3):
@@ -227,7 +225,7 @@ ASKED_AND_STORED: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize("is_together", [False, True], ids=["one collection", "two"])
-async def test_ids_of_every_kind_are_found(database: Database, is_together: bool) -> None:
+async def test_ids_of_every_type_are_found(database: Database, is_together: bool) -> None:
     documents = database.motor["ids"]
     await documents.insert_many({"_id": stored, "n": n} for n, (_, stored) in enumerate(ASKED_AND_STORED))
     reads, others = BatchedReads(documents), BatchedReads(database.motor["others"])
@@ -241,7 +239,7 @@ async def test_ids_of_every_kind_are_found(database: Database, is_together: bool
     assert missing == [None] * 5
 
 
-async def test_what_is_read_raw_is_what_is_stored(database: Database) -> None:
+async def test_raw_read_returns_stored_bytes(database: Database) -> None:
     documents = database.motor["raw"]
     stored = {"_id": 1, "far": bson.DatetimeMS(2**60), "in": {"": [bson.Regex("x", "i")]}}
     await documents.insert_one(stored)

@@ -156,30 +156,30 @@ def named(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize("error", TRANSIENT, ids=named)
-def test_error_that_passes_is_transient(error: Exception) -> None:
+def test_temporary_error_is_transient(error: Exception) -> None:
     assert is_transient(error)
 
 
 @pytest.mark.parametrize("error", PERMANENT, ids=named)
-def test_error_that_stays_is_permanent(error: Exception) -> None:
+def test_lasting_error_is_permanent(error: Exception) -> None:
     assert not is_transient(error)
 
 
 @pytest.mark.parametrize("name", TRANSIENT_ON_THE_SERVER)
-def test_code_of_a_server_in_motion_is_transient(name: str) -> None:
+def test_temporary_server_code_is_transient(name: str) -> None:
     assert is_transient(OperationFailure(name, TRANSIENT_ON_THE_SERVER[name]))
 
 
 @pytest.mark.parametrize("name", PERMANENT_ON_THE_SERVER)
-def test_code_of_a_refusal_is_permanent(name: str) -> None:
+def test_lasting_server_code_is_permanent(name: str) -> None:
     assert not is_transient(OperationFailure(name, PERMANENT_ON_THE_SERVER[name]))
 
 
-def test_failure_without_a_code_is_permanent() -> None:
+def test_failure_without_code_is_permanent() -> None:
     assert not is_transient(OperationFailure("of a very old server"))
 
 
-def test_table_has_every_error_class_of_the_driver() -> None:
+def test_table_contains_every_error_class_of_driver() -> None:
     classes = {
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, PyMongoError)
     }
@@ -194,7 +194,7 @@ def test_table_has_every_error_class_of_the_driver() -> None:
     assert {kind.__name__ for kind in classes - seen} == of_apis_that_are_not_used
 
 
-def test_codes_that_the_driver_retries_are_those_of_a_changing_replica_set() -> None:
+def test_retryable_codes_match_driver_and_are_transient() -> None:
     from pymongo.helpers_shared import _RETRYABLE_ERROR_CODES  # noqa: PLC0415  # private: the test alone
 
     assert NOT_PRIMARY | UNREACHABLE == _RETRYABLE_ERROR_CODES

@@ -134,7 +134,7 @@ def random_find(data: Any, chance: random.Random) -> Query:
 # --- alone
 
 
-def test_alone_gives_what_the_driver_gives(data: Any, commands: Commands) -> None:
+def test_single_finds_match_driver_results(data: Any, commands: Commands) -> None:
     chance = random.Random(1)  # noqa: S311  # the same queries in every run
     asked = [random_find(data, chance) for _ in range(150)]
     found = [alone(find) for find in asked]
@@ -144,14 +144,14 @@ def test_alone_gives_what_the_driver_gives(data: Any, commands: Commands) -> Non
 
 
 @pytest.mark.parametrize("document_id", IDS, ids=[f"{number} {type(id_)}" for number, id_ in enumerate(IDS)])
-def test_every_kind_of_id_can_be_asked_for(data: Any, document_id: Any) -> None:
+def test_find_accepts_every_kind_of_id(data: Any, document_id: Any) -> None:
     by_id = {"_id": {"$eq": document_id}}
     [found] = alone(Query(data["ids"], by_id, limit=1))
     assert found == bson.encode({"_id": document_id, "was": str(document_id)}, codec_options=RAW)
     assert together([Query(data["ids"], by_id), Query(data["few"], {"_id": 3})])[0] == [found]
 
 
-def test_more_than_one_answer_holds_comes_whole_and_leaves_no_cursor(data: Any, commands: Commands) -> None:
+def test_result_larger_than_one_reply_is_complete_and_leaves_no_cursor(data: Any, commands: Commands) -> None:
     before = open_cursors(data)
     commands.sent.clear()
     for limit in (0, 4):
@@ -161,7 +161,7 @@ def test_more_than_one_answer_holds_comes_whole_and_leaves_no_cursor(data: Any, 
     assert open_cursors(data) == before
 
 
-def test_more_than_is_expected_without_a_limit_comes_whole(
+def test_unlimited_find_beyond_expected_size_is_complete(
     data: Any, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAXIMUM_UNBOUNDED", 50)
@@ -172,7 +172,7 @@ def test_more_than_is_expected_without_a_limit_comes_whole(
     assert open_cursors(data) == before
 
 
-def test_the_collection_says_how_it_is_read(data: Any, commands: Commands) -> None:
+def test_read_preference_and_concern_of_collection_are_sent(data: Any, commands: Commands) -> None:
     asked = Query(
         data["few"].with_options(
             read_preference=ReadPreference.PRIMARY_PREFERRED, read_concern=ReadConcern("local")
@@ -191,7 +191,7 @@ def test_the_collection_says_how_it_is_read(data: Any, commands: Commands) -> No
     assert all("maxTimeMS" in event.command for event in commands.sent)
 
 
-def test_a_cursor_is_closed_where_it_was_opened(data: Any, commands: Commands) -> None:
+def test_cursor_is_killed_with_read_preference_of_its_find(data: Any, commands: Commands) -> None:
     preferred = data["large"].with_options(read_preference=ReadPreference.SECONDARY_PREFERRED)
     alone(Query(preferred, {}))
     modes = [event.command.get("$readPreference") for event in commands.sent]
@@ -199,7 +199,7 @@ def test_a_cursor_is_closed_where_it_was_opened(data: Any, commands: Commands) -
     assert modes[:3] == [{"mode": "secondaryPreferred"}] * 3
 
 
-def test_what_takes_too_long_is_not_tried_twice(data: Any, commands: Commands) -> None:
+def test_timed_out_find_is_not_retried(data: Any, commands: Commands) -> None:
     began_s = monotonic()
     with pymongo.timeout(0.1), pytest.raises(PyMongoError) as caught:
         alone(Query(data["few"], SLEEP))
@@ -208,13 +208,13 @@ def test_what_takes_too_long_is_not_tried_twice(data: Any, commands: Commands) -
     assert monotonic() - began_s < 1
 
 
-def test_what_is_wrong_is_told_and_not_tried_twice(data: Any, commands: Commands) -> None:
+def test_invalid_find_fails_without_retry(data: Any, commands: Commands) -> None:
     with pytest.raises(OperationFailure, match="unknown operator"):
         alone(Query(data["few"], {"a": {"$what": 1}}))
     assert commands.names() == ["find"]
 
 
-def test_a_database_that_is_down_is_looked_for_once() -> None:
+def test_unreachable_database_is_selected_once() -> None:
     down = absent()
     began_s = monotonic()
     with pytest.raises(pymongo.errors.ServerSelectionTimeoutError):
@@ -227,7 +227,7 @@ def test_a_database_that_is_down_is_looked_for_once() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_together_each_gets_what_it_would_get_alone(data: Any, commands: Commands, seed: int) -> None:
+def test_batched_finds_match_single_finds(data: Any, commands: Commands, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  # the same queries in every run
     batches = [[random_find(data, chance) for _ in range(chance.randint(2, 17))] for _ in range(8)]
     found = [together(batch) for batch in batches]
@@ -235,7 +235,7 @@ def test_together_each_gets_what_it_would_get_alone(data: Any, commands: Command
     assert found == [[alone(find) for find in batch] for batch in batches]
 
 
-def test_together_with_what_is_not_there(data: Any) -> None:
+def test_batched_find_of_missing_collection_is_empty(data: Any) -> None:
     absent, few = Query(data["absent"], {}), Query(data["few"], {"_id": 1})
     one = alone(few)
     assert together([absent, few, absent]) == [[], one, []]
@@ -245,7 +245,7 @@ def test_together_with_what_is_not_there(data: Any) -> None:
     assert together([Query(nowhere["a"], {}), Query(nowhere["b"], {})]) == [[], []]
 
 
-def test_a_document_as_large_as_can_be_is_found_together_with_others(data: Any) -> None:
+def test_document_of_maximum_size_is_found_in_batch(data: Any) -> None:
     room = 16 * 1024 * 1024 - len(bson.encode({"_id": 1, "text": ""}))
     data["largest"].insert_one({"_id": 1, "text": "x" * room})
     largest = Query(data["largest"], {}, limit=1)
@@ -256,7 +256,7 @@ def test_a_document_as_large_as_can_be_is_found_together_with_others(data: Any) 
     data.drop_collection("largest")
 
 
-def test_what_does_not_fit_together_says_so_and_leaves_no_cursor(data: Any) -> None:
+def test_batch_exceeding_reply_size_raises_and_leaves_no_cursor(data: Any) -> None:
     before = open_cursors(data)
     asked = [Query(data["large"], {"_id": number}, limit=1) for number in range(4)]
     for _ in range(3):
@@ -266,6 +266,6 @@ def test_what_does_not_fit_together_says_so_and_leaves_no_cursor(data: Any) -> N
     assert [len(part) for part in together(asked[:2])] == [1, 1]
 
 
-def test_one_that_is_wrong_fails_all_together(data: Any) -> None:
+def test_one_invalid_find_fails_whole_batch(data: Any) -> None:
     with pytest.raises(OperationFailure, match="unknown operator"):
         together([Query(data["few"], {}), Query(data["few"], {"a": {"$what": 1}})])

@@ -54,7 +54,7 @@ async def failing(testing_uri: str) -> AsyncIterator[tuple[Any, Commands, Failin
     [{"closeConnection": True}, *({"errorCode": code} for code in (6, 89, 134, 10107))],
     ids=lambda how: str(next(iter(how.values()))),
 )
-def test_what_passes_is_tried_again(failing: tuple[Any, Commands, Failing], how: dict[str, Any]) -> None:
+def test_transient_failure_is_retried(failing: tuple[Any, Commands, Failing], how: dict[str, Any]) -> None:
     data, commands, fail = failing
     fail(1, "find", **how)
     found = alone(Query(data["few"], {}, keys=[("_id", 1)]))
@@ -62,7 +62,7 @@ def test_what_passes_is_tried_again(failing: tuple[Any, Commands, Failing], how:
     assert commands.names() == ["find", "find"]
 
 
-def test_what_does_not_pass_is_told_in_the_end(failing: tuple[Any, Commands, Failing]) -> None:
+def test_persistent_failure_is_raised_within_timeout(failing: tuple[Any, Commands, Failing]) -> None:
     data, commands, fail = failing
     fail(1000, "find", closeConnection=True)
     began_s = monotonic()
@@ -72,7 +72,7 @@ def test_what_does_not_pass_is_told_in_the_end(failing: tuple[Any, Commands, Fai
     assert len(commands.names()) >= 2
 
 
-def test_what_is_cut_off_by_its_own_time_is_not_tried_again(
+def test_server_timeout_is_not_retried(
     failing: tuple[Any, Commands, Failing],
 ) -> None:
     data, commands, fail = failing
@@ -82,7 +82,7 @@ def test_what_is_cut_off_by_its_own_time_is_not_tried_again(
     assert commands.names() == ["find"]
 
 
-def test_an_answer_that_does_not_come_takes_its_time_once(failing: tuple[Any, Commands, Failing]) -> None:
+def test_unanswered_find_takes_timeout_once(failing: tuple[Any, Commands, Failing]) -> None:
     data, commands, fail = failing
     fail(1, "find", blockConnection=True, blockTimeMS=500)
     began_s = monotonic()
@@ -93,7 +93,7 @@ def test_an_answer_that_does_not_come_takes_its_time_once(failing: tuple[Any, Co
     assert commands.names() == ["find"]
 
 
-def test_what_breaks_together_is_told(failing: tuple[Any, Commands, Failing]) -> None:
+def test_broken_connection_of_batch_is_raised(failing: tuple[Any, Commands, Failing]) -> None:
     data, _, fail = failing
     fail(1, "aggregate", closeConnection=True)
     with pytest.raises(pymongo.errors.AutoReconnect):
@@ -101,7 +101,7 @@ def test_what_breaks_together_is_told(failing: tuple[Any, Commands, Failing]) ->
     assert len(together([Query(data["few"], {}), Query(data["few"], {})])[1]) == 7
 
 
-def test_a_cursor_that_cannot_be_closed_is_no_failure(failing: tuple[Any, Commands, Failing]) -> None:
+def test_failed_kill_cursors_is_ignored(failing: tuple[Any, Commands, Failing]) -> None:
     data, _, fail = failing
     data["large"].insert_many({"text": "x" * 4_300_000} for _ in range(4))
     fail(1, "killCursors", errorCode=8)

@@ -159,7 +159,7 @@ sorts = st.lists(st.builds(SortKey, paths, st.booleans()), max_size=4, unique_by
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(sort=sorts, limit=st.integers(3, 25))
-async def test_walking_gives_every_document_once_in_order(
+async def test_paging_returns_every_document_once_in_order(
     motor: Motor, fields: Field, shape: Shape, sort: list[SortKey], limit: int
 ) -> None:
     documents = motor[shape]
@@ -211,7 +211,7 @@ async def indexed(motor: Motor) -> Any:
     [("id", {}), ("a", {}), ("b.a", {}), ("a", {"c": 1})],
     ids=["id", "a", "b.a", "filtered"],
 )
-async def test_a_page_costs_the_same_wherever_it_is(
+async def test_page_cost_is_independent_of_position(
     indexed: Any, path: str, where: dict[str, Any], is_descending: bool, is_backward: bool
 ) -> None:
     order = order_of((SortKey(tuple(path.split(".")), is_descending),), PLAIN)
@@ -231,7 +231,7 @@ async def test_a_page_costs_the_same_wherever_it_is(
         assert '"SORT"' not in json_util.dumps(plan["queryPlanner"]["winningPlan"])
 
 
-async def test_reading_backward_among_arrays_is_exact_too(motor: Motor) -> None:
+async def test_backward_paging_over_arrays_is_exact(motor: Motor) -> None:
     """Ascending, [1, 9] is less than 5; in the opposite direction it is greater."""
     documents = motor["ends"]
     await documents.insert_many([{"_id": 1, "a": [1, 9]}, {"_id": 2, "a": 5}, {"_id": 3, "a": 7}])
@@ -252,11 +252,13 @@ async def test_reading_backward_among_arrays_is_exact_too(motor: Motor) -> None:
         pytest.param((SortKey(("parts", "a")), SortKey(("parts", "b"))), ANYTHING, id="pairs in an array"),
     ],
 )
-def test_some_orders_have_no_places(sort: tuple[SortKey, ...], fields: Field) -> None:
+def test_order_by_array_position_or_array_pairs_has_no_cursors(
+    sort: tuple[SortKey, ...], fields: Field
+) -> None:
     assert not order_of(sort, fields).has_places
 
 
-async def test_what_nothing_is_compared_with_has_no_place(motor: Motor) -> None:
+async def test_page_ending_at_incomparable_value_has_no_cursor(motor: Motor) -> None:
     documents = motor["codes"]
     await documents.insert_many([{"_id": 1, "a": Regex("x")}, {"_id": 2, "a": Regex("y")}])
     part = reader_of(documents, order_of((SortKey(("a",)),), PLAIN), 1).at(0)

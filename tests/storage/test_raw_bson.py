@@ -72,7 +72,7 @@ def framed(members: bytes) -> bytes:
 
 @given(documents)
 @settings(max_examples=50, deadline=None)
-def test_members_are_those_that_the_driver_reads(document: dict[str, Any]) -> None:
+def test_elements_match_driver(document: dict[str, Any]) -> None:
     raw = bson.encode(document)
     found = list(raw_bson.elements(raw))
     codec = bson.CodecOptions[dict[str, Any]](datetime_conversion=bson.DatetimeConversion.DATETIME_AUTO)
@@ -84,7 +84,7 @@ def test_members_are_those_that_the_driver_reads(document: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(("kind", "value"), OTHERS.values(), ids=OTHERS)
-def test_values_of_old_are_passed_by(kind: int, value: bytes) -> None:
+def test_deprecated_bson_types_are_skipped(kind: int, value: bytes) -> None:
     member = bytes([kind]) + b"old\0" + value
     raw = framed(b"\x10a\0\1\0\0\0" + member + b"\x08b\0\1")
     assert "old" in bson.decode(raw)
@@ -97,20 +97,20 @@ def test_values_of_old_are_passed_by(kind: int, value: bytes) -> None:
 
 @given(st.lists(documents, max_size=12))
 @settings(max_examples=15, deadline=None)
-def test_the_documents_of_an_array_are_cut_out_as_they_are(array: list[dict[str, Any]]) -> None:
+def test_documents_of_array_are_extracted_unchanged(array: list[dict[str, Any]]) -> None:
     raw = bson.encode({"before": "x", "array": array, "after": 1})
     begin = next(begin for _, name, begin, _ in raw_bson.elements(raw) if name == b"array")
     assert list(raw_bson.objects(raw, begin)) == [bson.encode(each) for each in array]
 
 
-def test_an_array_of_many_documents_is_cut_apart() -> None:
+def test_long_array_of_documents_is_split() -> None:
     raw = bson.encode({"array": [{"n": number} for number in range(1001)]})
     found = list(raw_bson.objects(raw, raw.index(b"\4array\0") + 7))
     assert [bson.decode(each)["n"] for each in found] == list(range(1001))
 
 
 @pytest.mark.parametrize("other", [1, "text", [], None])
-def test_an_array_of_something_else_is_refused(other: Any) -> None:
+def test_array_of_other_values_is_refused(other: Any) -> None:
     raw = bson.encode({"a": [{}, other]})
     with pytest.raises(ValueError, match="not a document"):
         list(raw_bson.objects(raw, raw.index(b"\4a\0") + 3))
@@ -127,7 +127,7 @@ def objects(raw: bytes) -> int:
 
 @given(documents, st.data())
 @settings(max_examples=50, deadline=None)
-def test_what_ends_too_early_is_refused(document: dict[str, Any], data: st.DataObject) -> None:
+def test_truncated_bson_is_refused(document: dict[str, Any], data: st.DataObject) -> None:
     raw = bson.encode(document)
     length = data.draw(st.integers(0, len(raw) - 1))
     with pytest.raises(ValueError, match=r".") as caught:
@@ -140,7 +140,7 @@ def test_what_ends_too_early_is_refused(document: dict[str, Any], data: st.DataO
 
 @given(documents, st.data())
 @settings(max_examples=80, deadline=None)
-def test_what_is_broken_is_refused_or_ends(document: dict[str, Any], data: st.DataObject) -> None:
+def test_corrupt_bson_is_refused_or_terminates(document: dict[str, Any], data: st.DataObject) -> None:
     broken = bytearray(bson.encode({"0": document, "1": {}}))
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(broken) - 1))
@@ -154,7 +154,7 @@ def test_what_is_broken_is_refused_or_ends(document: dict[str, Any], data: st.Da
 
 @pytest.mark.parametrize("length", [-(2**31), -8, -7, -5, -1, 0, 4])
 @pytest.mark.parametrize("kind", [2, 3, 4, 5, 0x0C, 0x0D, 0x0E, 0x0F])
-def test_a_length_that_leads_backward_is_refused(kind: int, length: int) -> None:
+def test_negative_or_too_small_length_is_refused(kind: int, length: int) -> None:
     raw = framed(bytes([kind]) + b"0\0" + pack("<i", length))
     if length < 0:
         with pytest.raises(ValueError, match=r"."):
@@ -163,6 +163,6 @@ def test_a_length_that_leads_backward_is_refused(kind: int, length: int) -> None
         objects(raw)
 
 
-def test_a_type_that_is_none_is_refused() -> None:
+def test_unknown_bson_type_is_refused() -> None:
     with pytest.raises(ValueError, match="no type 32"):
         members(framed(b"\x20a\0"))

@@ -37,7 +37,7 @@ async def prices(collection: Collection, asked: ListQuery) -> list[Any]:
     return [decoded(each).get("price") for each in page.documents]
 
 
-async def test_those_who_ask_for_the_same_at_once_share_a_query(
+async def test_concurrent_identical_lists_share_one_query(
     app: Litestar, products: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await products.documents.insert_many({"price": number} for number in range(50))
@@ -55,7 +55,7 @@ async def test_those_who_ask_for_the_same_at_once_share_a_query(
     assert len(sizes) < 50
 
 
-async def test_a_list_has_every_write_that_was_acknowledged_before_it(products: Collection) -> None:
+async def test_list_includes_every_acknowledged_write(products: Collection) -> None:
     await products.documents.insert_one({"_id": "one", "price": 0})
     asked = query(products, ("limit", "5"))
     is_over = False
@@ -72,7 +72,7 @@ async def test_a_list_has_every_write_that_was_acknowledged_before_it(products: 
     await asyncio.gather(*noise)
 
 
-async def test_a_document_that_cannot_be_decoded_fails_only_the_lists_that_hold_it(
+async def test_undecodable_document_fails_only_lists_containing_it(
     products: Collection,
 ) -> None:
     strict = products.documents.codec_options.with_options(
@@ -90,7 +90,7 @@ async def test_a_document_that_cannot_be_decoded_fails_only_the_lists_that_hold_
     assert found[2::3] == [[6, 7, 8]] * 4
 
 
-async def test_who_gives_up_on_a_list_harms_no_other(products: Collection) -> None:
+async def test_cancelled_list_does_not_affect_others(products: Collection) -> None:
     await products.documents.insert_many({"price": number} for number in range(10))
     asked = query(products, ("sort", "price"), ("limit", "2"))
     tasks = [asyncio.create_task(prices(products, asked)) for _ in range(40)]

@@ -62,7 +62,7 @@ async def test_each_call_has_its_own_result_or_error(pools: ThreadPools) -> None
     assert (pools.lists.calls, pools.lists.served, pools.lists.waiting) == (100, 100, 0)
 
 
-async def test_a_call_runs_in_its_callers_context(pools: ThreadPools) -> None:
+async def test_call_runs_in_context_of_caller(pools: ThreadPools) -> None:
     async def ask(name: str) -> str:
         asked_by.set(name)
         return await pools.quick.run(asked_by.get)
@@ -70,7 +70,7 @@ async def test_a_call_runs_in_its_callers_context(pools: ThreadPools) -> None:
     assert [*await asyncio.gather(ask("ann"), ask("bob"))] == ["ann", "bob"]
 
 
-async def test_slow_calls_leave_threads_to_quick_ones(pools: ThreadPools) -> None:
+async def test_slow_calls_do_not_block_fast_calls(pools: ThreadPools) -> None:
     is_over = threading.Event()
     slow = [asyncio.create_task(pools.lists.run(is_over.wait)) for _ in range(5)]
     quick = [asyncio.create_task(pools.lists.run(sleeping(0))) for _ in range(100)]
@@ -81,7 +81,7 @@ async def test_slow_calls_leave_threads_to_quick_ones(pools: ThreadPools) -> Non
     assert await asyncio.gather(*slow) == [True] * 5
 
 
-async def test_a_lane_has_a_bounded_number_of_threads(pools: ThreadPools) -> None:
+async def test_number_of_threads_per_lane_is_bounded(pools: ThreadPools) -> None:
     is_over = threading.Event()
     slow = [asyncio.create_task(pools.scans.run(is_over.wait)) for _ in range(8)]
     await until(lambda: pools.scans.running == 4)
@@ -105,7 +105,7 @@ async def blocked(pools: ThreadPools) -> Callable[[], Awaitable[None]]:
     return free
 
 
-async def test_those_who_ask_for_the_same_before_it_has_begun_share_one_call(pools: ThreadPools) -> None:
+async def test_identical_waiting_calls_share_one_execution(pools: ThreadPools) -> None:
     began: list[int] = []
 
     def ask(key: int) -> Awaitable[int]:
@@ -135,7 +135,7 @@ def is_cancelled(outcome: object) -> bool:
     return isinstance(outcome, asyncio.CancelledError)
 
 
-async def test_who_asks_after_it_has_begun_has_a_call_of_their_own(pools: ThreadPools) -> None:
+async def test_call_made_after_start_of_identical_call_runs_separately(pools: ThreadPools) -> None:
     is_over = threading.Event()
     answers = iter(("before the change", "after the change"))
 
@@ -152,7 +152,7 @@ async def test_who_asks_after_it_has_begun_has_a_call_of_their_own(pools: Thread
     assert [await first, await second] == ["before the change", "after the change"]
 
 
-async def test_what_nobody_waits_for_any_more_is_not_run_and_the_next_is(pools: ThreadPools) -> None:
+async def test_shared_call_without_remaining_callers_is_not_run(pools: ThreadPools) -> None:
     began: list[str] = []
     free = await blocked(pools)
     left = asyncio.create_task(
@@ -170,9 +170,7 @@ async def test_what_nobody_waits_for_any_more_is_not_run_and_the_next_is(pools: 
     assert began == ["next"]
 
 
-async def test_threads_that_are_not_needed_any_more_end(
-    pools: ThreadPools, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_idle_threads_end(pools: ThreadPools, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thread_pools, "IDLE_S", 0.05)
     await asyncio.gather(*(pools.scans.run(sleeping(0.1)) for _ in range(4)))
     assert pools.scans.threads > 1
@@ -180,7 +178,7 @@ async def test_threads_that_are_not_needed_any_more_end(
     assert await pools.scans.run(sleeping(0)) == 0
 
 
-async def test_who_gives_up_before_the_call_has_begun_has_it_not_run(pools: ThreadPools) -> None:
+async def test_call_cancelled_while_waiting_is_not_run(pools: ThreadPools) -> None:
     began: list[int] = []
     block = threading.Event()
     blocked = [asyncio.create_task(pools.scans.run(block.wait)) for _ in range(4)]
@@ -196,7 +194,7 @@ async def test_who_gives_up_before_the_call_has_begun_has_it_not_run(pools: Thre
     assert await asyncio.gather(*blocked) == [True] * 4
 
 
-async def test_calls_beyond_the_bound_are_refused_at_once(
+async def test_calls_above_queue_limit_are_refused(
     pools: ThreadPools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(thread_pools, "MAXIMUM_WAITING", 5)
@@ -212,7 +210,7 @@ async def test_calls_beyond_the_bound_are_refused_at_once(
     await asyncio.gather(*blocked)
 
 
-async def test_a_call_whose_request_has_no_time_left_is_not_run(pools: ThreadPools) -> None:
+async def test_call_with_expired_request_time_is_not_run(pools: ThreadPools) -> None:
     began: list[bool] = []
 
     async def ask() -> None:
@@ -235,7 +233,7 @@ async def test_a_call_whose_request_has_no_time_left_is_not_run(pools: ThreadPoo
     assert began == []
 
 
-async def test_the_end_refuses_what_waits_and_leaves_no_thread() -> None:
+async def test_close_refuses_waiting_calls_and_ends_threads() -> None:
     pools = ThreadPools(timeout_s=3.0, connections=50)
     is_over = threading.Event()
     running = [asyncio.create_task(pools.scans.run(is_over.wait)) for _ in range(4)]
@@ -253,7 +251,7 @@ async def test_the_end_refuses_what_waits_and_leaves_no_thread() -> None:
     assert [(each.waiting, each.running, each.threads) for each in pools.all] == [(0, 0, 0)] * 5
 
 
-async def test_the_end_does_not_wait_for_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_close_does_not_wait_for_hanging_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.storage.thread_pools.CLOSE_TIMEOUT_S", 0.05)
     pools = ThreadPools(timeout_s=3.0, connections=50)
     hanging = asyncio.create_task(pools.lists.run(sleeping(SOON_S)))
@@ -264,7 +262,7 @@ async def test_the_end_does_not_wait_for_what_hangs(monkeypatch: pytest.MonkeyPa
     await until(lambda: threads() == [])
 
 
-async def test_who_watches_hears_of_slow_calls_and_of_all_that_is_done(pools: ThreadPools) -> None:
+async def test_observers_are_notified_of_slow_and_finished_calls(pools: ThreadPools) -> None:
     slow: list[SlowCall] = []
     done: list[tuple[str, int]] = []
     pools.slow_s, pools.on_slow = 0.05, slow.append
@@ -277,7 +275,7 @@ async def test_who_watches_hears_of_slow_calls_and_of_all_that_is_done(pools: Th
     assert sorted(done) == [("lists", 1), ("quick", 1)]
 
 
-async def test_a_busy_loop_is_told_of_many_results_at_once(pools: ThreadPools) -> None:
+async def test_results_are_delivered_in_batches_to_busy_loop(pools: ThreadPools) -> None:
     turns: list[int] = []
     loop = asyncio.get_running_loop()
     turn = 0

@@ -14,7 +14,7 @@ WAIT_S = 5.0
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedSpan:
     """One span as it was sent."""
 
     name: str
@@ -31,7 +31,7 @@ class Received:
 class Collector:
     """What has come so far; while `pause` is set nothing is answered."""
 
-    spans: list[Received] = field(default_factory=list)
+    spans: list[ReceivedSpan] = field(default_factory=list)
     status: int = 200
     pause: Event = field(default_factory=Event)
     port: int = 0
@@ -40,7 +40,7 @@ class Collector:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def of(self, trace_id: str, *names: str) -> list[Received]:
+    def of(self, trace_id: str, *names: str) -> list[ReceivedSpan]:
         """Wait for the spans of a trace, among which there are to be some of these names."""
         ends_at = time.monotonic() + WAIT_S
         while True:
@@ -61,8 +61,8 @@ def values(attributes: Any) -> dict[str, Any]:
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
 
 
-def received(span: Any, resource: dict[str, Any]) -> Received:
-    return Received(
+def received(span: Any, resource: dict[str, Any]) -> ReceivedSpan:
+    return ReceivedSpan(
         span.name,
         span.trace_id.hex(),
         span.span_id.hex(),

@@ -22,7 +22,7 @@ from tests.conftest import SECRET, Service, served
 from tests.mailbox import Mailbox
 from tests.services import services_of
 from tests.test_logs import _restored
-from tests.tracing.collector import Collector, Received, collecting
+from tests.tracing.collector import Collector, ReceivedSpan, collecting
 
 CALLER = "b7ad6b7169203331"
 SERVER, CLIENT, CONSUMER = 2, 3, 5
@@ -59,11 +59,11 @@ def traced(number: int, *, flags: str = "01") -> tuple[str, dict[str, str]]:
     return trace_id, {"traceparent": f"00-{trace_id}-{CALLER}-{flags}"}
 
 
-async def of(collector: Collector, trace_id: str, *names: str) -> list[Received]:
+async def of(collector: Collector, trace_id: str, *names: str) -> list[ReceivedSpan]:
     return await asyncio.to_thread(collector.of, trace_id, *names)
 
 
-def one(spans: list[Received], name: str) -> Received:
+def one(spans: list[ReceivedSpan], name: str) -> ReceivedSpan:
     (found,) = [span for span in spans if span.name == name]
     return found
 

@@ -109,7 +109,7 @@ def test_unstorable_members_are_renamed_at_every_depth(tmp_path: Path) -> None:
     ]
 
 
-def test_extended_json_becomes_plain_json(tmp_path: Path) -> None:
+def test_extended_json_is_converted_to_plain_json(tmp_path: Path) -> None:
     content = (
         '{"_id": {"$oid": "5f0c6b2e9d1e8a0001a1b2c3"}, "at": {"$date": "2020-07-13T14:00:00Z"},'
         ' "before": {"$date": {"$numberLong": "-1"}}, "count": {"$numberLong": "9007199254740993"},'

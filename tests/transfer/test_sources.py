@@ -45,7 +45,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
-def test_real_files_are_read_whole(name: str, count: int) -> None:
+def test_sample_files_are_read_completely(name: str, count: int) -> None:
     (source,) = open_source(vega(name))
     assert source.name == name.partition(".")[0]
     assert source.count == sum(1 for _ in source.documents()) == count

@@ -133,7 +133,7 @@ MORE: list[tuple[dict[str, Any], list[Any], Any]] = [
     [*RFC_6902_APPENDIX_A.values(), *MORE],
     ids=[*RFC_6902_APPENDIX_A, *(str(row[1])[:60] for row in MORE)],
 )
-def test_operations_do_what_the_rfc_says(document: dict[str, Any], body: list[Any], expected: Any) -> None:
+def test_operations_follow_rfc_6902(document: dict[str, Any], body: list[Any], expected: Any) -> None:
     before = deepcopy((document, body))
     if isinstance(expected, type) and issubclass(expected, Failure):
         with pytest.raises(expected):
@@ -143,7 +143,7 @@ def test_operations_do_what_the_rfc_says(document: dict[str, Any], body: list[An
     assert (document, body) == before
 
 
-def test_a_patch_with_a_member_that_appears_twice_is_no_json() -> None:
+def test_patch_with_duplicate_member_is_invalid_json() -> None:
     text = b'[{"op": "add", "path": "/baz", "value": "qux", "op": "remove"}]'  # RFC 6902, A.13
     with pytest.raises(JsonInvalid):
         strict_json.parse(text)
@@ -174,13 +174,13 @@ MALFORMED: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("body", "pointer", "code"), MALFORMED)
-def test_a_malformed_patch_is_refused_where_it_is_wrong(body: Any, pointer: str, code: str) -> None:
+def test_malformed_patch_is_refused_with_pointer_and_code(body: Any, pointer: str, code: str) -> None:
     with pytest.raises(PatchInvalid) as caught:
         json_patches.read(body)
     assert [(each.pointer, each.code) for each in caught.value.errors] == [(pointer, code)]
 
 
-def test_a_failure_names_its_operation() -> None:
+def test_failure_points_to_its_operation() -> None:
     body = [op("add", "/b", value=1), copy("/b", "/c"), move("/x", "/y")]
     with pytest.raises(PatchConflict) as conflict:
         patched({}, body)
@@ -190,7 +190,7 @@ def test_a_failure_names_its_operation() -> None:
     assert [each.pointer for each in failed.value.errors] == ["/1/value"]
 
 
-def test_little_cannot_be_made_into_much() -> None:
+def test_patch_exceeding_size_work_or_depth_limits_is_refused() -> None:
     doubling = [op("add", "/a", value=["x" * 100]), *[copy("/a", "/a/-")] * 60]
     with pytest.raises(BodyTooLarge):
         patched({}, doubling)
@@ -223,7 +223,7 @@ OPERATIONS = st.fixed_dictionaries(
 
 
 @given(st.dictionaries(st.sampled_from("ab"), VALUES, max_size=2), st.lists(OPERATIONS, max_size=5))
-def test_any_patch_gives_a_document_or_a_failure_of_ours(document: dict[str, Any], body: list[Any]) -> None:
+def test_any_patch_returns_document_or_declared_failure(document: dict[str, Any], body: list[Any]) -> None:
     before = deepcopy((document, body))
     with suppress(PatchInvalid, PatchConflict, PatchTestFailed):
         patched(document, body)

@@ -34,20 +34,20 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize(("target", "patch", "result"), RFC_7396_APPENDIX_A)
-def test_every_example_of_the_rfc_holds(target: Any, patch: Any, result: Any) -> None:
+def test_merge_follows_rfc_7396(target: Any, patch: Any, result: Any) -> None:
     before = deepcopy(target)
     assert merge(target, patch) == result
     assert target == before
 
 
 @given(VALUES, VALUES)
-def test_merging_twice_is_merging_once(target: Any, patch: Any) -> None:
+def test_merge_is_idempotent(target: Any, patch: Any) -> None:
     once = merge(target, patch)
     assert merge(once, patch) == once
 
 
 @pytest.mark.parametrize("body", [None, [], "a", 1, True])
-def test_a_patch_of_a_document_is_an_object(body: Any) -> None:
+def test_merge_patch_that_is_not_object_is_refused(body: Any) -> None:
     with pytest.raises(PatchInvalid) as caught:
         merge_patches.read(body)
     assert [(each.pointer, each.code) for each in caught.value.errors] == [("", "type")]
@@ -63,7 +63,7 @@ def test_a_patch_of_a_document_is_an_object(body: Any) -> None:
         ({"operations": {"inc": 1}}, ["/operations/0/operations/inc"]),
     ],
 )
-def test_an_operation_of_a_batch_has_one_patch_and_errors_point_into_it(
+def test_batch_operation_requires_exactly_one_patch_with_pointers_into_it(
     members: dict[str, Any], pointers: list[str]
 ) -> None:
     with pytest.raises(PatchInvalid) as caught:

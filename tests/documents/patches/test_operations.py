@@ -147,7 +147,7 @@ DONE: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("document", "body", "result"), DONE, ids=lambda value: str(value)[:50])
-def test_operations_change_what_they_name(
+def test_operations_change_only_named_fields(
     document: dict[str, Any], body: dict[str, Any], result: dict[str, Any]
 ) -> None:
     before = deepcopy((document, body))
@@ -194,7 +194,7 @@ REFUSED: list[tuple[dict[str, Any], Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("document", "body", "pointer", "code"), REFUSED, ids=lambda value: str(value)[:40])
-def test_an_operation_that_cannot_be_done_is_refused_where_it_is(
+def test_invalid_operation_is_refused_with_pointer_and_code(
     document: dict[str, Any], body: Any, pointer: str, code: str
 ) -> None:
     with pytest.raises(PatchInvalid) as caught:
@@ -205,7 +205,7 @@ def test_an_operation_that_cannot_be_done_is_refused_where_it_is(
 
 @pytest.mark.parametrize("path", ["tags.2", "tags.-1", "tags.01", "tags.x", "lines.0.amount"])
 @pytest.mark.parametrize("name", ["set", "inc", "push"])
-def test_a_position_that_is_not_there_is_a_conflict(name: str, path: str) -> None:
+def test_missing_array_position_is_conflict(name: str, path: str) -> None:
     with pytest.raises(PatchConflict) as caught:
         changed({"tags": ["a", "b"], "lines": []}, {name: {path: 1}})
     assert [each.pointer for each in caught.value.errors] == [f"/{name}/{path}"]
@@ -213,7 +213,7 @@ def test_a_position_that_is_not_there_is_a_conflict(name: str, path: str) -> Non
 
 @pytest.mark.parametrize("name", ["id", "_version", "_owner", "_created_at", "_updated_at", "_owner.id"])
 @pytest.mark.parametrize("body", [{"set": None}, {"inc": None}, {"unset": None}])
-def test_system_fields_are_refused(name: str, body: dict[str, Any]) -> None:
+def test_system_fields_are_not_writable(name: str, body: dict[str, Any]) -> None:
     operator = next(iter(body))
     with pytest.raises(FieldNotWritable):
         operations.read({operator: [name] if operator == "unset" else {name: 1}})
@@ -230,7 +230,7 @@ def test_system_fields_are_refused(name: str, body: dict[str, Any]) -> None:
         ("lines.0.key", {"lines": [{"key": "5"}]}),
     ],
 )
-def test_a_hidden_field_is_refused_as_one_that_is_not_there(
+def test_write_only_field_is_refused_like_unknown_field(
     name: str, path: str, document: dict[str, Any]
 ) -> None:
     absent: dict[str, Any] = {"lines": [{}]} if path.startswith("lines") else {}
@@ -250,7 +250,7 @@ def test_a_hidden_field_is_refused_as_one_that_is_not_there(
 
 @pytest.mark.parametrize("stored", [["a"], ["b"], []])
 @pytest.mark.parametrize("body", [{"push": {"keys": "a"}}, {"pull": {"keys": "a"}}, {"set": {"keys.0": "a"}}])
-def test_hidden_elements_are_refused_whatever_they_are(stored: list[str], body: dict[str, Any]) -> None:
+def test_write_only_elements_are_refused_regardless_of_value(stored: list[str], body: dict[str, Any]) -> None:
     with pytest.raises((PatchInvalid, DocumentInvalid)):
         changed({"keys": stored}, body)
 
@@ -270,7 +270,7 @@ PATHS = st.sampled_from(
     ),
     st.sampled_from([SCHEMA, OPEN]),
 )
-def test_any_operations_give_a_document_or_a_failure_of_ours(
+def test_any_operations_return_document_or_declared_failure(
     document: dict[str, Any], body: dict[str, Any], schema: Any
 ) -> None:
     with suppress(PatchInvalid, PatchConflict, DocumentInvalid):
@@ -278,7 +278,7 @@ def test_any_operations_give_a_document_or_a_failure_of_ours(
 
 
 @given(st.lists(st.integers(-(10**30), 10**30), max_size=10))
-def test_increments_of_decimals_add_up_exactly(amounts: list[int]) -> None:
+def test_decimal_increments_are_exact(amounts: list[int]) -> None:
     document: dict[str, Any] = {"cost": "0.000"}
     for amount in amounts:
         document = changed(document, {"inc": {"cost": f"{amount}e-3" if amount % 2 else str(amount)}})
@@ -305,7 +305,7 @@ def with_one_hash(count: int) -> list[list[int]]:
     return pairs[:count]
 
 
-def test_values_of_one_hash_cost_no_more_than_others() -> None:
+def test_values_with_colliding_hashes_take_no_extra_time() -> None:
     """Compared each with each they would take many seconds."""
     pairs: list[Any] = with_one_hash(10_000)
     began_s = perf_counter()
@@ -327,12 +327,12 @@ EQUAL: list[tuple[Any, Any, bool]] = [
 
 
 @pytest.mark.parametrize(("one", "other", "are_equal"), EQUAL)
-def test_arrays_and_objects_are_elements_by_their_json(one: Any, other: Any, *, are_equal: bool) -> None:
+def test_set_elements_are_compared_as_json(one: Any, other: Any, *, are_equal: bool) -> None:
     added = changed({"anything": [one]}, {"add_to_set": {"anything": {"each": [other]}}})
     assert len(added["anything"]) == 2 - are_equal
 
 
-def test_endless_unknown_operations_are_told_as_far_as_is_of_use() -> None:
+def test_number_of_reported_unknown_operations_is_bounded() -> None:
     began_s = perf_counter()
     with pytest.raises(PatchInvalid) as refused:
         changed({}, {f"ad_to_est{number}": {} for number in range(20_000)})

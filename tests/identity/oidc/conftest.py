@@ -146,7 +146,7 @@ class OidcService:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def at_providers(
+async def service_with_providers(
     mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory, genuine: str, own_running: OwnProvider
 ) -> AsyncIterator[OidcService]:
     providers = {
@@ -174,9 +174,9 @@ async def at_providers(
 
 
 @pytest.fixture
-def oidc_service(at_providers: OidcService) -> OidcService:
-    at_providers.empty()
-    return at_providers
+def oidc_service(service_with_providers: OidcService) -> OidcService:
+    service_with_providers.empty()
+    return service_with_providers
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from canaille.backends import Backend
 from joserfc.jwk import JWKRegistry
 
 
-class Silent(WSGIRequestHandler):
+class SilentHandler(WSGIRequestHandler):
     """Logs nothing."""
 
     def log_message(self, *_: object) -> None:
@@ -26,7 +26,7 @@ class Silent(WSGIRequestHandler):
 
 def main() -> None:
     """Serve on a free port, which is printed."""
-    server = WSGIServer(("localhost", 0), Silent)
+    server = WSGIServer(("localhost", 0), SilentHandler)
     port = server.server_port
     key = JWKRegistry.generate_key("RSA", 2048)
     key.ensure_kid()
