@@ -52,7 +52,7 @@ class Device:
         return self.refresh_token.partition(".")[0]
 
     async def status(self, client: httpx.AsyncClient | None = None) -> int:
-        """Tell how the profile is answered to this device."""
+        """Return how the profile is answered to this device."""
         return (await (client or self.client).get(PROFILE, headers=self.headers)).status_code
 
     async def refresh(self, refresh_token: str | None = None) -> httpx.Response:

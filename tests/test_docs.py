@@ -41,7 +41,7 @@ def test_linked_files_exist(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """Give what the headings of a page are linked by, as GitHub makes it of them."""
+    """Return what the headings of a page are linked by, as GitHub makes it of them."""
     return {
         re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in HEADING.findall(page.read_text())
     }

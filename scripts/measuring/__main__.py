@@ -94,7 +94,7 @@ def main(
 
 
 def planned(plan: Plan, chosen: dict[str, Any], *, quick: bool) -> Plan:
-    """Give the plan as the options change it."""
+    """Return the plan as the options change it."""
     changes = {name: value for name, value in chosen.items() if value is not None}
     if "connections" in changes:
         changes["connections"] = tuple(map(int, changes["connections"]))
@@ -117,12 +117,12 @@ def measured(
 
 
 def say(text: str) -> None:
-    """Tell whoever waits what goes on."""
+    """Print what goes on."""
     click.echo(text, err=True)
 
 
 def tell(row: Row) -> None:
-    """Tell whoever waits what a run measured."""
+    """Print what a run measured."""
     say(
         f"{row.workload:7} {row.target:22} {row.connections:3} connections {row.per_second:7,.0f}/s "
         f"p50 {row.p50_ms:6.2f} p99 {row.p99_ms:7.2f} ms, CPU µs: service {row.server_us:5.0f} "

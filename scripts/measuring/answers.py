@@ -42,7 +42,7 @@ def read(received: bytes) -> Answer | None:
 
 
 def length(head: bytes) -> int:
-    """Give the length that the head tells; raises UnreadableAnswerError if it tells none."""
+    """Return the length that the head tells; raises UnreadableAnswerError if it tells none."""
     lower = head.lower()
     found = lower.find(b"\r\ncontent-length:")
     if found < 0:

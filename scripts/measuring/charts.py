@@ -48,7 +48,7 @@ def lines(title: str, labels: Sequence[str], series: Series) -> str:
 
 
 def options(title: str) -> dict[str, object]:
-    """Give what all charts have in common: no script, nothing that differs from one drawing to the next."""
+    """Return what all charts have in common: no script, nothing that differs from one drawing to the next."""
     return {
         "title": title,
         "style": STYLE,
@@ -64,7 +64,7 @@ def options(title: str) -> dict[str, object]:
 
 
 def whole(value: float) -> str:
-    """Give a figure without a fraction."""
+    """Return a figure without a fraction."""
     return f"{value:,.0f}"
 
 

@@ -153,7 +153,7 @@ def _judged(uri: str, history: History) -> Verdict:
 
 @asynccontextmanager
 async def _connected(service: Running) -> AsyncIterator[httpx.AsyncClient]:
-    """Give the clients' connections, signed in as somebody who may do everything."""
+    """Provide the clients' connections, signed in as somebody who may do everything."""
     tokens = Tokens(SECRET, [], "sheaf", "sheaf", TOKEN_TTL_S)
     principal = Principal("user", str(ObjectId()), frozenset({"admin"}), session_id="measuring")
     headers = {"Authorization": f"Bearer {tokens.issue(principal)}"}

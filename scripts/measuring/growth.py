@@ -102,7 +102,7 @@ def connections_of(count: int) -> str:
 
 
 def pages(target: Target, first: int, name: str) -> Target:
-    """Give a target that is asked for pages by cursor, from the given one on."""
+    """Return a target that is asked for pages by cursor, from the given one on."""
     token, ahead = None, (first - 1) * products.PAGE
     while ahead > 0:
         limit = min(LONGEST_PAGE, ahead)
@@ -119,14 +119,14 @@ def pages(target: Target, first: int, name: str) -> Target:
 
 
 def page(target: Target, limit: int, cursor: str | None, more: str = "") -> Request:
-    """Give the request for the page at a cursor."""
+    """Return the request for the page at a cursor."""
     place = f"&cursor={cursor}" if cursor else ""
     query = f"limit={limit}&sort=-_created_at{place}{more}"
     return Request("GET", f"{target.dialect.base}?{query}", {}, starts=target.dialect.many_starts)
 
 
 def numbered(target: Target) -> list[Case]:
-    """Give the first pages and the last ones that may be asked for by number."""
+    """Return the first pages and the last ones that may be asked for by number."""
     last = min(BY_NUMBER, target.seeded) // products.PAGE
     few = min(products.PAGES, last // 2)
     found = []
@@ -163,7 +163,7 @@ def collections(target: Target, plan: Plan) -> list[Target]:
 
 
 def mixed_up(parts: list[Target], workload: str) -> list[Request]:
-    """Give requests of a workload to all parts, in a random order."""
+    """Return requests of a workload to all parts, in a random order."""
     each = max(20, TOGETHER // len(parts))
     requests = [
         request for part in parts for request in replace(part, requests={}).requests_of(workload, each)

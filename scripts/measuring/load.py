@@ -93,7 +93,7 @@ class Load:
         return time.perf_counter() - began_s
 
     def turn(self, now_s: float) -> Expectation | None:
-        """Give what is to be asked next; None when it is enough, and the connection rests."""
+        """Return what is to be asked next; None when it is enough, and the connection rests."""
         if now_s < self._ends_s and self._left > 0:
             self._left -= 1
             return next(self._turns)
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
         self._transport: Any = transport
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Tell the load, which opens another one."""
+        """Report to the load, which opens another one."""
         self._load.lost(self, was_asking=self._asked is not None)
 
     def abandon(self) -> None:
@@ -191,12 +191,12 @@ class Connection(asyncio.Protocol):
 
 
 def wire(job: Job) -> list[Expectation]:
-    """Give the requests of a job as bytes."""
+    """Return the requests of a job as bytes."""
     return [(text.encode(), status, starts.encode(), least) for text, status, starts, least in job.requests]
 
 
 def percentile(ordered: "array[float] | list[float]", share: float) -> float:
-    """Give the least of the ordered values that at least this share of them does not exceed.
+    """Return the least of the ordered values that at least this share of them does not exceed.
 
     >>> percentile([1.0, 2.0, 3.0, 4.0], 0.5), percentile([1.0, 2.0, 3.0, 4.0], 0.99)
     (2.0, 4.0)
@@ -206,7 +206,7 @@ def percentile(ordered: "array[float] | list[float]", share: float) -> float:
 
 
 def cpu_s(pids: list[int]) -> float:
-    """Give the CPU time of processes so far, in seconds."""
+    """Return the CPU time of processes so far, in seconds."""
     times = [psutil.Process(pid).cpu_times() for pid in pids]
     return sum(each.user + each.system for each in times)
 

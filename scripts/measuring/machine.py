@@ -13,7 +13,7 @@ from scripts.measuring.running import Row
 
 
 def describe(client: "MongoClient[dict[str, Any]]") -> str:
-    """Give the date, the processor, and the versions that matter."""
+    """Return the date, the processor, and the versions that matter."""
     today = datetime.now(UTC).date().isoformat()
     version = client.server_info()["version"]
     python = f"{platform.python_implementation()} {platform.python_version()}"
@@ -21,7 +21,7 @@ def describe(client: "MongoClient[dict[str, Any]]") -> str:
 
 
 def processor() -> str:
-    """Give the name of the processor, as far as the system tells it."""
+    """Return the name of the processor, as far as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

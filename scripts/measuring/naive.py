@@ -34,7 +34,7 @@ async def tell_ready() -> dict[str, str]:
 
 @get("/api/products/{document_id:str}")
 async def get_product(request: AnyRequest, document_id: FromPath[str]) -> Response[bytes]:
-    """Give one product by one `find_one`."""
+    """Return one product by one `find_one`."""
     document = await request.app.state.products.find_one({"_id": ObjectId(document_id)})
     tag = f'"{document["_version"]}"'
     if request.headers.get("if-none-match") == tag:
@@ -44,7 +44,7 @@ async def get_product(request: AnyRequest, document_id: FromPath[str]) -> Respon
 
 @get("/api/products")
 async def list_products(request: AnyRequest) -> Response[bytes]:
-    """Give a page of the newest, of a category and a range of prices if asked for, by one `find`."""
+    """Return a page of the newest, of a category and a range of prices if asked for, by one `find`."""
     asked = request.query_params
     chosen: dict[str, Any] = {}
     if "filter[category]" in asked:
@@ -68,12 +68,12 @@ async def create_product(request: AnyRequest) -> Response[bytes]:
 
 
 def outward(document: dict[str, Any]) -> dict[str, Any]:
-    """Give a document as Sheaf shows it."""
+    """Return a document as Sheaf shows it."""
     return {"id": str(document.pop("_id")), **document}
 
 
 def answer(body: Any, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response[bytes]:
-    """Give a body as JSON."""
+    """Return a body as JSON."""
     content = orjson.dumps(body, default=datetime.isoformat)
     return Response(content, status_code=status, headers=headers, media_type="application/json")
 

@@ -6,13 +6,13 @@ MIB = 1024 * 1024
 
 
 def tree(pid: int) -> list[int]:
-    """Give a process and all below it."""
+    """Return a process and all below it."""
     process = psutil.Process(pid)
     return [pid, *(child.pid for child in process.children(recursive=True))]
 
 
 def listening(port: int) -> list[int]:
-    """Give the processes that listen on a port of this machine, with all below them."""
+    """Return the processes that listen on a port of this machine, with all below them."""
     found = {
         each.pid
         for each in psutil.net_connections("tcp")
@@ -22,5 +22,5 @@ def listening(port: int) -> list[int]:
 
 
 def worker_memory_mib(pids: list[int]) -> float:
-    """Give the resident memory of the largest of these processes, which is the worker."""
+    """Return the resident memory of the largest of these processes, which is the worker."""
     return max((psutil.Process(pid).memory_info().rss for pid in pids), default=0) / MIB

@@ -18,17 +18,17 @@ WORDS = "A sturdy thing for everyday use, made of beech, that keeps its shape an
 
 
 def identifier(number: int) -> ObjectId:
-    """Give the id of a seeded product; ids of products made later sort behind all of these."""
+    """Return the id of a seeded product; ids of products made later sort behind all of these."""
     return ObjectId(f"65000000{number:016x}")
 
 
 def price(number: int) -> float:
-    """Give the price, from 0 to 999.99."""
+    """Return the price, from 0 to 999.99."""
     return number * SPREAD % 100_000 / 100
 
 
 def fields(number: int) -> dict[str, Any]:
-    """Give what a client would send of a seeded product."""
+    """Return what a client would send of a seeded product."""
     return {
         "name": f"Product {number}",
         "price": price(number),
@@ -39,29 +39,29 @@ def fields(number: int) -> dict[str, Any]:
 
 
 def created_at(number: int) -> datetime:
-    """Give the time of creation: later for a higher number."""
+    """Return the time of creation: later for a higher number."""
     return FIRST_CREATED_AT + timedelta(seconds=number)
 
 
 def stored(number: int) -> dict[str, Any]:
-    """Give a seeded product as Sheaf stores it."""
+    """Return a seeded product as Sheaf stores it."""
     at = created_at(number)
     system = {"_version": 1, "_created_at": at, "_updated_at": at, "_owner": None}
     return {"_id": identifier(number), **fields(number), **system}
 
 
 def plain(number: int) -> dict[str, Any]:
-    """Give a seeded product as a service with Mongoose's names stores it."""
+    """Return a seeded product as a service with Mongoose's names stores it."""
     return {"_id": identifier(number), **fields(number), "createdAt": created_at(number)}
 
 
 def new(number: int) -> dict[str, Any]:
-    """Give the body that creates a product."""
+    """Return the body that creates a product."""
     return {**fields(number), "name": f"New product {number}"}
 
 
 def static_body() -> bytes:
-    """Give a product as JSON of about the size that Sheaf gives one in."""
+    """Return a product as JSON of about the size that Sheaf gives one in."""
     return json.dumps({"data": stored(0)}, default=str, separators=(",", ":")).encode()
 
 

@@ -20,7 +20,7 @@ COLUMNS = 100
 
 
 def standard(rows: Sequence[Row], where: str, plan: Plan) -> tuple[str, dict[str, str]]:
-    """Give the text and the charts of the standard measurement."""
+    """Return the text and the charts of the standard measurement."""
     connections = max(row.connections for row in rows)
     text = f"""Measured on {where}: {plan.documents:,} products, {plan.rounds} rounds of {plan.seconds:g} s.
 {machine.pace(rows)}
@@ -49,7 +49,7 @@ def requests_chart(rows: Sequence[Row], connections: int) -> str:
 
 
 def growth(rows: Sequence[Row], axes: Sequence[Axis], where: str, plan: Plan) -> tuple[str, dict[str, str]]:
-    """Give the text and the charts of how cost grows."""
+    """Return the text and the charts of how cost grows."""
     tables = "\n\n".join(table.growth(axis, rows) for axis in axes)
     names = {f"{axis.name.replace(' ', '-')}.svg": axis for axis in axes if axis.name in CHARTED}
     pictures = "\n".join(f"![Cost as {axis.name} grow](performance/{name})" for name, axis in names.items())
@@ -80,7 +80,7 @@ def growth_chart(axis: Axis, rows: Sequence[Row]) -> str:
 
 
 def memory(rows: Sequence[Row], where: str) -> str:
-    """Give the text of the memory of a worker."""
+    """Return the text of the memory of a worker."""
     return (
         f"Measured on {where}, mixed requests over {rows[0].connections} connections.\n\n{table.memory(rows)}"
     )
@@ -117,7 +117,7 @@ def wrapped(text: str) -> str:
 
 
 def between(page: str, part: str, text: str) -> str:
-    r"""Give a page with another text between the marks of a part; raises ValueError for a page without them.
+    r"""Return a page with other text between the marks of a part; raises ValueError without marks.
 
     >>> between("a\n<!-- measured: x -->\nold\n<!-- end: x -->\nb\n", "x", "new")
     'a\n<!-- measured: x -->\n\nnew\n\n<!-- end: x -->\nb\n'

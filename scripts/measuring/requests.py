@@ -22,7 +22,7 @@ class Request:
     at_least: int = 0
 
     def text(self, host: str) -> str:
-        """Give the request as it goes over the wire."""
+        """Return the request as it goes over the wire."""
         lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if self.body:
@@ -30,7 +30,7 @@ class Request:
         return "\r\n".join([*lines, "", self.body])
 
     def changed(self, **changes: Any) -> "Request":
-        """Give the request with something else about it."""
+        """Return the request with something else about it."""
         return Request(**(asdict(self) | changes))
 
 
@@ -76,7 +76,7 @@ class Dialect:
         return found
 
     def stored(self, number: int) -> dict[str, Any]:
-        """Give a seeded product as this service stores it."""
+        """Return a seeded product as this service stores it."""
         return products.stored(number)
 
     def _many(self, query: str) -> Request:
@@ -107,7 +107,7 @@ class PlainDialect(Dialect):
         return found
 
     def stored(self, number: int) -> dict[str, Any]:
-        """Give it with Mongoose's names."""
+        """Return it with Mongoose's names."""
         return products.plain(number)
 
 

@@ -38,7 +38,7 @@ class Running:
 
 
 def environment(uri: str, database: str) -> dict[str, str]:
-    """Give the environment of a service in production that refuses nobody for asking often."""
+    """Return the environment of a service in production that refuses nobody for asking often."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SHEAF_", "MONGODB_"))}
     return kept | {
         "PYTHONPATH": str(ROOT),

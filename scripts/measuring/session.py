@@ -67,7 +67,7 @@ class Session:
         return target
 
     def outside(self, described: str) -> Target:
-        """Give a service that runs on this machine, told as `NAME=URL,database=NAME[,OPTION=VALUE…]`.
+        """Return a service that runs on this machine, told as `NAME=URL,database=NAME[,OPTION=VALUE…]`.
 
         Raises ServiceFailedError if it is not told so, or if nothing listens there.
         """
@@ -100,7 +100,7 @@ class Session:
 
 
 def indexes() -> list[IndexModel]:
-    """Give the indexes that Sheaf keeps of products."""
+    """Return the indexes that Sheaf keeps of products."""
     texts = [[(field, TEXT) for field in each["text"]] for each in Product.indexes]
     return [*Product.Settings.indexes, *map(IndexModel, texts)]
 

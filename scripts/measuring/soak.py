@@ -71,7 +71,7 @@ class Soak:
     journal: Journal
 
     async def run(self, url: str, token: str) -> list[judge.Finding]:
-        """Let clients ask and faults come, rest, renew the workers under load, rest; gives what was found."""
+        """Load with faults, rest, renew the workers under load, rest; returns what was found."""
         gate, stop = asyncio.Event(), asyncio.Event()
         before = await self._rest(gate)
         elder = self.faults.worker_processes()[0].pid
@@ -122,7 +122,7 @@ class Soak:
 
 @contextmanager
 def opened(plan: Plan, directory: Path) -> Iterator[tuple[Soak, str, str]]:
-    """Start a MongoDB and the service; gives the soak, the service's URL and an administrator's token."""
+    """Start a MongoDB and the service; provides the soak, the service's URL and an administrator's token."""
     temporary = directory / "temporary"
     temporary.mkdir()
     with mongod.start(directory / "mongodb") as server, MongoClient[dict[str, Any]](server.uri) as client:
@@ -144,13 +144,13 @@ def opened(plan: Plan, directory: Path) -> Iterator[tuple[Soak, str, str]]:
 
 
 def administrator(secret: str) -> str:
-    """Give the access token of an administrator."""
+    """Return the access token of an administrator."""
     who = Principal("user", str(ObjectId()), frozenset({"admin"}), session_id="soak")
     return Tokens(secret, [], "sheaf", "sheaf", TOKEN_S).issue(who)
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as trial:
         return int(trial.getsockname()[1])
 

@@ -27,7 +27,7 @@ def measure(
 
 
 def cases(targets: list[Target], plan: Plan) -> list[Case]:
-    """Give what is measured in a round: of each workload one service after the other."""
+    """Return what is measured in a round: of each workload one service after the other."""
     return [
         Case(target, workload, connections)
         for workload in (*plan.workloads, workloads.STATIC)

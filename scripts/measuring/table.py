@@ -39,15 +39,15 @@ class Figures:
             self._rows.setdefault((row.target, row.workload, row.connections), []).append(row)
 
     def keys(self) -> list[Key]:
-        """Give what was measured, in the order of the first round."""
+        """Return what was measured, in the order of the first round."""
         return list(self._rows)
 
     def has(self, key: Key) -> bool:
-        """Tell whether it was measured."""
+        """Return whether it was measured."""
         return key in self._rows
 
     def median(self, figure: str, key: Key) -> float:
-        """Give the median of a figure over the rounds."""
+        """Return the median of a figure over the rounds."""
         is_cpu = figure.endswith("_us")
         values: list[float] = [
             getattr(row, figure) * (self._fastest_us / row.pace_us if is_cpu else 1)
@@ -56,11 +56,11 @@ class Figures:
         return statistics.median(values)
 
     def errors(self, key: Key) -> int:
-        """Give how many requests of all rounds were not answered rightly."""
+        """Return how many requests of all rounds were not answered rightly."""
         return sum(row.wrong for row in self._rows[key])
 
     def refused(self, key: Key) -> int:
-        """Give how many requests of all rounds were refused because there were too many."""
+        """Return how many requests of all rounds were refused because there were too many."""
         return sum(row.refused for row in self._rows[key])
 
 
@@ -99,7 +99,7 @@ def summary(rows: Sequence[Row], connections: int) -> str:
 
 
 def ratio(figures: Figures, key: Key) -> str:
-    """Give how many times the CPU time of Sheaf a service takes for the same."""
+    """Return how many times the CPU time of Sheaf a service takes for the same."""
     own = (SHEAF, *key[1:])
     if not (figures.has(key) and figures.has(own)):
         return "-"
@@ -121,12 +121,12 @@ def growth(axis: Axis, rows: Sequence[Row]) -> str:
 
 
 def cost(figures: Figures, key: Key) -> float:
-    """Give the CPU time of one request in µs, the service's and MongoDB's."""
+    """Return the CPU time of one request in µs, the service's and MongoDB's."""
     return figures.median("server_us", key) + figures.median("mongod_us", key)
 
 
 def cell(figures: Figures, key: Key) -> str:
-    """Give the figures of one case in short."""
+    """Return the figures of one case in short."""
     server, mongod, second, p99 = (
         figures.median(name, key) for name in ("server_us", "mongod_us", "per_second", "p99_ms")
     )

@@ -38,7 +38,7 @@ class Target:
     """Of each workload, where they are made already."""
 
     def requests_of(self, workload: str, count: int | None = None) -> list[Request]:
-        """Give the requests of a workload, so many different ones, made once."""
+        """Return the requests of a workload, so many different ones, made once."""
         if workload not in self.requests:
             made = workloads.make(workload, self.dialect, self.seeded, self.tag_of, count)
             self.requests[workload] = made
@@ -112,6 +112,6 @@ class Target:
 
 
 def post(path: str, body: Any, token: str | None = None, status: int = 201) -> Request:
-    """Give a request that posts something to Sheaf."""
+    """Return a request that posts something to Sheaf."""
     headers = JSON | ({"Authorization": f"Bearer {token}"} if token else {})
     return Request("POST", path, headers, json.dumps(body), status)

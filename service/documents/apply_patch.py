@@ -49,7 +49,7 @@ class ApplyPatch:
         return dict(verdict.result)
 
     def is_altered(self, present: dict[str, Any], changed: dict[str, Any]) -> bool:
-        """Tell whether an outcome is more than a new version of the document.
+        """Return whether an outcome is more than a new version of the document.
 
         Always, where the caller does not see all: else who sets a field to a guess would hear whether it was
         right.

@@ -27,7 +27,7 @@ _HOLDERS = (dict, list)
 
 
 def own_members(body: Any, present: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Give a body's own members, without the system fields, which may only repeat their present values.
+    """Return a body's own members, without the system fields, which may only repeat their present values.
 
     `present` is the stored document as JSON, None for a new one, which has no system fields yet. Raises
     DocumentInvalid for a body that is not an object or has an illegal name at any depth, FieldNotWritable
@@ -73,7 +73,7 @@ def _summary(violations: list[Violation], said: str) -> str:
 
 
 def _has_legal_names(value: Any) -> bool:
-    """Tell whether `_illegal_names` finds none, at a third of its cost: so it is with nearly all bodies."""
+    """Return whether `_illegal_names` finds none, at a third of its cost: so it is with nearly all bodies."""
     if type(value) is list:
         return all(type(member) not in _HOLDERS or _has_legal_names(member) for member in value)
     for name, member in value.items():

@@ -54,7 +54,7 @@ class BuildDocument:
         return dict(verdict.result)
 
     def brings_id(self, body: Any) -> bool:
-        """Tell whether a body has the id of the new document."""
+        """Return whether a body has the id of the new document."""
         return self.collection.description.options.may_supply_ids and isinstance(body, dict) and "id" in body
 
     @property

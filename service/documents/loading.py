@@ -105,7 +105,7 @@ class _Batch:
         self._size_bytes = 0
 
     def has_room(self, document: RawBSONDocument) -> bool:
-        """Tell whether a document may join."""
+        """Return whether a document may join."""
         is_small = self._size_bytes + len(document.raw) <= MAXIMUM_BATCH_BYTES
         return not self._documents or (is_small and len(self._documents) < MAXIMUM_BATCH_DOCUMENTS)
 

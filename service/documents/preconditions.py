@@ -40,7 +40,7 @@ class Expected:
 
 
 def tag(document: dict[str, Any]) -> str:
-    """Give the strong entity tag of a stored document: its version.
+    """Return the strong entity tag of a stored document: its version.
 
     >>> tag({"_version": 3})
     '"3"'
@@ -49,7 +49,7 @@ def tag(document: dict[str, Any]) -> str:
 
 
 def view_tag(document: dict[str, Any], content: bytes) -> str:
-    """Give the weak entity tag of a view of a stored document: its version and a digest of what is shown.
+    """Return the weak entity tag of a view of a stored document: its version and a digest of what is shown.
 
     It never stands for the document itself, so that nobody changes that by `If-Match` with it.
 
@@ -60,7 +60,7 @@ def view_tag(document: dict[str, Any], content: bytes) -> str:
 
 
 def version_of(document: dict[str, Any]) -> int:
-    """Give a stored document's version; 0 for one that another program put there without."""
+    """Return a stored document's version; 0 for one that another program put there without."""
     version: int = document.get("_version") or 0
     return version
 
@@ -114,7 +114,7 @@ def require(collection: Collection, expected: Expected | None) -> None:
 
 
 def is_known(header: str | None, entity_tag: str) -> bool:
-    """Tell whether `If-None-Match` names the tag (weak comparison): the client has this answer already.
+    """Return whether `If-None-Match` names the tag (weak comparison): the client has this answer already.
 
     >>> is_known('W/"1", "3"', '"3"'), is_known(None, '"3"'), is_known("*", '"3"')
     (True, False, True)

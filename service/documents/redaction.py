@@ -112,7 +112,7 @@ Values = dict[str, Any]
 
 
 def _holds(values: Values, value: Any) -> bool:
-    """Tell whether a value is or has a placeholder."""
+    """Return whether a value is or has a placeholder."""
     if isinstance(value, dict):
         return any(_holds(values, part) for part in value.values())
     if isinstance(value, list):

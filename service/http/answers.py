@@ -15,7 +15,7 @@ Return: TypeAlias = Literal["minimal", "representation"]
 
 
 def preferred_return(request: AnyRequest) -> Return | None:
-    """Give what `Prefer: return=…` asks for; None when it is not there, or unknown, which is ignored (2)."""
+    """Return what `Prefer: return=…` asks for; None when it is absent, or unknown and ignored (2)."""
     header = text_of(request.scope, b"prefer")
     return None if header is None else read_return(header)
 
@@ -35,7 +35,7 @@ def read_return(header: str) -> Return | None:
 
 
 def preference_applied(wanted: Return | None) -> dict[str, str]:
-    """Give the header that says which preference was followed."""
+    """Return the header that says which preference was followed."""
     return {} if wanted is None else {"Preference-Applied": f"return={wanted}"}
 
 
@@ -58,5 +58,5 @@ def written_response(
 
 
 def _segment(text: str) -> str:
-    """Give a text as a part of a path."""
+    """Return a text as a part of a path."""
     return text if text.isascii() and text.isalnum() else quote(text, safe="")

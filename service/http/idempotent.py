@@ -86,7 +86,7 @@ def _has_key(request: AnyRequest) -> bool:
 
 
 async def _keyed(request: AnyRequest) -> KeyedRequest | None:
-    """Give the request as its repeats are known by, None when it has no key; raises RequestInvalid."""
+    """Return the request as its repeats are known by, None when it has no key; raises RequestInvalid."""
     if not _has_key(request):
         return None
     key = keys.read(request.headers.getall("idempotency-key", []))

@@ -53,7 +53,7 @@ error_log = structlog.get_logger("sheaf.errors")
 
 
 def render(failure: Failure, *, instance: str, request_id: str) -> tuple[int, Headers, bytes]:
-    """Give the status, headers and body that tell a client of a failure at the path `instance`."""
+    """Return the status, headers and body that tell a client of a failure at the path `instance`."""
     body = _encoded(failure.problem(instance=instance, request_id=request_id))
     headers: Headers = [
         (b"content-type", PROBLEM_MEDIA_TYPE.encode()),
@@ -65,7 +65,7 @@ def render(failure: Failure, *, instance: str, request_id: str) -> tuple[int, He
 
 
 def translate(error: Exception) -> Failure:
-    """Give the failure that stands for any error: itself, or ours for MongoDB's and Litestar's, or Internal.
+    """Return the failure for any error: itself, ours for MongoDB's and Litestar's, or Internal.
 
     >>> translate(RuntimeError("a secret")).problem(instance="/", request_id="1")["detail"]
     'Something went wrong on our side'
@@ -118,7 +118,7 @@ def _method_not_allowed(error: HTTPException) -> Failure:
 
 
 def _malformed(error: HTTPException) -> Failure:
-    """Give the failure for Litestar's own 400, whose detail repeats the URL and is therefore left out."""
+    """Return the failure for Litestar's own 400, whose detail repeats the URL and is therefore left out."""
     if missing := _MISSING.match(error.detail):
         place, name = missing.groups()
         violation = Violation(f"The {place} parameter `{name}` is missing.", "required", parameter=name)

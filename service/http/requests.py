@@ -31,12 +31,12 @@ AnyRequest = Request[Any, Any, Any]
 
 
 def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:
-    """Give the query's parameters in order, percent-decoded; raises RequestInvalid."""
+    """Return the query's parameters in order, percent-decoded; raises RequestInvalid."""
     return read_parameters(request.scope["query_string"])
 
 
 def only_parameters(request: AnyRequest, known: Iterable[str] = ()) -> dict[str, str]:
-    """Give the parameters, each a known one that is there once; raises ParameterInvalid."""
+    """Return the parameters, each a known one that is there once; raises ParameterInvalid."""
     if not request.scope["query_string"]:
         return {}
     pairs = parameters_of(request)
@@ -63,7 +63,7 @@ def only_parameters(request: AnyRequest, known: Iterable[str] = ()) -> dict[str,
 
 
 def expected_by(request: AnyRequest) -> Expected | None:
-    """Give what `If-Match` and `If-None-Match` demand of a document to change; raises RequestInvalid."""
+    """Return what `If-Match` and `If-None-Match` demand of a document to change; raises RequestInvalid."""
     scope = request.scope
     return preconditions.read(text_of(scope, b"if-match"), text_of(scope, b"if-none-match"))
 
@@ -79,7 +79,7 @@ async def patch_of(request: AnyRequest) -> Patch:
 
 
 def media_type_of(request: AnyRequest) -> str:
-    """Give the body's media type in small letters, without its parameters; empty without one."""
+    """Return the body's media type in small letters, without its parameters; empty without one."""
     media_type = (text_of(request.scope, b"content-type") or "").partition(";")[0]
     return media_type.strip().lower()
 
@@ -108,7 +108,7 @@ def _check_media_type(content_type: str, media_types: Iterable[str]) -> None:
 
 
 async def body_of(request: AnyRequest) -> bytes:
-    """Give the whole body, which the pipeline bounds; it is received once, however often it is asked for."""
+    """Return the whole body, which the pipeline bounds; it is received once and kept."""
     state = request.scope["state"]
     if BODY not in state:
         parts: list[bytes] = []
@@ -125,12 +125,12 @@ async def body_of(request: AnyRequest) -> bytes:
 def json_response(
     content: bytes, *, status_code: int = 200, headers: dict[str, str] | None = None
 ) -> Response[bytes]:
-    """Give a response with ready-made JSON."""
+    """Return a response with ready-made JSON."""
     return Ready(content, status_code=status_code, headers=headers, media_type=JSON)
 
 
 def tagged_response(request: AnyRequest, content: bytes, entity_tag: str, **headers: str) -> Response[bytes]:
-    """Give a readable representation: 304 when the client has it, no body for HEAD."""
+    """Return a readable representation: 304 when the client has it, no body for HEAD."""
     headers["ETag"] = entity_tag
     if preconditions.is_known(text_of(request.scope, b"if-none-match"), entity_tag):
         return Ready(b"", status_code=304, headers=headers)

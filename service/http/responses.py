@@ -35,7 +35,7 @@ class Ready(Response[bytes]):
         self.response_type_encoders = {}
 
     def to_asgi_response(self, *arguments: Any, **options: Any) -> ASGIResponse:
-        """Give what sends it: itself, unless it sets cookies."""
+        """Return what sends it: itself, unless it sets cookies."""
         if self.cookies:
             return super().to_asgi_response(*arguments, **options)
         return cast("ASGIResponse", self)

@@ -68,13 +68,13 @@ class route(HTTPRouteHandler):  # noqa: N801  # a decorator
         return await self.fn(request=request, services=services_of(request), **path)
 
     async def to_response(self, app: Litestar, data: Any, request: Request[Any, Any, Any]) -> ASGIApp:
-        """Give what sends an answer: one that is ready sends itself."""
+        """Return what sends an answer: one that is ready sends itself."""
         if type(data) is Ready and not data.cookies:
             return cast("ASGIApp", data)
         return await super().to_response(app, data, request)
 
     def resolve_exception_handlers(self) -> ExceptionHandlersMap:
-        """Give the handlers of exceptions, which are asked for at every request and never change."""
+        """Return the handlers of exceptions, which are asked for at every request and never change."""
         if self._exception_handlers is None:
             self._exception_handlers = super().resolve_exception_handlers()
         return self._exception_handlers

@@ -41,12 +41,12 @@ class Origins:
         self._local = local
 
     def __contains__(self, origin: str | None) -> bool:
-        """Tell whether an origin, as browsers spell it, is one of them."""
+        """Return whether an origin, as browsers spell it, is one of them."""
         return origin is not None and (origin in self._listed or (self._local and is_local(origin)))
 
 
 def is_local(origin: str) -> bool:
-    """Tell whether an origin, as browsers spell it, is a port of this machine."""
+    """Return whether an origin, as browsers spell it, is a port of this machine."""
     return _LOCAL.fullmatch(origin) is not None
 
 

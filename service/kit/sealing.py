@@ -26,15 +26,15 @@ class Sealer:
         self._keys: dict[str, tuple[bytes, ...]] = {}
 
     def code(self, purpose: str, *parts: bytes) -> bytes:
-        """Give the code (HMAC-SHA256) that shows that parts were put together here."""
+        """Return the code (HMAC-SHA256) that shows that parts were put together here."""
         return _code(self._keys_of(purpose)[0], parts)
 
     def is_ours(self, purpose: str, code: bytes, *parts: bytes) -> bool:
-        """Tell whether a code is that of these parts, under any of the secrets."""
+        """Return whether a code is that of these parts, under any of the secrets."""
         return any(hmac.compare_digest(_code(key, parts), code) for key in self._keys_of(purpose))
 
     def seal(self, purpose: str, content: bytes) -> str:
-        """Encrypt (AES-256-GCM); gives text that is safe in URLs."""
+        """Encrypt (AES-256-GCM); returns text that is safe in URLs."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = nonce + AESGCM(self._keys_of(purpose)[0]).encrypt(nonce, content, purpose.encode())
         return urlsafe_b64encode(sealed).rstrip(b"=").decode()
@@ -61,7 +61,7 @@ class Sealer:
 
 
 def digest(token: str) -> str:
-    """Give the hash under which a random token is stored; it has entropy enough for a quick one.
+    """Return the hash under which a random token is stored; it has entropy enough for a quick one.
 
     >>> digest("abc")[:16]
     'ba7816bf8f01cfea'

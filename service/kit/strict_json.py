@@ -16,7 +16,7 @@ class RefusedJson(ValueError):
 
 
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Give the members of an object; raises RefusedJson for a name that is there twice."""
+    """Return the members of an object; raises RefusedJson for a name that is there twice."""
     members = dict(pairs)
     if len(members) != len(pairs):
         (twice, _) = Counter(name for name, _ in pairs).most_common(1)[0]
@@ -86,7 +86,7 @@ def depth(value: Any) -> int:
 
 
 def has_half_characters(value: Any) -> bool:
-    """Tell whether a text within a value has a surrogate without its other half, which UTF-8 cannot hold."""
+    """Return whether a text within a value has a lone surrogate, which UTF-8 cannot hold."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

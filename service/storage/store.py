@@ -153,7 +153,7 @@ class Store:
         return int(await self.documents.count_documents({} if where is None else to_mongo(where)))
 
     async def is_empty(self) -> bool:
-        """Tell whether there is no document."""
+        """Return whether there is no document."""
         return await self.documents.find_one({}, {"_id": 1}) is None
 
     async def indexes(self) -> Mapping[str, Mapping[str, Any]]:

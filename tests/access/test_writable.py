@@ -77,7 +77,7 @@ PATHS = st.lists(st.lists(NAMES, min_size=1, max_size=2).map(tuple), min_size=1,
 
 
 def protected(value: Any, path: Path) -> Any:
-    """Give what stands at a path, through arrays, in its place; None where there is nothing."""
+    """Return what stands at a path, through arrays, in its place; None where there is nothing."""
     if isinstance(value, list):
         return [protected(each, path) for each in value]
     if not path:

@@ -305,7 +305,7 @@ async def test_audit_names_the_key_that_acted(key_client: KeyClient) -> None:
 
 @asynccontextmanager
 async def profiled(key_client: KeyClient) -> AsyncIterator[list[str]]:
-    """Give a list that has, afterwards, the operation of each command on keys meanwhile."""
+    """Provide a list that has, afterwards, the operation of each command on keys meanwhile."""
     database = key_client.service.database
     database.command("profile", 2)
     seen: list[str] = []

@@ -103,5 +103,5 @@ async def made(attacked: AttackedService, path: str, body: Any, who: str | None)
 
 @pytest.fixture(params=["code-first", "runtime"])
 def place(request: pytest.FixtureRequest, attacked: AttackedService) -> Place:
-    """Give a collection described by a class, and one described by a stored definition."""
+    """Provide a collection described by a class, and one described by a stored definition."""
     return attacked.places[request.param]

@@ -53,14 +53,14 @@ class Cache:
 
 
 def varying(answer: httpx.Response) -> list[str]:
-    """Give the request headers that an answer depends on, of those that these clients differ in."""
+    """Return the request headers that an answer depends on, of those that these clients differ in."""
     names = {name.strip().lower() for name in answer.headers["vary"].split(",")}
     return sorted(names - {"accept-encoding", "origin"})
 
 
 @pytest.fixture
 async def paths(attacked: AttackedService) -> list[str]:
-    """Give what can be read, some of it not by everybody, some of it not alike."""
+    """Provide what can be read, some of it not by everybody, some of it not alike."""
     name = f"notes{uuid4().hex[:8]}"
     rules = {"read": ["owner", "role:reader"], "create": "user"}
     schema = {"type": "object", "properties": {"hidden": {"type": "string", "writeOnly": True}}}

@@ -18,7 +18,7 @@ QUERY = {"sort": "-price", "limit": "1"}
 
 
 async def given_out(attacked: AttackedService, path: str, query: dict[str, str]) -> str:
-    """Give a cursor that the service itself wrote."""
+    """Return a cursor that the service itself wrote."""
     page = (await attacked.client.get(path, params=query)).json()
     if "next" not in page:
         await made(attacked, path, {"name": "Cup", "price": 1}, "ann")
@@ -36,7 +36,7 @@ def text(content: bytes) -> str:
 
 
 def with_operator(cursor: str) -> str:
-    """Give the cursor with an operator of the database for a value, under its old signature."""
+    """Return the cursor with an operator of the database for a value, under its old signature."""
     content = raw(cursor)
     value = bson.encode({"values": [{"$ne": None}, {"$gt": ""}], "is_backward": False})
     return text(content[:9] + value + content[-SIGNATURE_BYTES:])

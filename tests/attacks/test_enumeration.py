@@ -26,7 +26,7 @@ FORGOT = "/password/forgot"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def mailing(mongodb_uri: str) -> AsyncIterator[MailingService]:
-    """Give a mailing where addresses must be verified and few mails may be asked for."""
+    """Provide a mailing where addresses must be verified and few mails may be asked for."""
     async with served(mongodb_uri, **STRICT) as service:
         yield MailingService(service.app, service.client, service.database, Mailbox(service.data))
 
@@ -62,7 +62,7 @@ async def work_of(mailing: MailingService, path: str, body: Any) -> tuple[httpx.
 
 
 def is_background(event: dict[str, Any]) -> bool:
-    """Tell what the service asks by itself: for mails to send, for what was revoked, or has changed."""
+    """Return what the service asks by itself: for mails to send, for what was revoked, or has changed."""
     name: str = event["ns"].partition(".")[2]
     return name in {"_revocations", "_collections"} or (name == "_mails" and str(event["op"]) != "insert")
 

@@ -70,7 +70,7 @@ async def shared(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def target(shared: TwoInstances) -> TwoInstances:
-    """Give the service as if nobody had come yet, but for Ann, who has an account."""
+    """Provide the service as if nobody had come yet, but for Ann, who has an account."""
     for name in OF_SIGNING_IN[1:]:
         shared.database[name].delete_many({})
     for app in shared.workers:
@@ -96,7 +96,7 @@ async def flood(workers: list[Litestar], email: str) -> list[httpx.Response]:
 
 
 def seen(answer: httpx.Response) -> dict[str, Any]:
-    """Give all that a client sees of an answer, but for what differs from each to the next."""
+    """Return all that a client sees of an answer, but for what differs from each to the next."""
     body = answer.json()
     del body["request_id"]
     headers = dict(answer.headers)
@@ -177,7 +177,7 @@ async def test_a28_login_runs_same_database_commands_for_known_and_unknown_email
     target: TwoInstances,
 ) -> None:
     async def work(email: str, address: str) -> list[list[str]]:
-        """Give, for each of seven wrong passwords, what was asked of the database."""
+        """Return, for each of seven wrong passwords, what was asked of the database."""
         asked = []
         for _ in range(7):
             target.database.command("profile", 2)

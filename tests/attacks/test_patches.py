@@ -41,7 +41,7 @@ SECRETS: dict[str, Any] = {"pin": 4711, "codes": ["c0de"], "keys": ["k3y"], "saf
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def staff(attacked: AttackedService) -> AsyncIterator[str]:
-    """Give the path of a member of staff with a role, an account and secrets."""
+    """Provide the path of a member of staff with a role, an account and secrets."""
     await made(attacked, "/api/collections", STAFF, "admin")
     created = await made(attacked, "/api/staff", {"name": "Ann", **SECRETS}, "ann")
     key = {"_id": ObjectId(created["id"])}
@@ -129,7 +129,7 @@ async def test_a4_patch_with_illegal_member_name_returns_400(attacked: AttackedS
 
 
 def readings(path: str, dotted: str, guess: Any) -> list[Any]:
-    """Give patches whose outcome would tell of a field, if it could be looked at."""
+    """Return patches whose outcome would tell of a field, if it could be looked at."""
     array = f"{path}/0" if isinstance(guess, list) else path
     return [
         (STEPS, step("test", path, value=guess)),
@@ -147,7 +147,7 @@ def readings(path: str, dotted: str, guess: Any) -> list[Any]:
 
 
 def would_be_tried(body: Any, guess: Any) -> bool:
-    """Tell whether a patch of a field that is not in the schema fails because of that alone."""
+    """Return whether a patch of a field that is not in the schema fails because of that alone."""
     fitting = {"push", "add_to_set"} if isinstance(guess, list) else {"inc", "min", "max"}
     return isinstance(body, list) or body.keys() <= fitting
 

@@ -74,7 +74,7 @@ HIDDEN_PATHS = (
 
 
 def expressions() -> list[Any]:
-    """Give every way to say a path in an expression."""
+    """Return every way to say a path in an expression."""
     found: list[Any] = []
     for path in (*HIDDEN_PATHS, *VISIBLE):
         found += [path, {"object": {"x": path}}, {"if_null": [path, 1]}, {"if": [True, path, path]}]
@@ -88,7 +88,7 @@ def expressions() -> list[Any]:
 
 
 def pipelines() -> list[list[dict[str, Any]]]:
-    """Give every way to reach for what is hidden: most are refused, and the others find nothing."""
+    """Return every way to reach for what is hidden: most are refused, and the others find nothing."""
     tried: list[list[dict[str, Any]]] = [[{"limit": 5}]]
     tried += [[{"project": {"x": each}}] for each in expressions()]
     for path in (*HIDDEN_PATHS, *VISIBLE):
@@ -144,7 +144,7 @@ def is_refused(pipeline: list[dict[str, Any]]) -> bool:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def closets(attacked: AttackedService) -> str:
-    """Give the path of a collection with hidden members everywhere, each with "hidden" in its value."""
+    """Provide the path of a collection with hidden members everywhere, each with "hidden" in its value."""
     body: dict[str, Any] = {
         "name": "closets",
         "schema": SCHEMA,

@@ -20,7 +20,7 @@ BY_A, BY_B = {"fields": ["a"], "unique": True}, {"fields": ["b"], "unique": True
 
 @pytest.fixture
 async def clients(client: httpx.AsyncClient, settings: Settings) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """Give a client of each of two workers."""
+    """Provide a client of each of two workers."""
     other = create_app(settings)
     async with opened(other), connect(other) as second:
         yield [client, second]

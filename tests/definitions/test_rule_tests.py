@@ -51,7 +51,7 @@ DENIED = "create as `1`: the rules deny it. `/rules/create`: "
 
 
 def outcome(*tests: Any, **parts: Any) -> list[tuple[str | None, str, str]]:
-    """Give the pointer, code and detail of what is wrong with a definition that has these tests."""
+    """Return the pointer, code and detail of what is wrong with a definition that has these tests."""
     try:
         descriptions.parse({**ESSAYS, **parts, "rule_tests": list(tests)})
     except DefinitionInvalid as failure:

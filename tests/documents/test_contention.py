@@ -41,7 +41,7 @@ DEFINITION: dict[str, Any] = {
 async def workers(
     client: httpx.AsyncClient, settings: Settings, admin: dict[str, str]
 ) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """Give clients of two workers, both of which know the collection `counters`."""
+    """Provide clients of two workers, both of which know the collection `counters`."""
     answer = await client.post("/api/collections", json=DEFINITION, headers=admin)
     assert answer.status_code == 201, answer.text
     other = create_app(settings)

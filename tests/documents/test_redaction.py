@@ -37,7 +37,7 @@ SELECTIONS = some.builds(lambda paths, out: Selection(tuple(paths), is_exclusion
 
 
 def mask_of(*paths: str) -> Mask:
-    """Give the mask that shows all but these."""
+    """Return the mask that shows all but these."""
     selection = Selection(tuple(tuple(path.split(".")) for path in paths), is_exclusion=True)
     return masks.of_selections(frozenset({selection}))
 

@@ -60,7 +60,7 @@ DAY = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def described(app: Litestar, schema: dict[str, Any]) -> Collection:
-    """Give a collection that a schema describes."""
+    """Return a collection that a schema describes."""
     collection: Collection = services_of(app).registry.get("products")
     return replace(collection, description=descriptions.parse({"schema": schema}))
 

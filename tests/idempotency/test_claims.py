@@ -46,7 +46,7 @@ def told(failure: Failure) -> Answer:
 
 
 def doing(database: Database, number: int = 1) -> Doing:
-    """Give work that stores a thing."""
+    """Return work that stores a thing."""
 
     async def work() -> Answer:
         await database.motor.things.insert_one({"number": number}, session=session())

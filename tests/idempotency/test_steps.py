@@ -40,7 +40,7 @@ def told(failure: Failure) -> Answer:
 
 
 def storing(database: Database, number: int) -> Operate:
-    """Give an operation that stores a number."""
+    """Return an operation that stores a number."""
 
     async def operate() -> StepResult:
         await database.motor.things.insert_one({"number": number}, session=session())
@@ -50,7 +50,7 @@ def storing(database: Database, number: int) -> Operate:
 
 
 def failing(database: Database, error: Exception) -> Operate:
-    """Give an operation that fails after it has written."""
+    """Return an operation that fails after it has written."""
 
     async def operate() -> StepResult:
         await storing(database, -1)()

@@ -18,7 +18,7 @@ EMAIL, PASSWORD = "Root@example.com", "correct horse"
 
 @pytest.fixture
 async def passwords(settings: Settings) -> AsyncIterator[Passwords]:
-    """Give what hashes passwords, with a database for the accounts."""
+    """Provide what hashes passwords, with a database for the accounts."""
     assert settings.mongodb_uri is not None
     database = databases.connect(
         settings.mongodb_uri.get_secret_value(),
@@ -35,7 +35,7 @@ async def passwords(settings: Settings) -> AsyncIterator[Passwords]:
 
 
 async def registered(passwords: Passwords, name: str | None = None) -> User:
-    """Give an account that is there already, with two roles."""
+    """Return an account that is there already, with two roles."""
     user = User(
         email=EMAIL,
         email_key=accounts.email_key(EMAIL),

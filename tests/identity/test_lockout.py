@@ -35,7 +35,7 @@ async def guess(
     what: What = "password",
     failure: type[Exception] | None = CredentialsWrong,
 ) -> str | int | None:
-    """Make a guess; gives "right", "wrong", "busy", or the seconds to wait."""
+    """Make a guess; returns "right", "wrong", "busy", or the seconds to wait."""
     try:
         async with lockouts.guess(what, account, address):
             await asyncio.sleep(0)

@@ -59,7 +59,7 @@ class PollingClient:
 
 @asynccontextmanager
 async def asked(port: int, count: int, *paths: str) -> AsyncIterator[list[PollResult]]:
-    """Have so many clients of both kinds ask for these paths; gives what they are told."""
+    """Have so many clients of both kinds ask for these paths; provides what they are told."""
     told: list[PollResult] = []
     stop = asyncio.Event()
     clients = [

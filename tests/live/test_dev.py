@@ -230,7 +230,7 @@ def many(tmp_path: Path) -> Path:
 
 
 def until_importing(data: Path) -> int:
-    """Wait until the first documents of `many` are there; gives the port of the private MongoDB."""
+    """Wait until the first documents of `many` are there; returns the port of the private MongoDB."""
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
         try:

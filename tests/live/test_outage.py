@@ -87,7 +87,7 @@ async def questions(http: httpx.AsyncClient) -> list[Question]:
 
 
 async def ask_all(http: httpx.AsyncClient, asked: list[Question]) -> list[tuple[httpx.Response, float]]:
-    """Ask each question EACH times, all at once; gives the answers and the seconds that each took."""
+    """Ask each question EACH times, all at once; returns the answers and the seconds that each took."""
 
     async def timed(question: Question) -> tuple[httpx.Response, float]:
         began_s = time.monotonic()

@@ -158,7 +158,7 @@ async def test_connections_beyond_limit_wait_while_others_go_on(service: Service
 
 @asynccontextmanager
 async def flood(service: Service, path: str, clients: int) -> AsyncIterator[list[tuple[int, float]]]:
-    """Ask again and again over so many connections; gives statuses with the seconds that they took."""
+    """Ask again and again over so many connections; provides statuses with the seconds that they took."""
     told: list[tuple[int, float]] = []
     request = f"GET {path} HTTP/1.1\r\nHost: sheaf.test\r\n\r\n".encode()
     address = urlsplit(service.url)

@@ -49,7 +49,7 @@ async def test_every_reference_resolves(service: ServiceWithCollections) -> None
 
 
 def concrete(path: str) -> str:
-    """Give a route's path with the collection `kinds` and its query in it."""
+    """Return a route's path with the collection `kinds` and its query in it."""
     written = PLACE.sub(r"{\1}", path).replace("{document_id}", "{id}")
     written = written.replace("/api/{collection}", "/api/kinds")
     return written.replace("/queries/{name}", "/queries/by-choice")

@@ -52,7 +52,7 @@ def test_schemathesis_finds_no_fault_as_admin_and_anonymous(served: RunningServe
 
 @pytest.fixture(scope="session")
 def node() -> Path:
-    """Give the folder with what the client in TypeScript needs, installed once per change of it."""
+    """Provide the folder with what the client in TypeScript needs, installed once per change of it."""
     npm = shutil.which("npm")
     if npm is None:
         # Sheaf does not need Node.js: only clients in TypeScript do, and this one test of them.

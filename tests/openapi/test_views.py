@@ -25,7 +25,7 @@ SYSTEM: dict[str, Any] = {"id": True, "_version": True}
 
 
 def written(schema: dict[str, Any], view: View) -> Any:
-    """Give the schemas of a view of a schema, of which `X` and the view's name is the first."""
+    """Return the schemas of a view of a schema, of which `X` and the view's name is the first."""
     rewriter = Rewriter("X", collect(schema, 10_000))
     rewriter.write(view, SYSTEM if view is not views.CREATE else {})
     return rewriter.schemas
@@ -162,7 +162,7 @@ VALUES = st.recursive(
 
 
 def changed(form: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Give documents of a form with a member more or less, or another in its place."""
+    """Return documents of a form with a member more or less, or another in its place."""
     base = BASES[form]
     names = st.sampled_from([*base, "extra"])
     return st.builds(
@@ -173,7 +173,7 @@ def changed(form: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def patched(form: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Give merge patches of a form, with nulls and parts of what is there."""
+    """Return merge patches of a form, with nulls and parts of what is there."""
     names = st.sampled_from([*BASES[form], "extra"])
     return st.dictionaries(names, st.none() | VALUES, max_size=2)
 

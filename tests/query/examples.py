@@ -41,7 +41,7 @@ class Example:
 
     @property
     def status(self) -> int:
-        """Give the status that the answer must have: problems tell theirs, all else is 200."""
+        """Return the status that the answer must have: problems tell theirs, all else is 200."""
         is_problem = isinstance(self.answer, dict) and "status" in self.answer and "code" in self.answer
         return int(self.answer["status"]) if is_problem else 200
 
@@ -74,7 +74,7 @@ def read_page(path: Path) -> Page:
 
 
 def agrees(promised: Any, answered: Any) -> bool:
-    """Tell whether an answer is what the page promises; `…` there stands for any text."""
+    """Return whether an answer is what the page promises; `…` there stands for any text."""
     if promised == ANYTHING:
         return isinstance(answered, str)
     if isinstance(promised, dict) and isinstance(answered, dict):

@@ -23,7 +23,7 @@ def an_array(items: Field) -> Field:
 
 
 def anything() -> Field:
-    """Give what a schema that says nothing compiles to: it contains itself."""
+    """Return what a schema that says nothing compiles to: it contains itself."""
     field = Field(kinds=JSON)
     for name in ("others", "items"):
         object.__setattr__(field, name, field)
@@ -31,7 +31,7 @@ def anything() -> Field:
 
 
 def without_hidden(field: Field) -> Field:
-    """Give the same fields as if the hidden ones had never been declared."""
+    """Return the same fields as if the hidden ones had never been declared."""
     if field is ANYTHING:
         return field
     items = field.items

@@ -71,7 +71,7 @@ def test_cursor_of_previous_secret_is_accepted() -> None:
 
 
 def altered() -> list[str]:
-    """Give the cursor with each of its bytes changed in turn."""
+    """Return the cursor with each of its bytes changed in turn."""
     raw = urlsafe_b64decode(WRITTEN + "=" * (-len(WRITTEN) % 4))
     return [
         urlsafe_b64encode(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]).rstrip(b"=").decode()

@@ -43,7 +43,7 @@ def test_mask_of_one_selection_equals_selection(document: dict[str, Any], select
 
 
 def union(parts: list[Any], whole: Any) -> Any:
-    """Give what is in one of several parts of a value, with each array element beside itself."""
+    """Return what is in one of several parts of a value, with each array element beside itself."""
     if isinstance(whole, dict):
         found = [part for part in parts if isinstance(part, dict)]
         return {

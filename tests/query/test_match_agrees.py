@@ -130,7 +130,7 @@ on_elements = st.recursive(
 
 
 def has_one_place(node: Node) -> bool:
-    """Tell whether MongoDB can be asked: it takes one `$geoWithin` in the condition of an element."""
+    """Return whether MongoDB can be asked: it takes one `$geoWithin` in the condition of an element."""
     if isinstance(node, And):
         return all(map(has_one_place, node.parts)) and sum(map(is_on_place, node.parts)) < 2
     return has_one_place(node.condition) if isinstance(node, Elem) else True

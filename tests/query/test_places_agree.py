@@ -30,7 +30,7 @@ def random_positions() -> list[Position]:
 
 
 def around(center: Position, angle: float, distance: float) -> Position:
-    """Give a position about so many hundredths of a degree away."""
+    """Return a position about so many hundredths of a degree away."""
     longitude = center[0] + distance / 100 * math.cos(angle) / math.cos(math.radians(center[1]))
     latitude = center[1] + distance / 100 * math.sin(angle)
     return (longitude + 180) % 360 - 180, max(-90.0, min(90.0, latitude))
@@ -49,7 +49,7 @@ boxes = st.builds(Box, longitudes, latitudes, longitudes, latitudes).filter(
 
 @st.composite
 def polygons(draw: st.DrawFn) -> Polygon:
-    """Give stars around a center: mostly simple, of very different sizes, some with a hole."""
+    """Return stars around a center: mostly simple, of very different sizes, some with a hole."""
     center = draw(st.sampled_from(CENTERS))
     size = draw(st.sampled_from((10, 100, 1000)))
     angles = sorted(draw(st.lists(st.integers(0, 62), min_size=3, max_size=12, unique=True)))

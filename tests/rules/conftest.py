@@ -27,7 +27,7 @@ async def papers(service: Service) -> PapersCollection:
 
 @pytest.fixture
 def send(service: Service) -> Send:
-    """Give a function that sends a request of a user, by the id and roles."""
+    """Provide a function that sends a request of a user, by the id and roles."""
 
     async def send(who: str, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         signed_in = bearer(services_of(service.app).tokens, who, *(("admin",) if who == "root" else ()))
@@ -43,7 +43,7 @@ def send(service: Service) -> Send:
 
 @pytest.fixture
 def define(send: Send, request: pytest.FixtureRequest) -> Send:
-    """Give a function that makes a collection with rules, and gives its name."""
+    """Provide a function that makes a collection with rules, and provides its name."""
 
     async def define(rules: dict[str, Any], **more: Any) -> str:
         name = f"c{ObjectId()}"

@@ -123,13 +123,13 @@ class PapersCollection:
         return await self.send(who, "PATCH", path, body, headers={"Content-Type": f"application/{form}+json"})
 
     async def batch(self, who: str, *, atomic: bool, **operation: Any) -> httpx.Response:
-        """Run one operation; gives its own answer, if it is not atomic."""
+        """Run one operation; returns its own answer, if it is not atomic."""
         body = {"atomic": atomic, "operations": [{"collection": "papers", **operation}]}
         return unwrapped(await self.send(who, "POST", "/batch", body))
 
 
 def unwrapped(answer: httpx.Response) -> httpx.Response:
-    """Give the answer of a batch's only operation as that of a request of its own."""
+    """Return the answer of a batch's only operation as that of a request of its own."""
     if answer.status_code != 200:
         return answer
     [told] = answer.json()["data"]
@@ -138,7 +138,7 @@ def unwrapped(answer: httpx.Response) -> httpx.Response:
 
 
 async def defined(service: Service) -> PapersCollection:
-    """Give the collection, made by an administrator."""
+    """Return the collection, made by an administrator."""
     papers = PapersCollection(service)
     answer = await papers.send("admin", "POST", "/collections", DEFINITION)
     assert answer.status_code == 201, answer.text

@@ -119,7 +119,7 @@ ARRAYS: list[tuple[Any, list[str | None]]] = [
 
 
 def told(answer: Any) -> tuple[int, Any, str | None]:
-    """Give what an answer tells, without what differs between any two requests."""
+    """Return what an answer tells, without what differs between any two requests."""
     body = answer.json() if answer.content else {}
     body.pop("request_id", None)
     if isinstance(body.get("data"), dict):

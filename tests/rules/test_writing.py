@@ -52,7 +52,7 @@ def own(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def shown_to(who: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Give the own members that somebody is shown."""
+    """Return the own members that somebody is shown."""
     sees_all = who in {"editor", "admin"}
     return {name: value for name, value in own(document).items() if sees_all or name not in HIDDEN}
 

@@ -44,7 +44,7 @@ async def shop(mongodb_uri: str) -> AsyncIterator[ShopService]:
 
 @pytest.fixture
 def insert_sale(shop: ShopService) -> Iterator[Callable[..., None]]:
-    """Give a function that stores a sale of Bob's past the service, for the length of a test."""
+    """Provide a function that stores a sale of Bob's past the service, for the length of a test."""
     planted: list[Any] = []
     owner = shop.database["sales"].find_one({"name": "Mug"}) or {}
 

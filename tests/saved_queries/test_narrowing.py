@@ -57,7 +57,7 @@ def documents(mongodb_uri: str) -> Iterator["Collection[dict[str, Any]]"]:
 
 
 def seen(granted: Decision) -> list[dict[str, Any]]:
-    """Give what is seen of each document alone, in memory."""
+    """Return what is seen of each document alone, in memory."""
     views = []
     for document in DOCUMENTS:
         if grants := grants_for(granted, document):

@@ -23,7 +23,7 @@ TABLES = [grouping.accumulators_as_markdown(), functions.as_markdown(), limits.a
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def reader(mongodb_uri: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client of a service that holds the page's dataset."""
+    """Provide a client of a service that holds the page's dataset."""
     async with served(mongodb_uri) as service:
         await load_dataset(service, PAGE)
         yield service.client

@@ -101,7 +101,7 @@ VARIABLES = {"$$it", "$$ROOT"}
 
 
 def said(part: Any, *, is_match: bool = False) -> Iterator[str]:
-    """Give every member and text by which MongoDB is told to do something."""
+    """Yield every member and text by which MongoDB is told to do something."""
     if isinstance(part, dict):
         for name, below in part.items():
             yield name

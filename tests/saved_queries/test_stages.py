@@ -25,13 +25,13 @@ BY_NAME: dict[str, Any] = {"sort": "name"}
 
 
 def of_each(expression: Any, *values: Any) -> Row:
-    """Give a row: what an expression is for the desk, the lamp and the thing."""
+    """Return a row: what an expression is for the desk, the lamp and the thing."""
     data = [{"x": value} for value in values]
     return Row([BY_NAME, {"project": {"x": expression}}], data)
 
 
 def of_all(accumulator: Any, value: Any) -> Row:
-    """Give a row: what an accumulator makes of the desk, the lamp and the thing, by their names."""
+    """Return a row: what an accumulator makes of the desk, the lamp and the thing, by their names."""
     return Row([BY_NAME, {"group": {"x": accumulator}}], [{"x": value}])
 
 

@@ -11,7 +11,7 @@ from tests.scenarios.library import LibraryService, open_library
 
 @pytest.fixture
 def sign_up(client: httpx.AsyncClient) -> SignUp:
-    """Give a function that registers somebody and signs them in: their user and their headers."""
+    """Provide a function that registers somebody and signs them in: their user and their headers."""
 
     async def sign_up(**changes: str) -> dict[str, Any]:
         body = ANN | changes
@@ -27,6 +27,6 @@ def sign_up(client: httpx.AsyncClient) -> SignUp:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=["code-first", "runtime"])
 async def library(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator[LibraryService]:
-    """Give the library, started once for a module, described by classes and then by stored definitions."""
+    """Provide the library, started once for a module, described by classes and then by stored definitions."""
     async with open_library(mongodb_uri, is_code_first=request.param == "code-first") as library:
         yield library

@@ -15,7 +15,7 @@ SignUp = Callable[..., Awaitable[dict[str, Any]]]
 
 
 def problem(answer: httpx.Response) -> dict[str, Any]:
-    """Give the problem body without what differs from request to request."""
+    """Return the problem body without what differs from request to request."""
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
     assert body.pop("request_id")

@@ -123,11 +123,11 @@ class MaskedService:
             self.database[name].insert_many(copy.deepcopy(documents))
 
     def is_of(self, who: str, document: dict[str, Any]) -> bool:
-        """Tell whether somebody who is signed in owns a document."""
+        """Return whether somebody who is signed in owns a document."""
         return who in self.ids and document["_owner"] == self.ids[who]
 
     def sees(self, who: str, note: dict[str, Any]) -> frozenset[str] | None:
-        """Give the paths of a note that somebody sees, None when they do not see the note."""
+        """Return the paths of a note that somebody sees, None when they do not see the note."""
         if who == "admin":
             return frozenset({*OPEN, *OF_OWNERS, "vault"})
         seen: list[tuple[str, ...]] = []
@@ -140,14 +140,14 @@ class MaskedService:
         return frozenset(OPEN).union(*seen) if seen else None
 
     def sees_of_person(self, who: str, person: dict[str, Any]) -> frozenset[str] | None:
-        """Give the paths of a person that somebody sees, None when they do not see the person."""
+        """Return the paths of a person that somebody sees, None when they do not see the person."""
         if who == "admin" or self.is_of(who, person):
             return frozenset({*OPEN, *OF_PEOPLE, "phone", "chief"})
         return None if person["name"] == "Gone" else frozenset({*OPEN, *OF_PEOPLE})
 
 
 def view(document: dict[str, Any], paths: frozenset[str]) -> dict[str, Any]:
-    """Give what somebody who sees some paths is given of a document as it is stored."""
+    """Return what somebody who sees some paths is given of a document as it is stored."""
     named = {"id" if name == "_id" else name: value for name, value in document.items()}
     seen: dict[str, Any] = _part(named, paths, "")
     return seen
@@ -166,7 +166,7 @@ def _part(value: Any, paths: frozenset[str], before: str) -> Any:
 
 
 def changed(document: dict[str, Any], paths: frozenset[str] | None, *, is_removal: bool) -> dict[str, Any]:
-    """Give a document in which all is other, or gone, that somebody does not see who sees these paths.
+    """Return a document in which all is other, or gone, that somebody does not see who sees these paths.
 
     What decides who sees it stays as it is.
     """
@@ -193,7 +193,7 @@ def _changed(
 
 
 def _other(value: Any) -> Any:
-    """Give another value of the same kind: of a reference, another document's."""
+    """Return another value of the same kind: of a reference, another document's."""
     if isinstance(value, datetime):
         return value.replace(year=2001)
     persons = ("p1", "p2", "p3")

@@ -9,7 +9,7 @@ PER_REQUEST = {"x-request-id", "idempotency-replayed"}
 
 
 def shown(answer: httpx.Response) -> tuple[int, dict[str, str], bytes]:
-    """Give all of an answer but what every answer has of its own."""
+    """Return all of an answer but what every answer has of its own."""
     headers = {name: value for name, value in answer.headers.items() if name not in PER_REQUEST}
     return answer.status_code, headers, answer.content
 

@@ -19,7 +19,7 @@ Operations = list[dict[str, Any]]
 
 @pytest.fixture
 async def books(client: httpx.AsyncClient, admin: dict[str, str]) -> str:
-    """Give the name of a collection of books, whose ids clients may choose, with unique titles."""
+    """Provide the name of a collection of books, whose ids clients may choose, with unique titles."""
     body = {
         "name": "books",
         "schema": {
@@ -44,7 +44,7 @@ async def books(client: httpx.AsyncClient, admin: dict[str, str]) -> str:
 
 @pytest.fixture
 def name(goods: str) -> str:
-    """Give the name of the collection of goods."""
+    """Provide the name of the collection of goods."""
     return goods.removeprefix("/api/")
 
 

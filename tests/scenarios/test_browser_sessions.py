@@ -27,7 +27,7 @@ async def service(mongodb_uri: str) -> AsyncIterator[Service]:
 
 
 def browser_of(app: Any) -> httpx.AsyncClient:
-    """Give a client with a cookie jar of its own, on a page of the service."""
+    """Return a client with a cookie jar of its own, on a page of the service."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url=OWN, headers={"Origin": OWN})
 
@@ -45,7 +45,7 @@ async def browser(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def csrf(browser: httpx.AsyncClient, ann: Person) -> dict[str, str]:
-    """Sign Ann in in the browser; gives the header by which her pages are known."""
+    """Sign Ann in in the browser; provides the header by which her pages are known."""
     answer = await browser.post(LOGIN, json=ann.credentials | {"mode": "cookie"})
     assert answer.status_code == 200, answer.text
     return {"X-CSRF-Token": answer.json()["data"]["csrf_token"]}

@@ -56,7 +56,7 @@ async def kinds(client: httpx.AsyncClient, admin: dict[str, str]) -> str:
 
 
 def utc(*parts: int) -> datetime:
-    """Give a time as the engine reads it: in UTC, without a zone."""
+    """Return a time as the engine reads it: in UTC, without a zone."""
     return datetime(*parts, tzinfo=UTC).replace(tzinfo=None)  # type: ignore[misc,arg-type]  # at most 7 parts
 
 

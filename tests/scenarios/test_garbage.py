@@ -14,7 +14,7 @@ NAIL = b'{"name": "Nail", "price": 1}'
 
 
 async def ask(app: Any, method: str, path: str, body: bytes, headers: dict[str, str]) -> int:
-    """Send a request as a server does; gives the status."""
+    """Send a request as a server does; returns the status."""
     status = 0
 
     async def receive() -> Any:

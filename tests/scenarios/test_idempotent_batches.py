@@ -20,7 +20,7 @@ def headers(ann: dict[str, str]) -> dict[str, str]:
 
 
 def batch(goods: str, *, atomic: bool, price: float = 1) -> dict[str, Any]:
-    """Give a batch that creates a cup and changes it, and in the middle does what cannot be done."""
+    """Return a batch that creates a cup and changes it, and in the middle does what cannot be done."""
     name = goods.removeprefix("/api/")
     impossible = {"op": "delete", "collection": name, "id": "0" * 24}
     operations = [

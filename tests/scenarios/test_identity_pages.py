@@ -37,7 +37,7 @@ curl() { command curl --silent --write-out '%{stderr}%{http_code}\\n' "$@"; }
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def service(mongodb_uri: str) -> AsyncIterator[tuple[Service, str]]:
-    """Give a service with an account, and the URL that it listens at."""
+    """Provide a service with an account, and the URL that it listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -51,12 +51,12 @@ async def service(mongodb_uri: str) -> AsyncIterator[tuple[Service, str]]:
 
 
 def shell(page: str) -> str:
-    """Give all that a page would have one type."""
+    """Return all that a page would have one type."""
     return "\n".join(BLOCK.findall((DOCS / f"{page}.md").read_text()))
 
 
 async def token(service: Service, page: str) -> str:
-    """Give the access token that a page takes to be there."""
+    """Return the access token that a page takes to be there."""
     if page == "users":
         return service.signed_in("admin")["Authorization"].removeprefix("Bearer ")
     answer = await service.client.post("/api/auth/login", json=ACCOUNT)

@@ -21,7 +21,7 @@ CHEAPEST_FIRST = {"sort": "price,name", "limit": "3"}
 
 @pytest.fixture
 async def products_path(client: httpx.AsyncClient, goods: str, ann: dict[str, str]) -> str:
-    """Give the path of a collection with a few products."""
+    """Provide the path of a collection with a few products."""
     mugs = [{"name": f"Mug {number}", "price": price, "tags": ["mug"]} for number, price in enumerate(PRICES)]
     assert (await client.post(goods, json=mugs, headers=ann)).status_code == 201
     return goods

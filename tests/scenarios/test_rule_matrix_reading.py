@@ -54,7 +54,7 @@ async def masked_service(mongodb_uri: str) -> AsyncIterator[MaskedService]:
 
 
 def requests() -> Iterator[ReadRequest]:
-    """Give every request that reads notes."""
+    """Yield every request that reads notes."""
     for path in PATHS:
         yield from of_field(path, GUESSES.get(path, f"{path}-1"))
     for text in ("part-1", "title", "code"):
@@ -89,7 +89,7 @@ def requests() -> Iterator[ReadRequest]:
 
 
 def of_field(path: str, guess: str) -> Iterator[ReadRequest]:
-    """Give the requests about one field, with a value that it has in some documents."""
+    """Yield the requests about one field, with a value that it has in some documents."""
     notes = "/api/notes"
     for operator in OPERATORS:
         value = {"exists": "true", "size": "2"}.get(operator, guess)
@@ -126,7 +126,7 @@ async def send(masked_service: MaskedService, who: str, asked: ReadRequest) -> h
 
 
 async def answers(masked_service: MaskedService, who: str) -> dict[str, tuple[Any, ...]]:
-    """Give what somebody is answered to every request, and on the pages that cursors lead to."""
+    """Return what somebody is answered to every request, and on the pages that cursors lead to."""
     told: dict[str, tuple[Any, ...]] = {}
     for asked in requests():
         answer = await send(masked_service, who, asked)

@@ -116,7 +116,7 @@ class AccountHolder:
         return self.service.database["_sessions"].count_documents({"user_id": self.user_id})
 
     def noted(self) -> list[str]:
-        """Give what the audit log has of the second factor and of failures, in order."""
+        """Return what the audit log has of the second factor and of failures, in order."""
         found = self.service.database["_audit"].find({"target.id": self.user_id}).sort("_id")
         return [each["action"] for each in found if not each["action"].startswith("user.")]
 
@@ -142,7 +142,7 @@ async def ann(service: Service) -> AccountHolder:
 
 @pytest.fixture
 async def enrolled_user(ann: AccountHolder) -> AccountHolder:
-    """Give somebody whose second factor is in force."""
+    """Provide somebody whose second factor is in force."""
     await ann.enable()
     return ann
 

@@ -30,7 +30,7 @@ SLOW_FILTER = {"description": {"icontains": NEEDLE}}
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def slow(mongodb_uri: str) -> AsyncIterator[Service]:
-    """Give a service with documents that take long to search."""
+    """Provide a service with documents that take long to search."""
     async with served(mongodb_uri, operation_timeout_s=TIMEOUT_S) as service:
         service.database["products"].insert_many(
             {"name": f"{number}", "price": 1.0, "description": TEXT, "_version": 1}
@@ -40,7 +40,7 @@ async def slow(mongodb_uri: str) -> AsyncIterator[Service]:
 
 
 def running(service: Service) -> list[dict[str, Any]]:
-    """Give what MongoDB does for the service on its products at this moment."""
+    """Return what MongoDB does for the service on its products at this moment."""
     stages: list[dict[str, Any]] = [
         {"$currentOp": {"allUsers": True, "idleConnections": False}},
         {"$match": {"ns": f"{service.database.name}.products", "appName": "sheaf"}},

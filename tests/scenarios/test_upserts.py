@@ -177,7 +177,7 @@ async def test_upsert_with_required_concurrency_accepts_either_condition(
 
 @pytest.fixture
 async def clients(client: httpx.AsyncClient, settings: Settings) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """Give clients of two workers."""
+    """Provide clients of two workers."""
     other = create_app(settings)
     async with opened(other), connect(other) as second:
         yield [client, second]

@@ -17,7 +17,7 @@ FILMS: dict[str, Any] = {
 
 
 def requests(page: str) -> list[tuple[str, str, dict[str, str], str | None]]:
-    """Give the method, path, headers and body of each `curl` of a page."""
+    """Return the method, path, headers and body of each `curl` of a page."""
     found = []
     for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL):
         words = iter(shlex.split(block.replace("\\\n", " ")))

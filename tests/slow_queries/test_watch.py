@@ -77,7 +77,7 @@ def lines(service: Service, capsys: pytest.CaptureFixture[str]) -> SlowQueryLog:
 
 
 def tell(service: Service, command: dict[str, Any], took_s: float = 0.2, size: int = 1) -> None:
-    """Tell of a call as the threads of the driver do."""
+    """Report a call as the threads of the driver do."""
     calls = services_of(service.app).database.pools
     assert calls.slow_s == 0.15
     assert calls.on_slow is not None

@@ -5,7 +5,7 @@ from service.storage.database import Database
 
 
 def absent() -> Database:
-    """Give a connection to a MongoDB that nobody can reach, and that says so at once."""
+    """Return a connection to a MongoDB that nobody can reach, and that says so at once."""
     return databases.connect(
         "mongodb://127.0.0.1:1/?replicaSet=none",
         "none",

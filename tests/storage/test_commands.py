@@ -67,7 +67,7 @@ async def opened(mongodb_uri: str) -> AsyncIterator[tuple[Database, Commands]]:
 
 @pytest.fixture
 def data(opened: tuple[Database, Commands]) -> Any:
-    """Give the driver's synchronous database."""
+    """Provide the driver's synchronous database."""
     return opened[0].motor.delegate
 
 

@@ -31,7 +31,7 @@ def testing_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 async def failing(testing_uri: str) -> AsyncIterator[tuple[Any, Commands, Failing]]:
-    """Give a database, what is sent to it, and a function that has its next commands fail."""
+    """Provide a database, what is sent to it, and a function that has its next commands fail."""
     database, commands = connect(testing_uri, "failing", timeout_s=2)
     data = database.motor.delegate
     data["few"].drop()

@@ -128,7 +128,7 @@ async def walk(reader: Reader, first: Slice[Document], *, is_backward: bool) -> 
 
 
 async def sorted_ids(documents: Any, order: Order) -> list[Any] | None:
-    """Give the ids in MongoDB's order, None where it has none: by two arrays that one document holds."""
+    """Return the ids in MongoDB's order, None where it has none: by two arrays that one document holds."""
     try:
         return [document["_id"] async for document in documents.find({}, {"_id": 1}, sort=order.keys)]
     except OperationFailure as error:

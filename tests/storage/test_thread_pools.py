@@ -93,7 +93,7 @@ async def test_number_of_threads_per_lane_is_bounded(pools: ThreadPools) -> None
 
 
 async def blocked(pools: ThreadPools) -> Callable[[], Awaitable[None]]:
-    """Occupy all threads of the lane for scans; gives what frees them."""
+    """Occupy all threads of the lane for scans; returns what frees them."""
     is_over = threading.Event()
     slow = [asyncio.create_task(pools.scans.run(is_over.wait)) for _ in range(4)]
     await until(lambda: pools.scans.running == 4)

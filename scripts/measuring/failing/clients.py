@@ -106,7 +106,7 @@ class Client:
     async def _repeat(
         self, kind: str, method: str, path: str, *, headers: Mapping[str, str] | None = None, **body: Any
     ) -> tuple[httpx.Response | None, int]:
-        """Send a request until it is answered for good; gives the last answer, and how often it was sent."""
+        """Send a request until it is answered for good; returns the last answer and the number of tries."""
         answer = None
         for tries in range(1, TRIES + 1):
             answer = await self._ask(kind, method, path, headers=headers, **body)
@@ -261,12 +261,12 @@ def _outcome(answer: httpx.Response | None) -> Outcome:
 
 
 def _own(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a client wrote of a document that it was told."""
+    """Return what a client wrote of a document that it was told."""
     return {name: document[name] for name in ("name", "price", "category", "description")}
 
 
 def _passes(answer: httpx.Response) -> bool:
-    """Tell whether to repeat: the service is unavailable, or still at the first of these requests."""
+    """Return whether to repeat: the service is unavailable, or still at the first of these requests."""
     return answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or (
         answer.status_code == HTTPStatus.CONFLICT and answer.json()["code"] == "idempotency.running"
     )

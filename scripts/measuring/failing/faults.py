@@ -33,7 +33,7 @@ class Fault:
 
 
 def faults(election_timeout_s: float) -> tuple[Fault, ...]:
-    """Give the faults of a set whose members elect another primary after so long a silence.
+    """Return the faults of a set whose members elect another primary after so long a silence.
 
     To take over from a frozen one needs that time twice: the new primary waits for an answer of the old one,
     to catch up with it. That stays frozen for longer than errors may come, so that its return ends none.

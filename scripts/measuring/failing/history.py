@@ -93,7 +93,7 @@ class History:
     """What clients were told that cannot be, given what they had been told before."""
 
     def has_said(self, name: str) -> bool:
-        """Tell whether a client ever asked for a document of that name."""
+        """Return whether a client ever asked for a document of that name."""
         return name in self.creations or name in self.tallies or name in self.guarded
 
 

@@ -94,7 +94,7 @@ def _judge_guarded(name: str, guarded: Guarded, document: Stored, verdict: Verdi
 
 
 def _single(name: str, documents: list[Stored], verdict: Verdict) -> Iterator[Stored]:
-    """Give the one document of a name; without one, or with several, say so."""
+    """Yield the one document of a name; without one, or with several, say so."""
     if len(documents) > 1:
         verdict.duplicated.append(f"{name} is stored {len(documents)} times")
     elif not documents:

@@ -23,7 +23,7 @@ class Running:
     pid: int
 
     def workers(self) -> list[int]:
-        """Give the ids of its worker processes, in their order."""
+        """Return the ids of its worker processes, in their order."""
         tasks = Path(f"/proc/{self.pid}/task").iterdir()
         return sorted(int(child) for task in tasks for child in (task / "children").read_text().split())
 

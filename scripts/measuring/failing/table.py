@@ -50,13 +50,13 @@ class Result:
 
 
 def render(results: Sequence[Result]) -> str:
-    """Give the table, with a last row of sums and worst values."""
+    """Return the table, with a last row of sums and worst values."""
     rows = [HEAD, tuple("---" for _ in HEAD), *(_row(result) for result in results)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def row(result: Result) -> str:
-    """Give the row of one round."""
+    """Return the row of one round."""
     return f"| {' | '.join(_row(result))} |"
 
 

@@ -69,7 +69,7 @@ def measure(round_: Round, requests: Sequence[Request]) -> Measured:
 
 
 def p99(latencies_s: Sequence[float]) -> float | None:
-    """Give the latency that one request in a hundred exceeds, None of no requests.
+    """Return the latency that one request in a hundred exceeds, None of no requests.
 
     >>> p99([0.001 * number for number in range(1, 201)])
     0.198

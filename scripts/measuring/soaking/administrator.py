@@ -11,7 +11,7 @@ PAUSE_S = 2.0
 
 
 def definition(number: int) -> dict[str, Any]:
-    """Give the definition of a collection, each with another schema and other rules."""
+    """Return the definition of a collection, each with another schema and other rules."""
     fields = {"title": {"type": "string"}, f"field_{number % 5}": {"type": "integer"}}
     rules = {"read": "anyone", "create": "user" if number % 2 else "role:editor"}
     return {"name": FILMS, "schema": {"type": "object", "properties": fields}, "rules": rules}

@@ -96,7 +96,7 @@ class Client:
     async def ask(
         self, kind: str, method: str, path: str, expected: set[int], **request: Any
     ) -> httpx.Response | None:
-        """Send a request and note what came of it; gives the answer if it is one that was expected."""
+        """Send a request and note what came of it; returns the answer if it is one that was expected."""
         began_s = time.monotonic()
         answer: httpx.Response | None = None
         outcome: int | str

@@ -38,7 +38,7 @@ class Faults:
     journal: Journal
 
     def worker_processes(self) -> list[psutil.Process]:
-        """Give the workers of now, the oldest first."""
+        """Return the workers of now, the oldest first."""
         children = psutil.Process(self.service.pid).children()
         found = [child for child in children if _is_worker(child)]
         return sorted(found, key=psutil.Process.create_time)

@@ -47,7 +47,7 @@ class Journal:
     faults: list[Fault] = field(default_factory=list)
 
     def unexplained(self) -> list[Entry]:
-        """Give the requests that were answered wrongly, or not at all, without a fault to explain it."""
+        """Return the requests that were answered wrongly, or not at all, without a fault to explain it."""
         return [entry for entry in self.entries if not entry.is_expected and not self._is_explained(entry)]
 
     def lost(self) -> int:
@@ -59,7 +59,7 @@ class Journal:
         return Counter(entry.kind for entry in self.entries)
 
     def _is_explained(self, entry: Entry) -> bool:
-        """Tell whether a fault explains an error: a kill those in flight there, a frozen MongoDB 503."""
+        """Return whether a fault explains an error: a kill those in flight there, a frozen MongoDB 503."""
         for fault in self.faults:
             if fault.kind == KILL and entry.outcome == CLOSED:
                 grace_s = KILL_EXPLAINS_S

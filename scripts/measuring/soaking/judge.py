@@ -36,7 +36,7 @@ class Finding:
 
 
 def memory_allowed(first: float) -> float:
-    """Give how many MiB a process of so many may grow: what allocators and caches do."""
+    """Return how many MiB a process of so many may grow: what allocators and caches do."""
     return max(6.0, first * 0.06)
 
 

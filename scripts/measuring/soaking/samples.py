@@ -72,14 +72,14 @@ class Sampler:
 
 
 def held(process: psutil.Process) -> Held:
-    """Give what a process holds."""
+    """Return what a process holds."""
     with process.oneshot():
         memory = process.memory_full_info()
         return Held(memory.pss / MIB, process.num_fds(), process.num_threads())
 
 
 def of_living(process: psutil.Process) -> Held | None:
-    """Give what a process holds, None if it has just ended."""
+    """Return what a process holds, None if it has just ended."""
     try:
         return held(process)
     except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
@@ -87,7 +87,7 @@ def of_living(process: psutil.Process) -> Held | None:
 
 
 def scraped(url: str) -> dict[str, float]:
-    """Read metrics; gives the sum of each one's series."""
+    """Read metrics; returns the sum of each one's series."""
     with urllib.request.urlopen(url, timeout=SCRAPE_S) as answer:  # noqa: S310 - our own service's
         text = answer.read().decode()
     sums: dict[str, float] = {}

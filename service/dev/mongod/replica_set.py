@@ -62,7 +62,7 @@ class ReplicaSet:
         return _wait(self._find_whole, timeout_s, "all of its members")
 
     def restart(self, member: PrivateServer, *, timeout_s: float = 60.0) -> PrivateServer:
-        """Start a member that has ended again, in its directory and at its address; gives the new process.
+        """Start a member that has ended again, in its directory and at its address; returns the new process.
 
         Raises StartupFailure, also when another program has taken its port meanwhile.
         """

@@ -64,7 +64,7 @@ class Operation:
 
     @property
     def pointer(self) -> str:
-        """Give the place of the operation in the request's body."""
+        """Return the place of the operation in the request's body."""
         return f"/operations/{self.index}"
 
 
@@ -179,7 +179,7 @@ def _unknown(members: dict[str, Any], known: tuple[str, ...], at: str, said: str
 
 
 def _name_faults(operations: list[dict[str, Any]]) -> Iterator[Violation]:
-    """Give the names that are there twice, and the references that lead to no earlier operation."""
+    """Yield the names that are there twice, and the references that lead to no earlier operation."""
     all_names = {operation["as"] for operation in operations if "as" in operation}
     earlier: set[str] = set()
     count = 0
@@ -212,7 +212,7 @@ def _bad_reference(name: str | None, all_names: set[str], earlier: set[str], poi
 
 
 def is_reference(value: Any) -> bool:
-    """Tell whether a value is a reference, be it a malformed one.
+    """Return whether a value is a reference, be it a malformed one.
 
     >>> is_reference({"_ref": "author"}), is_reference({"name": "Ann"})
     (True, False)
@@ -221,7 +221,7 @@ def is_reference(value: Any) -> bool:
 
 
 def references_in(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:
-    """Give each reference within a value: where it is, and the name in it, None when it is malformed.
+    """Yield each reference within a value: where it is, and the name in it, None when it is malformed.
 
     Names that are too long for a field, which is refused later, are cut in the pointers.
 
@@ -247,7 +247,7 @@ def _find(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str |
 
 
 def resolve(value: Any, known: Mapping[str, Any]) -> Any:
-    """Give a value with ids in the place of references; raises KeyError for a name that is not known.
+    """Return a value with ids in the place of references; raises KeyError for a name that is not known.
 
     >>> resolve({"a": [{"_ref": "x"}, 1]}, {"x": "5f"})
     {'a': ['5f', 1]}

@@ -65,7 +65,7 @@ class Done:
     document: dict[str, Any] | None
 
     def told(self, *, is_minimal: bool) -> StepResult:
-        """Give what the operation is answered, as `dump` writes it; if minimal, the id for the document."""
+        """Return what the operation is answered, as `dump` writes it; if minimal, the id for the document."""
         if self.document is None:
             return {"status": self.status}
         etag = preconditions.tag(self.document)
@@ -166,14 +166,14 @@ async def _run(callers: _Callers, batch: Batch, operation: Operation, known: Kno
 
 
 def _place(failure: Failure) -> str:
-    """Give the place within an operation where a failure lies."""
+    """Return the place within an operation where a failure lies."""
     if isinstance(failure, Forbidden):
         return "/document" if failure.errors else ""  # for its fields, or altogether
     return next((place for kinds, place in _PLACES if isinstance(failure, kinds)), "")
 
 
 def _resolved(operation: Operation, known: Known) -> dict[str, Any]:
-    """Give an operation's members without references, and with its patch read."""
+    """Return an operation's members without references, and with its patch read."""
     try:
         members = {
             name: resolve(value, known) if name in REFERRING else value

@@ -33,7 +33,7 @@ class Answer:
     is_replayed: bool = False
 
     def remembered(self) -> "Answer":
-        """Give the answer as repeats get it: a very large one without its body, as `return=minimal` has it.
+        """Return the answer as repeats get it: a very large one without its body, as `return=minimal` has it.
 
         >>> Answer(200, "application/json", {"ETag": '"2"'}, b"x" * (ANSWER_LIMIT_BYTES + 1)).remembered()
         ... # doctest: +NORMALIZE_WHITESPACE
@@ -47,7 +47,7 @@ class Answer:
         return replace(self, status=status, headers=headers, body=b"")
 
     def stored(self) -> dict[str, Any]:
-        """Give the fields in which it is stored."""
+        """Return the fields in which it is stored."""
         return {
             "status": self.status,
             "media_type": self.media_type,

@@ -39,7 +39,7 @@ class Claim:
 
     @property
     def condition(self) -> dict[str, Any]:
-        """Give the filter that finds the claim while it holds."""
+        """Return the filter that finds the claim while it holds."""
         return {"_id": self.slot, "token": self.token, "is_done": False}
 
 

@@ -87,7 +87,7 @@ class Steps:
 
 
 def minimal(told: StepResult) -> StepResult:
-    """Give what is kept of a very large answer: an id for its document, a problem without `errors`.
+    """Return what is kept of a very large answer: an id for its document, a problem without `errors`.
 
     >>> minimal({"status": 200, "data": {"id": "1", "text": "very long"}, "etag": '"2"'})
     {'status': 200, 'id': '1', 'etag': '"2"'}

@@ -79,7 +79,7 @@ class Application:
             raise failure(detail, errors=[violation]) from None
 
     def result(self) -> Any:
-        """Give the body that the patch leads to; a system field that it removed is there, to be refused."""
+        """Return the body that the patch leads to; a system field that it removed is there, to be refused."""
         if not isinstance(self._document, dict):
             return self._document
         removed = {name: None for name in self._before if name in SYSTEM_NAMES}
@@ -159,7 +159,7 @@ class Application:
             raise _Absent("path", path)
 
     def _find(self, path: Steps, member: str) -> tuple[Any, Field | None]:
-        """Give the value at a path, and its Field."""
+        """Return the value at a path, and its Field."""
         value: Any = self._document
         field: Field | None = self._schema.root
         for step in path:
@@ -174,7 +174,7 @@ class Application:
         return value, field
 
     def _parent(self, path: Steps) -> tuple[Any, str, Field | None]:
-        """Give the object or array that a path ends in, its last step, and the Field of that."""
+        """Return the object or array that a path ends in, its last step, and the Field of that."""
         container, field = self._find(path[:-1], "path")
         below = field_below(field, container, path[-1])
         is_unseen_array = isinstance(container, list) and is_hidden(below)

@@ -98,7 +98,7 @@ class JsonPatch:
         self._operations = operations
 
     def __call__(self, document: dict[str, Any], schema: Schema, limit_bytes: int) -> Any:
-        """Give a document of a schema, which may have so many bytes, as all operations make it.
+        """Return a document of a schema, which may have so many bytes, as all operations make it.
 
         Raises PatchConflict for a place that there is not (409: RFC 5789, 2.2, has it for patches that assume
         a structure that the resource lacks), PatchTestFailed, PatchInvalid, BodyTooLarge.

@@ -23,7 +23,7 @@ class MergePatch:
         self._system = {name: value for name, value in body.items() if name in SYSTEM_NAMES}
 
     def __call__(self, document: dict[str, Any], *_: Any) -> dict[str, Any]:
-        """Give the document as the patch makes it."""
+        """Return the document as the patch makes it."""
         return {**merge(document, self._body), **self._system}
 
 

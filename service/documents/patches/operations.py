@@ -66,7 +66,7 @@ def increased(present: Any, amount: Any, field: Field | None) -> Any:
 
 
 def bounded(present: Any, value: Any, field: Field | None, chosen: Chosen) -> Any:
-    """Give the smaller or greater (`chosen`) of two values of one type; the new one when nothing is there.
+    """Return the smaller or greater (`chosen`) of two values of one type; the new one when nothing is there.
 
     Raises Unfit for values without an order, or of two types.
     """
@@ -129,7 +129,7 @@ def _as_json(number: Number, field: Field, *, is_text: bool) -> Any:
 
 
 def _ordered(value: Any, field: Field | None) -> tuple[type, Any]:
-    """Give the kind of order that a value has and what stands in it; the format of its field decides."""
+    """Return the kind of order that a value has and what stands in it; the format of its field decides."""
     try:
         stored = value if field is None else encode(value, field)
     except DocumentInvalid as error:
@@ -175,7 +175,7 @@ def without(present: Any, said: Any, field: Field | None, schema: Schema) -> Any
 
 
 def _array_of(present: Any, field: Field | None) -> list[Any]:
-    """Give the present array, an empty one where nothing is."""
+    """Return the present array, an empty one where nothing is."""
     if field is not None and Kind.ARRAY not in field.kinds:
         raise Unfit("the field does not hold an array", "type")
     if field is not None and field.items is not None and field.items.write_only:
@@ -195,7 +195,7 @@ def _each(said: Any) -> list[Any]:
 
 
 def _identity(value: Any, field: Field | None, schema: Schema, *, is_whole: bool = False) -> Hashable:
-    """Give what is equal for equal elements of an array's field; `is_whole` keeps hidden members."""
+    """Return what is equal for equal elements of an array's field; `is_whole` keeps hidden members."""
     items = None if field is None else field.items
     if items is None:
         return equality_key(value)
@@ -314,7 +314,7 @@ class Operations:
         self._operations = operations
 
     def __call__(self, document: dict[str, Any], schema: Schema, _: int = 0) -> dict[str, Any]:
-        """Give a document of a schema as all operations make it; raises PatchInvalid, PatchConflict.
+        """Return a document of a schema as all operations make it; raises PatchInvalid, PatchConflict.
 
         Raises DocumentInvalid for a hidden field, as for one that the schema does not have: whether it can be
         done would tell of the value.
@@ -355,7 +355,7 @@ def _apply(document: dict[str, Any], schema: Schema, operation: Operation) -> No
 def _container(
     document: dict[str, Any], root: Field, operation: Operation
 ) -> tuple[dict[str, Any] | list[Any], Field | None]:
-    """Give the object or array that a path ends in, made where it is missing, and its Field."""
+    """Return the object or array that a path ends in, made where it is missing, and its Field."""
     container: Any = document
     field: Field | None = root
     for position, step in enumerate(operation.path[:-1]):
@@ -383,7 +383,7 @@ def _unset(container: Any, step: str) -> None:
 
 
 def _unknown(path: Path, field: Field | None) -> Failure:
-    """Give the failure for a hidden field: what the validator says of one that the schema does not have."""
+    """Return the failure for a hidden field: what the validator says of one that the schema does not have."""
     detail = f"`{path[-1][:80]}` is not a field of the schema"
     hint = suggestion(path[-1][:80], () if field is None else tuple(field.names()))
     return bodies.invalid([Violation(detail, "additional_properties", join(path), hint=hint)])

@@ -15,19 +15,19 @@ class Missing(Exception):
 
 
 def field_below(field: Field | None, container: Any, step: str) -> Field | None:
-    """Give the Field of a member or an element; None when the schema has none."""
+    """Return the Field of a member or an element; None when the schema has none."""
     if field is None:
         return None
     return field.items if isinstance(container, list) else member(field, step)
 
 
 def is_hidden(field: Field | None) -> bool:
-    """Tell whether what is at a Field may not be seen."""
+    """Return whether what is at a Field may not be seen."""
     return field is not None and field.write_only
 
 
 def index(array: list[Any], step: str) -> int:
-    """Give the position that a step names, of an element that is there; raises Missing.
+    """Return the position that a step names, of an element that is there; raises Missing.
 
     >>> index(["a", "b"], "1")
     1
@@ -38,7 +38,7 @@ def index(array: list[Any], step: str) -> int:
 
 
 def child(container: Any, step: str) -> Any:
-    """Give the member or element of a step; raises Missing.
+    """Return the member or element of a step; raises Missing.
 
     >>> child({"a": [5]}, "a"), child([5], "0")
     ([5], 5)
@@ -51,5 +51,5 @@ def child(container: Any, step: str) -> Any:
 
 
 def fresh(value: Any) -> Any:
-    """Give a copy of a JSON value that shares no object or array with it."""
+    """Return a copy of a JSON value that shares no object or array with it."""
     return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value

@@ -80,7 +80,7 @@ class Fragment:
 
     @property
     def size_bytes(self) -> int:
-        """Tell how much memory it takes, roughly."""
+        """Return how much memory it takes, roughly."""
         return len(self.paths) + len(self.schemas)
 
 

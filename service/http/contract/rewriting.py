@@ -56,7 +56,7 @@ class Rewriter:
         self._waiting: list[tuple[View, str]] = []
 
     def write(self, view: View, system: dict[str, Schema], required: tuple[str, ...] = ()) -> str:
-        """Add the schemas of a view, whose documents have `system` members too; gives the first's name."""
+        """Add the schemas of a view, whose documents have `system` members too; returns the first's name."""
         name = self._base + view.name
         root = self._rewritten(view, "", system)
         if isinstance(root, dict):

@@ -111,7 +111,7 @@ class AuditController(Controller):
         ),
     )
     async def list_events(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
-        """Give one page of events, newest first unless `sort` says otherwise."""
+        """Return one page of events, newest first unless `sort` says otherwise."""
         parameters = parameters_of(request)
         page = await LISTING.page(parameters, services.cursors)
         body = AuditEventPage.of(page, map(AuditEvent.of, page.documents))

@@ -114,7 +114,7 @@ class AuthController(Controller):
         ),
     )
     async def login(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
-        """Give tokens for an e-mail address and a password, or a challenge if a second factor is needed."""
+        """Return tokens for an e-mail address and a password, or a challenge if a second factor is needed."""
         only_parameters(request)
         form = forms.read(Credentials, await json_of(request))
         visitor = signing_in.visitor_of(request)
@@ -138,7 +138,7 @@ class AuthController(Controller):
     async def complete_login(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give tokens for the token of a challenge and a code."""
+        """Return tokens for the token of a challenge and a code."""
         only_parameters(request)
         form = forms.read(SecondStep, await json_of(request))
         visitor = signing_in.visitor_of(request)

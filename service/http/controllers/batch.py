@@ -75,7 +75,7 @@ _EXAMPLE = {
 
 
 def _schemas() -> dict[str, Schema]:
-    """Give the schemas of batches: their operations by name, and what each came to."""
+    """Return the schemas of batches: their operations by name, and what each came to."""
     named = {f"Batch{op.capitalize()}": _operation(op) for op in OPS}
     outcome: dict[str, Schema] = {
         "status": {"type": "integer", "description": "What the operation alone would be answered with."},
@@ -213,7 +213,7 @@ def _answer(request: AnyRequest, operations: list[Fragment]) -> Response[bytes]:
 
 
 def _told(request: AnyRequest, error: Exception) -> StepResult:
-    """Give what an operation that failed is answered: the problem of a request of its own."""
+    """Return what an operation that failed is answered: the problem of a request of its own."""
     problems.report(error, request.scope)
     failure = problems.translate(error)
     request_id = str(request.scope["state"].get("request_id", ""))

@@ -102,7 +102,7 @@ _PARTS: dict[str, Schema] = {
 
 
 def _schemas() -> dict[str, Schema]:
-    """Give the schemas of definitions: as they are read, created, replaced and patched."""
+    """Return the schemas of definitions: as they are read, created, replaced and patched."""
     parts = {name: _PARTS.get(name, {}) for name in MEMBERS}
     name: Schema = {"type": "string", "pattern": f"^{NAME.pattern}$"}
     kept: dict[str, Schema] = {
@@ -136,7 +136,7 @@ def _schemas() -> dict[str, Schema]:
 
 
 def _rules() -> dict[str, Schema]:
-    """Give the schemas of one verb's rule, of an alternative, and of a test."""
+    """Return the schemas of one verb's rule, of an alternative, and of a test."""
     condition: Schema = {"type": "object", "minProperties": 1}
     paths: Schema = {"type": "array", "items": {"type": "string"}}
     alternative: Schema = {
@@ -210,7 +210,7 @@ class CollectionsController(Controller):
     async def list_collections(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give every definition with its number of documents."""
+        """Return every definition with its number of documents."""
         only_parameters(request)
         collections = services.registry.all()
         return json_response(dump({"data": [await _view(collection) for collection in collections]}))
@@ -253,7 +253,7 @@ class CollectionsController(Controller):
     async def get_collection(
         self, request: AnyRequest, name: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give one definition."""
+        """Return one definition."""
         only_parameters(request)
         collection = services.registry.get(name)
         return tagged_response(request, dump({"data": await _view(collection)}), _tag(collection))

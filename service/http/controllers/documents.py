@@ -89,7 +89,7 @@ class DocumentsController(Controller):
 
 
 def _may_create(request: AnyRequest, collection: Collection, expected: Expected | None) -> bool:
-    """Tell whether a PUT may create: when it says so, or may do nothing else; raises ParameterInvalid."""
+    """Return whether a PUT may create: when it says so, or may do nothing else; raises ParameterInvalid."""
     upsert = only_parameters(request, ("upsert",)).get("upsert", "false")
     if upsert not in {"true", "false"}:
         violation = Violation("upsert is `true` or `false`", "enum", parameter="upsert")

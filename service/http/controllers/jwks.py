@@ -28,7 +28,7 @@ class JwksController(Controller):
 
     @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.NOWHERE)
     async def get_keys(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
-        """Give the public halves of the asymmetric keys; none when a secret signs and verifies alone."""
+        """Return the public halves of the asymmetric keys; none when a secret signs and verifies alone."""
         only_parameters(request)
         content = orjson.dumps({"keys": services.tokens.ring.published()})
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'

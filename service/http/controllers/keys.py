@@ -154,7 +154,7 @@ class KeysController(Controller):
         ),
     )
     async def list_keys(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
-        """Give the caller's keys; to administrators those of `user_id`, and with `*` a page of all."""
+        """Return the caller's keys; to administrators those of `user_id`, and with `*` a page of all."""
         parameters = parameters_of(request)
         given = [value for name, value in parameters if name == "user_id"]
         if given == [EVERYBODY]:
@@ -210,7 +210,7 @@ class KeysController(Controller):
     async def get_key(
         self, request: AnyRequest, key_id: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give what is known of one key."""
+        """Return what is known of one key."""
         only_parameters(request)
         return _answer(await services.api_keys.find(key_id, _owner_of(request)))
 
@@ -273,7 +273,7 @@ def _id_of(caller: Principal) -> str:
 
 
 def _owner_of(request: AnyRequest) -> str | None:
-    """Give whose keys the caller may touch: the own ones, None for everybody's."""
+    """Return whose keys the caller may touch: the own ones, None for everybody's."""
     caller = signed_in(request)
     return None if caller.is_admin else _id_of(caller)
 

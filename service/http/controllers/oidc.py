@@ -149,7 +149,7 @@ class OidcController(Controller):
     async def list_providers(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give the providers, for buttons, and to signed-in callers since when each is linked."""
+        """Return the providers, for buttons, and to signed-in callers since when each is linked."""
         only_parameters(request)
         caller = principal(request)
         linked = await linked_accounts.linked(caller.id) if caller.id is not None else {}
@@ -265,7 +265,7 @@ class OidcController(Controller):
         ),
     )
     async def exchange(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
-        """Give an app, for the code that it was returned to with, what signing in by password gives."""
+        """Return an app, for the code that it was returned to with, what signing in by password gives."""
         only_parameters(request)
         form = forms.read(CodeExchange, await json_of(request))
         visitor = signing_in.visitor_of(request)
@@ -359,7 +359,7 @@ def _told(request: AnyRequest) -> Mapping[str, str]:
 
 
 def _code(told: Mapping[str, str], provider: OpenedProvider) -> str:
-    """Give the code of the provider's answer; raises the failure that it tells instead."""
+    """Return the code of the provider's answer; raises the failure that it tells instead."""
     if "error" in told:
         reason = told["error"][:MAXIMUM_SHOWN_CHARACTERS]
         log.info("oidc.not_signed_in", provider=provider.registration.name, reason=reason)

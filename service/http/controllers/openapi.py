@@ -40,7 +40,7 @@ class ContractController(Controller):
         ),
     )
     async def get_contract(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
-        """Give the contract of what the caller may do, as OpenAPI 3.1."""
+        """Return the contract of what the caller may do, as OpenAPI 3.1."""
         only_parameters(request)
         contracts = services.contracts
         contract = await contracts.get(services.registry.all(), principal(request))
@@ -55,13 +55,13 @@ class DocsController(Controller):
 
     @route("/", http_method=READING, operation=Described.NOWHERE)
     async def show_page(self, request: AnyRequest) -> Response[bytes]:
-        """Give the page."""
+        """Return the page."""
         only_parameters(request)
         return file_response(request, index(), REVALIDATED)
 
     @route("/{name:str}", http_method=READING, operation=Described.NOWHERE)
     async def get_asset(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-        """Give a file that the page needs; under the address that the page has for it, for ever."""
+        """Return a file that the page needs; under the address that the page has for it, for ever."""
         version = only_parameters(request, ("v",)).get("v")
         if name not in ASSETS:
             raise RouteNotFound
@@ -70,7 +70,7 @@ class DocsController(Controller):
 
 
 def file_response(request: AnyRequest, asset: Asset, caching: str) -> Response[bytes]:
-    """Give a file of ours, or 304 when the client has it."""
+    """Return a file of ours, or 304 when the client has it."""
     headers = {"ETag": f'"{asset.version}"', "Cache-Control": caching}
     if preconditions.is_known(request.headers.get("if-none-match"), headers["ETag"]):
         return Ready(b"", status_code=304, headers=headers)

@@ -147,7 +147,7 @@ class PasswordController(Controller):
 
 
 def session_of(request: AnyRequest) -> tuple[str, str]:
-    """Give the ids of the caller and of the session; raises Forbidden for an API key, which has none."""
+    """Return the ids of the caller and of the session; raises Forbidden for an API key, which has none."""
     caller = signed_in(request)
     if caller.id is None or caller.session_id is None:
         raise Forbidden("An API key cannot do this", hint="Sign in, and use the access token.")

@@ -103,7 +103,7 @@ class ProfileController(Controller):
         ),
     )
     async def get_profile(self, request: AnyRequest) -> Response[bytes]:
-        """Give the account of the caller."""
+        """Return the account of the caller."""
         only_parameters(request)
         with account_in_use():
             user = await accounts.get(_user_id(request))

@@ -109,7 +109,7 @@ class SecondFactorController(Controller):
         ),
     )
     async def get_second_factor(self, request: AnyRequest) -> Response[bytes]:
-        """Tell whether a second factor is in force, since when, and how many recovery codes are left."""
+        """Return whether a second factor is in force, since when, and how many recovery codes are left."""
         only_parameters(request)
         user_id, _ = session_of(request)
         return _answer(SecondFactor(**await second_factor.view(user_id)))
@@ -130,7 +130,7 @@ class SecondFactorController(Controller):
     async def begin_second_factor(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give the seed for an authenticator app; nothing is in force yet."""
+        """Return the seed for an authenticator app; nothing is in force yet."""
         only_parameters(request)
         form = forms.read(SecondFactorEnrolment, await json_of(request))
         user_id, _ = session_of(request)
@@ -178,7 +178,7 @@ class SecondFactorController(Controller):
     async def renew_recovery_codes(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give new recovery codes; the earlier ones are void."""
+        """Return new recovery codes; the earlier ones are void."""
         only_parameters(request)
         form = forms.read(SecondFactorConfirmation, await json_of(request))
         user_id, _ = session_of(request)

@@ -199,7 +199,7 @@ class SessionsController(Controller):
     async def list_sessions(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
-        """Give the caller's sessions, that which was used last first."""
+        """Return the caller's sessions, that which was used last first."""
         only_parameters(request)
         caller = _with_session(request)
         found = await services.sessions.of_user(str(caller.id))
@@ -267,7 +267,7 @@ class SessionController(Controller):
 
 
 async def _presented(request: AnyRequest) -> str | None:
-    """Give the refresh token of the body; None without a body. Raises DocumentInvalid and its kin."""
+    """Return the refresh token of the body; None without a body. Raises DocumentInvalid and its kin."""
     if not await body_of(request):
         return None
     return forms.read(RefreshForm, await json_of(request)).refresh_token
@@ -300,7 +300,7 @@ async def _session_to_end(request: AnyRequest) -> str | None:
 
 
 def _with_session(request: AnyRequest) -> Principal:
-    """Give the caller, who must be in a session; raises SignInRequired, TokenInvalid, Forbidden."""
+    """Return the caller, who must be in a session; raises SignInRequired, TokenInvalid, Forbidden."""
     caller = signed_in(request)
     if caller.session_id is None:
         raise Forbidden("This is for those who signed in; an API key has no session")

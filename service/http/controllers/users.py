@@ -141,7 +141,7 @@ class UsersController(Controller):
         ),
     )
     async def list_users(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
-        """Give one page of users, as `filter`, `sort`, `page`, `cursor`, `limit` and `count` say."""
+        """Return one page of users, as `filter`, `sort`, `page`, `cursor`, `limit` and `count` say."""
         parameters = parameters_of(request)
         page = await users.LISTING.page(parameters, services.cursors)
         shown = (ManagedUser.of(User.model_validate(each)) for each in page.documents)
@@ -181,7 +181,7 @@ class UsersController(Controller):
         ),
     )
     async def get_user(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
-        """Give one account."""
+        """Return one account."""
         only_parameters(request)
         found = await users.find(user_id)
         return tagged_response(request, _content(found), _tag(found))

@@ -29,7 +29,7 @@ class Violation:
     id: str | int | None = None
 
     def as_json(self) -> dict[str, str | int]:
-        """Give the entry of a problem body's `errors`, without what is not known."""
+        """Return the entry of a problem body's `errors`, without what is not known."""
         pairs = (
             ("id", self.id),
             ("pointer", self.pointer),
@@ -65,7 +65,7 @@ class Failure(Exception):
         super().__init__(self.detail)
 
     def below(self, pointer: str) -> Self:
-        """Give this failure of a part of a body that stands at a pointer in the whole body.
+        """Return this failure of a part of a body that stands at a pointer in the whole body.
 
         A failure that names no field names the part.
 
@@ -82,7 +82,7 @@ class Failure(Exception):
         return self
 
     def problem(self, *, instance: str, request_id: str) -> dict[str, Any]:
-        """Give the RFC 9457 body for this failure at `instance` (the request's path)."""
+        """Return the RFC 9457 body for this failure at `instance` (the request's path)."""
         body: dict[str, Any] = {
             "type": TYPE_PREFIX + self.code,
             "title": self.title,
@@ -104,7 +104,7 @@ class StartupFailure(Exception):
 
 
 def suggestion(word: str, known: Iterable[str]) -> str | None:
-    """Give "Did you mean `x`?" for the known word nearest to an unknown one, if any is near.
+    """Return "Did you mean `x`?" for the known word nearest to an unknown one, if any is near.
 
     >>> suggestion("prise", ["price", "name"])
     'Did you mean `price`?'
@@ -125,7 +125,7 @@ def _shared(word: str, other: str) -> int:
 
 
 def catalogue() -> Iterator[type[Failure]]:
-    """Give every failure that a client can meet, in the order of the tree above."""
+    """Yield every failure that a client can meet, in the order of the tree above."""
 
     def below(parent: type[Failure]) -> Iterator[type[Failure]]:
         for child in parent.__subclasses__():

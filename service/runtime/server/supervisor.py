@@ -43,7 +43,7 @@ class Renewal:
         self._began_s: float | None = None
 
     def ask(self) -> None:
-        """Give every worker of now a successor."""
+        """Have every present worker replaced by a successor."""
         self.generation += 1
 
     def go_on(self, spawn: Callable[[int], WorkerProcess]) -> None:
@@ -70,7 +70,7 @@ class Renewal:
             self._give_up(f"a new worker was not ready after {RENEWAL_PATIENCE_S:.0f} s")
 
     def is_given_up(self, failed: list[Worker], sentence: str | None) -> bool:
-        """Give the renewal up if it was the successor that failed to start; returns whether it was.
+        """Return the renewal up if it was the successor that failed to start; returns whether it was.
 
         The old workers serve on.
         """

@@ -288,7 +288,7 @@ def test_decimal_increments_are_exact(amounts: list[int]) -> None:
 
 
 def with_one_hash(count: int) -> list[list[int]]:
-    """Give pairs of integers whose tuples have one hash in Python, which anybody can compute."""
+    """Return pairs of integers whose tuples have one hash in Python, which anybody can compute."""
     modulus, first, second, start = 2**64, 11400714785074694791, 14029467366897019727, 2870177450012600261
 
     def mixed(value: int) -> int:

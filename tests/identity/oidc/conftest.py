@@ -34,7 +34,7 @@ APP = "com.example.app:/signed-in"
 
 @pytest.fixture(scope="session")
 def genuine() -> Iterator[str]:
-    """Give the issuer of the genuine provider."""
+    """Provide the issuer of the genuine provider."""
     script = Path(__file__).with_name("provider_process.py")
     command = [sys.executable, "-W", "ignore", str(script), own_provider.CLIENT_SECRET, CALLBACK, PASSWORD]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own script
@@ -55,12 +55,12 @@ def own(own_running: OwnProvider) -> OwnProvider:
 
 
 def told_by(address: str) -> dict[str, str]:
-    """Give the parameters of an address that a browser is sent to."""
+    """Return the parameters of an address that a browser is sent to."""
     return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
 
 
 def returned_to(answer: httpx.Response) -> str:
-    """Give the address of the page that a browser is sent back to, without the CSRF token that it is told."""
+    """Return the address that a browser is sent back to, without the CSRF token in it."""
     return str(answer.headers["Location"]).partition("#csrf_token=")[0]
 
 
@@ -91,7 +91,7 @@ class Browser:
         return await self.back(state=told["state"], code="a-code")
 
     async def code(self, own: OwnProvider, mode: str) -> str:
-        """Sign in for an app; gives the code that it gets."""
+        """Sign in for an app; returns the code that it gets."""
         answer = await self.sign_in(own, mode=mode, code_challenge=CHALLENGE, return_to=APP)
         address, _, code = answer.headers["Location"].partition("?code=")
         assert address == APP
@@ -130,7 +130,7 @@ class OidcService:
             self.database[name].delete_many({})
 
     def register(self, email: str = "ann@example.com", **fields: Any) -> str:
-        """Make an account, without the work that its password would be; gives its id."""
+        """Make an account, without the work that its password would be; returns its id."""
         user = {
             "email": email,
             "email_key": email,
@@ -181,7 +181,7 @@ def oidc_service(service_with_providers: OidcService) -> OidcService:
 
 @pytest.fixture
 async def fresh(oidc_service: OidcService, own: OwnProvider) -> AsyncIterator[Browser]:
-    """Give a browser at a service that knows nothing of its providers yet."""
+    """Provide a browser at a service that knows nothing of its providers yet."""
     providers = Providers(list(services_of(oidc_service.app).providers), is_secure=False)
     with replaced(oidc_service.app, providers=providers):
         async with providers.open(), oidc_service.browser() as opened_browser:

@@ -131,7 +131,7 @@ class OwnProvider:
         return f"{content}.{urlsafe_b64encode(code).rstrip(b'=').decode()}"
 
     def nested(self, depth: int) -> str:
-        """Give a token whose claims are lists within lists."""
+        """Return a token whose claims are lists within lists."""
         claims = b"[" * depth + b"]" * depth
         return str(jws.sign(claims, self.key.pem, {"kid": self.key.name}, "ES256"))
 

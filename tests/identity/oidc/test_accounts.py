@@ -26,7 +26,7 @@ def identity(own: OwnProvider, subject: str = "s-1") -> dict[str, str]:
 
 
 def linked(oidc_service: OidcService) -> list[list[dict[str, str]]]:
-    """Give each account's identities, without when they were linked."""
+    """Return each account's identities, without when they were linked."""
     return [
         [{name: each[name] for name in ("issuer", "subject")} for each in user.get("identities", [])]
         for user in oidc_service.users()

@@ -232,7 +232,7 @@ async def test_unknown_provider_is_404(
 
 
 async def signed_in(browser: Browser, own: OwnProvider) -> dict[str, str]:
-    """Give the headers of somebody whom our own provider has signed in, for an app."""
+    """Return the headers of somebody whom our own provider has signed in, for an app."""
     granted = (await browser.exchange(await browser.code(own, "bearer"))).json()["data"]
     browser.http.cookies.clear()
     return {"Authorization": f"Bearer {granted['access_token']}"}

@@ -20,7 +20,7 @@ from tests.identity.oidc.conftest import (
 
 
 async def visit(address: str) -> dict[str, str]:
-    """Sign in at the provider as a person does, until it sends the browser back; gives what it tells."""
+    """Sign in at the provider as a person does, until it sends the browser back; returns what it tells."""
     async with httpx.AsyncClient() as http:
         for _ in range(10):
             answer = await http.get(address)

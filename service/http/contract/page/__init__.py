@@ -36,7 +36,7 @@ class File:
     media_type: str
 
     def read(self) -> Asset:
-        """Give its content."""
+        """Return its content."""
         return _read(self)
 
 
@@ -57,7 +57,7 @@ ASSETS: Mapping[str, File] = {
 
 @cache
 def index() -> Asset:
-    """Give the page, in which every file's address has its version, so that it can be kept for ever."""
+    """Return the page, in which every file's address has its version, so that it can be kept for ever."""
     text = (OWN / "index.html").read_text()
     for name, file in ASSETS.items():
         text = text.replace(f'"/docs/{name}"', f'"/docs/{name}?v={file.read().version}"')

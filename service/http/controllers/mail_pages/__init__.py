@@ -39,7 +39,7 @@ class MailPagesController(Controller):
 
     @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.NOWHERE)
     async def show(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-        """Give a page, or a file that it needs; whatever a mail program has put behind the path."""
+        """Return a page, or a file that it needs; whatever a mail program has put behind the path."""
         if name not in FILES:
             raise RouteNotFound
         return file_response(request, FILES[name].read(), REVALIDATED)
