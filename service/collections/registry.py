@@ -25,7 +25,7 @@ from service.kit.errors import (
     Failure,
     StartupFailure,
 )
-from service.kit.tasks import background
+from service.kit.tasks import background, comes_in_time
 from service.query.kinds import Kind
 from service.storage import classes
 from service.storage.codes import is_transient
@@ -105,11 +105,7 @@ class Registry:
 
     async def wait_until_loaded(self, timeout_s: float) -> bool:
         """Wait for the first load; returns whether it came in time."""
-        try:
-            await asyncio.wait_for(self._is_loaded.wait(), timeout_s)
-        except TimeoutError:
-            return False
-        return True
+        return await comes_in_time(self._is_loaded, timeout_s)
 
     async def apply(self, definition: CollectionDefinition) -> Collection:
         """Put a definition into force here, unless it or a newer one already is; returns what is in force."""

@@ -38,6 +38,15 @@ def _log_error(task: asyncio.Task[None]) -> None:
         log.error("task.failed", task=task.get_name(), exc_info=error)
 
 
+async def comes_in_time(event: asyncio.Event, timeout_s: float) -> bool:
+    """Wait for an event, for a time at the most; returns whether it came."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
 class Breather:
     """Lets other requests go on between the pieces of long work."""
 

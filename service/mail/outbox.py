@@ -16,7 +16,7 @@ from models.base import utc_now
 from models.mail import Mail
 from service.kit.backoff import Backoff
 from service.kit.sealing import Sealer
-from service.kit.tasks import background
+from service.kit.tasks import background, comes_in_time
 from service.mail.messages import Message
 from service.mail.transports import NotNow, Transport, Undeliverable
 from service.runtime.tracing import continued, failed, written
@@ -162,12 +162,8 @@ class Sender:
                 await self._wait(pause_s)
 
     async def _wait(self, longest_s: float) -> None:
-        try:
-            async with asyncio.timeout(longest_s):
-                await self._new.wait()
-        except TimeoutError:
-            return
-        self._new.clear()
+        if await comes_in_time(self._new, longest_s):
+            self._new.clear()
 
     async def _send_all(self) -> bool:
         """Send what is due; returns whether the transport may be asked again at once."""

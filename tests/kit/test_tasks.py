@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.kit import tasks
-from service.kit.tasks import Breather, background
+from service.kit.tasks import Breather, background, comes_in_time
 
 
 async def forever(ended: list[str]) -> None:
@@ -95,3 +95,10 @@ async def test_others_go_on_when_work_takes_long(
         for _ in range(10):
             await breather.breathe()
         assert count == others
+
+
+async def test_event_comes_in_time_or_not() -> None:
+    event = asyncio.Event()
+    assert not await comes_in_time(event, 0.001)
+    event.set()
+    assert await comes_in_time(event, 60)

@@ -7,11 +7,11 @@ object, for names that begin with `_` are not a client's to give.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
 from typing import Any, Literal, TypeAlias, get_args
 
-from service.kit.errors import MAXIMUM_VIOLATIONS, BatchInvalid, Violation, suggestion
+from service.kit.errors import BatchInvalid, Violation, suggestion
 from service.kit.pointers import escape, join
+from service.kit.violations import Violations
 from service.schema.check import MAXIMUM_NAME_BYTES
 
 MAXIMUM_OPERATIONS = 100
@@ -88,15 +88,14 @@ def parse(body: Any, *, is_minimal: bool = False) -> Batch:
     >>> parse({"operations": [{"op": "get", "collection": "films", "id": "1"}]}).operations[0].pointer
     '/operations/0'
     """
-    violations = list(islice(_shape_faults(body), MAXIMUM_VIOLATIONS))
+    violations = Violations()
+    violations.extend(_shape_faults(body))
     if not violations:
-        faults = (_operation_faults(part, f"/operations/{at}") for at, part in enumerate(body["operations"]))
-        violations = list(islice(chain.from_iterable(faults), MAXIMUM_VIOLATIONS))
-    violations = violations or list(islice(_name_faults(body["operations"]), MAXIMUM_VIOLATIONS))
-    if violations:
-        more = len(violations) > 1
-        detail = f"{len(violations)} things are wrong" if more else violations[0].detail
-        raise BatchInvalid(detail, hint=None if more else violations[0].hint, errors=violations)
+        for at, part in enumerate(body["operations"]):
+            violations.extend(_operation_faults(part, f"/operations/{at}"))
+    if not violations:
+        violations.extend(_name_faults(body["operations"]))
+    violations.raise_if_any(BatchInvalid, "things are wrong")
     operations = tuple(
         Operation(index, operation["op"], operation["collection"], operation, operation.get("as"))
         for index, operation in enumerate(body["operations"])

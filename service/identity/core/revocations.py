@@ -16,7 +16,7 @@ from models.revocation import Revocation
 from service.access.principals import Principal
 from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import TokenOutdated
-from service.kit.tasks import background
+from service.kit.tasks import background, comes_in_time
 from service.storage import classes
 from service.storage.database import Database
 from service.storage.errors import DatabaseError
@@ -151,11 +151,7 @@ class Revocations:
 
     async def wait_until_loaded(self, timeout_s: float) -> bool:
         """Wait until this worker knows what is revoked; returns whether that came in time."""
-        try:
-            await asyncio.wait_for(self._is_loaded.wait(), timeout_s)
-        except TimeoutError:
-            return False
-        return True
+        return await comes_in_time(self._is_loaded, timeout_s)
 
     @asynccontextmanager
     async def following(self, database: Database) -> AsyncIterator[None]:
