@@ -229,7 +229,7 @@ def _line(user: User) -> str:
 @click.option("--remove", "removed", multiple=True, help="Take a role away; may be repeated.")
 @data_option
 def roles(email: str, *, added: tuple[str, ...], removed: tuple[str, ...], data: Path | None) -> None:
-    """Give and take roles; earlier access tokens end."""
+    """Add and remove roles; earlier access tokens end."""
     if not added and not removed:
         raise click.UsageError("Say which roles to --add or to --remove.")
 
