@@ -33,5 +33,9 @@ class Stored(BaseModel):
 
     version: Annotated[int, Field(alias="_version", ge=1)] = 1
     created_at: datetime = Field(alias="_created_at", default_factory=utc_now)
-    updated_at: datetime = Field(alias="_updated_at", default_factory=utc_now)
+    updated_at: datetime = Field(
+        alias="_updated_at",
+        # a new document has one time, not two readings of the clock
+        default_factory=lambda known: known.get("created_at") or utc_now(),
+    )
     owner: Annotated[str | None, Field(alias="_owner")] = None
