@@ -28,6 +28,7 @@ from service.dev import mongod
 from service.identity.core.tokens import Tokens
 from service.runtime.settings import Settings, load
 from service.storage import database as databases
+from service.storage import rate_limits
 from service.storage.database import Database
 from tests.mailbox import Mailbox
 from tests.mailing_service import MailingService
@@ -42,6 +43,14 @@ Asker = Callable[..., dict[str, str]]
 for variable in tuple(os.environ):  # whoever runs the tests may have settings of their own
     if variable.startswith(("SHEAF_", "OTEL_")) or variable == "MONGODB_URI":
         del os.environ[variable]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_rate_limits() -> Iterator[None]:
+    """Have workers wait for the shared counts however slow the machine is, instead of counting alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rate_limits, "STORE_TIMEOUT_S", 20.0)
+        yield
 
 
 @pytest.fixture(scope="session")

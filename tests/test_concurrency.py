@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.runtime.concurrency import ConcurrencyLimiter
+from tests.pace import within
 
 PATIENCE_S = 0.2
 
@@ -47,7 +48,7 @@ async def test_full_queue_refuses_at_once() -> None:
     limiter = limiter_of(waiting=3)
     limiter.acquire_now()
     waiting = await wait_in(limiter, 3)
-    async with asyncio.timeout(PATIENCE_S / 2):
+    with within(PATIENCE_S / 2):
         assert not await limiter.wait()
     assert (limiter.queued, limiter.refused) == (3, 1)
     for task in waiting:
@@ -59,8 +60,9 @@ async def test_waiter_beyond_patience_is_refused_in_time() -> None:
     limiter.acquire_now()
     loop = asyncio.get_running_loop()
     began_s = loop.time()
-    assert await asyncio.gather(*await wait_in(limiter, 50)) == [False] * 50
-    assert PATIENCE_S <= loop.time() - began_s < 2 * PATIENCE_S
+    with within(2 * PATIENCE_S):
+        assert await asyncio.gather(*await wait_in(limiter, 50)) == [False] * 50
+    assert loop.time() - began_s >= PATIENCE_S
     assert (limiter.taken, limiter.queued, limiter.refused) == (1, 0, 50)
 
 
@@ -146,7 +148,7 @@ async def test_no_slot_is_lost_or_given_twice(doings: list[str]) -> None:
             await asyncio.sleep(0.005)
         await asyncio.sleep(0)
     leaving.set()
-    await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 2)
+    await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
     assert (most <= 3, limiter.taken, limiter.queued) == (True, 0, 0)
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 from service.storage import rate_limits
 from service.storage.database import Database, connect
 from service.storage.rate_limits import Limiter, SharedCounts, Taken
+from tests.pace import begun, within
 
 
 class FlakyCounts(SharedCounts):
@@ -54,7 +56,7 @@ async def test_shared_counts_serve_strategy_of_limits_library(counts: FlakyCount
     assert [await strategy.hit(rate, "k") for _ in range(3)] == [True, True, False]
     stats = await strategy.get_window_stats(rate, "k")
     assert stats.remaining == 0
-    assert 55 < stats.reset_time - time.time() <= 61
+    assert begun(math.ceil(stats.reset_time - time.time() - 1), 60) == 60
     await strategy.clear(rate, "k")
     assert await strategy.test(rate, "k")
     assert await counts.check()
@@ -84,7 +86,7 @@ async def test_successive_requests_get_remaining_count(counts: FlakyCounts) -> N
     verdicts = [await limiter.spend("k") for _ in range(101)]
     assert [verdict.remaining for verdict in verdicts] == [*range(99, -1, -1), 0]
     assert [verdict.is_admitted for verdict in verdicts] == [True] * 100 + [False]
-    assert all(890 < verdict.reset_in_s <= 900 for verdict in verdicts)
+    assert {begun(math.ceil(verdict.reset_in_s), 900) for verdict in verdicts} == {900}
 
 
 async def test_most_requests_need_no_store(counts: FlakyCounts) -> None:
@@ -148,12 +150,10 @@ async def test_worker_counts_alone_while_store_fails() -> None:
         "mongodb://127.0.0.1:9/", "nowhere", pool_size=1, selection_timeout_s=0.2, operation_timeout_s=1
     )
     limiter = Limiter(parse("20/hour"), SharedCounts(database.motor["_rate_limits"]))
-    began = time.monotonic()
-    with capture_logs() as lines:
+    with capture_logs() as lines, within(0.8):
         assert await admitted(limiter, 50, "a") == 20
         assert await admitted(limiter, 50, "b") == 20
     database.close()
-    assert time.monotonic() - began < rate_limits.STORE_TIMEOUT_S + 0.3
     assert [(line["log_level"], line["event"]) for line in lines] == [
         ("warning", "rate limits are counted by each worker alone")
     ]
@@ -164,7 +164,7 @@ async def test_hanging_store_delays_requests_briefly(
 ) -> None:
     monkeypatch.setattr(rate_limits, "STORE_TIMEOUT_S", 0.05)
     counts.delay_s = 30
-    async with asyncio.timeout(1):
+    with within(1):
         assert await admitted(Limiter(parse("7/hour"), counts), 20) == 7
 
 

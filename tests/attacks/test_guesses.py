@@ -17,6 +17,7 @@ from models.user import User
 from service.app import create_app
 from service.identity.core.hashing import Cost, Passwords
 from tests.conftest import connect, opened, settings_of
+from tests.pace import begun
 from tests.services import replaced, services_of
 
 LOGIN = "/api/auth/login"
@@ -101,6 +102,10 @@ def seen(answer: httpx.Response) -> dict[str, Any]:
     del body["request_id"]
     headers = dict(answer.headers)
     del headers["x-request-id"]
+    if answer.status_code == 429:  # the seconds go on between one question and the next
+        left = headers["retry-after"]
+        headers["retry-after"] = str(begun(int(left), 60))
+        body["detail"] = body["detail"].replace(f" {left} ", f" {headers['retry-after']} ")
     return {"status": answer.status_code, "headers": headers, "body": body}
 
 
@@ -111,7 +116,7 @@ async def test_a26_only_5_of_100_concurrent_guesses_are_verified(workers: list[L
     assert sum(counting(app).verified for app in workers) == 5
     locked = await login(workers[0], email, PASSWORD)
     assert (locked.status_code, locked.json()["code"]) == (429, "auth.locked")
-    assert 55 < int(locked.headers["retry-after"]) <= 60
+    assert begun(int(locked.headers["retry-after"]), 60) == 60
     assert sum(counting(app).verified for app in workers) == 5
 
 

@@ -1,7 +1,10 @@
 """The counts themselves; tests/scenarios/test_lockout.py has what callers see of them."""
 
 import asyncio
-from contextlib import suppress
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -9,11 +12,14 @@ from models.lockout import KnownPlace, Lockout
 from service.identity.core.lockout import Lockouts, What
 from service.kit.errors import Busy, CredentialsWrong, Locked
 from service.kit.sealing import Sealer
+from service.storage import classes
 from service.storage.database import Database
 from tests.conftest import SECRET
+from tests.pace import begun
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 HOME, ELSEWHERE = "192.0.2.7", "198.51.100.1"
+LOCKS_S = (60, 120, 240, 480, 900)
 OTHERS = [f"203.0.113.{number}" for number in range(100)]
 
 
@@ -35,14 +41,14 @@ async def guess(
     what: What = "password",
     failure: type[Exception] | None = CredentialsWrong,
 ) -> str | int | None:
-    """Make a guess; returns "right", "wrong", "busy", or the seconds to wait."""
+    """Make a guess; returns "right", "wrong", "busy", or how long the lock is that it met."""
     try:
         async with lockouts.guess(what, account, address):
             await asyncio.sleep(0)
             if failure is not None:
                 raise failure
     except Locked as locked:
-        return int(locked.headers["Retry-After"])
+        return begun(int(locked.headers["Retry-After"]), *LOCKS_S)
     except CredentialsWrong:
         return "wrong"
     except Busy:
@@ -91,6 +97,65 @@ async def test_hundred_concurrent_guesses_at_an_account_verify_five(lockouts: Lo
         *(guess(each[number % workers], address=OTHERS[number]) for number in range(100))
     )
     assert (outcomes.count("wrong"), outcomes.count(60)) == (5, 95)
+
+
+async def test_operations_on_one_count_wait_for_each_other(
+    lockouts: Lockouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a hundred guesses meet each other in the database, and have all its connections for seconds."""
+    take, end = classes.compute_or_insert, classes.compute
+    under_way: Counter[tuple[str, str]] = Counter()
+    started: Counter[tuple[str, str]] = Counter()
+
+    @asynccontextmanager
+    async def slowly(doing: str, key: str) -> AsyncIterator[None]:
+        under_way[doing, key] += 1
+        started[doing, key] += 1
+        assert under_way[doing, key] == 1
+        await asyncio.sleep(0.01)
+        yield
+        under_way[doing, key] -= 1
+
+    async def take_slowly(model: Any, key: str, stages: Any) -> Any:
+        async with slowly("take", key):
+            return await take(model, key, stages)
+
+    async def end_slowly(model: Any, condition: Any, stages: Any) -> Any:
+        async with slowly("end", condition["_id"]):
+            return await end(model, condition, stages)
+
+    monkeypatch.setattr(classes, "compute_or_insert", take_slowly)
+    monkeypatch.setattr(classes, "compute", end_slowly)
+    outcomes = await asyncio.gather(*(guess(lockouts, address=each) for each in OTHERS))
+    assert (outcomes.count("wrong"), outcomes.count(60)) == (5, 95)
+    assert (len(started), max(started.values()) < 50) == (2 * 101, True), (
+        "those who get none are told together"
+    )
+
+
+async def test_guesser_who_gives_up_while_waiting_takes_no_try(
+    lockouts: Lockouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = classes.compute_or_insert
+    has_begun, is_open = asyncio.Event(), asyncio.Event()
+
+    async def take_later(*arguments: Any) -> Any:
+        has_begun.set()
+        await is_open.wait()
+        return await take(*arguments)
+
+    monkeypatch.setattr(classes, "compute_or_insert", take_later)
+    guesses = [asyncio.create_task(guess(lockouts))]
+    await has_begun.wait()
+    guesses += [asyncio.create_task(guess(lockouts)) for _ in range(8)]
+    while lockouts._takes._count < 9:  # noqa: ASYNC110  # it tells nobody
+        await asyncio.sleep(0.001)
+    for each in guesses[1:6]:
+        each.cancel()
+    is_open.set()
+    outcomes = await asyncio.gather(*guesses, return_exceptions=True)
+    assert [type(each) for each in outcomes] == [str, *[asyncio.CancelledError] * 5, *[str] * 3]
+    assert [await guess(lockouts) for _ in range(2)] == ["wrong", 60]
 
 
 async def test_hundred_concurrent_guesses_from_an_address_verify_twenty(lockouts: Lockouts) -> None:

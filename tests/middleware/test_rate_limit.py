@@ -1,5 +1,6 @@
+import re
 from ipaddress import ip_network
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from service.http.pipeline.step import Step
 from service.storage.database import Database
 from service.storage.rate_limits import SharedCounts
 from tests.middleware.apps import answering, client_of, wrap
+from tests.pace import begun
 
 
 @pytest.fixture
@@ -53,7 +55,29 @@ async def ask(
 ) -> list[httpx.Response]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     async with client_of(app, address) as client:
-        return [await client.request(method, path, headers=named) for _ in range(times)]
+        return [on_time(await client.request(method, path, headers=named)) for _ in range(times)]
+
+
+def on_time(answer: httpx.Response) -> httpx.Response:
+    """Have an answer's seconds be those at the begin of its window, which may have begun a moment ago."""
+    if "ratelimit" in answer.headers:
+        answer.headers["ratelimit"] = re.sub(
+            r"(?<=t=)[0-9]+", lambda left: str(begun(int(left[0]), 60, 900)), answer.headers["ratelimit"]
+        )
+    if "retry-after" in answer.headers:
+        answer.headers["retry-after"] = str(begun(int(answer.headers["retry-after"]), 60, 900))
+    return answer
+
+
+def problem(answer: httpx.Response) -> dict[str, Any]:
+    """Return a refusal, of which the window began a moment ago, as at the begin of the window."""
+    told: dict[str, Any] = answer.json()
+    told["detail"] = re.sub(
+        "([0-9]+) seconds",
+        lambda left: {60: "1 minute", 900: "15 minutes"}.get(begun(int(left[1]), 60, 900), left[0]),
+        told["detail"],
+    )
+    return told
 
 
 def statuses(answers: list[httpx.Response]) -> list[int]:
@@ -72,7 +96,7 @@ async def test_answer_has_rate_limit_headers(app: ASGIApp) -> None:
 async def test_request_beyond_rate_limit_is_429_with_retry_after(app: ASGIApp) -> None:
     answer = (await ask(app, 5, x_request_id="r1"))[4]
     assert answer.status_code == 429
-    assert answer.json() == {
+    assert problem(answer) == {
         "type": "https://sheaf.dev/problems/rate.limited",
         "title": "Too many requests",
         "status": 429,
@@ -115,7 +139,7 @@ async def test_sign_in_has_its_own_rate_limit_for_every_spelling_of_path(app: AS
     assert answers[0].headers["ratelimit"] == '"auth";r=1;t=60, "anonymous";r=3;t=900'
     assert answers[0].headers["ratelimit-policy"] == '"auth";q=2;w=60, "anonymous";q=4;w=900'
     assert answers[2].headers["retry-after"] == "60"
-    assert answers[2].json()["detail"] == (
+    assert problem(answers[2])["detail"] == (
         "You have used up your 2 requests per minute; try again in 1 minute."
     )
 

@@ -1,8 +1,8 @@
 """Who sees what in the contract, and how it is kept and renewed."""
 
 import asyncio
-import time
 from dataclasses import replace
+from time import process_time
 from typing import Any
 
 import httpx
@@ -13,6 +13,7 @@ from service.collections.registry import Collection
 from service.http.contract.cache import Contracts
 from tests.conftest import Asker
 from tests.openapi.conftest import ServiceWithCollections
+from tests.pace import within
 from tests.services import services_of
 
 SHOWN = {
@@ -148,16 +149,15 @@ async def test_contract_of_200_collections_is_built_in_time(service: ServiceWith
     kinds: Collection = services_of(service.app).registry.get("kinds")
     many = [replace(kinds, name=f"kinds-{number}") for number in range(200)]
     contracts = Contracts()
-    began_s = time.perf_counter()
-    first = await contracts.get(many, user("admin"))
-    built_s = time.perf_counter() - began_s
+    began_s = process_time()
+    with within(3):
+        first = await contracts.get(many, user("admin"))
+    built_s = process_time() - began_s
     assert len(first.content) > 1_000_000
-    assert built_s < 3
-    began_s = time.perf_counter()
-    for _ in range(10):
-        assert await contracts.get(many, user("admin")) is first
-    assert (time.perf_counter() - began_s) / 10 < 0.02
+    with within(0.2):
+        for _ in range(10):
+            assert await contracts.get(many, user("admin")) is first
     changed = [*many[:-1], replace(many[-1], version=2)]
-    began_s = time.perf_counter()
+    began_s = process_time()
     assert (await contracts.get(changed, user("admin"))).content == first.content
-    assert time.perf_counter() - began_s < built_s
+    assert process_time() - began_s < built_s

@@ -1,4 +1,3 @@
-import time
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ from service.schema import Schema
 from service.schema import compile as compile_schema
 from service.schema.explain import MAXIMUM_VALUES
 from service.schema.sentences import SENTENCES, snake_case
+from tests.pace import within
 from tests.schema.examples import EXAMPLES
 
 
@@ -178,10 +178,9 @@ def test_number_of_violations_is_bounded() -> None:
 
 def test_large_document_reports_first_violation_quickly() -> None:
     schema = schema_with({"items": {"type": "string"}})
-    began = time.perf_counter()
 
-    assert told(schema, {"a": list(range(MAXIMUM_VALUES * 20))}) == [("/a/0", "type")]
-    assert time.perf_counter() - began < 2
+    with within(2):
+        assert told(schema, {"a": list(range(MAXIMUM_VALUES * 20))}) == [("/a/0", "type")]
 
 
 def test_nested_alternatives_are_refused_quickly() -> None:
@@ -190,20 +189,18 @@ def test_nested_alternatives_are_refused_quickly() -> None:
     document: dict[str, Any] = {}
     for _ in range(40):
         document = {"a": document, "x": 1, "y": 1}
-    began = time.perf_counter()
 
-    assert schema.violations(document) == [
-        Violation(
-            "the document does not match the schema, and is too deep to say where", "schema", pointer=""
-        )
-    ]
-    assert time.perf_counter() - began < 2
+    with within(2):
+        assert schema.violations(document) == [
+            Violation(
+                "the document does not match the schema, and is too deep to say where", "schema", pointer=""
+            )
+        ]
     assert told(schema, {"a": {}, "x": 1}) == [("", "any_of")]
 
 
 def test_catastrophic_pattern_is_matched_quickly() -> None:
     schema = schema_with({"pattern": "^(a+)+$"})
-    began = time.perf_counter()
 
-    assert told(schema, {"a": "a" * 50_000 + "b"}) == [("/a", "pattern")]
-    assert time.perf_counter() - began < 1
+    with within(1):
+        assert told(schema, {"a": "a" * 50_000 + "b"}) == [("/a", "pattern")]

@@ -1,11 +1,11 @@
 import copy
-from time import perf_counter
 from typing import Any
 
 import pytest
 
 from service.schema import Schema
 from service.schema import compile as compile_schema
+from tests.pace import within
 
 READ_ONLY = {"type": "number", "readOnly": True}
 SECRET = {"type": "string", "writeOnly": True}
@@ -70,9 +70,8 @@ def test_read_only_member_may_only_repeat_current_value(
 
 def test_read_only_members_of_many_elements_are_compared_quickly() -> None:
     rows = [{"score": number} for number in range(20_000)]
-    began_s = perf_counter()
-    assert GUARDED.read_only_violations({"rows": rows[::-1]}, {"rows": rows}) == []
-    assert perf_counter() - began_s < 2
+    with within(2):
+        assert GUARDED.read_only_violations({"rows": rows[::-1]}, {"rows": rows}) == []
 
 
 def test_read_only_violation_names_member() -> None:

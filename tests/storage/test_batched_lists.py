@@ -14,6 +14,7 @@ from service.storage.batched_lists import BatchedLists
 from service.storage.batcher import SpanInfo
 from service.storage.database import Database
 from service.storage.thread_pools import ThreadPool, Work
+from tests.pace import within
 from tests.storage.absent import absent
 from tests.storage.listener import connect
 from tests.storage.queries import Query
@@ -285,6 +286,6 @@ async def test_closed_database_fails_all_callers(database: Database) -> None:
     shelf = Shelf(database)
     assert await shelf.ids(shelf.find("a", {})) == []
     database.close()
-    async with asyncio.timeout(2):
+    with within(2):
         found = await shelf.all_ids([shelf.find("a", {"_id": number}) for number in range(50)])
     assert [type(each) for each in found] == [DatabaseUnavailable] * 50

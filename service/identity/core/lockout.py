@@ -2,7 +2,9 @@
 
 A try is taken from its counts in one atomic operation of the database *before* anything is verified, and
 given back when it was right. So of a hundred guesses at once as many are verified as the limit allows, on
-however many workers. Time is the database's own. What is guessed at is known only by a keyed hash, and
+however many workers. In each worker the changes of one count wait for each other, and those that get no try
+are told so by one operation: a flood would else meet itself in the database, which then tries each of its
+writes again and again. Time is the database's own. What is guessed at is known only by a keyed hash, and
 whether there is such an account is never asked: one that does not exist locks like one that does.
 """
 
@@ -12,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Literal
 
 from models.base import utc_now
@@ -19,6 +22,7 @@ from models.lockout import KnownPlace, Lockout
 from service.kit.errors import Busy, Locked, SecondFactorAbsent, SecondFactorPresent
 from service.kit.sealing import Sealer
 from service.storage import classes
+from service.storage.document_queue import DocumentQueue, Waiting
 from service.storage.errors import DatabaseError
 from service.storage.server_clock import is_past, is_to_come
 
@@ -88,6 +92,8 @@ class Lockouts:
         self._sealer = sealer
         self._of_account = Limit(account_tries, first_s, longest_s, KEPT_S)
         self._of_address = Limit(address_tries, longest_s, longest_s, longest_s, is_window=True)
+        self._takes: DocumentQueue[Limit] = DocumentQueue()
+        self._ends: DocumentQueue[int] = DocumentQueue()
 
     @asynccontextmanager
     async def guess(self, what: What, account: str, address: str | None) -> AsyncIterator[Guess]:
@@ -112,7 +118,7 @@ class Lockouts:
             yield Guess(of_account.wait_s if of_account.is_last else None)
         except Exception as failure:
             tries_back = 1 if isinstance(failure, NOT_VERIFIED) else 0
-            with suppress(DatabaseError):  # what went wrong first is what the caller hears
+            with suppress(DatabaseError, Busy):  # what went wrong first is what the caller hears
                 await self._end_try(by_address, tries_back)
                 await self._end_try(by_account, tries_back)
             raise
@@ -154,6 +160,22 @@ class Lockouts:
         return await self._take(key, limit)
 
     async def _take(self, key: str, limit: Limit) -> _Taken:
+        """Take a try from a count; raises Busy when very many wait for one."""
+        taken: _Taken = await self._takes.submit(key, limit, partial(self._serve_takes, key))
+        return taken
+
+    async def _serve_takes(self, key: str, takes: list[Waiting[Limit]]) -> list[Waiting[Limit]]:
+        """Take a try for each who waits, until one gets none: neither would the others at that time."""
+        taken: _Taken | None = None
+        for each in takes:
+            if each.future.done():  # nobody waits for it any more
+                continue
+            if taken is None or taken.is_admitted:
+                taken = await self._take_one(key, each.plan)
+            each.settle(taken)
+        return []
+
+    async def _take_one(self, key: str, limit: Limit) -> _Taken:
         """Take a try from a count in one atomic operation."""
         count = await classes.compute_or_insert(Lockout, key, _taking(limit))
         wait_s = math.ceil((count.free_at - count.asked_at).total_seconds())
@@ -166,11 +188,19 @@ class Lockouts:
 
     async def _end_try(self, key: str, tries_back: int) -> None:
         """Note that a try was verified, and give it back or not."""
+        await self._ends.submit(key, tries_back, partial(self._serve_ends, key))
+
+    async def _serve_ends(self, key: str, ends: list[Waiting[int]]) -> list[Waiting[int]]:
+        """Note all tries that were verified meanwhile, also of those who do not wait for it any more."""
+        tries_back = sum(each.plan for each in ends)
         less = {
             "tries": {"$max": [0, {"$subtract": ["$tries", tries_back]}]},
-            "pending": {"$max": [0, {"$subtract": ["$pending", 1]}]},
+            "pending": {"$max": [0, {"$subtract": ["$pending", len(ends)]}]},
         }
         await classes.compute(Lockout, {"_id": key}, [{"$set": less}])
+        for each in ends:
+            each.settle(None)
+        return []
 
     def _key(self, *parts: str) -> str:
         """Hash with a key: e-mail addresses are few enough to be guessed from plain hashes."""
