@@ -15,7 +15,7 @@ from service.documents.writing import origin_of
 from service.kit.errors import BodyTooLarge, DocumentInvalid, Failure, IdInvalid
 from service.query.kinds import Kind
 from service.storage.plans import Load
-from service.storage.store import CODEC
+from service.storage.raw_bson import CODEC
 
 MAXIMUM_BATCH_DOCUMENTS = 1000
 MAXIMUM_BATCH_BYTES = 8 * 1024 * 1024

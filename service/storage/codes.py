@@ -38,6 +38,9 @@ RESULT_TOO_LARGE = DOCUMENT_TOO_LARGE | {4568, 13548, 16493}
 MEMORY_EXCEEDED = frozenset({146, 292, 16819, 16945})
 """Of a stage beyond its 100 MB, which may not go to disk."""
 
+HISTORY_LOST = frozenset({280, 286})
+"""ChangeStreamFatalError, ChangeStreamHistoryLost: of a change stream that cannot go on from where it is."""
+
 UNFIT_VALUES = frozenset({BAD_VALUE, 14, 15, 159, 241})
 """Of a computation: bad values, other types, overflows, failed conversions."""
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, TypeVar
 
 import pymongo
 from beanie import Document, init_beanie
+from bson import Timestamp
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -17,8 +18,9 @@ from pymongo.write_concern import WriteConcern
 from service.kit.backoff import Backoff
 from service.kit.errors import Contention, DatabaseUnavailable, StartupFailure
 from service.runtime import deadline
-from service.storage import transactions
+from service.storage import change_stream, transactions
 from service.storage.change_feed import ChangeFeed
+from service.storage.change_stream import Batch, ChangeStream
 from service.storage.codes import TRANSIENT_TRANSACTION, UNKNOWN_COMMIT
 from service.storage.thread_pools import SlowCall, ThreadPools
 
@@ -79,6 +81,7 @@ class Database:
         self.pools = client.pools
         self.changes = client.changes
         client.owner = self
+        self.stream = ChangeStream(self)
         self.motor: AsyncIOMotorDatabase[dict[str, Any]] = client[name]
         self._ping = asyncio.Lock()
         self._pinged_at = float("-inf")
@@ -122,15 +125,25 @@ class Database:
         with pymongo.timeout(timeout_s):
             return await self.motor.command("explain", dict(command), verbosity=verbosity)
 
-    async def operation_time(self) -> Any:
+    async def operation_time(self) -> Timestamp:
         """Return the database's logical time, from which a change stream can start.
 
         Raises DatabaseUnavailable while the server is not a member of a replica set.
         """
-        now = (await self.motor.command("ping")).get("operationTime")
+        now: Timestamp | None = (await self.motor.command("ping")).get("operationTime")
         if now is None:
             raise DatabaseUnavailable
         return now
+
+    def replay(
+        self, collection: str, since: Timestamp, until: Timestamp, timeout_s: float
+    ) -> AsyncGenerator[Batch, None]:
+        """Read the changes of one collection after a time, up to and including another one; for `aclosing`.
+
+        `until` is a time up to which a stream has been read already. Raises HistoryLost, TimeoutError when it
+        takes longer than `timeout_s`, and what the driver raises.
+        """
+        return change_stream.replay(self, collection, since, until, timeout_s)
 
     async def initialise(self, documents: Sequence[type[Document]]) -> None:
         """Bind document classes to this database and create their indexes; raises DatabaseUnavailable."""

@@ -3,6 +3,15 @@
 from collections.abc import Iterator
 from struct import Struct
 from struct import error as StructError  # noqa: N812  # it is a class
+from typing import Any
+
+from bson import CodecOptions
+from bson.binary import UuidRepresentation
+
+CODEC: "CodecOptions[dict[str, Any]]" = CodecOptions(
+    tz_aware=False, uuid_representation=UuidRepresentation.STANDARD
+)
+"""How documents are decoded: datetimes without a zone, which are UTC and cheaper to build."""
 
 OBJECT_ID, OBJECT, ARRAY, PATTERN = 0x07, 0x03, 0x04, 0x0B
 

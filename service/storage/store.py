@@ -8,8 +8,6 @@ from typing import Any
 import bson
 import pymongo
 from beanie import Document as Model
-from bson import CodecOptions
-from bson.binary import UuidRepresentation
 from bson.errors import InvalidBSON
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -34,17 +32,13 @@ from service.storage.codes import (
 from service.storage.database import Database, pools_of, timed
 from service.storage.pages import Document, Reader, Slice, Total, slice_of
 from service.storage.plans import PipelinePlan, ReadPlan, ReadRefused, Reason, WritePlan, Written
+from service.storage.raw_bson import CODEC
 from service.storage.single_flight import SingleFlight
 from service.storage.transactions import delegate_session, session
 from service.storage.writes import Writes
 
 Stored = bytes | Document
 """A stored document, in BSON as MongoDB has it, or decoded."""
-
-CODEC: "CodecOptions[Document]" = CodecOptions(
-    tz_aware=False, uuid_representation=UuidRepresentation.STANDARD
-)
-"""How documents are decoded: datetimes without a zone, which are UTC and cheaper to build."""
 
 PIPELINE_BATCH = 100
 """Documents that a pipeline's answer brings at once."""

@@ -17,7 +17,8 @@ from service.collections import description as descriptions
 from service.collections.registry import Collection
 from service.documents import encoding, preconditions, rendering
 from service.documents.rendering import Renderings
-from service.storage.store import CODEC, decoded
+from service.storage.raw_bson import CODEC
+from service.storage.store import decoded
 from tests.services import services_of
 
 SHARES_SERVICE = True
