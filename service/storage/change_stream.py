@@ -625,6 +625,6 @@ async def _run(database: "Database", ends_at_s: float, call: Callable[[], Result
 
 
 def _close(stream: Any) -> None:
-    """Close a change stream, which another thread may be reading or closing: whatever comes of it, it ends."""
+    """Close a change stream, which another thread may be reading: whatever comes of it, it ends."""
     with suppress(Exception):
         stream.close()

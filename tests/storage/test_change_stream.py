@@ -541,10 +541,11 @@ async def failing(testing_uri: str) -> AsyncIterator[tuple[Database, Callable[..
 
     def fail(times: int = 1, commands: tuple[str, ...] = ("getMore",), **data: Any) -> None:
         wanted = {"failCommands": [*commands], **data}
-        admin.command("configureFailPoint", "failCommand", mode={"times": times}, data=wanted)
+        mode: Any = {"times": times} if times else "off"
+        admin.command("configureFailPoint", "failCommand", mode=mode, data=wanted)
 
     yield database, fail
-    admin.command("configureFailPoint", "failCommand", mode="off")
+    fail(0)
     database.close()
 
 
@@ -579,8 +580,9 @@ async def test_stream_is_resumed_where_it_was_while_mongodb_is_away_for_a_while(
     database, fail = failing
     async with listening(database) as heard:
         await heard_after(database, heard, ObjectId())
-        fail(6, ("getMore", "aggregate"), closeConnection=True)
-        await until(lambda: not database.stream.is_alive)
+        fail(1000, ("getMore", "aggregate"), closeConnection=True)
+        await until(lambda: not database.stream.is_alive, 10)
+        fail(0)
         await heard_after(database, heard, ObjectId())
         assert database.stream.is_alive
     assert heard.interruptions == []
