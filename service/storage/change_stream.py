@@ -23,6 +23,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import OperationFailure, PyMongoError
 
 from service.kit.backoff import Attempts, Backoff
+from service.kit.errors import Busy, DatabaseUnavailable
 from service.kit.tasks import background, comes_in_time
 from service.storage.codes import DOCUMENT_TOO_LARGE, HISTORY_LOST, is_transient
 from service.storage.raw_bson import CODEC
@@ -601,7 +602,8 @@ async def replay(
             if not reply.events and (reached is None or reached >= until):
                 return  # also without a time, on a server of another kind: this was all
     finally:
-        await asyncio.shield(database.pools.scans.run(partial(_close, stream)))
+        with suppress(Busy, DatabaseUnavailable):  # MongoDB ends by itself what it is not told to
+            await asyncio.shield(database.pools.scans.run(partial(_close, stream)))
 
 
 def _open_replay(database: "Database", collection: str, since: Timestamp) -> Any:

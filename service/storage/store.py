@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import bson
 import pymongo
 from beanie import Document as Model
+from bson import Timestamp
 from bson.errors import InvalidBSON
 from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
 
-from service.kit.errors import ParameterInvalid, Violation
+from service.kit.errors import Busy, DatabaseUnavailable, ParameterInvalid, Violation
+from service.query import keyset
 from service.query.limits import MAXIMUM_ESTIMATED
 from service.query.mongo import Filter, of_document, to_mongo
 from service.query.tree import Node
@@ -42,6 +47,9 @@ Stored = bytes | Document
 
 PIPELINE_BATCH = 100
 """Documents that a pipeline's answer brings at once."""
+
+SNAPSHOT_BATCH = 500
+"""Documents that a snapshot reads at once."""
 
 COUNT_TIMEOUT_S = 2.0
 """How long counting may take: less than an operation, so that there is time to say that it was too long."""
@@ -108,6 +116,24 @@ class Store:
         except GeneratorExit:  # enough of them were read
             await cursor.close()
             raise
+
+    async def snapshot(
+        self, where: Filter, *, after: Timestamp, limit: int, beyond: Any = None
+    ) -> AsyncGenerator[list[Document], None]:
+        """Read what fulfils a filter as it was at a cluster time or later, batch by batch; for `aclosing`.
+
+        In the order of ids, from the first one or the first beyond an id, at most `limit` + 1 documents.
+        Whoever has all changes after that time misses nothing. Raises InvalidBSON, and what the driver does.
+        """
+        run = self._pools.scans.run
+        begin = partial(_snapshot, self.documents.delegate, where, after, limit + 1, beyond)
+        opened, cursor = await run(begin)
+        try:
+            while batch := await run(partial(_next, cursor)):
+                yield batch
+        finally:
+            with suppress(Busy, DatabaseUnavailable):  # MongoDB ends by itself what it is not told to
+                await asyncio.shield(run(partial(_end_snapshot, opened, cursor)))
 
     async def aggregate(self, plan: PipelinePlan, write: Callable[[Document], bytes]) -> list[bytes]:
         """Run a pipeline and write its documents one by one, so that no more than the answer is in memory.
@@ -252,6 +278,34 @@ def decoded(stored: Stored) -> Document:
         return stored
     document: Document = bson.decode(stored, codec_options=CODEC)
     return document
+
+
+def _snapshot(documents: Any, where: Filter, after: Timestamp, count: int, beyond: Any) -> tuple[Any, Any]:
+    """Begin to read a snapshot; returns its session and its cursor."""
+    parts = [where] if where else []
+    if beyond is not None:
+        parts += keyset.none_of(keyset.below_value("_id", beyond, or_equal=True))
+    opened = documents.database.client.start_session(causal_consistency=True)
+    opened.advance_operation_time(after)
+    cursor = documents.with_options(read_concern=ReadConcern("majority")).find(
+        {"$and": parts} if parts else {},
+        sort=[("_id", 1)],
+        limit=count,
+        batch_size=min(count, SNAPSHOT_BATCH),
+        session=opened,
+    )
+    return opened, cursor
+
+
+def _next(cursor: Any) -> list[Document]:
+    """Read the next documents of a snapshot, none when that was all."""
+    return list(islice(cursor, SNAPSHOT_BATCH))
+
+
+def _end_snapshot(opened: Any, cursor: Any) -> None:
+    with suppress(PyMongoError):
+        cursor.close()
+    opened.end_session()
 
 
 def _counted(documents: Any, where: Filter, limit: int | None = None) -> int:
