@@ -53,7 +53,7 @@ def of_operation(members: Mapping[str, Any]) -> Patch:
 
     >>> of_operation({"op": "patch", "id": "1"})
     Traceback (most recent call last):
-    service.kit.errors.http.PatchInvalid: A patch is in exactly one of `patch`, `json_patch`, `operations`
+    service.kit.errors.PatchInvalid: A patch is in exactly one of `patch`, `json_patch`, `operations`
     """
     named = [name for name in _MEMBERS if name in members]
     if len(named) != 1:

@@ -36,7 +36,7 @@ class ReturnUrls:
         ('https://app.example/home?tab=1', 'com.example.app:/signed-in')
         >>> urls.check("https://app.example@evil.example/")
         Traceback (most recent call last):
-        service.kit.errors.http.ParameterInvalid: `return_to` is not an address that a sign-in may return to
+        service.kit.errors.ParameterInvalid: `return_to` is not an address that a sign-in may return to
         """
         if len(url) <= MAXIMUM_CHARACTERS and (url in self._urls or _origin(url) in self._origins):
             return url
