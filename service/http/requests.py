@@ -12,7 +12,7 @@ from service.documents.patches import Patch
 from service.documents.preconditions import Expected
 from service.http.pipeline.headers import text_of
 from service.http.responses import Ready
-from service.kit import strict_json
+from service.kit import forms, strict_json
 from service.kit.errors import (
     JsonInvalid,
     MediaTypeUnsupported,
@@ -20,6 +20,7 @@ from service.kit.errors import (
     Violation,
     suggestion,
 )
+from service.kit.forms import AnyForm
 from service.query.parameters import read_parameters
 
 JSON = "application/json"
@@ -95,6 +96,15 @@ async def json_of(request: AnyRequest, media_types: Iterable[str] = (JSON,)) -> 
     if not raw:
         raise JsonInvalid("The body is empty")
     return strict_json.parse(raw)
+
+
+async def form_of(request: AnyRequest, form: type[AnyForm], media_types: Iterable[str] = (JSON,)) -> AnyForm:
+    """Read the body of a request without parameters as a form.
+
+    Raises ParameterInvalid, MediaTypeUnsupported, JsonInvalid, DocumentInvalid.
+    """
+    only_parameters(request)
+    return forms.read(form, await json_of(request, media_types))
 
 
 def _check_media_type(content_type: str, media_types: Iterable[str]) -> None:

@@ -112,6 +112,7 @@ def endpoints_of(controllers: Iterable[type[Controller]]) -> Iterator[Endpoint]:
                 yield Endpoint(method.lower(), _PATH_PARAMETER.sub(r"{\1}", full), handler.operation)
 
 
+get = partial(route, http_method=[HttpMethod.GET, HttpMethod.HEAD])
 delete = partial(route, http_method=HttpMethod.DELETE)
 patch = partial(route, http_method=HttpMethod.PATCH)
 post = partial(route, http_method=HttpMethod.POST)

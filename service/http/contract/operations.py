@@ -51,18 +51,19 @@ Kinds = tuple[type[Failure], ...]
 
 ALWAYS: Kinds = (
     RequestInvalid,
+    ParameterInvalid,
     Internal,
     DatabaseUnavailable,
     DatabaseTooSlow,
     Busy,
     Draining,
 )
-OF_TOKENS: Kinds = (TokenInvalid,)
+OF_TOKENS: Kinds = (SignInRequired, TokenInvalid)
 OF_COOKIES: Kinds = (CrossSite,)
-OF_BODIES: Kinds = (JsonInvalid, BodyTooLarge, MediaTypeUnsupported)
+OF_BODIES: Kinds = (JsonInvalid, DocumentInvalid, BodyTooLarge, MediaTypeUnsupported)
 """The failures that every operation can meet, and those that it can by what it takes."""
 
-IN_COLLECTION: Kinds = (SignInRequired, Forbidden, CollectionNotFound, ParameterInvalid)
+IN_COLLECTION: Kinds = (Forbidden, CollectionNotFound)
 ON_ONE: Kinds = (*IN_COLLECTION, DocumentNotFound, IdInvalid)
 OF_CHECKS: Kinds = (DocumentInvalid, FieldNotWritable, Duplicate, Contention)
 OF_VERSIONS: Kinds = (Stale, PreconditionRequired)

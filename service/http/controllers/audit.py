@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 from pydantic import Field
 
 from models.audit_event import AuditEvent as StoredEvent
@@ -16,9 +15,9 @@ from service.http.bodies import Page, ResponseBody
 from service.http.contract.operations import FILTER, Answer, Operation
 from service.http.guards import FOR_API_KEYS, HasRole
 from service.http.requests import AnyRequest, json_response, parameters_of
-from service.http.routing import route
+from service.http.routing import get
 from service.http.services import Services
-from service.kit.errors import Forbidden, ParameterInvalid, SignInRequired
+from service.kit.errors import Forbidden
 from service.query import SortKey
 from service.query.parameters import repeated
 
@@ -98,15 +97,14 @@ class AuditController(Controller):
     opt = {FOR_API_KEYS: "audit"}
     guards = [HasRole("admin")]
 
-    @route(
+    @get(
         "/",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         operation=Operation(
             id="listAuditEvents",
             tag="Administration",
             summary="One page of the audit log, newest first",
             answers=(Answer(200, "One page.", AuditEventPage, optional_headers=("Link",)),),
-            failures=(SignInRequired, Forbidden, ParameterInvalid),
+            failures=(Forbidden,),
             parameters=(FILTER, "sort", "page", "limit", "cursor", "count"),
         ),
     )

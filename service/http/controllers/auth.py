@@ -12,20 +12,17 @@ from service.http.controllers.passwords import MAXIMUM_TOKEN_CHARACTERS
 from service.http.controllers.second_factor import MAXIMUM_CODE_CHARACTERS
 from service.http.controllers.signing_in import NOT_STORED
 from service.http.guards import IGNORES_TOKEN
-from service.http.requests import AnyRequest, json_of, json_response, only_parameters
+from service.http.requests import AnyRequest, form_of, json_response
 from service.http.routing import post
 from service.http.services import Services
 from service.identity.core.accounts import MAXIMUM_EMAIL_CHARACTERS, Email, Name, NewPassword
 from service.identity.core.browsers import Mode
 from service.identity.core.hashing import MAXIMUM_CHARACTERS
-from service.kit import forms
 from service.kit.errors import (
     CodeWrong,
     CredentialsWrong,
-    DocumentInvalid,
     Duplicate,
     Locked,
-    ParameterInvalid,
     RegistrationClosed,
     SignInExpired,
 )
@@ -80,15 +77,14 @@ class AuthController(Controller):
                 ),
                 signing_in.MAILED,
             ),
-            failures=(DocumentInvalid, Duplicate, RegistrationClosed, ParameterInvalid),
+            failures=(Duplicate, RegistrationClosed),
             bodies=json_body(Registration, {**EXAMPLE, "name": "Ada"}),
             access="anyone",
         ),
     )
     async def register(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Make an account without roles, for whoever asks."""
-        only_parameters(request)
-        form = forms.read(Registration, await json_of(request))
+        form = await form_of(request, Registration)
         if not services.registration_open:
             raise RegistrationClosed("Registration is closed; ask an administrator for an account")
         audit, client = audit_context(request), client_network(request)
@@ -108,15 +104,14 @@ class AuthController(Controller):
             tag="Accounts",
             summary="Sign in: get the tokens of a session",
             answers=(signing_in.GRANTED_OR_CHALLENGED,),
-            failures=(DocumentInvalid, CredentialsWrong, Locked, ParameterInvalid),
+            failures=(CredentialsWrong, Locked),
             bodies=json_body(Credentials, EXAMPLE),
             access="anyone",
         ),
     )
     async def login(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Return tokens for an e-mail address and a password, or a challenge if a second factor is needed."""
-        only_parameters(request)
-        form = forms.read(Credentials, await json_of(request))
+        form = await form_of(request, Credentials)
         visitor = signing_in.visitor_of(request)
         outcome = await services.signing_in.by_password(form.email, form.password, form.mode, visitor)
         return signing_in.answered(request, outcome)
@@ -130,7 +125,7 @@ class AuthController(Controller):
             summary="Sign in, second step: get tokens for a code",
             description="The code is one of the authenticator app, or a recovery code.",
             answers=(signing_in.GRANTED,),
-            failures=(DocumentInvalid, SignInExpired, CodeWrong, Locked, ParameterInvalid),
+            failures=(SignInExpired, CodeWrong, Locked),
             bodies=json_body(SecondStep, {"token": "f2kcXIzF…", "code": "123456"}),
             access="anyone",
         ),
@@ -139,8 +134,7 @@ class AuthController(Controller):
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
         """Return tokens for the token of a challenge and a code."""
-        only_parameters(request)
-        form = forms.read(SecondStep, await json_of(request))
+        form = await form_of(request, SecondStep)
         visitor = signing_in.visitor_of(request)
         signed_in = await services.second_step.complete(form.token, form.code, visitor)
         return signing_in.answered(request, signed_in)

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import Field
 
@@ -42,7 +41,7 @@ from service.http.requests import (
     only_parameters,
     tagged_response,
 )
-from service.http.routing import delete, patch, post, put, route
+from service.http.routing import delete, get, patch, post, put
 from service.http.services import Services, services_of
 from service.kit.errors import (
     CollectionChanged,
@@ -54,7 +53,6 @@ from service.kit.errors import (
     MethodNotAllowed,
     ParameterInvalid,
     PatchInvalid,
-    SignInRequired,
     Stale,
     Violation,
 )
@@ -173,8 +171,7 @@ def _rules() -> dict[str, Schema]:
 
 
 SCHEMAS = _schemas()
-_GUARDED = (SignInRequired, Forbidden, ParameterInvalid)
-_CHANGED = (*_GUARDED, CollectionNotFound, DefinitionInvalid, CollectionChanged, Stale, MethodNotAllowed)
+_CHANGED = (Forbidden, CollectionNotFound, DefinitionInvalid, CollectionChanged, Stale, MethodNotAllowed)
 _NAME = in_path("name", "The collection's name.", "films")
 _DEFINITION = Answer(200, "The definition.", data(reference("Definition")), ("ETag",))
 
@@ -193,9 +190,8 @@ class CollectionsController(Controller):
     opt = {FOR_API_KEYS: "collections"}
     guards = [HasRole("admin")]
 
-    @route(
+    @get(
         "/",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         operation=Operation(
             id="listDefinitions",
             tag="Definitions",
@@ -203,7 +199,7 @@ class CollectionsController(Controller):
             answers=(
                 Answer(200, "The definitions.", data({"type": "array", "items": reference("Definition")})),
             ),
-            failures=_GUARDED,
+            failures=(Forbidden,),
             schemas=SCHEMAS,
         ),
     )
@@ -222,7 +218,7 @@ class CollectionsController(Controller):
             tag="Definitions",
             summary="Create a collection",
             answers=(Answer(201, "The definition.", data(reference("Definition")), ("ETag", "Location")),),
-            failures=(*_GUARDED, DefinitionInvalid, CollectionExists, Duplicate),
+            failures=(Forbidden, DefinitionInvalid, CollectionExists, Duplicate),
             bodies=json_body(reference("NewDefinition"), _EXAMPLE),
             schemas=SCHEMAS,
         ),
@@ -237,15 +233,14 @@ class CollectionsController(Controller):
         collection = await change.create(registry, body, principal(request).id, audit_context(request))
         return await _answer(collection, status_code=201, Location=f"/api/collections/{collection.name}")
 
-    @route(
+    @get(
         "/{name:str}",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         operation=Operation(
             id="getDefinition",
             tag="Definitions",
             summary="One definition",
             answers=(_DEFINITION, NOT_MODIFIED),
-            failures=(*_GUARDED, CollectionNotFound),
+            failures=(Forbidden, CollectionNotFound),
             parameters=(_NAME, "If-None-Match"),
             schemas=SCHEMAS,
         ),
@@ -309,7 +304,7 @@ class CollectionsController(Controller):
             tag="Definitions",
             summary="Delete a collection and its documents",
             answers=(Answer(200, "What was deleted.", Data[DeletedCollection]),),
-            failures=(*_GUARDED, CollectionNotFound, CollectionChanged, Stale, MethodNotAllowed),
+            failures=(Forbidden, CollectionNotFound, CollectionChanged, Stale, MethodNotAllowed),
             parameters=(
                 _NAME,
                 query(

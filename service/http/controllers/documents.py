@@ -2,7 +2,6 @@
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from service.collections.registry import Collection
@@ -26,7 +25,7 @@ from service.http.requests import (
     patch_of,
     tagged_response,
 )
-from service.http.routing import delete, patch, put, route
+from service.http.routing import delete, get, patch, put
 from service.http.services import Services
 from service.kit.errors import ParameterInvalid, Violation
 
@@ -37,9 +36,8 @@ class DocumentsController(Controller):
     path = "/api/{collection:str}/{document_id:str}"
     opt = {FOR_API_KEYS: True}
 
-    @route(
+    @get(
         "/",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         guards=[MayAct("get")],
         operation=Described.PER_COLLECTION,
     )

@@ -11,23 +11,19 @@ from service.http.controllers.passwords import CONFIRMED, MAXIMUM_TOKEN_CHARACTE
 from service.http.controllers.profile import account_in_use
 from service.http.controllers.signing_in import MAILED, NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, principal
-from service.http.requests import AnyRequest, json_of, json_response, only_parameters
+from service.http.requests import AnyRequest, form_of, json_response, only_parameters
 from service.http.routing import post
 from service.http.services import Services
 from service.identity.core.accounts import Email
 from service.identity.core.hashing import MAXIMUM_CHARACTERS
-from service.kit import forms
 from service.kit.errors import (
-    DocumentInvalid,
     Duplicate,
     EmailVerified,
     LinkInvalid,
     Locked,
     MailNotConfigured,
-    ParameterInvalid,
     PasswordAbsent,
     PasswordWrong,
-    SignInRequired,
 )
 from service.kit.forms import Form
 
@@ -71,8 +67,7 @@ class EmailController(Controller):
     )
     async def change_email(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Mail a link to the address that the caller wants to have; it changes when the link is used."""
-        only_parameters(request)
-        form = forms.read(EmailChange, await json_of(request))
+        form = await form_of(request, EmailChange)
         user_id, _ = session_of(request)
         with account_in_use():
             await services.addresses.ask_change(
@@ -89,18 +84,14 @@ class EmailController(Controller):
             tag="Accounts",
             summary="Verify or change an address by a mailed link, and the password or the session",
             answers=(Answer(204, "The address is the account's, and verified."),),
-            failures=(
-                *(DocumentInvalid, LinkInvalid, Duplicate, PasswordWrong, PasswordAbsent, Locked),
-                ParameterInvalid,
-            ),
+            failures=(LinkInvalid, Duplicate, PasswordWrong, PasswordAbsent, Locked),
             bodies=json_body(Verification, {"token": "b5mQ…", "password": "kitchen lamp seven"}),
             access="anyone",
         ),
     )
     async def verify_email(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[None]:
         """Verify or change an address by the token of a mailed link, and the password or the session."""
-        only_parameters(request)
-        form = forms.read(Verification, await json_of(request))
+        form = await form_of(request, Verification)
         await services.addresses.verify(
             audit_context(request),
             form.token,
@@ -119,7 +110,7 @@ class EmailController(Controller):
             tag="Accounts",
             summary="Have the link that verifies the caller's address mailed once more",
             answers=(MAILED,),
-            failures=(SignInRequired, EmailVerified, MailNotConfigured, ParameterInvalid),
+            failures=(EmailVerified, MailNotConfigured),
         ),
     )
     async def resend_verification(

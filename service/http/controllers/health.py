@@ -4,17 +4,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from litestar import Controller, Request
-from litestar.enums import HttpMethod
 from pydantic import Field
 
 from service.http.bodies import ResponseBody
 from service.http.contract.operations import Answer, Operation
 from service.http.guards import IGNORES_TOKEN
-from service.http.routing import route
+from service.http.routing import get
 from service.http.services import services_of
 from service.kit.errors import DatabaseUnavailable, Draining
-
-READING = [HttpMethod.GET, HttpMethod.HEAD]
 
 
 class Health(ResponseBody):
@@ -42,17 +39,17 @@ class HealthController(Controller):
     path = "/api/health"
     opt = {IGNORES_TOKEN: True}
 
-    @route("/", http_method=READING, operation=_probe("checkHealth", "Can the service work?"))
+    @get("/", operation=_probe("checkHealth", "Can the service work?"))
     async def check_health(self, request: Request[Any, Any, Any]) -> dict[str, str]:
         """Answer what `/ready` answers, for people and simple monitors."""
         return await _ready(request)
 
-    @route("/live", http_method=READING, operation=_probe("checkLiveness", "Does the process live?"))
+    @get("/live", operation=_probe("checkLiveness", "Does the process live?"))
     async def check_liveness(self) -> dict[str, str]:
         """Answer as long as the process can answer at all."""
         return _ok()
 
-    @route("/ready", http_method=READING, operation=_probe("checkReadiness", "Is new work welcome?"))
+    @get("/ready", operation=_probe("checkReadiness", "Is new work welcome?"))
     async def check_readiness(self, request: Request[Any, Any, Any]) -> dict[str, str]:
         """Answer 200 when new work is welcome: not draining, definitions loaded, database reachable."""
         return await _ready(request)

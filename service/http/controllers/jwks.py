@@ -12,7 +12,7 @@ from service.http.contract.operations import Described
 from service.http.guards import IGNORES_TOKEN
 from service.http.requests import AnyRequest, only_parameters
 from service.http.responses import Ready
-from service.http.routing import route
+from service.http.routing import get
 from service.http.services import Services
 
 MEDIA_TYPE = "application/jwk-set+json"
@@ -26,7 +26,7 @@ class JwksController(Controller):
     path = "/.well-known/jwks.json"
     opt = {IGNORES_TOKEN: True}
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.NOWHERE)
+    @get("/", operation=Described.NOWHERE)
     async def get_keys(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Return the public halves of the asymmetric keys; none when a secret signs and verifies alone."""
         only_parameters(request)

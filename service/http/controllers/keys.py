@@ -5,7 +5,6 @@ from typing import Annotated, Self
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import ConfigDict, Field
 
@@ -23,23 +22,19 @@ from service.http.requests import (
     JSON,
     MERGE_PATCH,
     AnyRequest,
-    json_of,
+    form_of,
     json_response,
     only_parameters,
     parameters_of,
 )
-from service.http.routing import delete, patch, post, route
+from service.http.routing import delete, get, patch, post
 from service.http.services import Services, services_of
 from service.identity import api_keys
 from service.identity.api_keys import MAXIMUM_TTL_S
 from service.identity.core.accounts import Name
-from service.kit import forms
 from service.kit.errors import (
-    DocumentInvalid,
     Forbidden,
     KeyNotFound,
-    ParameterInvalid,
-    SignInRequired,
     TooManyKeys,
     Violation,
 )
@@ -127,7 +122,6 @@ EXAMPLE = _NEW | {
 }
 _ID = in_path("key_id", "The key's id, which is also the part of it between the two `_`.", EXAMPLE["id"])
 _KEY = Answer(200, "The key.", Data[ApiKey], example={"data": EXAMPLE})
-_GUARDED = (SignInRequired, Forbidden, ParameterInvalid)
 
 
 class KeysController(Controller):
@@ -136,15 +130,14 @@ class KeysController(Controller):
     path = "/api/keys"
     guards = [SignedIn()]
 
-    @route(
+    @get(
         "/",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         operation=Operation(
             id="listKeys",
             tag="API keys",
             summary="The caller's API keys",
             answers=(Answer(200, "The keys.", ApiKeys, example={"data": [EXAMPLE]}),),
-            failures=_GUARDED,
+            failures=(Forbidden,),
             parameters=(
                 query(
                     "user_id",
@@ -181,29 +174,27 @@ class KeysController(Controller):
                     example={"data": {**EXAMPLE, "key": "sheaf_2f9c4a7e81b3d605_…"}},
                 ),
             ),
-            failures=(*_GUARDED, DocumentInvalid, TooManyKeys),
+            failures=(Forbidden, TooManyKeys),
             bodies=json_body(NewApiKey, _NEW),
         ),
     )
     async def create_key(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Make a key for the caller; the answer alone has the key itself."""
-        only_parameters(request)
-        form = forms.read(NewApiKey, await json_of(request))
+        form = await form_of(request, NewApiKey)
         audit = audit_context(request)
         made = await services.api_keys.create(audit, signed_in(request), **form.model_dump())
         headers = {"Location": f"/api/keys/{made.key.id}", **NOT_STORED}
         body = Data.of(MadeApiKey.of(made.key, key=made.text))
         return json_response(body.to_json(), status_code=201, headers=headers)
 
-    @route(
+    @get(
         "/{key_id:str}",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         operation=Operation(
             id="getKey",
             tag="API keys",
             summary="One API key",
             answers=(_KEY,),
-            failures=(*_GUARDED, KeyNotFound),
+            failures=(Forbidden, KeyNotFound),
             parameters=(_ID,),
         ),
     )
@@ -221,7 +212,7 @@ class KeysController(Controller):
             tag="API keys",
             summary="Rename an API key",
             answers=(_KEY,),
-            failures=(*_GUARDED, KeyNotFound, DocumentInvalid),
+            failures=(Forbidden, KeyNotFound),
             parameters=(_ID,),
             bodies=merge_patch(ApiKeyChange, {"name": "weekly export"}),
         ),
@@ -230,8 +221,7 @@ class KeysController(Controller):
         self, request: AnyRequest, key_id: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:
         """Rename a key by a merge patch; what it may do and for how long is for ever as it was made."""
-        only_parameters(request)
-        form = forms.read(ApiKeyChange, await json_of(request, (MERGE_PATCH, JSON)))
+        form = await form_of(request, ApiKeyChange, (MERGE_PATCH, JSON))
         return _answer(
             await services.api_keys.rename(audit_context(request), key_id, _owner_of(request), form.name)
         )
@@ -243,7 +233,7 @@ class KeysController(Controller):
             tag="API keys",
             summary="Revoke an API key",
             answers=(Answer(204, "It opens nothing any more."),),
-            failures=(*_GUARDED, KeyNotFound),
+            failures=(Forbidden, KeyNotFound),
             parameters=(_ID,),
         ),
     )

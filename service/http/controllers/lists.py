@@ -8,7 +8,6 @@ from typing import Any
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 
 from service.documents import bulk, encoding, lists, rendering, visibility, write_policy, writing
 from service.documents.access import Access
@@ -30,7 +29,7 @@ from service.http.requests import (
     tagged_response,
 )
 from service.http.responses import Ready
-from service.http.routing import delete, patch, post, route
+from service.http.routing import delete, get, patch, post
 from service.http.services import Services
 from service.kit.errors import ParameterInvalid
 from service.query.parse import ChangeQuery, parse_change
@@ -45,9 +44,8 @@ class ListsController(Controller):
     path = "/api/{collection:str}"
     opt = {FOR_API_KEYS: True}
 
-    @route(
+    @get(
         "/",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         guards=[MayAct("list")],
         operation=Described.PER_COLLECTION,
     )

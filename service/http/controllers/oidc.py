@@ -8,7 +8,6 @@ import structlog
 from litestar import Controller, Response
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import Field
 
@@ -22,13 +21,14 @@ from service.http.controllers.signing_in import NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, principal
 from service.http.requests import (
     AnyRequest,
+    form_of,
     json_of,
     json_response,
     only_parameters,
     parameters_of,
 )
 from service.http.responses import Ready
-from service.http.routing import delete, post, route
+from service.http.routing import delete, get, post
 from service.http.services import Services, services_of
 from service.identity.core.challenges import Challenge
 from service.identity.core.hashing import MAXIMUM_CHARACTERS
@@ -47,7 +47,6 @@ from service.kit import forms
 from service.kit.errors import (
     AccountExists,
     CrossSite,
-    DocumentInvalid,
     Failure,
     FlowInvalid,
     Forbidden,
@@ -65,12 +64,10 @@ from service.kit.errors import (
     RegistrationClosed,
     RequestInvalid,
     SessionEnded,
-    SignInRequired,
     Violation,
 )
 from service.kit.forms import Form
 
-READING = [HttpMethod.GET, HttpMethod.HEAD]
 TRANSIENT_ERRORS = {"server_error", "temporarily_unavailable"}
 """Errors of a provider that time may mend (RFC 6749, 4.1.2.1)."""
 
@@ -119,7 +116,7 @@ EXAMPLE = {
 }
 _CODE = {"code": "Zt0…", "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"}
 _NAMED = in_path("provider", "The provider's name.", EXAMPLE["name"])
-_LINKING = (SignInRequired, Forbidden, CrossSite, ParameterInvalid, ProviderNotFound)
+_LINKING = (Forbidden, CrossSite, ProviderNotFound)
 
 
 class OidcController(Controller):
@@ -127,9 +124,8 @@ class OidcController(Controller):
 
     path = "/api/auth/oidc"
 
-    @route(
+    @get(
         "/",
-        http_method=READING,
         operation=Operation(
             id="listProviders",
             tag="Sessions",
@@ -142,7 +138,7 @@ class OidcController(Controller):
                     example={"data": [EXAMPLE]},
                 ),
             ),
-            failures=(ParameterInvalid, Forbidden),
+            failures=(Forbidden,),
             access="optional",
         ),
     )
@@ -164,16 +160,15 @@ class OidcController(Controller):
         ]
         return json_response(Data.of(listed).to_json())
 
-    @route(
+    @get(
         "/{provider:str}/start",
-        http_method=READING,
         opt={IGNORES_TOKEN: True},
         operation=Operation(
             id="startSignIn",
             tag="Sessions",
             summary="Sign in at a provider: open this in the browser",
             answers=(Answer(302, "The way to the provider.", headers=("Location",)),),
-            failures=(ParameterInvalid, ProviderNotFound, ProviderInvalid, ProviderUnavailable),
+            failures=(ProviderNotFound, ProviderInvalid, ProviderUnavailable),
             parameters=(
                 _NAMED,
                 query("return_to", "Where to return to: a listed address.", required=True),
@@ -204,9 +199,8 @@ class OidcController(Controller):
         answer.set_cookie(_cookie(services.providers, browser))
         return answer
 
-    @route(
+    @get(
         "/{provider:str}/callback",
-        http_method=READING,
         opt={IGNORES_TOKEN: True},
         operation=Operation(
             id="completeSignIn",
@@ -257,8 +251,8 @@ class OidcController(Controller):
             summary="Get tokens for the code that a sign-in returned with",
             answers=(signing_in.GRANTED_OR_CHALLENGED,),
             failures=(
-                *(DocumentInvalid, ParameterInvalid, FlowInvalid, AccountExists, RegistrationClosed),
-                *(ProviderRefused, Forbidden, SessionEnded),
+                *(FlowInvalid, AccountExists, RegistrationClosed, SessionEnded),
+                *(ProviderRefused, Forbidden),
             ),
             bodies=json_body(CodeExchange, _CODE),
             access="anyone",
@@ -266,8 +260,7 @@ class OidcController(Controller):
     )
     async def exchange(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Return an app, for the code that it was returned to with, what signing in by password gives."""
-        only_parameters(request)
-        form = forms.read(CodeExchange, await json_of(request))
+        form = await form_of(request, CodeExchange)
         visitor = signing_in.visitor_of(request)
         outcome = await services.provider_sign_in.by_code(form.code, form.code_verifier, visitor)
         return signing_in.answered(request, outcome)
@@ -281,10 +274,7 @@ class OidcController(Controller):
             tag="Sessions",
             summary="Link the caller's account, by a code of `mode=link`",
             answers=(Answer(204, "It is done."),),
-            failures=(
-                *(*_LINKING, DocumentInvalid, FlowInvalid, IdentityTaken),
-                *(PasswordWrong, PasswordAbsent, Locked),
-            ),
+            failures=(*_LINKING, FlowInvalid, IdentityTaken, PasswordWrong, PasswordAbsent, Locked),
             parameters=(_NAMED,),
             bodies=json_body(Linking, _CODE | {"password": "correct horse battery staple"}),
         ),

@@ -11,11 +11,10 @@ from service.http.contract.page import ASSETS, Asset, index
 from service.http.guards import FOR_API_KEYS, IGNORES_TOKEN, principal
 from service.http.requests import AnyRequest, only_parameters, tagged_response
 from service.http.responses import Ready
-from service.http.routing import route
+from service.http.routing import get
 from service.http.services import Services
-from service.kit.errors import ParameterInvalid, RouteNotFound
+from service.kit.errors import RouteNotFound
 
-READING = [HttpMethod.GET, HttpMethod.HEAD]
 FOREVER = "public, max-age=31536000, immutable"
 REVALIDATED = "public, no-cache"
 
@@ -26,15 +25,13 @@ class ContractController(Controller):
     path = "/api/openapi.json"
     opt = {FOR_API_KEYS: True}
 
-    @route(
+    @get(
         "/",
-        http_method=READING,
         operation=Operation(
             id="getContract",
             tag="Contract",
             summary="This contract, as far as the caller may use it",
             answers=(Answer(200, "OpenAPI 3.1.", {"type": "object"}, ("ETag",)), NOT_MODIFIED),
-            failures=(ParameterInvalid,),
             parameters=("If-None-Match",),
             access="optional",
         ),
@@ -53,13 +50,13 @@ class DocsController(Controller):
     path = "/docs"
     opt = {IGNORES_TOKEN: True}
 
-    @route("/", http_method=READING, operation=Described.NOWHERE)
+    @get("/", operation=Described.NOWHERE)
     async def show_page(self, request: AnyRequest) -> Response[bytes]:
         """Return the page."""
         only_parameters(request)
         return file_response(request, index(), REVALIDATED)
 
-    @route("/{name:str}", http_method=READING, operation=Described.NOWHERE)
+    @get("/{name:str}", operation=Described.NOWHERE)
     async def get_asset(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
         """Return a file that the page needs; under the address that the page has for it, for ever."""
         version = only_parameters(request, ("v",)).get("v")

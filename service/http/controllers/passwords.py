@@ -10,23 +10,19 @@ from service.http.contract.operations import Answer, Operation, json_body
 from service.http.controllers.profile import account_in_use
 from service.http.controllers.signing_in import MAILED, NOT_STORED
 from service.http.guards import IGNORES_TOKEN, SignedIn, signed_in
-from service.http.requests import AnyRequest, json_of, json_response, only_parameters
+from service.http.requests import AnyRequest, form_of, json_response
 from service.http.routing import post
 from service.http.services import Services
 from service.identity.core.accounts import Email, NewPassword
 from service.identity.core.hashing import MAXIMUM_CHARACTERS
-from service.kit import forms
 from service.kit.errors import (
     Contention,
-    DocumentInvalid,
     Forbidden,
     LinkInvalid,
     Locked,
     MailNotConfigured,
-    ParameterInvalid,
     PasswordAbsent,
     PasswordWrong,
-    SignInRequired,
 )
 from service.kit.forms import Form
 
@@ -55,7 +51,7 @@ class PasswordReset(Form):
 
 ON_ITS_WAY = Message(message="If there is an account with this address, a mail is on its way.")
 
-CONFIRMED = (SignInRequired, DocumentInvalid, PasswordWrong, PasswordAbsent, Locked, ParameterInvalid)
+CONFIRMED = (PasswordWrong, PasswordAbsent, Locked)
 """The failures of what asks the caller for the present password."""
 
 _OLD, _NEW = "correct horse battery staple", "kitchen lamp seven"
@@ -83,8 +79,7 @@ class PasswordController(Controller):
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[None]:
         """Change the caller's password and end all other sessions."""
-        only_parameters(request)
-        form = forms.read(PasswordChange, await json_of(request))
+        form = await form_of(request, PasswordChange)
         user_id, session_id = session_of(request)
         with account_in_use():
             await services.password_changes.change(
@@ -106,7 +101,7 @@ class PasswordController(Controller):
             tag="Accounts",
             summary="Have a link mailed by which to choose a new password",
             answers=(MAILED,),
-            failures=(DocumentInvalid, MailNotConfigured, ParameterInvalid),
+            failures=(MailNotConfigured,),
             bodies=json_body(Forgotten, {"email": "ada@example.com"}),
             access="anyone",
         ),
@@ -115,8 +110,7 @@ class PasswordController(Controller):
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
         """Mail a link to the owner of an address; answers alike whether there is one."""
-        only_parameters(request)
-        form = forms.read(Forgotten, await json_of(request))
+        form = await form_of(request, Forgotten)
         await services.password_changes.ask_reset(form.email, client_network(request))
         return json_response(Data.of(ON_ITS_WAY).to_json(), status_code=202, headers=NOT_STORED)
 
@@ -129,7 +123,7 @@ class PasswordController(Controller):
             tag="Accounts",
             summary="Choose a new password by a mailed link",
             answers=(Answer(204, "It is changed, and all sessions have ended."),),
-            failures=(DocumentInvalid, LinkInvalid, ParameterInvalid),
+            failures=(LinkInvalid,),
             bodies=json_body(PasswordReset, {"token": "b5mQ…", "password": _NEW}),
             access="anyone",
         ),
@@ -138,8 +132,7 @@ class PasswordController(Controller):
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[None]:
         """Choose a new password by the token of a mailed link."""
-        only_parameters(request)
-        form = forms.read(PasswordReset, await json_of(request))
+        form = await form_of(request, PasswordReset)
         await services.password_changes.reset(
             audit_context(request), form.token, form.password, client_network(request)
         )

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from litestar import Controller, Response
-from litestar.enums import HttpMethod
 
 from models.user import User as StoredUser
 from service.documents import preconditions
@@ -15,21 +14,17 @@ from service.http.requests import (
     JSON,
     MERGE_PATCH,
     AnyRequest,
-    json_of,
+    form_of,
     json_response,
     only_parameters,
     tagged_response,
 )
-from service.http.routing import patch, route
+from service.http.routing import get, patch
 from service.identity.core import accounts
 from service.identity.core.accounts import Name
-from service.kit import forms
 from service.kit.errors import (
-    DocumentInvalid,
     DocumentNotFound,
-    ParameterInvalid,
     PatchInvalid,
-    SignInRequired,
     Stale,
     TokenInvalid,
 )
@@ -90,15 +85,13 @@ class ProfileController(Controller):
     path = "/api/profile"
     guards = [SignedIn()]
 
-    @route(
+    @get(
         "/",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         operation=Operation(
             id="getProfile",
             tag="Accounts",
             summary="The account of the caller",
             answers=(_ACCOUNT, NOT_MODIFIED),
-            failures=(SignInRequired, ParameterInvalid),
             parameters=("If-None-Match",),
         ),
     )
@@ -116,15 +109,14 @@ class ProfileController(Controller):
             tag="Accounts",
             summary="Change the account of the caller",
             answers=(_ACCOUNT,),
-            failures=(SignInRequired, DocumentInvalid, PatchInvalid, Stale, ParameterInvalid),
+            failures=(PatchInvalid, Stale),
             parameters=("If-Match",),
             bodies=merge_patch(ProfileChange, {"name": "Ada"}),
         ),
     )
     async def update_profile(self, request: AnyRequest) -> Response[bytes]:
         """Change the caller's name by a merge patch (RFC 7396), at the version that `If-Match` names."""
-        only_parameters(request)
-        form = forms.read(ProfileChange, await json_of(request, (MERGE_PATCH, JSON)))
+        form = await form_of(request, ProfileChange, (MERGE_PATCH, JSON))
         changes = form.model_dump(include=form.model_fields_set)
         expected = preconditions.read_if_match(request.headers.get("if-match"))
         with account_in_use():

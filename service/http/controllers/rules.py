@@ -38,8 +38,6 @@ from service.kit.errors import (
     DocumentNotFound,
     Forbidden,
     IdInvalid,
-    ParameterInvalid,
-    SignInRequired,
     Violation,
     suggestion,
 )
@@ -146,10 +144,7 @@ class RulesController(Controller):
             tag="Definitions",
             summary="What the rules let somebody do, and why",
             answers=(Answer(200, "The decision.", Data[RuleExplanation]),),
-            failures=(
-                *(SignInRequired, Forbidden, ParameterInvalid),
-                *(CollectionNotFound, DocumentInvalid, DocumentNotFound, IdInvalid),
-            ),
+            failures=(Forbidden, CollectionNotFound, DocumentNotFound, IdInvalid),
             bodies=json_body(RuleQuestion, _EXAMPLE),
         ),
     )

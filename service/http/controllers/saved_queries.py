@@ -4,7 +4,6 @@ from hashlib import blake2b
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from service.documents import saved_queries
@@ -17,7 +16,7 @@ from service.http.requests import (
     parameters_of,
     tagged_response,
 )
-from service.http.routing import route
+from service.http.routing import get
 from service.http.services import Services
 
 
@@ -28,7 +27,7 @@ class SavedQueriesController(Controller):
     opt = {FOR_API_KEYS: True}
     guards = [MayAct("list")]
 
-    @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.PER_COLLECTION)
+    @get("/", operation=Described.PER_COLLECTION)
     async def list_queries(self, request: AnyRequest) -> Response[bytes]:
         """Return the name, description and parameters of every query."""
         only_parameters(request)
@@ -39,7 +38,7 @@ class SavedQueriesController(Controller):
         ]
         return _tagged(request, dump({"data": listed}))
 
-    @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.PER_COLLECTION)
+    @get("/{name:str}", operation=Described.PER_COLLECTION)
     async def run_query(
         self, request: AnyRequest, name: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:

@@ -5,7 +5,6 @@ from typing import Annotated, TypeVar
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 from pydantic import Field
 
 from service.http.bodies import Count, Data, ResponseBody
@@ -14,23 +13,19 @@ from service.http.controllers.passwords import session_of
 from service.http.controllers.profile import account_in_use
 from service.http.controllers.signing_in import NOT_STORED, visitor_of
 from service.http.guards import SignedIn, signed_in
-from service.http.requests import AnyRequest, json_of, json_response, only_parameters
-from service.http.routing import post, route
+from service.http.requests import AnyRequest, form_of, json_response, only_parameters
+from service.http.routing import get, post
 from service.http.services import Services
 from service.identity import second_factor
 from service.identity.core.hashing import MAXIMUM_CHARACTERS
-from service.kit import forms
 from service.kit.errors import (
     CodeWrong,
-    DocumentInvalid,
     Forbidden,
     Locked,
-    ParameterInvalid,
     PasswordAbsent,
     PasswordWrong,
     SecondFactorAbsent,
     SecondFactorPresent,
-    SignInRequired,
 )
 from service.kit.forms import Form
 
@@ -84,9 +79,8 @@ _BEGUN = {"secret": _SEED, "uri": f"otpauth://totp/Sheaf:ada%40example.com?secre
 _CODES = {"recovery_codes": ["o745-ndrk-raq4-o2e7", "ycsl-6b36-cec4-m3te"]}
 _RECOVERY_CODES = Answer(200, "Recovery codes.", Data[RecoveryCodes], example={"data": _CODES})
 _CONFIRMATION = json_body(SecondFactorConfirmation, {**_PASSWORD, "code": "123456"})
-_GUARDED = (SignInRequired, Forbidden, ParameterInvalid)
-_PASSWORD_REFUSED = (DocumentInvalid, PasswordWrong, PasswordAbsent, Locked)
-_CONFIRMED = (*_GUARDED, *_PASSWORD_REFUSED, CodeWrong, SecondFactorAbsent)
+_PASSWORD_REFUSED = (PasswordWrong, PasswordAbsent, Locked)
+_CONFIRMED = (Forbidden, *_PASSWORD_REFUSED, CodeWrong, SecondFactorAbsent)
 
 Result = TypeVar("Result")
 
@@ -97,15 +91,14 @@ class SecondFactorController(Controller):
     path = "/api/auth/second-factor"
     guards = [SignedIn()]
 
-    @route(
+    @get(
         "/",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         operation=Operation(
             id="getSecondFactor",
             tag="Accounts",
             summary="The second factor of the caller",
             answers=(Answer(200, "Its state.", Data[SecondFactor], example={"data": _SHOWN}),),
-            failures=_GUARDED,
+            failures=(Forbidden,),
         ),
     )
     async def get_second_factor(self, request: AnyRequest) -> Response[bytes]:
@@ -123,7 +116,7 @@ class SecondFactorController(Controller):
             summary="Begin a second factor",
             description="Nothing is in force before it is confirmed, within an hour.",
             answers=(Answer(201, "The seed.", Data[SecondFactorSeed], example={"data": _BEGUN}),),
-            failures=(*_GUARDED, *_PASSWORD_REFUSED, SecondFactorPresent),
+            failures=(Forbidden, *_PASSWORD_REFUSED, SecondFactorPresent),
             bodies=json_body(SecondFactorEnrolment, _PASSWORD),
         ),
     )
@@ -131,8 +124,7 @@ class SecondFactorController(Controller):
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
         """Return the seed for an authenticator app; nothing is in force yet."""
-        only_parameters(request)
-        form = forms.read(SecondFactorEnrolment, await json_of(request))
+        form = await form_of(request, SecondFactorEnrolment)
         user_id, _ = session_of(request)
         with account_in_use():
             begun = await services.second_factor_changes.begin(user_id, form.password, visitor_of(request))
@@ -146,7 +138,7 @@ class SecondFactorController(Controller):
             tag="Accounts",
             summary="Put the second factor in force, and end all other sessions",
             answers=(_RECOVERY_CODES,),
-            failures=(*_GUARDED, DocumentInvalid, CodeWrong, Locked, SecondFactorAbsent, SecondFactorPresent),
+            failures=(Forbidden, CodeWrong, Locked, SecondFactorAbsent, SecondFactorPresent),
             bodies=json_body(SecondFactorCode, {"code": "123456"}),
         ),
     )
@@ -154,8 +146,7 @@ class SecondFactorController(Controller):
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
         """Put the second factor in force by its first code, end all other sessions, give recovery codes."""
-        only_parameters(request)
-        form = forms.read(SecondFactorCode, await json_of(request))
+        form = await form_of(request, SecondFactorCode)
         session_of(request)
         with account_in_use():
             codes = await services.second_factor_changes.confirm(
@@ -179,8 +170,7 @@ class SecondFactorController(Controller):
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
         """Return new recovery codes; the earlier ones are void."""
-        only_parameters(request)
-        form = forms.read(SecondFactorConfirmation, await json_of(request))
+        form = await form_of(request, SecondFactorConfirmation)
         user_id, _ = session_of(request)
         with account_in_use():
             codes = await services.second_factor_changes.renew(
@@ -204,8 +194,7 @@ class SecondFactorController(Controller):
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[None]:
         """Switch the second factor off."""
-        only_parameters(request)
-        form = forms.read(SecondFactorConfirmation, await json_of(request))
+        form = await form_of(request, SecondFactorConfirmation)
         user_id, _ = session_of(request)
         with account_in_use():
             await services.second_factor_changes.disable(

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import Field
 
@@ -24,20 +23,18 @@ from service.http.requests import (
     json_response,
     only_parameters,
 )
-from service.http.routing import delete, post, route
+from service.http.routing import delete, get, post
 from service.http.services import Services, services_of
 from service.identity.core.browsers import csrf_header
 from service.identity.core.refresh_tokens import MAXIMUM_CHARACTERS
 from service.kit import forms
 from service.kit.errors import (
     CrossSite,
-    DocumentInvalid,
     Failure,
     Forbidden,
     ParameterInvalid,
     SessionEnded,
     SessionNotFound,
-    SignInRequired,
     TokenInvalid,
     TokenOutdated,
 )
@@ -116,7 +113,7 @@ class RefreshController(Controller):
                     example=signing_in.EXAMPLE,
                 ),
             ),
-            failures=(DocumentInvalid, SessionEnded, CrossSite, ParameterInvalid),
+            failures=(SessionEnded, CrossSite),
             bodies=_TOKEN,
             needs_body=False,
             access="anyone",
@@ -157,7 +154,7 @@ class LogoutController(Controller):
             summary="Sign out",
             description="Of the session of the body's refresh token, of the access token, or of the cookies.",
             answers=(Answer(204, "The session has ended, if there was one."),),
-            failures=(DocumentInvalid, TokenInvalid, CrossSite, Forbidden, ParameterInvalid),
+            failures=(TokenInvalid, CrossSite, Forbidden),
             bodies=_TOKEN,
             needs_body=False,
             access="optional",
@@ -178,9 +175,8 @@ class SessionsController(Controller):
     path = "/api/auth/sessions"
     guards = [SignedIn()]
 
-    @route(
+    @get(
         "/",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         operation=Operation(
             id="listSessions",
             tag="Sessions",
@@ -193,7 +189,7 @@ class SessionsController(Controller):
                     example={"data": [EXAMPLE]},
                 ),
             ),
-            failures=(SignInRequired, Forbidden, ParameterInvalid),
+            failures=(Forbidden,),
         ),
     )
     async def list_sessions(
@@ -214,7 +210,7 @@ class SessionsController(Controller):
             tag="Sessions",
             summary="Sign out everywhere",
             answers=(_ENDED,),
-            failures=(SignInRequired, Forbidden, ParameterInvalid),
+            failures=(Forbidden,),
             parameters=(
                 query(
                     KEEP,
@@ -250,7 +246,7 @@ class SessionController(Controller):
             tag="Sessions",
             summary="Sign out one device",
             answers=(_ENDED,),
-            failures=(SignInRequired, Forbidden, SessionNotFound, ParameterInvalid),
+            failures=(Forbidden, SessionNotFound),
             parameters=(in_path("session_id", "The session's id.", EXAMPLE["id"]),),
         ),
     )

@@ -4,7 +4,6 @@ from typing import Annotated, Any, cast, get_args
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 from litestar.params import FromPath
 from pydantic import Field
 
@@ -31,25 +30,22 @@ from service.http.requests import (
     JSON,
     MERGE_PATCH,
     AnyRequest,
-    json_of,
+    form_of,
     json_response,
     only_parameters,
     parameters_of,
     tagged_response,
 )
-from service.http.routing import delete, patch, post, route
+from service.http.routing import delete, get, patch, post
 from service.http.services import Services
 from service.identity import users
 from service.identity.users import MAXIMUM_ATTRIBUTES_BYTES, Fate, NewUser, UserChange
-from service.kit import forms
 from service.kit.errors import (
-    DocumentInvalid,
     DocumentNotFound,
     Duplicate,
     Forbidden,
     LastAdministrator,
     ParameterInvalid,
-    SignInRequired,
     Stale,
     Violation,
 )
@@ -119,7 +115,6 @@ _EXAMPLE = {
 }
 _ACCOUNT = Answer(200, "The account.", Data[ManagedUser], ("ETag",), example=_EXAMPLE)
 _ID = in_path("user_id", "The user's id.", profile.EXAMPLE["id"])
-_GUARDED = (SignInRequired, Forbidden, ParameterInvalid)
 
 
 class UsersController(Controller):
@@ -128,15 +123,14 @@ class UsersController(Controller):
     path = "/api/users"
     guards = [HasRole("admin")]
 
-    @route(
+    @get(
         "/",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         operation=Operation(
             id="listUsers",
             tag="Administration",
             summary="One page of users",
             answers=(Answer(200, "One page.", ManagedUserPage, optional_headers=("Link",)),),
-            failures=_GUARDED,
+            failures=(Forbidden,),
             parameters=(FILTER, "sort", "page", "limit", "cursor", "count"),
         ),
     )
@@ -155,7 +149,7 @@ class UsersController(Controller):
             tag="Administration",
             summary="Make an account",
             answers=(Answer(201, "The account.", Data[ManagedUser], ("ETag", "Location"), example=_EXAMPLE),),
-            failures=(*_GUARDED, *OF_KEYS, DocumentInvalid, Duplicate),
+            failures=(Forbidden, *OF_KEYS, Duplicate),
             parameters=("Idempotency-Key",),
             bodies=json_body(NewUser, _NEW),
         ),
@@ -163,20 +157,18 @@ class UsersController(Controller):
     @once
     async def create_user(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Make an account."""
-        only_parameters(request)
-        form = forms.read(NewUser, await json_of(request))
+        form = await form_of(request, NewUser)
         made = await services.users.create(audit_context(request), form)
         return _answer(made, 201, Location=f"/api/users/{made.id}")
 
-    @route(
+    @get(
         "/{user_id:str}",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         operation=Operation(
             id="getUser",
             tag="Administration",
             summary="One account",
             answers=(_ACCOUNT, NOT_MODIFIED),
-            failures=(*_GUARDED, DocumentNotFound),
+            failures=(Forbidden, DocumentNotFound),
             parameters=(_ID, "If-None-Match"),
         ),
     )
@@ -193,10 +185,7 @@ class UsersController(Controller):
             tag="Administration",
             summary="Change an account by a merge patch",
             answers=(_ACCOUNT,),
-            failures=(
-                *(*_GUARDED, *OF_KEYS, DocumentInvalid, DocumentNotFound),
-                *(Duplicate, LastAdministrator, Stale),
-            ),
+            failures=(Forbidden, *OF_KEYS, DocumentNotFound, Duplicate, LastAdministrator, Stale),
             parameters=(_ID, "If-Match", "Idempotency-Key"),
             bodies=merge_patch(UserChange, {"roles": ["editor"], "is_disabled": False}),
         ),
@@ -206,8 +195,7 @@ class UsersController(Controller):
         self, request: AnyRequest, user_id: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:
         """Change one account by a merge patch, at the version that `If-Match` names."""
-        only_parameters(request)
-        form = forms.read(UserChange, await json_of(request, (MERGE_PATCH, JSON)))
+        form = await form_of(request, UserChange, (MERGE_PATCH, JSON))
         expected = preconditions.read_if_match(request.headers.get("if-match"))
         changed = await services.users.change(audit_context(request), user_id, form, expected)
         await services.revocations.catch_up()
@@ -221,7 +209,7 @@ class UsersController(Controller):
             tag="Administration",
             summary="Remove an account for good",
             answers=(Answer(200, "What became of the documents.", Data[RemovedUser]),),
-            failures=(*_GUARDED, DocumentNotFound, LastAdministrator),
+            failures=(Forbidden, DocumentNotFound, LastAdministrator),
             parameters=(
                 _ID,
                 query(
@@ -254,7 +242,7 @@ class UsersController(Controller):
             tag="Administration",
             summary="Take away the second factor of an account",
             answers=(Answer(204, "It has none, and its sessions have ended if it had one."),),
-            failures=(*_GUARDED, DocumentNotFound),
+            failures=(Forbidden, DocumentNotFound),
             parameters=(_ID,),
         ),
     )
@@ -274,7 +262,7 @@ class UsersController(Controller):
             tag="Administration",
             summary="End all sessions of an account",
             answers=(Answer(200, "How many they were.", Data[SignedOutUser]),),
-            failures=(*_GUARDED, DocumentNotFound),
+            failures=(Forbidden, DocumentNotFound),
             parameters=(_ID,),
         ),
     )

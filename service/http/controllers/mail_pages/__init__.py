@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from litestar import Controller, Response
-from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from service.http.contract.operations import Described
@@ -17,7 +16,7 @@ from service.http.contract.page import File
 from service.http.controllers.openapi import REVALIDATED, file_response
 from service.http.guards import IGNORES_TOKEN
 from service.http.requests import AnyRequest
-from service.http.routing import route
+from service.http.routing import get
 from service.kit.errors import RouteNotFound
 
 OWN = Path(__file__).parent
@@ -37,7 +36,7 @@ class MailPagesController(Controller):
     path = "/auth"
     opt = {IGNORES_TOKEN: True}
 
-    @route("/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation=Described.NOWHERE)
+    @get("/{name:str}", operation=Described.NOWHERE)
     async def show(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
         """Return a page, or a file that it needs; whatever a mail program has put behind the path."""
         if name not in FILES:
