@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from service.documents import bulk, rendering
-from service.documents.idempotency import claims, keys
+from service.documents import bulk, idempotency, rendering
 from service.http.pipeline import concurrency_limit
 from service.identity.api_keys import bearers
 from service.identity.core import hashing, lockout, refreshing, revocations
-from service.mail import outbox
+from service.mail import post
 from service.runtime.metrics import exchanges
 from service.runtime.settings import Settings
 from service.saved_queries import narrowing
@@ -28,8 +27,8 @@ STATED = [
     ("0001", f"{default('rate_limit_anonymous').split('/')[0]} requests in 15 minutes for an address"),
     ("0010", f"a group of up to {writes.MAXIMUM_GROUP}"),
     ("0011", f"`max_affected` (1 to {bulk.MAXIMUM_DOCUMENTS})"),
-    ("0012", f"for {claims.ANSWER_TTL_S // 3600} hours"),
-    ("0012", f"keys of at least {keys.MINIMUM_ANONYMOUS_KEY_LENGTH} characters"),
+    ("0012", f"for {idempotency.ANSWER_TTL_S // 3600} hours"),
+    ("0012", f"keys of at least {idempotency.MINIMUM_ANONYMOUS_KEY_LENGTH} characters"),
     ("0019", f"up to {narrowing.MAXIMUM_MASKS} different masks"),
     ("0021", f"For {refreshing.GRACE_S:.0f} seconds the token before"),
     ("0022", f"The bound is {revocations.BOUND_S:.0f} seconds"),
@@ -39,7 +38,7 @@ STATED = [
     ("0024", f"a wrong one for {bearers.REFUSED_S:.0f}"),
     ("0026", f"{hashing.MINIMUM_CHARACTERS} characters and a zxcvbn score of {hashing.MINIMUM_SCORE}"),
     ("0026", f"the first {hashing.ESTIMATED_CHARACTERS} characters"),
-    ("0027", f"tries up to {outbox.MAXIMUM_ATTEMPTS} times"),
+    ("0027", f"tries up to {post.MAXIMUM_ATTEMPTS} times"),
     ("0028", f"Locks last {default('lockout_s')} seconds, doubling to {default('lockout_longest_s') // 60}"),
     ("0028", f"waits up to {sum(lockout.PAUSES_S):.2f} s"),
     ("0034", f"anything beyond {exchanges.MAXIMUM_ROWS} rows"),

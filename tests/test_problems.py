@@ -23,9 +23,9 @@ from pymongo.errors import (
 )
 
 from service.http import problems
-from service.http.pipeline.failures import Failures
 from service.http.pipeline.request_id import RequestId
 from service.http.pipeline.runner import surround
+from service.http.problems import Failures
 from service.kit.errors import (
     BodyTooLarge,
     Busy,

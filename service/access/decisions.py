@@ -6,9 +6,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from service.query.lists import Selection
 from service.query.match import matches
-from service.query.tree import Node, Or, Path
+from service.query.tree import Node, Or, Path, Selection
 
 NOTHING_FORCED: Mapping[str, Any] = MappingProxyType({})
 

@@ -18,7 +18,7 @@ from service.kit import forms
 from service.kit.errors import DocumentInvalid, Violation
 from service.kit.forms import Form
 from service.query import masks
-from service.query.lists import Selection
+from service.query.tree import Selection
 from service.schema import Schema
 from service.schema.encoding import encode
 

@@ -20,7 +20,7 @@ def beyond(grant: Grant, before: Mapping[str, Any], asked: Mapping[str, Any]) ->
     JSON too, both without the system fields. Arrays are compared position by position: who may not write a
     member of their elements cannot move those either.
 
-    >>> from service.query.lists import Selection
+    >>> from service.query.tree import Selection
     >>> only = Grant(fields=Selection((("title",), ("place", "city"))))
     >>> beyond(only, {"title": "a", "place": {"city": "Oslo"}}, {"title": "b", "place": {"city": "Rome"}})
     ()

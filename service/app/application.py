@@ -20,14 +20,13 @@ from service.http.controllers.email import EmailController
 from service.http.controllers.health import HealthController
 from service.http.controllers.jwks import JwksController
 from service.http.controllers.keys import KeysController
-from service.http.controllers.lists import ListsController, QueriesController
+from service.http.controllers.lists import ListsController, QueriesController, SavedQueriesController
 from service.http.controllers.mail_pages import MailPagesController
 from service.http.controllers.oidc import OidcController
 from service.http.controllers.openapi import ContractController, DocsController
 from service.http.controllers.passwords import PasswordController
 from service.http.controllers.profile import ProfileController
 from service.http.controllers.rules import RulesController
-from service.http.controllers.saved_queries import SavedQueriesController
 from service.http.controllers.second_factor import SecondFactorController
 from service.http.controllers.sessions import (
     LogoutController,

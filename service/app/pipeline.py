@@ -9,7 +9,6 @@ from service.http.pipeline.concurrency_limit import ConcurrencyLimit
 from service.http.pipeline.cors import Cors
 from service.http.pipeline.deadline import Deadline
 from service.http.pipeline.draining import DrainingMiddleware
-from service.http.pipeline.failures import Failures
 from service.http.pipeline.measuring import LIMIT, QUEUE, Mark, Measuring, ServerTiming
 from service.http.pipeline.options import Options
 from service.http.pipeline.principal import PrincipalMiddleware
@@ -18,6 +17,7 @@ from service.http.pipeline.request_id import RequestId
 from service.http.pipeline.response_headers import Caching, SecurityHeaders
 from service.http.pipeline.step import Step
 from service.http.pipeline.tracing import Tracing
+from service.http.problems import Failures
 from service.http.services import Services
 from service.runtime.concurrency import ConcurrencyLimiter
 from service.runtime.metrics import Meter

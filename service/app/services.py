@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from models import DOCUMENTS
 from service.app.pipeline import GRACE_S
 from service.collections.registry import Registry
-from service.documents.idempotency.claims import Claims
+from service.documents.idempotency import Claims
 from service.documents.lists import ListCache
 from service.documents.rendering import Renderings
 from service.http.contract import Contracts
@@ -16,10 +16,9 @@ from service.identity.core import signing_keys
 from service.identity.core.browsers import Browsers
 from service.identity.core.hashing import Cost, Demands, Passwords
 from service.identity.core.lockout import Lockouts
-from service.identity.core.refresh_tokens import RefreshTokens
 from service.identity.core.refreshing import Refreshing
 from service.identity.core.revocations import Revocations
-from service.identity.core.sessions import Ending, Limits, Sessions
+from service.identity.core.sessions import Ending, Limits, RefreshTokens, Sessions
 from service.identity.core.signing_in import SigningIn, SigningOut
 from service.identity.core.tokens import Tokens
 from service.identity.oidc import Providers, ProviderSignIn, ReturnUrls, registrations

@@ -10,7 +10,7 @@ import click
 
 from service.cli.serve import add_origins, configure_logs, cors_option, listen, scraping
 from service.dev import environment, preparation
-from service.dev.banner import banner
+from service.dev.preparation import banner
 from service.runtime import server, settings
 from service.runtime.settings import Development
 from service.transfer import imports

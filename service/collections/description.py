@@ -12,15 +12,66 @@ from service.access import rules as access_rules
 from service.access.rules import Rules
 from service.collections import indexes as index_parts
 from service.collections import names, rule_tests
-from service.collections import options as option_parts
 from service.collections.indexes import Index
-from service.collections.options import Options
 from service.kit.errors import DefinitionInvalid, Violation
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.kit.violations import Violations
+from service.query.kinds import Kind
 from service.saved_queries import definition as saved_queries
 from service.saved_queries.definition import SavedQuery
 from service.schema import Schema
+
+ID_TYPES = {"objectid": Kind.OBJECT_ID, "uuid": Kind.UUID, "string": Kind.STRING, "integer": Kind.INTEGER}
+CONCURRENCY = ("optional", "required")
+OPTION_NAMES = ("id_type", "concurrency")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A collection's options, checked.
+
+    `id_type`: the type of the ids. When it is chosen, clients may supply ids themselves; else ids are
+    ObjectIds that the service makes. `concurrency`: whether a change has to say by `If-Match` which version
+    of a document it is of.
+    """
+
+    id_type: str | None = None
+    concurrency: str = "optional"
+
+    @property
+    def id_kind(self) -> Kind:
+        """Return the kind of value that an id is."""
+        return ID_TYPES[self.id_type or "objectid"]
+
+    @property
+    def may_supply_ids(self) -> bool:
+        """Return whether a client may choose a new document's id."""
+        return self.id_type is not None
+
+    @property
+    def requires_if_match(self) -> bool:
+        """Return whether a change without `If-Match` is refused."""
+        return self.concurrency == "required"
+
+
+def parse_options(options: Any) -> Options:
+    """Read the options of a definition; raises DefinitionInvalid with pointers below `/options`."""
+    violations = Violations()
+    if not isinstance(options, Mapping):
+        violations.add("the options are not an object", "type", "/options")
+        raise violations.failure(DefinitionInvalid)
+    violations.unknown_members(options, OPTION_NAMES, "/options", "an option")
+    id_type = options.get("id_type")
+    if id_type is not None and not (isinstance(id_type, str) and id_type in ID_TYPES):
+        detail = f"the id_type is not one of {', '.join(ID_TYPES)}"
+        violations.add(detail, "enum", "/options/id_type")
+    concurrency = options.get("concurrency", "optional")
+    if not (isinstance(concurrency, str) and concurrency in CONCURRENCY):
+        detail = f"the concurrency is not one of {', '.join(CONCURRENCY)}"
+        violations.add(detail, "enum", "/options/concurrency")
+    violations.raise_if_any(DefinitionInvalid)
+    return Options(id_type=id_type, concurrency=concurrency)
+
 
 MEMBERS: dict[str, Any] = {
     "schema": None,
@@ -59,7 +110,7 @@ def _compiled(body: Mapping[str, Any]) -> Description:
     violations = Violations()
     violations.unknown_members(body, MEMBERS, "", "a part of a definition")
     source = {name: body.get(name, default) for name, default in MEMBERS.items()}
-    options = violations.read(lambda: option_parts.parse(source["options"])) or Options()
+    options = violations.read(lambda: parse_options(source["options"])) or Options()
     schema = violations.read(lambda: _compile_schema(source["schema"], options))
     root = None if schema is None else schema.root
     rules = violations.read(lambda: _compile_rules(source["rules"], schema))
@@ -90,10 +141,10 @@ def _compile_rules(rules: Any, schema: Schema | None) -> Rules:
     """Compile rules, and check by the schema what they set to the same for everybody."""
     compiled = access_rules.compile(rules, None if schema is None else schema.root)
     faults = [
-        replace(each, pointer=pointer + (each.pointer or "").removeprefix(escape(name)))
+        replace(each, pointer=pointer + (each.pointer or "").removeprefix(escape_pointer(name)))
         for pointer, name, value in compiled.constants()
         for each in ([] if schema is None else schema.violations({name: value}))
-        if f"{each.pointer}/".startswith(f"{escape(name)}/") and each.code != "required"
+        if f"{each.pointer}/".startswith(f"{escape_pointer(name)}/") and each.code != "required"
     ]
     if faults:
         raise DefinitionInvalid(faults[0].detail, errors=faults)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.kit.errors import DefinitionInvalid, ParameterInvalid, Violation, suggestion
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.kit.violations import Violations
 from service.query import parse_filter, to_mongo
 from service.query.fields import Field, find_field
@@ -96,7 +96,7 @@ class _Reader:
         return Index(_name(keys, options), tuple(keys), options)
 
     def _refuse(self, detail: str, code: str, member: str | None = None, hint: str | None = None) -> None:
-        pointer = self._pointer + ("" if member is None else escape(member))
+        pointer = self._pointer + ("" if member is None else escape_pointer(member))
         self._violations.add(detail, code, pointer, hint)
 
     def _keys(self) -> list[tuple[str, int | str]]:

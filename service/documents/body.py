@@ -15,7 +15,7 @@ from service.kit.errors import (
     FieldNotWritable,
     Violation,
 )
-from service.kit.pointers import join
+from service.kit.json_values import join_pointer
 from service.schema import Schema
 from service.schema.check import MAXIMUM_NAME_BYTES
 
@@ -93,12 +93,12 @@ def _illegal_names(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Vio
         for name, member in value.items():
             if _is_long(name):
                 detail = f"`{name[:80]}`… is a name of more than {MAXIMUM_NAME_BYTES} bytes"
-                yield Violation(detail, "name", pointer=join(path))
+                yield Violation(detail, "name", pointer=join_pointer(path))
                 continue
             if not _LEGAL_NAME(name):
                 shown = name.replace("\0", "\\0")[:80]
                 yield Violation(
-                    f"`{shown}` cannot be the name of a field", "name", pointer=join((*path, name))
+                    f"`{shown}` cannot be the name of a field", "name", pointer=join_pointer((*path, name))
                 )
             if isinstance(member, dict | list):
                 yield from _illegal_names(member, (*path, name))

@@ -26,7 +26,7 @@ from service.kit.errors import (
     Stale,
     Violation,
 )
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.kit.tasks import Breather
 from service.query import Node, conjoin
 from service.query.mongo import unsearchable
@@ -91,7 +91,7 @@ async def execute(access: Access, plan: CreateMany | UpdateMany | DeleteMany) ->
         return await access.collection.store.write(plan)
     except RefusedOne as refused:
         if isinstance(plan, CreateMany):
-            raise refused.failure.below(escape(refused.position)) from None
+            raise refused.failure.below(escape_pointer(refused.position)) from None
         raise _named(access.collection, refused.document, refused.failure) from None
     except NoTextIndex:
         raise unsearchable(access.collection.description.schema.root) from None
@@ -168,9 +168,9 @@ async def _build_all(
         try:
             built.append(builder.build(body, None if builder.brings_id(body) else next(ids, None)))
         except IdInvalid as failure:
-            refusals.add(failure.below(escape(index) + "/id"))
+            refusals.add(failure.below(escape_pointer(index) + "/id"))
         except Failure as failure:
-            refusals.add(failure.below(escape(index)))
+            refusals.add(failure.below(escape_pointer(index)))
     refusals.raise_if_any()
     _refuse_repeated(built)
     return built

@@ -35,9 +35,8 @@ from service.query.limits import (
     MAXIMUM_EXPANDED_DOCUMENTS,
     MAXIMUM_EXPANDED_REFERENCES,
 )
-from service.query.lists import ListQuery, Selection
 from service.query.parse import ViewQuery
-from service.query.tree import Path, is_within, outermost
+from service.query.tree import ListQuery, Path, Selection, is_within, outermost
 
 EXPANDED = "_expanded"
 """The member, beside references, that holds the documents that they lead to; no client's field begins so."""

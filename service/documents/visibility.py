@@ -15,12 +15,11 @@ from service.documents import encoding
 from service.kit.violations import shown
 from service.query import masks
 from service.query.fields import Field
-from service.query.lists import ListQuery, Selection
 from service.query.masks import Mask
 from service.query.mongo import unsearchable
+from service.query.parameters import Problems
 from service.query.parse import ChangeQuery
-from service.query.problems import Problems
-from service.query.tree import Node, Path, conjoin
+from service.query.tree import ListQuery, Node, Path, Selection, conjoin
 
 View = dict[str, Any]
 """A document as clients see it."""

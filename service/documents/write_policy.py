@@ -16,7 +16,7 @@ from service.kit.errors import (
     Forbidden,
     Violation,
 )
-from service.kit.pointers import join
+from service.kit.json_values import join_pointer
 from service.query import Node, masks
 from service.query.masks import IDENTITY, SHOWN, Mask
 
@@ -89,6 +89,6 @@ def refusal(collection: Collection, verb: Verb, refusals: tuple[Refusal, ...]) -
 
 def _not_writable(collection: Collection, paths: tuple[tuple[str, ...], ...]) -> Forbidden:
     said = "the rules do not let you write this field"
-    violations = [Violation(said, "rule", pointer=join(path)) for path in paths]
+    violations = [Violation(said, "rule", pointer=join_pointer(path)) for path in paths]
     summary = f"`{violations[0].pointer}`" if len(violations) == 1 else f"{len(violations)} of these fields"
     return Forbidden(f"The rules of `{collection.name}` do not let you write {summary}", errors=violations)

@@ -1,15 +1,18 @@
 """Bodies of answers as typed models: one model writes a body, and describes it in the contract.
 
-Not for collections' documents, whose shape their schemas know.
+Not for collections' documents, whose shape their schemas know; but the links (RFC 8288) of all lists.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
 
+from litestar.utils import normalize_path
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.documents import encoding, lists, rendering
+from service.http.requests import AnyRequest
+from service.query.limits import MAXIMUM_SKIP
 
 Version = Annotated[int, Field(serialization_alias="_version", ge=1)]
 CreatedAt = Annotated[datetime, Field(serialization_alias="_created_at")]
@@ -70,3 +73,44 @@ class Page(ResponseBody, Generic[Content]):
     def of(cls, page: lists.Page, data: Iterable[Content]) -> Self:
         """Return the body for a page as it was read, whose documents are shown so."""
         return cls(data=list(data), **rendering.page_members(page))
+
+
+MAXIMUM_LINKED_BYTES = 2000
+"""Queries up to this length, the cursor not counted, are repeated in the links to other pages."""
+
+MAXIMUM_HEADER_BYTES = 7000
+"""Proxies refuse headers of more than 8 KiB, all together."""
+
+
+def links_around(request: AnyRequest, repeated: str, page: lists.Page) -> dict[str, str]:
+    """Return the `Link` header with the first page and those before and after, relative to the API's root.
+
+    They are asked for as this page was, by number or by cursor; by cursor too where numbers end. No header
+    at all for a query so long that proxies would refuse it.
+    """
+    if len(repeated) > MAXIMUM_LINKED_BYTES:
+        return {}
+    path = normalize_path(request.scope["path"])  # `//api/films` would name another host
+    start = f"<{path}?{repeated}&" if repeated else f"<{path}?"
+    places = {"first": ("page", "1"), "prev": _previous(page), "next": _following(page)}
+    header = ", ".join(
+        f'{start}{place[0]}={place[1]}>; rel="{relation}"'
+        for relation, place in places.items()
+        if place is not None
+    )
+    return {"Link": header} if len(header) <= MAXIMUM_HEADER_BYTES else {}
+
+
+# Numbers, and cursors in base64url, need no encoding.
+
+
+def _previous(page: lists.Page) -> tuple[str, str] | None:
+    if page.number is None:
+        return None if page.previous is None else ("cursor", page.previous)
+    return ("page", str(page.number - 1)) if page.number > 1 else None
+
+
+def _following(page: lists.Page) -> tuple[str, str] | None:
+    if page.has_more and page.number is not None and page.number * page.limit <= MAXIMUM_SKIP:
+        return "page", str(page.number + 1)
+    return None if page.following is None else ("cursor", page.following)

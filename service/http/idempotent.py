@@ -6,10 +6,8 @@ from typing import Any, TypeVar, cast
 
 from litestar import Response
 
-from service.documents.idempotency import keys
-from service.documents.idempotency.answers import Answer
-from service.documents.idempotency.keys import KeyedRequest
-from service.documents.idempotency.steps import Step, alone
+from service.documents import idempotency
+from service.documents.idempotency import Answer, KeyedRequest, Step, alone
 from service.http import problems
 from service.http.guards import TAKES_KEY, principal
 from service.http.pipeline.headers import text_of
@@ -58,7 +56,7 @@ async def run(request: AnyRequest, work: Callable[[], Awaitable[Response[bytes]]
         return _answer(request, await work())
 
     services = services_of(request)
-    answered = await services.claims.once(keyed, answer, partial(_told, request))
+    answered = await services.claims.once(keyed, answer, partial(_failure_answer, request))
     await services.revocations.catch_up()  # the work could not yet, in its transaction
     return _response(answered)
 
@@ -78,7 +76,7 @@ async def run_steps(
         return _answer(request, await work(step))
 
     claims = services_of(request).claims
-    return _response(await claims.in_steps(keyed, answer, partial(_told, request)))
+    return _response(await claims.in_steps(keyed, answer, partial(_failure_answer, request)))
 
 
 def _has_key(request: AnyRequest) -> bool:
@@ -89,7 +87,7 @@ async def _keyed(request: AnyRequest) -> KeyedRequest | None:
     """Return the request as its repeats are known by, None when it has no key; raises RequestInvalid."""
     if not _has_key(request):
         return None
-    key = keys.read(request.headers.getall("idempotency-key", []))
+    key = idempotency.read_key(request.headers.getall("idempotency-key", []))
     if key is None:
         return None
     parts = (
@@ -108,7 +106,7 @@ def _answer(request: AnyRequest, response: Response[bytes]) -> Answer:
     return Answer(status, media_type, {**response.headers}, response.content)
 
 
-def _told(request: AnyRequest, failure: Failure) -> Answer:
+def _failure_answer(request: AnyRequest, failure: Failure) -> Answer:
     status, headers, body = problems.answer(failure, request.scope)
     own = {name.decode(): value.decode("latin-1") for name, value in headers}
     del own["content-length"], own["content-type"]

@@ -1,4 +1,4 @@
-"""Turning failures into problem responses (RFC 9457), and other errors into failures."""
+"""Failures turned into problem responses (RFC 9457), other errors into failures, and the step that does."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import Scope
 
+from service.http.pipeline.step import Exchange, Step
 from service.http.responses import Ready
 from service.kit.errors import (
     PROBLEM_MEDIA_TYPE,
@@ -149,3 +150,21 @@ def _from_litestar(error: HTTPException) -> Failure:
     if kind := _KINDS.get(error.status_code):
         return kind()
     return _malformed(error) if error.status_code in _CLIENT_FAULTS else Internal()
+
+
+class Failures(Step):
+    """Turn what the steps and the application raise into a problem response, unless a response has begun.
+
+    What was raised after the response began is logged and raised on: only closing the connection can then
+    tell the client that the body is not whole.
+    """
+
+    async def answer(self, exchange: Exchange, error: Exception) -> None:
+        """Answer for an error."""
+        if exchange.has_begun:
+            report(error, exchange.scope)
+            raise error
+        status, headers, body = answer(error, exchange.scope)
+        await exchange.send({"type": "http.response.start", "status": status, "headers": headers})
+        content = b"" if exchange.method == "HEAD" else body
+        await exchange.send({"type": "http.response.body", "body": content, "more_body": False})

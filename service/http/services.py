@@ -6,7 +6,7 @@ from typing import Any, cast
 from litestar.connection import ASGIConnection
 
 from service.collections.registry import Registry
-from service.documents.idempotency.claims import Claims
+from service.documents.idempotency import Claims
 from service.documents.lists import ListCache
 from service.documents.rendering import Renderings
 from service.http.contract import Contracts

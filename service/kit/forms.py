@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from service.kit.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Violation, suggestion
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.kit.violations import invalid
 
 CODES = {
@@ -49,7 +49,7 @@ def read(form: type[AnyForm], value: Any) -> AnyForm:
 
 def _violation(form: type[Form], error: ErrorDetails) -> Violation:
     name = str(error["loc"][0])
-    pointer = escape(name)
+    pointer = escape_pointer(name)
     code = CODES.get(error["type"], "type")
     if code == "required":
         return Violation(f"`{name}` is required", code, pointer)

@@ -1,12 +1,40 @@
-"""When two JSON values are one: unlike in Python, `true` is not 1."""
+"""When two JSON values are one, for unlike in Python `true` is not 1; and pointers into them (RFC 6901)."""
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import orjson
 from bson import Decimal128
 from bson.decimal128 import create_decimal128_context
+
+
+def escape_pointer(part: str | int) -> str:
+    """Return one step of a pointer, with its leading slash.
+
+    >>> escape_pointer("a/b~c")
+    '/a~1b~0c'
+    """
+    return "/" + str(part).replace("~", "~0").replace("/", "~1")
+
+
+def join_pointer(parts: Iterable[str | int]) -> str:
+    """Return the pointer to a place; the empty text is the whole document.
+
+    >>> join_pointer(["tags", 0])
+    '/tags/0'
+    """
+    return "".join(map(escape_pointer, parts))
+
+
+def split_pointer(pointer: str) -> list[str]:
+    """Return the steps of a well-formed pointer: what `join` was given, numbers as texts.
+
+    >>> split_pointer("/a~1b/m~0n/0"), split_pointer("")
+    (['a/b', 'm~n', '0'], [])
+    """
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
 
 _EXACT = create_decimal128_context()
 

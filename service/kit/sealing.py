@@ -1,4 +1,4 @@
-"""What only this service can read or have written: sealed text, and codes of authenticity."""
+"""What only this service can read or have written: sealed text, and codes of authenticity; base64url."""
 
 import hashlib
 import hmac
@@ -10,6 +10,29 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+
+def base64url(content: bytes) -> str:
+    """Write bytes without padding.
+
+    >>> base64url(b"abc?")
+    'YWJjPw'
+    """
+    return urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def from_base64url(text: str) -> bytes | None:
+    """Read what `encoded` wrote; None for anything else, also for another spelling of the same bytes.
+
+    >>> from_base64url("YWJjPw"), from_base64url("YWJjPx"), from_base64url("é")
+    (b'abc?', None, None)
+    """
+    try:
+        content = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except ValueError:
+        return None
+    return content if base64url(content) == text else None
+
 
 NONCE_BYTES = 12
 KEY_BYTES = 32

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from service.kit.errors import MAXIMUM_VIOLATIONS, DocumentInvalid, Failure, Malformed, Violation, suggestion
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 
 MAXIMUM_SUGGESTIONS = 10
 MAXIMUM_WORD_CHARACTERS = 64
@@ -121,7 +121,7 @@ def field_invalid(detail: str, code: str, pointer: str, hint: str | None = None)
 
 def at(pointer: str, name: str) -> str:
     """Return the pointer of a member, whose name is shortened when it is long."""
-    return pointer + escape(shown(name))
+    return pointer + escape_pointer(shown(name))
 
 
 def shown(text: str, longest: int = MAXIMUM_WORD_CHARACTERS) -> str:

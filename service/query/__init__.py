@@ -1,12 +1,25 @@
 """The query language: parse text or JSON, build MongoDB filters, match in memory."""
 
 from service.query.json_filters import parse_filter
-from service.query.lists import ListQuery, Selection, SortKey
 from service.query.match import matches
 from service.query.mongo import projection, sort_keys, to_mongo
 from service.query.operators import OPERATORS, Operator
 from service.query.parse import ViewQuery, parse_list, parse_query, parse_view
-from service.query.tree import EVERYTHING, NOTHING, And, Compare, Elem, Node, Not, Or, Path, conjoin
+from service.query.tree import (
+    EVERYTHING,
+    NOTHING,
+    And,
+    Compare,
+    Elem,
+    ListQuery,
+    Node,
+    Not,
+    Or,
+    Path,
+    Selection,
+    SortKey,
+    conjoin,
+)
 
 __all__ = [
     "EVERYTHING",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 from service.kit.violations import shown
 from service.query.fields import Field, find_field
 from service.query.limits import MAXIMUM_DEPTH, MAXIMUM_EXPANDED_DEPTH, MAXIMUM_EXPANDED_PATHS
-from service.query.problems import Problems
+from service.query.parameters import Problems
 from service.query.tree import Path
 
 FieldsOf: TypeAlias = Callable[[str], Field | None]

@@ -7,7 +7,7 @@ from functools import lru_cache
 from service.kit.violations import shown
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_PATH_NAMES
-from service.query.problems import Problems
+from service.query.parameters import Problems
 from service.query.tree import Path
 
 

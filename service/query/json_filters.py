@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.kit.violations import shown
 from service.query.comparisons import Unfit, compare_json
 from service.query.fields import Field, find_field, report_unknown_field
@@ -11,7 +11,7 @@ from service.query.geometry import cost
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_CONDITIONS, MAXIMUM_DEPTH, VALUES_OF_A_CONDITION
 from service.query.operators import OPERATORS, PLACES, Operator, Takes
-from service.query.problems import Problems
+from service.query.parameters import Problems
 from service.query.tree import EVERYTHING, And, Compare, Elem, Node, Not, Or, Path, all_of
 
 
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
     def at(self, name: str) -> "Place":
         """Return the place of a member."""
-        return Place(self.pointer + escape(name), self.depth)
+        return Place(self.pointer + escape_pointer(name), self.depth)
 
     def deeper(self) -> "Place":
         """Return the same place as the top of a filter within the filter."""

@@ -20,9 +20,8 @@ from bson.datetime_ms import DatetimeMS
 
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.query.lists import SortKey
 from service.query.mongo import Filter, sort_keys
-from service.query.tree import Path
+from service.query.tree import Path, SortKey
 
 EMPTY = MinKey()
 """Stands for an array without elements as a value to sort by, which the driver would read as null."""

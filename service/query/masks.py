@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from service.query.fields import Field
-from service.query.lists import Selection
-from service.query.tree import And, Compare, Elem, Node, Not, Or, Path
+from service.query.tree import And, Compare, Elem, Node, Not, Or, Path, Selection
 
 ALWAYS = ("id", "_version")
 """What every mask shows: who may see a document can name it, and say which version a change is of."""

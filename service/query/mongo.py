@@ -6,9 +6,8 @@ from typing import Any
 from service.kit.errors import ParameterInvalid, Violation
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.query.lists import Selection, SortKey
 from service.query.operators import OPERATORS, PLACES
-from service.query.tree import And, Compare, Elem, Node, Not, Or, Path, on_element
+from service.query.tree import And, Compare, Elem, Node, Not, Or, Path, Selection, SortKey, on_element
 
 Filter = dict[str, Any]
 

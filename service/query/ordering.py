@@ -7,10 +7,9 @@ from service.kit.violations import shown
 from service.query.fields import Field, find_field, hides, report_unknown_field
 from service.query.kinds import Kind
 from service.query.limits import MAXIMUM_SELECTED_FIELDS, MAXIMUM_SORT_KEYS
-from service.query.lists import Selection, SortKey
 from service.query.operators import SCALARS
-from service.query.problems import Problems
-from service.query.tree import Path, outermost
+from service.query.parameters import Problems
+from service.query.tree import Path, Selection, SortKey, outermost
 from service.query.values import comparable_kinds
 
 

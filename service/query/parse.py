@@ -23,11 +23,10 @@ from service.query.limits import (
     MAXIMUM_SEARCH_CHARACTERS,
     MAXIMUM_SKIP,
 )
-from service.query.lists import Count, ListQuery, Selection
 from service.query.operators import OPERATORS, Takes
 from service.query.ordering import read_selection, read_sort
-from service.query.problems import Problems
-from service.query.tree import EVERYTHING, Node, Path, all_of
+from service.query.parameters import Problems
+from service.query.tree import EVERYTHING, Count, ListQuery, Node, Path, Selection, all_of
 from service.query.values import comparable_kinds
 
 BRACKET = "filter["

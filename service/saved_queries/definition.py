@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from service.kit.errors import DefinitionInvalid
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.kit.violations import Violations, shown
 from service.query.fields import Field
 from service.saved_queries.limits import (
@@ -99,7 +99,7 @@ def _is_too_long(queries: Any) -> bool:
 
 
 def _query(faults: Violations, name: str, value: Any, root: Field) -> SavedQuery | None:
-    pointer = "/queries" + escape(name)
+    pointer = "/queries" + escape_pointer(name)
     if not NAME.fullmatch(name):
         hint = "Use a lower-case letter, then up to 62 lower-case letters, digits, `_` and `-`."
         faults.add(f"`{shown(name)}` cannot be the name of a query", "pattern", pointer, hint)

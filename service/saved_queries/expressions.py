@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from service.kit.errors import suggestion
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.kit.violations import Violations, shown
 from service.query.fields import Field
 from service.query.kinds import INT64_MAXIMUM, INT64_MINIMUM, Kind
@@ -85,7 +85,7 @@ class ExpressionReader:
             )
             return self._refuse(detail, "type", pointer)
         ((name, operand),) = value.items()
-        return self._form(name, operand, shape, pointer + escape(name), depth)
+        return self._form(name, operand, shape, pointer + escape_pointer(name), depth)
 
     def path(self, text: str, shape: Shape, pointer: str) -> Expression:
         """Read a field's dotted path."""
@@ -107,7 +107,7 @@ class ExpressionReader:
             self._refuse(f"there are more than {MAXIMUM_MEMBERS} members", "too_complex", pointer)
             return {}
         return {
-            name: self.read(part, shape, pointer + escape(name), depth)
+            name: self.read(part, shape, pointer + escape_pointer(name), depth)
             for name, part in value.items()
             if self.can_be_named(name, pointer)
         }
@@ -134,7 +134,7 @@ class ExpressionReader:
         """Return whether a new member can have a name; note why it cannot."""
         fault = name_fault(name)
         if fault is not None:
-            self._refuse(fault, "name", pointer + escape(name[:80]))
+            self._refuse(fault, "name", pointer + escape_pointer(name[:80]))
         return fault is None
 
     def _refuse(self, detail: str, code: str, pointer: str, hint: str | None = None) -> Expression:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.kit.errors import suggestion
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.kit.violations import Violations, shown
 from service.query.fields import Field
 from service.query.kinds import Kind
@@ -142,15 +142,15 @@ def read_group(
     if len(value) > MAXIMUM_MEMBERS:
         faults.add(f"`group` has at most {MAXIMUM_MEMBERS} members", "too_complex", pointer)
         return [], shape
-    by = _by(faults, expressions, value.get(BY), shape, pointer + escape(BY))
+    by = _by(faults, expressions, value.get(BY), shape, pointer + escape_pointer(BY))
     outcomes: dict[str, tuple[Accumulator, Expression]] = {}
     for name, described in value.items():
         if name == BY or not expressions.can_be_named(name, pointer):
             continue
         if name in by:
             detail = f"`{shown(name)}` is what the documents are grouped by already"
-            faults.add(detail, "repeated", pointer + escape(name))
-        read = _accumulator(faults, expressions, described, shape, pointer + escape(name))
+            faults.add(detail, "repeated", pointer + escape_pointer(name))
+        read = _accumulator(faults, expressions, described, shape, pointer + escape_pointer(name))
         if read is not None:
             outcomes[name] = read
     return _compiled(by, outcomes)
@@ -181,7 +181,7 @@ def _accumulator(
         faults.add(detail, "type", pointer)
         return None
     ((name, operand),) = value.items()
-    at = pointer + escape(name)
+    at = pointer + escape_pointer(name)
     accumulator = ACCUMULATORS.get(name)
     if accumulator is None:
         hint = suggestion(name[:64], ACCUMULATORS)

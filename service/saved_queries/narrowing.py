@@ -5,9 +5,8 @@ from typing import Any
 
 from service.access.decisions import Decision
 from service.query import masks, to_mongo
-from service.query.lists import Selection
 from service.query.masks import Mask
-from service.query.tree import And, Node, Not, Or
+from service.query.tree import And, Node, Not, Or, Selection
 from service.saved_queries.shapes import stored
 
 MAXIMUM_MASKS = 4

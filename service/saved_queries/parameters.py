@@ -12,7 +12,7 @@ from service.kit.errors import (
     ParameterInvalid,
     Violation,
 )
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.kit.violations import Violations, shown
 from service.query.fields import Field
 from service.query.kinds import Kind
@@ -162,7 +162,7 @@ def compile_parameters(faults: Violations, value: Any, pointer: str) -> Paramete
         return nothing
     before = len(faults)
     for name, schema in value.items():
-        _check(faults, name, schema, pointer + escape(name))
+        _check(faults, name, schema, pointer + escape_pointer(name))
     if not value or len(faults) > before:
         return nothing
     required = [name for name, schema in value.items() if "default" not in schema]
@@ -178,7 +178,7 @@ def compile_parameters(faults: Violations, value: Any, pointer: str) -> Paramete
         return nothing
     compiled = Parameters(value, schemas.compile(wrapper))
     for name in value:
-        _check_kinds(faults, compiled.field(name), name, pointer + escape(name))
+        _check_kinds(faults, compiled.field(name), name, pointer + escape_pointer(name))
     return nothing if len(faults) > before else compiled
 
 

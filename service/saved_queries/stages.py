@@ -6,14 +6,14 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from service.kit.errors import ParameterInvalid, Violation, suggestion
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.kit.violations import Violations, shown
 from service.query import parse_filter, to_mongo
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.query.mongo import sort_keys
 from service.query.ordering import read_sort
-from service.query.problems import Problems
+from service.query.parameters import Problems
 from service.saved_queries.expressions import ExpressionReader
 from service.saved_queries.functions import one_of
 from service.saved_queries.grouping import read_group
@@ -108,10 +108,10 @@ def _uses(value: Any, pointer: str = "") -> Iterator[_Use]:
         yield _Use(pointer, value["param"])
     elif isinstance(value, dict):
         for name, part in value.items():
-            yield from _uses(part, pointer + escape(name))
+            yield from _uses(part, pointer + escape_pointer(name))
     elif isinstance(value, list):
         for index, part in enumerate(value):
-            yield from _uses(part, pointer + escape(index))
+            yield from _uses(part, pointer + escape_pointer(index))
 
 
 def _bound(value: Any, given: Mapping[str, Any]) -> Any:
@@ -172,11 +172,11 @@ class PipelineReader:
             bare = name.removeprefix("$")
             hint = f"Write `{bare}`, without `$`." if bare in NAMES else suggestion(bare[:64], NAMES)
             self._faults.add(
-                f"there is no stage `{shown(name)}`", "unknown_stage", pointer + escape(name), hint
+                f"there is no stage `{shown(name)}`", "unknown_stage", pointer + escape_pointer(name), hint
             )
             return []
         read: Callable[[Any, str], Stages] = getattr(self, f"_{name}")
-        return read(stage[name], pointer + escape(name))
+        return read(stage[name], pointer + escape_pointer(name))
 
     def _match(self, value: Any, pointer: str) -> Stages:
         return [{"$match": read_match(self._faults, self._parameters, value, self.shape.root, pointer)}]

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from service.kit.errors import DefinitionInvalid, Violation
-from service.kit.pointers import escape, join
+from service.kit.json_values import escape_pointer, join_pointer
 from service.schema import field_tree
 from service.schema.compile import compile as compile_schema
 from service.schema.explain import beyond_int64
@@ -48,12 +48,14 @@ def _dead_ends(subschemas: Subschemas) -> Iterator[Violation]:
         reference = str(schema[keyword]) if isinstance(schema, dict) else ""
         if reference.startswith("#"):
             detail = f"`{reference[:80]}` leads to no subschema of this schema"
-            yield Violation(detail, "ref", pointer + escape(keyword))
+            yield Violation(detail, "ref", pointer + escape_pointer(keyword))
         else:
             detail = (
                 f"`{reference[:80]}` is outside this schema, and Sheaf fetches none: copy it into `$defs`"
             )
-            yield Violation(detail, "ref", pointer + escape(keyword), hint="Refer to it by `#/$defs/…`")
+            yield Violation(
+                detail, "ref", pointer + escape_pointer(keyword), hint="Refer to it by `#/$defs/…`"
+            )
 
 
 def _repeated_anchors(subschemas: Subschemas) -> Iterator[Violation]:
@@ -62,7 +64,9 @@ def _repeated_anchors(subschemas: Subschemas) -> Iterator[Violation]:
         for keyword in ("$anchor", "$dynamicAnchor"):
             name = schema.get(keyword) if isinstance(schema, dict) else None
             if isinstance(name, str) and name in known:
-                yield Violation(f"there are two anchors `{name[:80]}`", "anchor", pointer + escape(keyword))
+                yield Violation(
+                    f"there are two anchors `{name[:80]}`", "anchor", pointer + escape_pointer(keyword)
+                )
             known.add(str(name))
 
 
@@ -93,7 +97,7 @@ def _referring(subschemas: Subschemas, circle: list[str]) -> str:
     for pointer in reversed(circle):
         for step in subschemas.steps[pointer]:
             if step.keyword in REFERENCES and step.target in circle:
-                return pointer + escape(step.keyword)
+                return pointer + escape_pointer(step.keyword)
     return circle[0]
 
 
@@ -178,7 +182,7 @@ def _meta_faults(schema: dict[str, Any]) -> Iterator[Violation]:
     known: set[tuple[str, str]] = set()  # each vocabulary of the meta-schema says the same again
     for error in META.iter_errors(schema):
         pointer, keyword = (
-            join(error.instance_path),
+            join_pointer(error.instance_path),
             str(error.instance_path[-1] if error.instance_path else ""),
         )
         if (pointer, error.kind.name) in known or error.kind.name == "format":
@@ -205,7 +209,7 @@ def _patterns(subschemas: Subschemas) -> Iterator[tuple[str, str]]:
                 yield pointer + "/pattern", pattern
             if isinstance(members := schema.get("patternProperties"), dict):
                 for name in members:
-                    yield f"{pointer}/patternProperties{escape(name)}", name
+                    yield f"{pointer}/patternProperties{escape_pointer(name)}", name
 
 
 def _name_faults(subschemas: Subschemas) -> Iterator[Violation]:
@@ -225,7 +229,7 @@ def _names(schema: dict[str, Any] | bool) -> Iterator[tuple[str, str]]:
         return
     members = declared if isinstance(declared := schema.get("properties"), dict) else {}
     for name in members:
-        yield f"/properties{escape(name)}", name
+        yield f"/properties{escape_pointer(name)}", name
     if isinstance(required := schema.get("required"), list):
         for index, name in enumerate(required):
             if isinstance(name, str) and name not in members:

@@ -18,7 +18,7 @@ from pydantic_core import SchemaValidator, core_schema
 
 from models.base import Stored
 from service.kit.errors import Violation
-from service.kit.pointers import join
+from service.kit.json_values import join_pointer
 from service.query.kinds import Kind
 from service.schema.compile import Schema
 
@@ -192,7 +192,7 @@ def _plain(part: Any) -> Any:
 
 def _violation(location: tuple[str | int, ...], kind: str, message: str, document: Any) -> Violation:
     if kind == "missing":
-        return Violation(f"`{location[-1]}` is required", "required", pointer=join(location))
+        return Violation(f"`{location[-1]}` is required", "required", pointer=join_pointer(location))
     path: list[str | int] = []
     for part in location:  # a location also names alternatives of a union, which are not in the document
         is_there = (isinstance(document, dict) and part in document) or (
@@ -202,4 +202,4 @@ def _violation(location: tuple[str | int, ...], kind: str, message: str, documen
             path.append(part)
             document = document[part]
     detail = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").partition("\n")[0]
-    return Violation(detail, "validator", pointer=join(path))
+    return Violation(detail, "validator", pointer=join_pointer(path))

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from service.kit.errors import DocumentInvalid, Violation
-from service.kit.pointers import join
+from service.kit.json_values import join_pointer
 from service.query.fields import Field
 from service.query.kinds import MAXIMUM_SAFE_INTEGER, Kind, to_bson
 from service.schema.sentences import shown
@@ -54,7 +54,7 @@ def _encode_text(text: str, field: Field, path: Path) -> Any:
             reason = str(error)
     if reason and Kind.STRING not in field.kinds:
         detail = f"{shown(text)} cannot be stored: {reason}"
-        violation = Violation(detail, "format", pointer=join(path))
+        violation = Violation(detail, "format", pointer=join_pointer(path))
         raise DocumentInvalid(f"{violation.pointer}: {detail}", errors=[violation])
     return text
 

@@ -9,7 +9,7 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
 from service.kit.errors import MAXIMUM_VIOLATIONS, Violation, suggestion
-from service.kit.pointers import escape, join
+from service.kit.json_values import escape_pointer, join_pointer
 from service.query.fields import Field
 from service.query.kinds import INT64_MAXIMUM, INT64_MINIMUM
 from service.schema.encoding import member
@@ -123,7 +123,7 @@ def beyond_int64(value: Any, path: Path = ()) -> Iterator[Violation]:
     elif type(value) is int and not INT64_MINIMUM <= value <= INT64_MAXIMUM:
         detail = "the integer is beyond 64 bits, which is all that can be stored"
         hint = "Send it as text, in a field of the format `decimal`"
-        yield Violation(detail, "int64_range", pointer=join(path), hint=hint)
+        yield Violation(detail, "int64_range", pointer=join_pointer(path), hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +145,12 @@ class _Reader:
             case ValidationErrorKind.PropertyNames(error=cause):
                 name = str(cause.instance)
                 yield Violation(
-                    f"the name {shown(name)} is not allowed here", "property_names", join(path) + escape(name)
+                    f"the name {shown(name)} is not allowed here",
+                    "property_names",
+                    join_pointer(path) + escape_pointer(name),
                 )
             case ValidationErrorKind.Required(property=name):
-                yield _missing(error, join(path) + escape(name), name)
+                yield _missing(error, join_pointer(path) + escape_pointer(name), name)
             case (
                 ValidationErrorKind.AnyOf(context=context)
                 | ValidationErrorKind.OneOfNotValid(context=context)
@@ -162,7 +164,9 @@ class _Reader:
         if keyword == "contains":
             keyword = str(error.schema_path[-1])  # also minContains and maxContains
         value = "the value" if self._is_hidden(path) else shown(error.instance)
-        return Violation(SENTENCES[keyword](value, error.kind), snake_case(keyword), pointer=join(path))
+        return Violation(
+            SENTENCES[keyword](value, error.kind), snake_case(keyword), pointer=join_pointer(path)
+        )
 
     def _alternatives(
         self, error: ValidationError, path: Path, context: list[list[ValidationError]]
@@ -178,7 +182,7 @@ class _Reader:
         if not meant and len(named) == len(context):
             value = "the value" if self._is_hidden(path) else shown(error.instance)
             allowed = types(list({name for kind in named for name in kind.types}))
-            yield Violation(f"{value} is not {allowed}", "type", pointer=join(path))
+            yield Violation(f"{value} is not {allowed}", "type", pointer=join_pointer(path))
         else:
             yield self._plain(error, path)
 
@@ -187,7 +191,9 @@ class _Reader:
         known = [name for name in field.fields if name[:1] != "_" and (path or name != "id")] if field else []
         for name in names:
             detail = f"`{name[:80]}` is not a field of the schema"
-            yield Violation(detail, code, join(path) + escape(name), hint=suggestion(name[:80], known))
+            yield Violation(
+                detail, code, join_pointer(path) + escape_pointer(name), hint=suggestion(name[:80], known)
+            )
 
     def _value_at(self, path: Path) -> Any:
         value: Any = self.document

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from service.kit.errors import DefinitionInvalid, Violation
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.schema.shapes import FORMAT_KINDS, REFERENCE, Shapes
@@ -22,17 +22,17 @@ def target_faults(subschemas: Subschemas) -> Iterator[Violation]:
     for pointer, value in _stated_target(subschemas):
         if not isinstance(value, str):
             detail = "`x-collection` is the name of the collection that the ids are of"
-            yield Violation(detail, "type", pointer + escape(REFERENCE))
+            yield Violation(detail, "type", pointer + escape_pointer(REFERENCE))
         elif not (kinds := shapes.of(Combination(pointer)).kinds) & ID_KINDS:
             detail = "`x-collection` stands on a field that can hold an id: a string or an integer"
             hint = "Write it within `items`: each element is an id." if Kind.ARRAY in kinds else None
-            yield Violation(detail, "reference", pointer + escape(REFERENCE), hint=hint)
+            yield Violation(detail, "reference", pointer + escape_pointer(REFERENCE), hint=hint)
 
 
 def reference_targets(subschemas: Subschemas) -> Iterator[tuple[str, str]]:
     """Yield the pointer and the value of each `x-collection` of a checked schema."""
     for pointer, value in _stated_target(subschemas):
-        yield pointer + escape(REFERENCE), str(value)
+        yield pointer + escape_pointer(REFERENCE), str(value)
 
 
 def only_one(place: Combination, collections: frozenset[str]) -> str | None:

@@ -4,8 +4,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from service.kit.errors import Violation
-from service.kit.json_values import are_equal, equality_key
-from service.kit.pointers import escape
+from service.kit.json_values import are_equal, equality_key, escape_pointer
 from service.query.fields import Field
 from service.query.kinds import Kind
 from service.schema.encoding import member
@@ -65,10 +64,12 @@ def _read_only_violations(
             if below is None or below not in guarded:
                 continue
             if not below.read_only:
-                at_name = pointer + escape(name)
+                at_name = pointer + escape_pointer(name)
                 yield from _read_only_violations(part, below, place.member(name), guarded, at_name)
             elif not place.member(name).holds(part):
-                yield Violation(f"`{name[:80]}` is read-only", "read_only", pointer=pointer + escape(name))
+                yield Violation(
+                    f"`{name[:80]}` is read-only", "read_only", pointer=pointer + escape_pointer(name)
+                )
     elif isinstance(value, list) and field.items in guarded:
         for index, part in enumerate(value):
             yield from _read_only_violations(
@@ -122,11 +123,13 @@ def read_only_removals(
         if below is None or below not in guarded:
             continue
         if name not in value and below.read_only:
-            yield Violation(f"`{name[:80]}` is read-only", "read_only", pointer=pointer + escape(name))
+            yield Violation(
+                f"`{name[:80]}` is read-only", "read_only", pointer=pointer + escape_pointer(name)
+            )
         elif isinstance(before, dict):
             after = value.get(name)
             now = after if isinstance(after, dict) else {}
-            yield from read_only_removals(now, below, before, guarded, pointer + escape(name))
+            yield from read_only_removals(now, below, before, guarded, pointer + escape_pointer(name))
 
 
 def keep_unwritable(

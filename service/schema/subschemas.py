@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from service.kit.errors import DefinitionInvalid, Violation
-from service.kit.pointers import escape
+from service.kit.json_values import escape_pointer
 
 IN_PLACE = frozenset(
     {"not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas", "$ref", "$dynamicRef"}
@@ -75,8 +75,8 @@ def _subschemas_in(
 
 def _children(pointer: str, schema: dict[str, Any]) -> Iterator[tuple[Step, Any]]:
     def step(keyword: str, name: str | int | None = None) -> Step:
-        below = "" if name is None else escape(name)
-        return Step(keyword, name, f"{pointer}{escape(keyword)}{below}")
+        below = "" if name is None else escape_pointer(name)
+        return Step(keyword, name, f"{pointer}{escape_pointer(keyword)}{below}")
 
     for keyword in _SINGLE:
         yield step(keyword), schema.get(keyword)

@@ -11,6 +11,25 @@ from service.storage.database import Database
 from service.storage.errors import DuplicateKey
 from service.storage.transactions import session
 
+_NOW = {"$toLong": "$$NOW"}
+"""As a number, because SecantusDB takes no date for later than `$$NOW`."""
+
+
+def is_past(moment: str) -> dict[str, Any]:
+    """Return the expression that the time of a field (`"$expires_at"`) is over, or that there is none."""
+    return {"$lte": [{"$toLong": moment}, _NOW]}
+
+
+def is_to_come(moment: str) -> dict[str, Any]:
+    """Return the expression that the time of a field (`"$expires_at"`) is later than now."""
+    return {"$gt": [{"$toLong": moment}, _NOW]}
+
+
+def until(moment: str) -> dict[str, Any]:
+    """Return the expression of the milliseconds until the time of a field, null where there is none."""
+    return {"$subtract": [{"$toLong": moment}, _NOW]}
+
+
 Model = TypeVar("Model", bound=Document)
 Stored = Mapping[str, Any]
 

@@ -5,9 +5,10 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import pymongo
+import structlog
 from beanie import Document, init_beanie
 from bson import Timestamp
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
@@ -19,10 +20,47 @@ from service.kit.backoff import Backoff
 from service.kit.errors import Contention, DatabaseUnavailable, StartupFailure
 from service.runtime import deadline
 from service.storage import change_stream, transactions
-from service.storage.change_feed import ChangeFeed
 from service.storage.change_stream import Batch, ChangeStream
 from service.storage.codes import TRANSIENT_TRANSACTION, UNKNOWN_COMMIT
+from service.storage.plans import Change
 from service.storage.thread_pools import SlowCall, ThreadPools
+
+Listener: TypeAlias = Callable[[Sequence[Change]], None]
+
+log = structlog.get_logger("sheaf.changes")
+
+
+class ChangeFeed:
+    """Passes on every change of collections' documents that is made on one connection.
+
+    What a transaction changes is passed on when it is committed, and never if it is aborted. The changes of
+    one write come in order; those of writes that met, as their answers come: `version` orders them. Whether a
+    write came to pass whose connection broke is not known: nothing is passed on then.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+
+    def subscribe(self, listener: Listener) -> None:
+        """Have a function called with all changes from now on, in the event loop; it may not block."""
+        self._listeners.append(listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Have a function called no more."""
+        self._listeners.remove(listener)
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Pass on changes that are stored; within a transaction, keep them until it is committed."""
+        pending = transactions.pending_changes()
+        if pending is not None:
+            pending.extend(changes)
+            return
+        for listener in self._listeners:
+            try:
+                listener(changes)
+            except Exception:
+                log.exception("changes.listener_failed")
+
 
 BUILD_TIMEOUT_S = 3600.0
 """How long building indexes or dropping may take, which on large collections is far longer than a request."""

@@ -15,9 +15,8 @@ from service.query.fields import Field
 from service.query.keyset import BY_ID, Order, Place, order_of
 from service.query.kinds import Kind
 from service.query.limits import DEFAULT_LIMIT
-from service.query.lists import Count, ListQuery
 from service.query.mongo import Filter, best_first, both, projection, searched, shape_of, to_mongo
-from service.query.tree import Node, conjoin
+from service.query.tree import Count, ListQuery, Node, conjoin
 from service.storage.commands import Find
 
 SHAPE_CHARACTERS = 500

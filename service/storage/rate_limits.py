@@ -15,7 +15,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from service.kit.lru import LruTable
-from service.storage.server_clock import is_to_come
+from service.storage.classes import is_to_come
 
 LEASE_SHARE = 0.05
 """Part of a limit that all workers together may hold unspent, and so may refuse too early."""

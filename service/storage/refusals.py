@@ -6,7 +6,7 @@ from typing import Any
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, OperationFailure, WriteError
 
 from service.kit.errors import BodyTooLarge, DocumentInvalid, Duplicate, Failure, Violation
-from service.kit.pointers import join
+from service.kit.json_values import join_pointer
 from service.storage.codes import DOCUMENT_TOO_LARGE, DUPLICATE_KEY, UNINDEXABLE
 
 
@@ -71,5 +71,7 @@ def _duplicate(error: DuplicateKeyError) -> Failure:
         return Duplicate()
     names = " and ".join(f"`{path}`" for path in paths)
     detail = f"Another document has the same {names}"
-    violations = [Violation("the value is taken", "unique", pointer=join(path.split("."))) for path in paths]
+    violations = [
+        Violation("the value is taken", "unique", pointer=join_pointer(path.split("."))) for path in paths
+    ]
     return Duplicate(detail, errors=violations)

@@ -12,7 +12,7 @@ from service.access.decisions import REFUSED, Grant
 from service.access.principals import ANONYMOUS, Principal
 from service.access.rules import Rules, Verb
 from service.query import And, Compare, Elem, Not, Or, parse_filter
-from service.query.lists import Selection
+from service.query.tree import Selection
 
 ROOT = schemas.compile(
     {

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from service.access.decisions import Grant
 from service.access.writable import beyond
-from service.query.lists import Selection
-from service.query.tree import Path
+from service.query.tree import Path, Selection
 
 
 def only(*paths: str) -> Selection:

@@ -9,7 +9,7 @@ import pytest
 from service.query.cursors import SIGNATURE_BYTES, Cursors
 from service.query.fields import Field
 from service.query.keyset import Place
-from service.query.lists import ListQuery, SortKey
+from service.query.tree import ListQuery, SortKey
 from service.storage.plans import plan_list
 from tests.attacks.conftest import AttackedService, made
 from tests.attacks.conftest import Place as Attacked

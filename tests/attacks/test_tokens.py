@@ -29,7 +29,7 @@ from jose import jwt
 
 from service.app import create_app
 from service.http.services import Services
-from service.identity.api_keys.texts import compose
+from service.identity.api_keys.keys import compose
 from service.identity.core import one_time, signing_keys
 from tests.conftest import SECRET, connect, opened, settings_of
 from tests.scenarios.identity import ANN, INVALID_TOKEN

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.dev.banner import banner
-from service.dev.preparation import CollectionSummary, Prepared
+from service.dev.preparation import CollectionSummary, Prepared, banner
 from service.runtime import settings
 from service.runtime.settings import Development, Settings
 

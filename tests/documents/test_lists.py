@@ -16,8 +16,7 @@ from service.documents.lists import MAXIMUM_BYTES, MAXIMUM_KNOWN, ListCache
 from service.kit.errors import ParameterInvalid
 from service.query.cursors import Cursors
 from service.query.keyset import Place
-from service.query.lists import Selection
-from service.query.tree import Compare, Or
+from service.query.tree import Compare, Or, Selection
 from service.storage.plans import ReadPlan
 from tests.services import services_of
 

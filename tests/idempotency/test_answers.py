@@ -3,7 +3,7 @@
 import pytest
 
 from models.remembered_answer import RememberedAnswer
-from service.documents.idempotency.answers import ANSWER_LIMIT_BYTES, Answer, is_transient
+from service.documents.idempotency import ANSWER_LIMIT_BYTES, Answer, is_transient
 from service.kit import errors
 from service.kit.errors import Failure, catalogue
 

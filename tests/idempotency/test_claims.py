@@ -12,9 +12,7 @@ from pymongo.errors import AutoReconnect
 
 from models.remembered_answer import RememberedAnswer
 from service.access.principals import Principal
-from service.documents.idempotency.answers import Answer
-from service.documents.idempotency.claims import Claims
-from service.documents.idempotency.keys import KeyedRequest
+from service.documents.idempotency import Answer, Claims, KeyedRequest
 from service.kit.errors import (
     Contention,
     DatabaseUnavailable,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.access.principals import ANONYMOUS, Principal
-from service.documents.idempotency.keys import MAXIMUM_KEY_LENGTH, KeyedRequest, read
+from service.documents.idempotency import MAXIMUM_KEY_LENGTH, KeyedRequest, read_key
 from service.kit.errors import RequestInvalid
 
 ANN = Principal("user", "1", frozenset())
@@ -27,7 +27,7 @@ PARTS = [b"POST", b"/api/films", b"", b"application/json", b"", b"{}"]
     ],
 )
 def test_quoted_and_unquoted_keys_are_equal(values: list[str], key: str | None) -> None:
-    assert read(values) == key
+    assert read_key(values) == key
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_quoted_and_unquoted_keys_are_equal(values: list[str], key: str | None) 
 )
 def test_missing_invalid_or_repeated_key_is_refused(values: list[str]) -> None:
     with pytest.raises(RequestInvalid, match="Idempotency-Key"):
-        read(values)
+        read_key(values)
 
 
 @given(st.lists(st.text(max_size=300), max_size=2))
 def test_any_header_is_read_as_key_or_refused(values: list[str]) -> None:
     try:
-        key = read(values)
+        key = read_key(values)
     except RequestInvalid:
         return
     assert key is None or 0 < len(key) <= MAXIMUM_KEY_LENGTH
@@ -70,7 +70,7 @@ def test_any_header_is_read_as_key_or_refused(values: list[str]) -> None:
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=255))
 def test_structured_field_string_is_unescaped(key: str) -> None:
     escaped = key.replace("\\", "\\\\").replace('"', '\\"')
-    assert read([f'"{escaped}"']) == key
+    assert read_key([f'"{escaped}"']) == key
 
 
 def test_same_key_of_two_users_has_separate_slots() -> None:

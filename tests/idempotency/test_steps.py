@@ -10,10 +10,15 @@ import pytest
 
 from models.remembered_answer import RememberedAnswer
 from service.access.principals import Principal
-from service.documents.idempotency.answers import Answer
-from service.documents.idempotency.claims import Claims
-from service.documents.idempotency.keys import KeyedRequest
-from service.documents.idempotency.steps import STEP_LIMIT_BYTES, Operate, Step, StepResult
+from service.documents.idempotency import (
+    STEP_LIMIT_BYTES,
+    Answer,
+    Claims,
+    KeyedRequest,
+    Operate,
+    Step,
+    StepResult,
+)
 from service.http import problems
 from service.kit.errors import Busy, DocumentNotFound, Failure, IdempotencyRunning
 from service.storage.database import Database
@@ -31,11 +36,11 @@ async def claims(database: Database) -> Claims:
     return Claims(database, lease_s=60)
 
 
-def tell(error: Exception) -> StepResult:
+def failure_result(error: Exception) -> StepResult:
     return {"status": problems.translate(error).status}
 
 
-def told(failure: Failure) -> Answer:
+def failure_answer(failure: Failure) -> Answer:
     raise AssertionError(failure)
 
 
@@ -61,7 +66,7 @@ def failing(database: Database, error: Exception) -> Operate:
 
 def all_of(*operations: Operate) -> Work:
     async def work(step: Step) -> Answer:
-        answers = [await step(place, operation, tell) for place, operation in enumerate(operations)]
+        answers = [await step(place, operation, failure_result) for place, operation in enumerate(operations)]
         return Answer(200, "application/json", {}, orjson.dumps(answers))
 
     return work
@@ -79,8 +84,8 @@ async def note(database: Database) -> dict[str, Any]:
 
 async def test_repeated_operations_take_effect_once(claims: Claims, database: Database) -> None:
     work = all_of(storing(database, 1), failing(database, DocumentNotFound()), storing(database, 2))
-    first = await claims.in_steps(REQUEST, work, told)
-    again = await claims.in_steps(REQUEST, work, told)
+    first = await claims.in_steps(REQUEST, work, failure_answer)
+    again = await claims.in_steps(REQUEST, work, failure_answer)
     assert orjson.loads(first.body) == [
         {"status": 201, "data": {"id": 1}},
         {"status": 404},
@@ -100,16 +105,18 @@ async def test_repeat_continues_after_last_completed_operation(claims: Claims, d
         await asyncio.sleep(60)
         return {}
 
-    task = asyncio.create_task(claims.in_steps(REQUEST, all_of(storing(database, 1), endless), told))
+    task = asyncio.create_task(
+        claims.in_steps(REQUEST, all_of(storing(database, 1), endless), failure_answer)
+    )
     await has_come_so_far.wait()
     with pytest.raises(IdempotencyRunning):
-        await claims.in_steps(REQUEST, all_of(), told)
+        await claims.in_steps(REQUEST, all_of(), failure_answer)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await asyncio.gather(*claims._releases)
     assert await things(database) == [1]
     work = all_of(storing(database, 1), storing(database, 2), storing(database, 3))
-    answer = await claims.in_steps(REQUEST, work, told)
+    answer = await claims.in_steps(REQUEST, work, failure_answer)
     assert [each["data"]["id"] for each in orjson.loads(answer.body)] == [1, 2, 3]
     assert await things(database) == [1, 2, 3]
 
@@ -119,14 +126,14 @@ async def test_repeat_runs_only_transiently_failed_operation(
     claims: Claims, database: Database, error: Exception
 ) -> None:
     work = all_of(storing(database, 1), failing(database, error), storing(database, 3))
-    first = await claims.in_steps(REQUEST, work, told)
+    first = await claims.in_steps(REQUEST, work, failure_answer)
     assert [each["status"] for each in orjson.loads(first.body)][::2] == [201, 201]
     assert await things(database) == [1, 3]
     work = all_of(storing(database, 1), storing(database, 2), storing(database, 3))
-    again = await claims.in_steps(REQUEST, work, told)
+    again = await claims.in_steps(REQUEST, work, failure_answer)
     assert [each["data"]["id"] for each in orjson.loads(again.body)] == [1, 2, 3]
     assert await things(database) == [1, 3, 2]
-    assert (await claims.in_steps(REQUEST, work, told)).body == again.body
+    assert (await claims.in_steps(REQUEST, work, failure_answer)).body == again.body
 
 
 async def test_worker_with_lost_claim_stops_before_next_operation(claims: Claims, database: Database) -> None:
@@ -138,7 +145,7 @@ async def test_worker_with_lost_claim_stops_before_next_operation(claims: Claims
 
     work = all_of(storing(database, 1), too_slow, storing(database, 3))
     with pytest.raises(IdempotencyRunning):
-        await claims.in_steps(REQUEST, work, told)
+        await claims.in_steps(REQUEST, work, failure_answer)
     assert await things(database) == [1]
 
 
@@ -151,7 +158,7 @@ async def test_large_step_result_is_stored_as_id_only(claims: Claims, database: 
     async def interrupted() -> StepResult:
         raise Busy
 
-    first = await claims.in_steps(REQUEST, all_of(operate, interrupted), told)
+    first = await claims.in_steps(REQUEST, all_of(operate, interrupted), failure_answer)
     assert orjson.loads(first.body) == [large, {"status": 503}]
-    again = await claims.in_steps(REQUEST, all_of(operate, storing(database, 2)), told)
+    again = await claims.in_steps(REQUEST, all_of(operate, storing(database, 2)), failure_answer)
     assert orjson.loads(again.body)[0] == {"status": 200, "id": "1", "etag": '"1"'}

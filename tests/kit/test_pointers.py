@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.kit import pointers
+from service.kit import json_values
 
 # RFC 6901, 5: the pointers of its example, and the steps that they are made of.
 EXAMPLES = {
@@ -20,10 +20,10 @@ EXAMPLES = {
 
 @pytest.mark.parametrize("pointer", EXAMPLES)
 def test_pointer_is_split_and_joined(pointer: str) -> None:
-    steps = pointers.split(pointer)
+    steps = json_values.split_pointer(pointer)
     assert steps == EXAMPLES[pointer]
-    assert pointers.join(steps) == pointer
+    assert json_values.join_pointer(steps) == pointer
 
 
 def test_number_is_a_step() -> None:
-    assert pointers.join(["tags", 0]) == "/tags/0"
+    assert json_values.join_pointer(["tags", 0]) == "/tags/0"

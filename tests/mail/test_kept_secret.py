@@ -3,7 +3,7 @@
 from models.mail import Mail
 from service.kit.sealing import Sealer
 from service.mail.messages import Message
-from service.mail.outbox import Outbox
+from service.mail.post import Outbox
 from service.storage.database import Database
 from tests.conftest import SECRET
 

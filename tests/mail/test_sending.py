@@ -24,9 +24,9 @@ from models.mail import Mail
 from service.kit.backoff import Backoff
 from service.kit.errors import StartupFailure
 from service.kit.sealing import Sealer
-from service.mail import outbox as outboxes
+from service.mail import post
 from service.mail.messages import Message, sender_of
-from service.mail.outbox import Outbox, Sender
+from service.mail.post import Outbox, Sender
 from service.mail.transports import KEPT_MAILS, Folder, NotNow, Smtp, Undeliverable
 from service.storage.database import Database
 
@@ -209,8 +209,8 @@ async def test_mail_refused_for_good_is_kept_as_failed_without_server_text(
 async def test_mail_refused_for_now_is_retried_later(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server()
     server.refusals["ann@example.com"] = "451 come again"
-    monkeypatch.setattr(outboxes, "REST_S", 0.02)
-    monkeypatch.setattr(outboxes, "RETRY", Backoff(0.02, 3600.0, growth=3))
+    monkeypatch.setattr(post, "REST_S", 0.02)
+    monkeypatch.setattr(post, "RETRY", Backoff(0.02, 3600.0, growth=3))
     await outbox.put(MESSAGE, HOUR_S)
     async with listening(server) as port:
         sender = Sender(outbox, Smtp(f"smtp://127.0.0.1:{port}", SENDER))
@@ -225,9 +225,9 @@ async def test_mail_refused_for_now_is_retried_later(outbox: Outbox, monkeypatch
 async def test_mail_to_unreachable_server_is_retried_limited_times(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outboxes, "REST_S", 0.0)
-    monkeypatch.setattr(outboxes, "INTERVAL_S", 0.0)
-    monkeypatch.setattr(outboxes, "RETRY", Backoff(0.0, 0.0))
+    monkeypatch.setattr(post, "REST_S", 0.0)
+    monkeypatch.setattr(post, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(post, "RETRY", Backoff(0.0, 0.0))
     await outbox.put(MESSAGE, HOUR_S)
     async with listening(Server()) as port:
         pass
@@ -236,7 +236,7 @@ async def test_mail_to_unreachable_server_is_retried_limited_times(
             while (await stored())[0]["state"] == "waiting":  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.01)
     (failed,) = await stored()
-    assert (failed["attempts"], failed["failure"]) == (outboxes.MAXIMUM_ATTEMPTS, "SMTPConnectError")
+    assert (failed["attempts"], failed["failure"]) == (post.MAXIMUM_ATTEMPTS, "SMTPConnectError")
 
 
 async def test_mail_with_expired_link_is_not_sent(outbox: Outbox) -> None:

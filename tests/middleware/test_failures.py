@@ -2,8 +2,8 @@ import pytest
 from litestar.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from service.http.pipeline.failures import Failures
 from service.http.pipeline.request_id import RequestId
+from service.http.problems import Failures
 from service.kit.errors import DatabaseUnavailable, RateLimited
 from tests.middleware.apps import ask, get, raising, wrap
 

@@ -7,9 +7,8 @@ import pytest
 from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from service.http.pipeline.exchange import Exchange
-from service.http.pipeline.failures import Failures
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
+from service.http.problems import Failures
 from service.kit.errors import RateLimited
 from tests.middleware.apps import answering, ask, client_of, echoing, get, raising, wrap
 

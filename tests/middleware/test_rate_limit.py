@@ -8,11 +8,10 @@ from litestar.types import ASGIApp
 
 from service.access.principals import Principal
 from service.http.pipeline.client_address import ClientAddress
-from service.http.pipeline.exchange import Exchange
-from service.http.pipeline.failures import Failures
 from service.http.pipeline.rate_limit import RateLimit
 from service.http.pipeline.request_id import RequestId
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
+from service.http.problems import Failures
 from service.storage.database import Database
 from service.storage.rate_limits import SharedCounts
 from tests.middleware.apps import answering, client_of, wrap

@@ -1,7 +1,7 @@
 import pytest
 
-from service.http.pipeline.failures import Failures
 from service.http.pipeline.response_headers import SecurityHeaders
+from service.http.problems import Failures
 from service.kit.errors import MethodNotAllowed, RateLimited, RouteNotFound
 from tests.middleware.apps import answering, get, raising, wrap
 

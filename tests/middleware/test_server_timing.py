@@ -9,10 +9,9 @@ import httpx
 import pytest
 from litestar.types import Receive, Scope, Send
 
-from service.http.pipeline.exchange import Exchange
-from service.http.pipeline.failures import Failures
 from service.http.pipeline.measuring import LIMIT, QUEUE, Mark, ServerTiming
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
+from service.http.problems import Failures
 from service.kit.errors import RateLimited
 from service.runtime import database_time
 from tests.middleware.apps import answering, get, raising, wrap

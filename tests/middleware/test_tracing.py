@@ -8,8 +8,8 @@ import pytest
 import structlog
 from litestar.types import Receive, Scope, Send
 
-from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.request_id import RequestId
+from service.http.pipeline.step import Exchange
 from service.http.pipeline.tracing import Tracing
 from service.runtime import logs
 from service.runtime.tracing import present

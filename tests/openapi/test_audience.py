@@ -10,7 +10,7 @@ import pytest
 
 from service.access.principals import ANONYMOUS, Principal
 from service.collections.registry import Collection
-from service.http.contract.cache import Contracts
+from service.http.contract.assembly import Contracts
 from tests.conftest import Asker
 from tests.openapi.conftest import ServiceWithCollections
 from tests.pace import within

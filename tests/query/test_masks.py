@@ -10,9 +10,8 @@ from service.query import masks
 from service.query.fields import Field
 from service.query.json_filters import parse_filter
 from service.query.kinds import Kind
-from service.query.lists import Selection
 from service.query.masks import HIDDEN, IDENTITY, SHOWN, Mask
-from service.query.tree import Path
+from service.query.tree import Path, Selection
 from tests.query.shop import an_array, an_object, of
 
 NAMES = st.sampled_from(["a", "b", "c"])

@@ -14,7 +14,7 @@ from pymongo.collection import Collection
 from service.query import Selection, projection
 from service.query.masks import selecting, shown
 from service.query.ordering import read_selection
-from service.query.problems import Problems
+from service.query.parameters import Problems
 from tests.query.shop import ANYTHING
 
 Documents = Collection[dict[str, Any]]

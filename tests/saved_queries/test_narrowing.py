@@ -11,8 +11,7 @@ from pymongo.collection import Collection
 from service.access.decisions import ALLOWED, Decision, Grant, grants_for
 from service.documents.visibility import mask_of
 from service.query import masks
-from service.query.lists import Selection
-from service.query.tree import Compare, Elem, Node, Not
+from service.query.tree import Compare, Elem, Node, Not, Selection
 from service.saved_queries import narrowing
 
 DOCUMENTS: list[dict[str, Any]] = [

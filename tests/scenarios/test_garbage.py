@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from litestar import Litestar
 
-from service.http.pipeline.exchange import Exchange
+from service.http.pipeline.step import Exchange
 
 SHARES_SERVICE = True
 

@@ -10,7 +10,7 @@ import pytest
 from litestar import Litestar
 
 from service.app import create_app
-from service.documents.idempotency import answers
+from service.documents import idempotency
 from service.kit.errors import IdempotencyMismatch, IdempotencyRunning
 from service.runtime.settings import Settings
 from tests.conftest import Asker, connect, opened
@@ -263,7 +263,7 @@ async def test_oversized_response_is_replayed_without_body(
     key: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answers, "ANSWER_LIMIT_BYTES", 100)
+    monkeypatch.setattr(idempotency, "ANSWER_LIMIT_BYTES", 100)
     first = await client.post(goods, json=MUG, headers=ann | key)
     assert (first.status_code, len(first.content) > 100) == (201, True)
     again = await client.post(goods, json=MUG, headers=ann | key)

@@ -11,8 +11,7 @@ import pytest_asyncio
 from jose import jwt
 
 from models.user import User
-from service.identity.core.refresh_tokens import RefreshTokens
-from service.identity.core.sessions import Client, Opened
+from service.identity.core.sessions import Client, Opened, RefreshTokens
 from service.kit.errors import SessionEnded
 from service.kit.sealing import Sealer, digest
 from tests.conftest import SECRET, Service, connect, served

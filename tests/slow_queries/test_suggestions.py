@@ -8,7 +8,7 @@ import pytest
 
 from service import schema as schemas
 from service.query.fields import Field
-from service.slow_queries import commands, plans
+from service.slow_queries import commands, watch
 from service.slow_queries.suggestions import (
     MAXIMUM_FIELDS,
     Present,
@@ -90,10 +90,10 @@ def lacking(documents: Documents, root: Field, command: dict[str, Any]) -> list[
     return suggest(query, present_indexes(documents.index_information()), arrays_of(root))
 
 
-def explained(documents: Documents, command: dict[str, Any]) -> plans.Plan:
+def explained(documents: Documents, command: dict[str, Any]) -> watch.Plan:
     query = commands.read(command)
     assert query is not None
-    return plans.read(documents.database.command("explain", query.explained, verbosity="executionStats"))
+    return watch.read(documents.database.command("explain", query.explained, verbosity="executionStats"))
 
 
 SERVED: list[tuple[dict[str, Any], str]] = [

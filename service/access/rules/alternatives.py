@@ -15,8 +15,7 @@ from service.access.rules.words import OWNER_PATH, ROLE_PREFIX
 from service.kit.violations import Violations, at, shown
 from service.query.fields import Field
 from service.query.kinds import Kind
-from service.query.lists import Selection
-from service.query.tree import Compare, Node, conjoin
+from service.query.tree import Compare, Node, Selection, conjoin
 from service.query.values import Unreadable, from_json
 
 

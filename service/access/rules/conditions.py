@@ -8,13 +8,13 @@ from typing import Any
 from service.access.principals import Principal
 from service.access.rules import placeholders
 from service.access.rules.placeholders import Absent, Placeholder, Unknown
-from service.kit.pointers import split
+from service.kit.json_values import split_pointer
 from service.query.comparisons import Unfit, compare_json
 from service.query.fields import Field
 from service.query.json_filters import FilterReader, Place
 from service.query.kinds import Kind
 from service.query.operators import OPERATORS, Operator
-from service.query.problems import Problems
+from service.query.parameters import Problems
 from service.query.tree import EVERYTHING, And, Compare, Elem, Node, Not, Or, Path
 from service.query.values import comparable_kinds
 
@@ -153,7 +153,7 @@ def _copy(value: Any) -> Any:
 
 
 def _put(written: Any, pointer: str, value: Any) -> None:
-    *before, last = split(pointer)
+    *before, last = split_pointer(pointer)
     for name in before:
         written = written[int(name)] if isinstance(written, list) else written[name]
     written[last] = value

@@ -8,8 +8,7 @@ from service.access.rules.words import MASKS, MAXIMUM_MASK_FIELDS
 from service.kit.violations import Violations, shown
 from service.query.fields import Field, find_field
 from service.query.limits import MAXIMUM_PATH_NAMES
-from service.query.lists import Selection
-from service.query.tree import Path, outermost
+from service.query.tree import Path, Selection, outermost
 
 Use = Literal["read", "write"]
 

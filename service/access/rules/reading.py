@@ -23,8 +23,8 @@ from service.access.rules.words import (
 )
 from service.kit.violations import Violations, at, shown
 from service.query.fields import Field
-from service.query.lists import Selection
-from service.query.problems import Problems
+from service.query.parameters import Problems
+from service.query.tree import Selection
 
 NAMES = (*GROUPS, *VERBS)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from service.kit.errors import BatchInvalid, Violation, suggestion
-from service.kit.pointers import escape, join
+from service.kit.json_values import escape_pointer, join_pointer
 from service.kit.violations import Violations
 from service.schema.check import MAXIMUM_NAME_BYTES
 
@@ -174,7 +174,9 @@ def _unknown(members: dict[str, Any], known: tuple[str, ...], at: str, said: str
         if name not in known:
             shown = name[:80]
             hint = suggestion(shown, known)
-            yield Violation(f"`{shown}` is not {said}", "unknown", pointer=at + escape(shown), hint=hint)
+            yield Violation(
+                f"`{shown}` is not {said}", "unknown", pointer=at + escape_pointer(shown), hint=hint
+            )
 
 
 def _name_faults(operations: list[dict[str, Any]]) -> Iterator[Violation]:
@@ -228,7 +230,7 @@ def references_in(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:
     [('/a/0', 'x'), ('/a/1', None)]
     """
     for path, name in _find(value, ()):
-        yield pointer + join(path), name
+        yield pointer + join_pointer(path), name
 
 
 def _find(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:

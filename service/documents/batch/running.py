@@ -20,7 +20,7 @@ from service.documents import (
 )
 from service.documents.access import Access
 from service.documents.batch.operations import REFERRING, Batch, Operation, resolve
-from service.documents.idempotency.steps import Step, StepResult, Tell, minimal
+from service.documents.idempotency import FailureResult, Step, StepResult, minimal
 from service.documents.preconditions import Expected
 from service.kit.errors import (
     BatchInvalid,
@@ -64,7 +64,7 @@ class Done:
     access: Access
     document: dict[str, Any] | None
 
-    def told(self, *, is_minimal: bool) -> StepResult:
+    def result(self, *, is_minimal: bool) -> StepResult:
         """Return what the operation is answered, as `dump` writes it; if minimal, the id for the document."""
         if self.document is None:
             return {"status": self.status}
@@ -81,11 +81,11 @@ class _Answers:
         self.parts: list[orjson.Fragment] = []
         self._size = 0
 
-    def add(self, told: StepResult) -> None:
+    def add(self, result: StepResult) -> None:
         """Add what the next operation is answered, of which little is kept when there is much already."""
-        content = encoding.dump(told)
+        content = encoding.dump(result)
         if self._size + len(content) > MAXIMUM_ANSWER_BYTES:
-            content = encoding.dump(minimal(told))
+            content = encoding.dump(minimal(result))
         self._size += len(content)
         self.parts.append(orjson.Fragment(content))
 
@@ -119,38 +119,38 @@ async def run_atomically(
         callers = _Callers(registry, principal)
         for operation in batch.operations:
             try:
-                told = await _run(callers, batch, operation, known)
+                result = await _run(callers, batch, operation, known)
             except Failure as failure:
                 failure.extra["operation"] = operation.index
                 raise
-            _note(operation, told, known)
-            answers.add(told)
+            _note(operation, result, known)
+            answers.add(result)
         return answers.parts
 
     return await database.transaction(work)
 
 
 async def run_each(
-    registry: Registry, principal: Principal, batch: Batch, step: Step, tell: Tell
+    registry: Registry, principal: Principal, batch: Batch, step: Step, failure_result: FailureResult
 ) -> list[orjson.Fragment]:
     """Run the operations each by itself, in order; one that fails leaves the others alone.
 
-    `step` runs each one and has `tell` make a failure what its operation is answered.
+    `step` runs each one and has `failure_result` make a failure what its operation is answered.
     """
     known: Known = {}
     answers = _Answers()
     callers = _Callers(registry, principal)
     for operation in batch.operations:
         run = partial(_run, callers, batch, operation, known)
-        told = await step(operation.index, run, tell)
-        _note(operation, told, known)
-        answers.add(told)
+        result = await step(operation.index, run, failure_result)
+        _note(operation, result, known)
+        answers.add(result)
     return answers.parts
 
 
-def _note(operation: Operation, told: StepResult, known: Known) -> None:
-    """Remember the id of an operation's document by its name; it may have been told by another worker."""
-    shown = told if "id" in told else told.get("data", {})
+def _note(operation: Operation, result: StepResult, known: Known) -> None:
+    """Remember the id of an operation's document by its name; it may be an answer to another worker."""
+    shown = result if "id" in result else result.get("data", {})
     if operation.name is not None and "id" in shown:
         known[operation.name] = orjson.loads(encoding.dump(shown["id"]))
 
@@ -162,7 +162,7 @@ async def _run(callers: _Callers, batch: Batch, operation: Operation, known: Kno
         done = await _RUN[operation.op](callers.access(operation.collection), members)
     except Failure as failure:
         raise failure.below(operation.pointer + _place(failure)) from None
-    return done.told(is_minimal=batch.is_minimal and operation.op != "get")
+    return done.result(is_minimal=batch.is_minimal and operation.op != "get")
 
 
 def _place(failure: Failure) -> str:

@@ -12,8 +12,8 @@ result (DocumentInvalid, FieldNotWritable) into the document.
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from service.documents.patches import json_patches, merge_patches, operations
-from service.documents.patches.merge_patches import merge
+from service.documents.patches import json_patches, operations
+from service.documents.patches.json_patches import merge
 from service.kit.errors import (
     Failure,
     PatchConflict,
@@ -45,7 +45,7 @@ def read(media_type: str, body: Any) -> Patch:
         return json_patches.read(body)
     if media_type == OPERATIONS:
         return operations.read(body)
-    return merge_patches.read(body)
+    return json_patches.read_merge_patch(body)
 
 
 def of_operation(members: Mapping[str, Any]) -> Patch:

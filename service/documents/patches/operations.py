@@ -22,8 +22,7 @@ from service.kit.errors import (
     Violation,
     suggestion,
 )
-from service.kit.json_values import equality_key
-from service.kit.pointers import escape, join
+from service.kit.json_values import equality_key, escape_pointer, join_pointer
 from service.kit.strict_json import MAXIMUM_DEPTH, depth
 from service.query.fields import Field
 from service.query.kinds import Kind, to_bson
@@ -245,7 +244,9 @@ def read(body: Any) -> "Operations":
         raise PatchInvalid(detail, errors=[Violation(detail, "type", pointer="")])
     unknown = islice((name[:80] for name in body if name not in NAMES), MAXIMUM_VIOLATIONS)
     violations = [
-        Violation(f"`{name}` is not an operation", "unknown", escape(name), hint=suggestion(name, NAMES))
+        Violation(
+            f"`{name}` is not an operation", "unknown", escape_pointer(name), hint=suggestion(name, NAMES)
+        )
         for name in unknown
     ]
     pairs = [pair for name in NAMES if name in body for pair in _pairs(name, body[name], violations)]
@@ -268,7 +269,7 @@ def read(body: Any) -> "Operations":
 
 
 def _pairs(name: str, said: Any, violations: list[Violation]) -> list[Operation]:
-    pointer = escape(name)
+    pointer = escape_pointer(name)
     if name == "unset":
         if isinstance(said, list) and all(isinstance(path, str) for path in said):
             return [
@@ -279,7 +280,7 @@ def _pairs(name: str, said: Any, violations: list[Violation]) -> list[Operation]
         return []
     if isinstance(said, dict):
         return [
-            Operation(name, tuple(path.split(".")), pointer + escape(path), value)
+            Operation(name, tuple(path.split(".")), pointer + escape_pointer(path), value)
             for path, value in said.items()
         ]
     violations.append(Violation(f"`{name}` is an object of paths and values", "type", pointer=pointer))
@@ -386,4 +387,4 @@ def _unknown(path: Path, field: Field | None) -> Failure:
     """Return the failure for a hidden field: what the validator says of one that the schema does not have."""
     detail = f"`{path[-1][:80]}` is not a field of the schema"
     hint = suggestion(path[-1][:80], () if field is None else tuple(field.names()))
-    return bodies.invalid([Violation(detail, "additional_properties", join(path), hint=hint)])
+    return bodies.invalid([Violation(detail, "additional_properties", join_pointer(path), hint=hint)])

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from models.audit_event import AuditEvent as StoredEvent
 from service.documents.listing import Listing
-from service.http import links
+from service.http import bodies
 from service.http.bodies import Page, ResponseBody
 from service.http.contract.operations import FILTER, Answer, Operation
 from service.http.guards import FOR_API_KEYS, HasRole
@@ -113,4 +113,4 @@ class AuditController(Controller):
         parameters = parameters_of(request)
         page = await LISTING.page(parameters, services.cursors)
         body = AuditEventPage.of(page, map(AuditEvent.of, page.documents))
-        return json_response(body.to_json(), headers=links.around(request, repeated(parameters), page))
+        return json_response(body.to_json(), headers=bodies.links_around(request, repeated(parameters), page))

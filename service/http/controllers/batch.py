@@ -9,7 +9,7 @@ from orjson import Fragment
 from service.documents import batch, encoding
 from service.documents.batch import Batch
 from service.documents.batch.operations import MAXIMUM_OPERATIONS, NAME, OPS, REFERENCE
-from service.documents.idempotency.steps import Step, StepResult
+from service.documents.idempotency import Step, StepResult
 from service.documents.patches import JSON_PATCH, MERGE_PATCH, OPERATIONS
 from service.http import answers, idempotent, problems
 from service.http.contract.operations import (
@@ -183,9 +183,10 @@ async def _run_atomically(request: AnyRequest, found: Batch) -> Response[bytes]:
 
 async def _run_each(request: AnyRequest, found: Batch, step: Step) -> Response[bytes]:
     await _charge(request, found)
-    tell = partial(_told, request)
+    failure_result = partial(_failure_result, request)
     return _answer(
-        request, await batch.run_each(services_of(request).registry, principal(request), found, step, tell)
+        request,
+        await batch.run_each(services_of(request).registry, principal(request), found, step, failure_result),
     )
 
 
@@ -204,7 +205,7 @@ def _answer(request: AnyRequest, operations: list[Fragment]) -> Response[bytes]:
     return json_response(encoding.dump({"data": operations}), headers=headers)
 
 
-def _told(request: AnyRequest, error: Exception) -> StepResult:
+def _failure_result(request: AnyRequest, error: Exception) -> StepResult:
     """Return what an operation that failed is answered: the problem of a request of its own."""
     problems.report(error, request.scope)
     failure = problems.translate(error)

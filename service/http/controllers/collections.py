@@ -10,10 +10,9 @@ from pydantic import Field
 from service.access.rules import GROUPS, VERBS, WORDS
 from service.access.rules.words import MASKS, MAXIMUM_ALTERNATIVES
 from service.collections import change
-from service.collections.description import MEMBERS
+from service.collections.description import ID_TYPES, MEMBERS
 from service.collections.indexes import MEMBERS as INDEX_MEMBERS
 from service.collections.names import NAME
-from service.collections.options import ID_TYPES
 from service.collections.registry import Collection
 from service.collections.rule_tests import MAXIMUM_RULE_TESTS, RuleTest
 from service.documents import patches, preconditions

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from models.api_key import ApiKey as StoredKey
 from service.access.principals import Principal
 from service.access.scopes import MAXIMUM_CHARACTERS, MAXIMUM_SCOPES
-from service.http import links
+from service.http import bodies
 from service.http.audit_context import audit_context
 from service.http.bodies import CreatedAt, Data, Page, ResponseBody, UpdatedAt, Version
 from service.http.contract.operations import Answer, Operation, in_path, json_body, merge_patch, query
@@ -249,7 +249,7 @@ async def _page_of_all(request: AnyRequest, parameters: list[tuple[str, str]]) -
     others = [(name, value) for name, value in parameters if name != "user_id"]
     page = await api_keys.LISTING.page(others, services_of(request).cursors)
     body = Page[ApiKey].of(page, (ApiKey.of(StoredKey.model_validate(each)) for each in page.documents))
-    return json_response(body.to_json(), headers=links.around(request, repeated(parameters), page))
+    return json_response(body.to_json(), headers=bodies.links_around(request, repeated(parameters), page))
 
 
 def _refuse_others(caller: Principal) -> None:

@@ -3,17 +3,28 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Any
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 
-from service.documents import bulk, encoding, lists, rendering, visibility, write_policy, writing
+from service.documents import (
+    bulk,
+    encoding,
+    lists,
+    rendering,
+    saved_queries,
+    visibility,
+    write_policy,
+    writing,
+)
 from service.documents.access import Access
 from service.documents.bulk import MAXIMUM_DOCUMENTS
+from service.documents.encoding import dump
 from service.documents.expanding import References
-from service.http import answers, idempotent, links
+from service.http import answers, bodies, idempotent
 from service.http.answers import written_response
 from service.http.contract.operations import Described
 from service.http.guards import FOR_API_KEYS, MayAct, access_of
@@ -60,7 +71,9 @@ class ListsController(Controller):
         page = await lists.execute(access, asked, plan, services.cursors)
         content = await rendering.page(services.renderings, access, references, asked, page)
         entity_tag = f'W/"{sha256(content).hexdigest()[:TAG_DIGITS]}"'
-        return tagged_response(request, content, entity_tag, **links.around(request, asked.repeated, page))
+        return tagged_response(
+            request, content, entity_tag, **bodies.links_around(request, asked.repeated, page)
+        )
 
     @post("/", guards=[MayAct("create")], operation=Described.PER_COLLECTION)
     @once
@@ -168,3 +181,37 @@ def _by_pointers() -> Iterator[None]:
             for each in failure.errors
         )
         raise
+
+
+class SavedQueriesController(Controller):
+    """`/api/{collection}/queries`."""
+
+    path = "/api/{collection:str}/queries"
+    opt = {FOR_API_KEYS: True}
+    guards = [MayAct("list")]
+
+    @get("/", operation=Described.PER_COLLECTION)
+    async def list_queries(self, request: AnyRequest) -> Response[bytes]:
+        """Return the name, description and parameters of every query."""
+        only_parameters(request)
+        collection = access_of(request).collection
+        listed = [
+            {"name": each.name, "description": each.description, "parameters": each.parameters.schemas}
+            for each in collection.description.queries.values()
+        ]
+        return _tagged(request, dump({"data": listed}))
+
+    @get("/{name:str}", operation=Described.PER_COLLECTION)
+    async def run_query(
+        self, request: AnyRequest, name: FromPath[str], services: NamedDependency[Services]
+    ) -> Response[bytes]:
+        """Run one query with its parameters."""
+        access = access_of(request)
+        query = saved_queries.find(access.collection, name)
+        plan = saved_queries.plan(services.registry, access, query, parameters_of(request))
+        content = await saved_queries.execute(services.registry, access, plan)
+        return _tagged(request, content)
+
+
+def _tagged(request: AnyRequest, content: bytes) -> Response[bytes]:
+    return tagged_response(request, content, f'W/"{blake2b(content, digest_size=12).hexdigest()}"')

@@ -229,13 +229,13 @@ class OidcController(Controller):
 
         Whatever fails once the browser is known is told there by `error`, the code of the failure.
         """
-        told = _told(request)
+        given = _parameters(request)
         chosen = services.providers.get(provider)
         browser = request.cookies.get(services.providers.cookie_name)
         sealer = services.sealer
-        intent, secrets = await flows.end(sealer, provider, told.get("state", ""), browser)
+        intent, secrets = await flows.end(sealer, provider, given.get("state", ""), browser)
         try:
-            identity = await chosen.identify(_code(told, chosen), told.get("iss"), secrets)
+            identity = await chosen.identify(_code(given, chosen), given.get("iss"), secrets)
             return await _returned(request, intent, identity)
         except Failure as failure:
             log.info("oidc.not_completed", provider=provider, code=failure.code, reason=failure.detail)
@@ -339,22 +339,22 @@ def _intent(request: AnyRequest) -> Intent:
     return Intent(cast("Mode", mode), services_of(request).return_urls.check(given["return_to"]), challenge)
 
 
-def _told(request: AnyRequest) -> Mapping[str, str]:
+def _parameters(request: AnyRequest) -> Mapping[str, str]:
     """Read what the provider says; what it says besides is not ours to refuse. Raises RequestInvalid."""
     pairs = [each for each in parameters_of(request) if each[0] in {"code", "state", "iss", "error"}]
-    told = dict(pairs)
-    if len(told) != len(pairs):
+    given = dict(pairs)
+    if len(given) != len(pairs):
         raise RequestInvalid("The provider's answer says something twice")
-    return told
+    return given
 
 
-def _code(told: Mapping[str, str], provider: OpenedProvider) -> str:
+def _code(given: Mapping[str, str], provider: OpenedProvider) -> str:
     """Return the code of the provider's answer; raises the failure that it tells instead."""
-    if "error" in told:
-        reason = told["error"][:MAXIMUM_SHOWN_CHARACTERS]
+    if "error" in given:
+        reason = given["error"][:MAXIMUM_SHOWN_CHARACTERS]
         log.info("oidc.not_signed_in", provider=provider.registration.name, reason=reason)
         raise ProviderUnavailable if reason in TRANSIENT_ERRORS else ProviderRefused
-    code = told.get("code", "")
+    code = given.get("code", "")
     if not 0 < len(code) <= MAXIMUM_CODE_CHARACTERS:
         raise ProviderInvalid("The provider's answer has no code")
     return code

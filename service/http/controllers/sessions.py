@@ -26,7 +26,7 @@ from service.http.requests import (
 from service.http.routing import delete, get, post
 from service.http.services import Services, services_of
 from service.identity.core.browsers import csrf_header
-from service.identity.core.refresh_tokens import MAXIMUM_CHARACTERS
+from service.identity.core.sessions import MAXIMUM_TOKEN_CHARACTERS
 from service.kit import forms
 from service.kit.errors import (
     CrossSite,
@@ -47,7 +47,7 @@ PRESENT = "present"
 class RefreshForm(Form):
     """A refresh token, from a client that keeps its tokens by itself."""
 
-    refresh_token: str = Field(max_length=MAXIMUM_CHARACTERS)
+    refresh_token: str = Field(max_length=MAXIMUM_TOKEN_CHARACTERS)
 
 
 EXAMPLE = {

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from models.user import User
 from service.documents import preconditions
-from service.http import links
+from service.http import bodies
 from service.http.audit_context import audit_context
 from service.http.bodies import Count, CreatedAt, Data, Page, ResponseBody, UpdatedAt, Version
 from service.http.contract.operations import (
@@ -140,7 +140,7 @@ class UsersController(Controller):
         page = await users.LISTING.page(parameters, services.cursors)
         shown = (ManagedUser.of(User.model_validate(each)) for each in page.documents)
         body = ManagedUserPage.of(page, shown)
-        return json_response(body.to_json(), headers=links.around(request, repeated(parameters), page))
+        return json_response(body.to_json(), headers=bodies.links_around(request, repeated(parameters), page))
 
     @post(
         "/",

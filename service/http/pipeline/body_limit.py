@@ -5,8 +5,7 @@ from time import monotonic
 
 from litestar.types import Receive
 
-from service.http.pipeline.exchange import Exchange, Received
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Received, Step
 from service.kit.errors import BodyTooLarge, Busy, RequestInvalid
 from service.runtime.deadline import Alarm, Watch
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from service.http.pipeline.exchange import Exchange
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 
 Network = IPv4Network | IPv6Network
 

@@ -10,9 +10,8 @@ import brotli  # type: ignore[import-untyped]  # it ships no types
 import zstandard
 from litestar.types import HTTPResponseStartEvent
 
-from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.headers import Headers, add_vary
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 
 THREAD_BYTES = 65_536
 """From this size on a body is compressed in a thread: a smaller one takes less than handing it over."""

@@ -9,9 +9,8 @@ from litestar.types import HTTPResponseStartEvent, Receive
 
 from service.http import problems
 from service.http.pipeline.cors import Cors
-from service.http.pipeline.exchange import Exchange, Received
 from service.http.pipeline.request_id import id_of
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Received, Step
 from service.kit.errors import Busy
 from service.runtime.concurrency import ConcurrencyLimiter
 

@@ -4,9 +4,8 @@ from collections.abc import Awaitable, Collection
 
 from litestar.types import HTTPResponseStartEvent
 
-from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.headers import Headers, add_vary
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 from service.kit.errors import StartupFailure
 from service.kit.origins import ANY, Origins, is_local
 

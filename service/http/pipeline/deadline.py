@@ -2,8 +2,7 @@
 
 from litestar.types import HTTPResponseStartEvent, Receive
 
-from service.http.pipeline.exchange import Exchange, Received
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Received, Step
 from service.runtime.deadline import Clock, Watch
 
 

@@ -2,8 +2,7 @@
 
 from litestar.types import HTTPResponseStartEvent
 
-from service.http.pipeline.exchange import Exchange
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 from service.kit.errors import Draining
 from service.runtime.drain import Drain
 

@@ -4,10 +4,9 @@ import time
 
 from litestar.types import HTTPResponseStartEvent
 
-from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.headers import Headers
 from service.http.pipeline.request_id import STATUS_ABORTED
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 from service.runtime import database_time
 from service.runtime.metrics import Exchanges
 

@@ -2,9 +2,8 @@
 
 from litestar.types import HTTPResponseStartEvent
 
-from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.headers import value_of
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 
 NO_METHOD = "NONE"
 """A method that no address takes, and is REFUSED."""

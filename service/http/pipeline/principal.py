@@ -8,8 +8,7 @@ from litestar.types import Receive, Scope
 from service.access.principals import ANONYMOUS, Principal
 from service.http import problems
 from service.http.guards import IGNORES_TOKEN
-from service.http.pipeline.exchange import Exchange, Received
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Received, Step
 from service.identity.api_keys import PREFIX, KeyBearers
 from service.identity.core.browsers import SAFE_METHODS, Browsers
 from service.identity.core.revocations import Revocations

@@ -8,8 +8,7 @@ from limits import parse
 from litestar.types import HTTPResponseStartEvent
 
 from service.http.pipeline.client_address import UNKNOWN, limited_address
-from service.http.pipeline.exchange import Exchange
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 from service.kit.errors import RateLimited
 from service.storage.rate_limits import Limiter, SharedCounts, Verdict
 
@@ -91,8 +90,8 @@ class RateLimit(Step):
         """Keep the headers of the tiers in which a request was counted; raises RateLimited."""
         for tier, verdict in found:
             if not verdict.is_admitted:
-                raise _refusal(tier, verdict, *_told(found))
-        limits, policies = _told(found)
+                raise _refusal(tier, verdict, *_headers(found))
+        limits, policies = _headers(found)
         self._tell(exchange, limits.encode(), policies.encode())
 
     def _tell(self, exchange: Exchange, limits: bytes, policies: bytes) -> None:
@@ -154,7 +153,7 @@ def _wait_s(verdict: Verdict) -> int:
     return max(1, math.ceil(verdict.reset_in_s))
 
 
-def _told(found: list[tuple[_Tier, Verdict]]) -> tuple[str, str]:
+def _headers(found: list[tuple[_Tier, Verdict]]) -> tuple[str, str]:
     """Return the values of `RateLimit` and `RateLimit-Policy`."""
     return ", ".join(tier.shown(each) for tier, each in found), ", ".join(tier.policy for tier, _ in found)
 

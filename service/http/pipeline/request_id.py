@@ -9,9 +9,8 @@ from typing import Any
 import structlog
 from litestar.types import HTTPResponseStartEvent
 
-from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.headers import Headers
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 from service.runtime import logs
 
 ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")

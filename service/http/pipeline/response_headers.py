@@ -2,9 +2,8 @@
 
 from litestar.types import HTTPResponseStartEvent
 
-from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.headers import Headers, add_vary, value_of
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 
 PERSONAL = (b"cache-control", b"private, no-cache")
 SHARED = (b"cache-control", b"no-cache")

@@ -7,9 +7,8 @@ import structlog
 from litestar import Litestar
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.headers import FIRST_VALUES
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 
 log = structlog.get_logger("sheaf.middleware")
 

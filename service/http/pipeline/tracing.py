@@ -2,9 +2,8 @@
 
 import structlog
 
-from service.http.pipeline.exchange import Exchange
 from service.http.pipeline.request_id import PROBED, printable
-from service.http.pipeline.step import Step
+from service.http.pipeline.step import Exchange, Step
 from service.runtime.tracing import spans
 from service.runtime.tracing.sending import Traces
 from service.runtime.tracing.spans import Span, TraceParent, read_traceparent

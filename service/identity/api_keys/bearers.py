@@ -16,8 +16,8 @@ from models.api_key import ApiKey
 from models.base import utc_now
 from models.user import User
 from service.access.principals import Principal
-from service.identity.api_keys import texts
-from service.identity.api_keys.texts import KeyText
+from service.identity.api_keys import keys
+from service.identity.api_keys.keys import KeyText
 from service.identity.core.revocations import Revocations
 from service.kit.errors import DatabaseUnavailable, TokenInvalid
 from service.kit.lru import LruTable
@@ -69,7 +69,7 @@ class KeyBearers:
 
         The owner's roles and attributes are those of now: what changes them is told by revocations.
         """
-        key = texts.read(presented)
+        key = keys.read_text(presented)
         if key is None:
             raise _wrong()
         known = self._remembered(key)

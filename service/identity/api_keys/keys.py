@@ -1,7 +1,11 @@
 """API keys: made by users for their programs, renamed, and revoked."""
 
+import re
+import secrets
+import string
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,14 +19,68 @@ from service.access.principals import Principal
 from service.access.scopes import checked
 from service.audit import AuditContext
 from service.documents.listing import Listing
-from service.identity.api_keys import texts
 from service.identity.core.revocations import Revocations
 from service.kit.errors import KeyNotFound, TokenInvalid, TooManyKeys
+from service.kit.sealing import digest
 from service.kit.violations import field_invalid
 from service.query.kinds import date_time
 from service.storage import classes
 from service.storage.database import Database
 from service.storage.transactions import session
+
+PREFIX = "sheaf_"
+ID_BYTES = 8
+SECRET_CHARACTERS = 43
+"""Of 62 letters and digits: 256 bits."""
+
+CHECKSUM_CHARACTERS = 6
+"""CRC-32 in the same letters. It keeps no attacker off, but a key that was cut or mistyped costs no query."""
+
+_LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_FORM = re.compile(
+    rf"(({PREFIX}([0-9a-f]{{{ID_BYTES * 2}}})_[0-9A-Za-z]{{{SECRET_CHARACTERS}}})"
+    rf"([0-9A-Za-z]{{{CHECKSUM_CHARACTERS}}}))",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyText:
+    """A key: its id, the hash under which it is stored, and the text itself, which is shown once."""
+
+    id: str
+    hash: str
+    text: str = field(repr=False)
+
+
+def compose() -> KeyText:
+    """Make a new key."""
+    key_id = secrets.token_hex(ID_BYTES)
+    secret = "".join(secrets.choice(_LETTERS) for _ in range(SECRET_CHARACTERS))
+    unchecked = f"{PREFIX}{key_id}_{secret}"
+    text = unchecked + _checksum(unchecked)
+    return KeyText(key_id, digest(text), text)
+
+
+def read_text(text: str) -> KeyText | None:
+    """Read what somebody presents as a key; None when it has not the form of one.
+
+    >>> read_text("sheaf_0000000000000000_" + "0" * 49) is None
+    True
+    """
+    form = _FORM.fullmatch(text)
+    if form is None or _checksum(form[2]) != form[4]:
+        return None
+    return KeyText(form[3], digest(text), text)
+
+
+def _checksum(text: str) -> str:
+    number, letters = zlib.crc32(text.encode()), ""
+    for _ in range(CHECKSUM_CHARACTERS):
+        number, position = divmod(number, len(_LETTERS))
+        letters += _LETTERS[position]
+    return letters
+
 
 MAXIMUM_KEYS = 50
 """How many keys a user may have at once."""
@@ -83,7 +141,7 @@ class ApiKeys:
         """
         user_id = str(caller.id)
         now = utc_now()
-        text = texts.compose()
+        text = compose()
         key = ApiKey(
             id=text.id,
             hash=text.hash,
@@ -99,8 +157,8 @@ class ApiKeys:
             await _count(user_id)
             await self.revocations.check(caller)
             await key.insert(session=session())
-            told = {"name": key.name, "scopes": key.scopes, "expires_at": key.expires_at}
-            await audit.note("key.created", "key", key.id, told)
+            details = {"name": key.name, "scopes": key.scopes, "expires_at": key.expires_at}
+            await audit.note("key.created", "key", key.id, details)
 
         await self.database.transaction(store)
         return Made(await self.find(key.id, user_id), text.text)
@@ -141,8 +199,8 @@ class ApiKeys:
             if deleted is None:
                 raise KeyNotFound
             await self.revocations.end_key(key_id)
-            told = {"name": deleted.name, "user_id": deleted.user_id}
-            await audit.note("key.revoked", "key", key_id, told)
+            details = {"name": deleted.name, "user_id": deleted.user_id}
+            await audit.note("key.revoked", "key", key_id, details)
 
         await self.database.transaction(revoke)
         await self.revocations.catch_up()

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from service.kit.base64url import decoded, encoded
 from service.kit.errors import CrossSite
 from service.kit.origins import Origins, origin_of
-from service.kit.sealing import Sealer
+from service.kit.sealing import Sealer, base64url, from_base64url
 
 Mode = Literal["bearer", "cookie"]
 """How a client keeps its tokens: by itself, or in a browser's cookies. For forms that sign somebody in."""
@@ -99,11 +98,11 @@ class Browsers:
 
     def csrf_token(self, session_id: str) -> str:
         """Return the token by which a session's own pages are known (OWASP: signed, bound to the session)."""
-        return encoded(self._sealer.code(_PURPOSE, session_id.encode()))
+        return base64url(self._sealer.code(_PURPOSE, session_id.encode()))
 
     def is_csrf_token(self, session_id: str, token: str | None) -> bool:
         """Return whether a token is the session's, under any secret in use."""
-        code = None if token is None else decoded(token)
+        code = None if token is None else from_base64url(token)
         return code is not None and self._sealer.is_ours(_PURPOSE, code, session_id.encode())
 
     def check(self, headers: Headers, scheme: str, session_id: str) -> None:

@@ -22,9 +22,9 @@ from models.lockout import KnownPlace, Lockout
 from service.kit.errors import Busy, Locked, SecondFactorAbsent, SecondFactorPresent
 from service.kit.sealing import Sealer
 from service.storage import classes
+from service.storage.classes import is_past, is_to_come
 from service.storage.document_queue import DocumentQueue, Waiting
 from service.storage.errors import DatabaseError
-from service.storage.server_clock import is_past, is_to_come
 
 PLACE_TTL = timedelta(days=90)
 """How long an address is known from which an account has signed in."""

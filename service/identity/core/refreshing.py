@@ -9,15 +9,23 @@ from models.user import User
 from service.audit import AuditContext
 from service.identity.core import accounts, browsers
 from service.identity.core.browsers import Browsers
-from service.identity.core.refresh_tokens import RefreshTokens, open_successor, seal_successor
 from service.identity.core.revocations import Revocations
-from service.identity.core.sessions import Client, Limits, Opened, Sessions, principal_of
+from service.identity.core.sessions import (
+    Client,
+    Limits,
+    Opened,
+    RefreshTokens,
+    Sessions,
+    open_successor,
+    principal_of,
+    seal_successor,
+)
 from service.identity.core.tokens import Tokens
 from service.kit.errors import DocumentNotFound, SessionEnded
 from service.kit.sealing import digest
 from service.storage import classes
+from service.storage.classes import is_to_come, until
 from service.storage.database import Database
-from service.storage.server_clock import is_to_come, until
 
 GRACE_S = 10.0
 """How long after its use the previous token still gets the same successor, for requests overlap."""

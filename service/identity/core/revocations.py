@@ -184,8 +184,8 @@ class Revocations:
             return  # perhaps not any more in a while
         # From before the load on, so that nothing between load and follow is missed.
         changes = classes.changes(database, Revocation, started_at, kinds=STORING, longest_wait_s=INTERVAL_S)
-        async with changes as told:
-            async for change in told:
+        async with changes as stream:
+            async for change in stream:
                 known = None if change is None else change["fullDocument"]
                 self.learn([] if known is None else [known])
                 self.hear()

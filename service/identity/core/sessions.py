@@ -1,8 +1,10 @@
 """Sessions: each sign-in on a device, and the tokens that it gets."""
 
+import re
+import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from beanie import PydanticObjectId
 
@@ -10,15 +12,75 @@ from models.base import utc_now
 from models.session import Session
 from models.user import User
 from service.access.principals import Principal
-from service.identity.core import refresh_tokens
 from service.identity.core.browsers import Browsers, Mode
-from service.identity.core.refresh_tokens import RefreshTokens
 from service.identity.core.revocations import Revocations
 from service.identity.core.tokens import Tokens
 from service.kit.errors import SessionEnded
-from service.kit.sealing import digest
+from service.kit.sealing import Sealer, base64url, digest, from_base64url
 from service.storage import classes
 from service.storage.transactions import session
+
+ID_BYTES = 16
+RANDOM_BYTES = 32
+MAXIMUM_TOKEN_CHARACTERS = 128
+
+_PURPOSE = "refresh token"
+_SUCCESSOR = "refresh successor"
+_FORM = re.compile(r"([A-Za-z0-9_-]{22})\.(0|[1-9][0-9]{0,9})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})")
+
+
+class Claim(NamedTuple):
+    """What a token claims to be; `is_ours` tells whether the service has made it, under a secret in use."""
+
+    session_id: str
+    generation: int
+    is_ours: bool
+
+
+class RefreshTokens:
+    """Makes and recognises refresh tokens: `<session>.<generation>.<256 random bits>.<code>`.
+
+    Whether one is valid its stored hash decides. The code only shows that it was given out once, which is
+    what a reuse is told by (RFC 9700, 4.14.2): who knows no more than a session's id cannot feign one. So
+    tokens stay valid when the secret changes.
+    """
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    def issue(self, session_id: str, generation: int) -> str:
+        """Make a session's token of a generation, counted from 0."""
+        content = f"{session_id}.{generation}.{secrets.token_urlsafe(RANDOM_BYTES)}"
+        return f"{content}.{base64url(self._sealer.code(_PURPOSE, content.encode()))}"
+
+    def read(self, token: str) -> Claim | None:
+        """Return what a token claims to be; None for what has not the form of one."""
+        if len(token) > MAXIMUM_TOKEN_CHARACTERS:
+            return None
+        found = _FORM.fullmatch(token)
+        if found is None:
+            return None
+        content, _, code = token.rpartition(".")
+        given = from_base64url(code)
+        is_ours = given is not None and self._sealer.is_ours(_PURPOSE, given, content.encode())
+        return Claim(found[1], int(found[2]), is_ours)
+
+
+def new_session_id() -> str:
+    """Return an id for a session: 128 random bits."""
+    return secrets.token_urlsafe(ID_BYTES)
+
+
+def seal_successor(token: str, successor: str) -> str:
+    """Seal a token's successor so that it takes the token itself to open it."""
+    return Sealer((token,)).seal(_SUCCESSOR, successor.encode())
+
+
+def open_successor(token: str, sealed: str) -> str | None:
+    """Return a token's successor; None if something else was sealed, or for another token."""
+    content = Sealer((token,)).unseal(_SUCCESSOR, sealed)
+    return None if content is None else content.decode()
+
 
 MAXIMUM_DEVICE_CHARACTERS = 200
 MAXIMUM_LISTED = 1000
@@ -143,7 +205,7 @@ class Sessions(Ending):
         change = {"$set": {"signed_in_at": now}}
         if not (await User.find_one(as_read, session=session()).update(change)).matched_count:
             raise SessionEnded("The account was changed while you signed in", hint="Sign in again.")
-        session_id = refresh_tokens.new_session_id()
+        session_id = new_session_id()
         refresh_token = self._refresh_tokens.issue(session_id, 0)
         csrf_token = self._browsers.csrf_token(session_id)
         opened = Session(

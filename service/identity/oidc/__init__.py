@@ -1,11 +1,10 @@
 """Sign-in with OpenID Connect: providers, their keys and tokens, and the accounts of whom they speak for."""
 
 from service.identity.oidc import flows, linked_accounts
-from service.identity.oidc.flows import CHALLENGE, Intent, Mode
+from service.identity.oidc.flows import CHALLENGE, Intent, Mode, ReturnUrls, extended
 from service.identity.oidc.id_tokens import Identity
+from service.identity.oidc.linked_accounts import ProviderSignIn
 from service.identity.oidc.providers import Provider, Providers, registrations
-from service.identity.oidc.return_urls import ReturnUrls, extended
-from service.identity.oidc.signing_in import ProviderSignIn
 
 __all__ = [
     "CHALLENGE",

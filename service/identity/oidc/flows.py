@@ -4,14 +4,16 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlencode, urlsplit
 
 from service.identity.core import one_time
 from service.identity.oidc.id_tokens import Identity
-from service.kit.base64url import encoded
-from service.kit.errors import FlowInvalid
-from service.kit.sealing import Sealer, digest
+from service.kit.errors import FlowInvalid, ParameterInvalid, StartupFailure, Violation
+from service.kit.origins import Origins
+from service.kit.sealing import Sealer, base64url, digest
 
 STATE_TTL_S = 600
 """How long somebody may take at the provider."""
@@ -65,7 +67,7 @@ def challenge_of(verifier: str) -> str:
     >>> challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
     'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
     """
-    return encoded(hashlib.sha256(verifier.encode()).digest())
+    return base64url(hashlib.sha256(verifier.encode()).digest())
 
 
 def proves(verifier: str, challenge: str) -> bool:
@@ -133,3 +135,71 @@ async def take_code(mode: Mode, code: str, verifier: str) -> Identity:
 
 def _purpose(provider: str, browser: str) -> str:
     return f"oidc state {provider} {digest(browser)}"
+
+
+MAXIMUM_URL_CHARACTERS = 2000
+
+_PLAIN = re.compile(r"[!-~]+")  # nothing that browsers and we could read differently
+_APP_URL = re.compile(r"[a-z][a-z0-9+.-]*:[!$-~]+")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+class ReturnUrls:
+    """The addresses that are allowed: any path on some origins, and some URLs of apps, each exactly.
+
+    Raises StartupFailure for what is no URL.
+    """
+
+    def __init__(self, origins: Origins, urls: Iterable[str]) -> None:
+        self._origins = origins
+        self._urls = frozenset(urls)
+        for each in self._urls:
+            if not _APP_URL.fullmatch(each):
+                fault = f"SHEAF_OIDC_RETURN_URLS has `{each[:80]}`; write whole URLs, without `#`."
+                raise StartupFailure(fault)
+
+    def check(self, url: str) -> str:
+        """Return the URL when it is allowed; raises ParameterInvalid.
+
+        >>> urls = ReturnUrls(Origins(["https://app.example"]), ["com.example.app:/signed-in"])
+        >>> urls.check("https://app.example/home?tab=1"), urls.check("com.example.app:/signed-in")
+        ('https://app.example/home?tab=1', 'com.example.app:/signed-in')
+        >>> urls.check("https://app.example@evil.example/")
+        Traceback (most recent call last):
+        service.kit.errors.ParameterInvalid: `return_to` is not an address that a sign-in may return to
+        """
+        if len(url) <= MAXIMUM_URL_CHARACTERS and (url in self._urls or _origin(url) in self._origins):
+            return url
+        detail = "`return_to` is not an address that a sign-in may return to"
+        hint = "Use an origin of SHEAF_PUBLIC_URL or SHEAF_CORS_ORIGINS, or a URL of SHEAF_OIDC_RETURN_URLS."
+        raise ParameterInvalid(detail, errors=[Violation(detail, "form", parameter="return_to", hint=hint)])
+
+
+def extended(url: str, **parameters: str) -> str:
+    """Return a URL with parameters added to those that it has.
+
+    >>> extended("https://app.example/home?tab=1", code="a&b")
+    'https://app.example/home?tab=1&code=a%26b'
+    """
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
+
+
+def _origin(url: str) -> str | None:
+    """Return the origin of a URL that every reader understands alike; None for any other.
+
+    >>> _origin("HTTPS://App.example:443/x")
+    'https://app.example'
+    >>> [_origin(each) for each in ("//evil.example", "https:evil.example", "https://me@evil.example")]
+    [None, None, None]
+    >>> [_origin(each) for each in ("https://a.example#x", "https://a%2eexample", "javascript:alert(1)", "*")]
+    [None, None, None, None]
+    """
+    if not _PLAIN.fullmatch(url) or set(url) & set("\\#"):
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.netloc or set(parts.netloc) & set("@%"):
+        return None
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])}"

@@ -139,8 +139,10 @@ def _check(claims: dict[str, Any], client_id: str, nonce: str) -> None:
         raise _untrue("does not say when it was issued")
     if not -CLOCK_SKEW_S <= time.time() - issued_at <= MAXIMUM_AGE_S:
         raise _untrue("was issued at another time")
-    told = claims.get("nonce")
-    if not isinstance(told, str) or not hmac.compare_digest(told.encode(errors="replace"), nonce.encode()):
+    claimed = claims.get("nonce")
+    if not isinstance(claimed, str) or not hmac.compare_digest(
+        claimed.encode(errors="replace"), nonce.encode()
+    ):
         raise _untrue("belongs to another sign-in")
     subject = claims["sub"]
     if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
@@ -179,13 +181,13 @@ def identity_of(provider: str, issuer: str, claims: Mapping[str, Any]) -> Identi
     )
 
 
-def _email(told: object) -> str | None:
+def _email(claimed: object) -> str | None:
     try:
-        return normalised_email(told) if isinstance(told, str) else None
+        return normalised_email(claimed) if isinstance(claimed, str) else None
     except ValueError:
         return None
 
 
-def _name(told: object) -> str | None:
-    is_usable = isinstance(told, str) and told.strip() and told.isprintable()
-    return str(told)[:MAXIMUM_NAME_CHARACTERS] if is_usable else None
+def _name(claimed: object) -> str | None:
+    is_usable = isinstance(claimed, str) and claimed.strip() and claimed.isprintable()
+    return str(claimed)[:MAXIMUM_NAME_CHARACTERS] if is_usable else None

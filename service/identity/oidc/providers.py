@@ -138,11 +138,11 @@ class Provider:
 
     async def _completed(self, claims: dict[str, Any], endpoint: str, access_token: str) -> dict[str, Any]:
         """Add what the ID token does not tell; only of the same subject (OpenID Connect Core, 5.3.2)."""
-        told = await outbound.get(self._http, endpoint, bearer=access_token)
-        if told.get("sub") != claims["sub"]:
+        userinfo = await outbound.get(self._http, endpoint, bearer=access_token)
+        if userinfo.get("sub") != claims["sub"]:
             raise ProviderInvalid("The provider's user information is of somebody else")
         wanted = ("email", "email_verified", "name")
-        added: dict[str, Any] = {each: told[each] for each in wanted if each in told}
+        added: dict[str, Any] = {each: userinfo[each] for each in wanted if each in userinfo}
         return {**added, **claims, "email_verified": added.get("email_verified")}
 
     async def _described(self) -> Metadata:

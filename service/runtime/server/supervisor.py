@@ -24,8 +24,7 @@ from service.kit.backoff import Backoff
 from service.kit.errors import StartupFailure
 from service.runtime.metrics import SIZE_BYTES, Cells, Exposition, WorkerState
 from service.runtime.server.address import Address, find
-from service.runtime.server.connections import USUAL, Connections
-from service.runtime.server.listening import BACKLOG, Listening
+from service.runtime.server.listening import BACKLOG, USUAL, Connections, Listening
 from service.runtime.server.scraping import Scraping, scraped
 from service.runtime.server.worker import READINESS, Loader
 from service.runtime.server.worker_pool import Worker, WorkerPool

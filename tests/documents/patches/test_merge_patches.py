@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.documents.patches import merge, merge_patches, of_operation
+from service.documents.patches import json_patches, merge, of_operation
 from service.kit.errors import PatchInvalid
 
 RFC_7396_APPENDIX_A: list[tuple[Any, Any, Any]] = [
@@ -49,7 +49,7 @@ def test_merge_is_idempotent(target: Any, patch: Any) -> None:
 @pytest.mark.parametrize("body", [None, [], "a", 1, True])
 def test_merge_patch_that_is_not_object_is_refused(body: Any) -> None:
     with pytest.raises(PatchInvalid) as caught:
-        merge_patches.read(body)
+        json_patches.read_merge_patch(body)
     assert [(each.pointer, each.code) for each in caught.value.errors] == [("", "type")]
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from service.http.controllers import oidc
 from service.identity.oidc import flows
+from service.identity.oidc.flows import ReturnUrls
 from service.identity.oidc.providers import Providers
-from service.identity.oidc.return_urls import ReturnUrls
 from service.kit.errors import StartupFailure
 from service.kit.origins import Origins
 from tests.identity.oidc.conftest import APP, CHALLENGE, HOME, VERIFIER, Browser, OidcService, returned_to

@@ -1,1 +1,0 @@
-"""`Idempotency-Key`: a request that is repeated has one effect, and its first answer each time."""
