@@ -46,7 +46,7 @@ def read_caller(value: Any, pointer: str) -> Principal:
 
     Raises DocumentInvalid with every fault, the pointers below `pointer`.
 
-    >>> read({"roles": ["editor"]}, "/as").roles
+    >>> read_caller({"roles": ["editor"]}, "/as").roles
     frozenset({'editor'})
     """
     if value is None or value == "anyone":

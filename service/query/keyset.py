@@ -88,7 +88,7 @@ def rank(value: Any) -> Rank:
 def below_value(path: str, value: Any, *, or_equal: bool = False) -> list[Filter]:
     """Return filters of which one holds when a value at the path is less, or equal.
 
-    >>> below("a", "x")[-1], below("a", 7, or_equal=True)[-2:]
+    >>> below_value("a", "x")[-1], below_value("a", 7, or_equal=True)[-2:]
     ({'a': {'$lt': 'x'}}, [{'a': {'$lte': 7}}, {'a': {'$eq': nan}}])
     """
     own = rank(value)
@@ -106,7 +106,7 @@ def above_value(path: str, value: Any, *, or_equal: bool = False) -> list[Filter
 def equal_value(path: str, value: Any) -> list[Filter]:
     """Return filters of which one holds when a value at the path is equal.
 
-    >>> equal("a.b", None)[1:]
+    >>> equal_value("a.b", None)[1:]
     [{'a': {'$size': 0}}, {'a': {'$elemMatch': {'$not': {'$type': 'object'}}}}]
     """
     return _compared(path, value, "$eq")

@@ -29,8 +29,10 @@ ComparisonKey = tuple[str, Any]
 def comparison_key(value: Any) -> ComparisonKey:
     """Return the type's name and what to compare within it; equal keys are equal values, and all have hashes.
 
-    >>> key(1) == key(1.0), key(1) == key(True), key(None) == key(MISSING)
-    (True, False, True)
+    >>> comparison_key(1) == comparison_key(1.0), comparison_key(1) == comparison_key(True)
+    (True, False)
+    >>> comparison_key(None) == comparison_key(MISSING)
+    True
     """
     kind = type(value)
     name, comparable = _KEYS_BY_TYPE.get(kind, (f"other {kind.__name__}", repr))

@@ -166,7 +166,7 @@ VALUE = "?"
 def shape_of(condition: Any) -> str:
     """Return a filter without its values; alternatives that are alike are there once.
 
-    >>> where({"$or": [{"a": {"$in": [1, 2]}}, {"a": {"$in": [3]}}], "b": [1]})
+    >>> shape_of({"$or": [{"a": {"$in": [1, 2]}}, {"a": {"$in": [3]}}], "b": [1]})
     '{$or: [{a: {$in: ?}}], b: ?}'
     """
     if isinstance(condition, Mapping):

@@ -55,7 +55,7 @@ _CHECKS: dict[str, Callable[[str], Any]] = {name: _check(name) for name in TEXT_
 def matching_format(text: str, formats: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of the formats that the text has.
 
-    >>> matching("2026-11-22", FORMATS), matching("Jun 12 1998", FORMATS)
+    >>> matching_format("2026-11-22", TEXT_FORMATS), matching_format("Jun 12 1998", TEXT_FORMATS)
     (('date',), ())
     """
     if len(text) > MAXIMUM_CHARACTERS:

@@ -68,7 +68,7 @@ CANNOT_START = (
 def execution_fault(server: Server, number: int) -> str:
     """Say why the program could not be executed, from the error's number.
 
-    >>> of_execution(Server("mongod", Path("/opt/mongod")), errno.EACCES).partition("; ")[0]
+    >>> execution_fault(Server("mongod", Path("/opt/mongod")), errno.EACCES).partition("; ")[0]
     '/opt/mongod cannot run here: it may not be executed from where it is'
     """
     cause = NOT_EXECUTABLE.get(number, errno.errorcode.get(number, str(number)))
