@@ -58,6 +58,9 @@ CLOSE_TIMEOUT_S = 1.0
 REPLAY_INTERVAL_S = 0.1
 """How long a replay waits for a change before it looks whether that was all."""
 
+LOOK_S = 0.002
+"""How often who waits for another collection looks whether its changes are told."""
+
 RETRY = Backoff(0.2, 1.0)
 
 Result = TypeVar("Result")
@@ -142,6 +145,9 @@ class ChangeStream:
         self.is_alive = False
         self._database = database
         self._included: set[str] = set()
+        self._followed: set[str] = set()
+        self._reading: _Reading | None = None
+        self._more: asyncio.Future[None] | None = None
         self._listeners: list[tuple[Listener, frozenset[str] | None]] = []
         self._opened = asyncio.Event()
         self._is_running = False
@@ -159,7 +165,7 @@ class ChangeStream:
 
     @contextmanager
     def listen(self, listener: Listener, collections: Collection[str] | None = None) -> Iterator[None]:
-        """Have a listener hear of system collections, or else of all public ones, until the context ends.
+        """Have a listener hear of system collections, or else of the public ones that are followed.
 
         It hears of every batch, with the changes that concern it.
         """
@@ -172,6 +178,34 @@ class ChangeStream:
             yield
         finally:
             self._listeners.remove(entry)
+
+    async def follow(self, name: str, timeout_s: float) -> Timestamp | None:
+        """Have a public collection in the stream; returns the time after which all of its changes are told.
+
+        None when that does not come about in time. The stream is opened again where it is, without a gap:
+        collections that nobody watches would cost MongoDB and every worker something at each change.
+        """
+        if name not in self._followed:
+            self._followed.add(name)
+            self._look_again()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self._reads(name):  # noqa: ASYNC110  # too rare a change to deserve an event
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            return None
+        return self.position
+
+    def _reads(self, name: str) -> bool:
+        return self._reading is not None and self.position is not None and name in self._reading.names
+
+    def _look_again(self) -> None:
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+
+    def unfollow(self, name: str) -> None:
+        """Leave a public collection out of the stream, once that is opened the next time."""
+        self._followed.discard(name)
 
     async def wait_until_open(self, timeout_s: float) -> bool:
         """Wait until the stream is open; returns whether it came in time."""
@@ -212,33 +246,58 @@ class ChangeStream:
             self._interrupt(error)
 
     async def _read(self) -> None:
-        start = await self._database.operation_time()
-        reading = _Reading(self, partial(self._open, start), Batches(start))
+        readings = [self._begin(await self._database.operation_time())]
         try:
-            await reading.ended
+            while not readings[-1].ended.done():
+                if len(readings) > 1:
+                    await readings.pop(0).stop()
+                elif self.position is not None and self._followed - readings[-1].names:
+                    readings.append(self._begin(self.position))  # the other goes on until it is open
+                    await _first_of(readings[-1].opened, readings[-1].ended)
+                else:
+                    self._more = asyncio.get_running_loop().create_future()
+                    await _first_of(readings[-1].ended, self._more)
+            await readings[-1].ended
         except asyncio.CancelledError:
             self._end("closed")
             raise
         finally:
-            await reading.stop()
+            self._reading = None
+            for reading in readings:
+                await reading.stop()
 
-    def _open(self, start: Timestamp) -> Any:
+    def _begin(self, start: Timestamp) -> "_Reading":
+        names = frozenset(self._followed)
+        return _Reading(self, partial(self._open, start, names), Batches(start), names)
+
+    def _open(self, start: Timestamp, names: frozenset[str]) -> Any:
         """Open MongoDB's stream, in a thread."""
-        concerned: list[dict[str, Any]] = [{"ns.coll": {"$not": {"$regex": "^_"}}}]
-        if self._included:
-            concerned.append({"ns.coll": {"$in": sorted(self._included)}})
+        several = {"ns.coll": {"$in": sorted(self._included | names)}}
+        concerned = {"$or": [several, {"ns.coll": {"$exists": False}}]}  # or the end of the whole database
         wait_s = min(INTERVAL_S, self._database.pools.timeout_s / 2)
-        return _watch(self._database.motor.delegate, [{"$match": {"$or": concerned}}], start, wait_s)
+        return _watch(self._database.motor.delegate, [{"$match": concerned}], start, wait_s)
 
-    def opened(self, start: Timestamp) -> None:
-        """Begin a stream: whoever reads from now on, and hears of what comes, misses nothing."""
-        self.position = start
+    def opened(self, reading: "_Reading", start: Timestamp) -> None:
+        """Begin a stream: whoever reads from now on, and hears of what comes, misses nothing.
+
+        One that reads more takes the place of another: what that has handed over is not handed over again.
+        """
+        if self._reading is not None:
+            self._reading.abandon()
+        if self._reading is None or self.position is None:
+            self.position = start
+        self._reading = reading
         self.is_alive = True
         self._opened.set()
+        self._look_again()
 
     def hand_over(self, batch: Batch) -> None:
         """Hand a batch to all who listen."""
-        self.position = batch.time
+        position = self.position or batch.time
+        if batch.changes and batch.changes[0].time <= position:  # another reading has handed them over
+            batch = Batch([each for each in batch.changes if each.time > position], batch.time)
+        self.position = max(position, batch.time)
+        batch = batch._replace(time=self.position)
         self.is_alive = True
         self._has_told = False
         self._attempts.reset()
@@ -275,6 +334,10 @@ class ChangeStream:
                 listener.interrupted(why)
             except Exception:
                 log.exception("changes.listener_failed")
+
+
+async def _first_of(*futures: "asyncio.Future[None]") -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _concerns(change: StoredChange, names: frozenset[str] | None) -> bool:
@@ -333,11 +396,23 @@ class _Follower:
 
 
 class _Reading:
-    """One stream of MongoDB, read in a thread until it ends, fails or is stopped; `ended` is when it has."""
+    """One stream of MongoDB, read in a thread until it ends, fails or is stopped.
 
-    def __init__(self, target: ChangeStream, open_stream: Callable[[], Any], batches: "Batches") -> None:
+    `names` are the public collections that it reads. `opened` and `ended` are done when it has.
+    """
+
+    def __init__(
+        self,
+        target: ChangeStream,
+        open_stream: Callable[[], Any],
+        batches: "Batches",
+        names: frozenset[str],
+    ) -> None:
         self._loop = asyncio.get_running_loop()
+        self.names = names
+        self.opened: asyncio.Future[None] = self._loop.create_future()
         self.ended: asyncio.Future[None] = self._loop.create_future()
+        self.ended.add_done_callback(_take_note)
         self._target = target
         self._open = open_stream
         self._batches = batches
@@ -391,7 +466,7 @@ class _Reading:
         """Read replies and hand them over, in the thread."""
         self._stream = stream = self._open()
         try:
-            self._post(self._unless_stopped, self._target.opened, self._batches.time)
+            self._post(self._unless_stopped, self._begin, self._batches.time)
             while stream.alive and not self._is_stopped.is_set():
                 reply = self._reply(stream)
                 batch, size = self._batches.add(reply), reply.size
@@ -401,6 +476,16 @@ class _Reading:
                     return
         finally:
             _close(stream)
+
+    def _begin(self, start: Timestamp) -> None:
+        self._target.opened(self, start)
+        if not self.opened.done():
+            self.opened.set_result(None)
+
+    def abandon(self) -> None:
+        """Hand over nothing more: another reading has taken its place."""
+        self._is_stopped.set()
+        self._window.open()
 
     def _unless_stopped(self, call: Callable[..., object], *arguments: Any) -> None:
         if not self._is_stopped.is_set():
@@ -423,6 +508,12 @@ class _Reading:
             self._post(self._unless_stopped, self._target.falter)
             self._is_stopped.wait(RETRY.pause_s(failures))
             failures += 1
+
+
+def _take_note(ended: "asyncio.Future[None]") -> None:
+    """Take note of how a reading has ended: that of one that was stopped is nobody's concern."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 class _Window:

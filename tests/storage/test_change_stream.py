@@ -70,6 +70,9 @@ async def until(is_true: Callable[[], bool], within_s: float = BOUND_S) -> None:
         await asyncio.sleep(0.01)
 
 
+PUBLIC = ("things", "others")
+
+
 @asynccontextmanager
 async def listening(database: Database, collections: Collection[str] | None = None) -> AsyncIterator[Heard]:
     heard = Heard()
@@ -77,7 +80,13 @@ async def listening(database: Database, collections: Collection[str] | None = No
     async with database.stream.running():
         with database.stream.listen(heard, collections):
             assert await database.stream.wait_until_open(BOUND_S)
+            assert all(await asyncio.gather(*(database.stream.follow(name, BOUND_S) for name in PUBLIC)))
+            await until(lambda: len(threads()) == 1)  # that which has read less has ended
             yield heard
+
+
+def threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("changes")]
 
 
 async def test_change_is_handed_over_with_both_images(database: Database) -> None:
@@ -135,6 +144,7 @@ async def test_listener_hears_only_of_its_collections(database: Database) -> Non
     async with database.stream.running():
         with database.stream.listen(public), database.stream.listen(some, ["_some"]):
             assert await database.stream.wait_until_open(BOUND_S)
+            assert await database.stream.follow("things", BOUND_S)
             for name in ("_some", "_others", "_unknown", "things"):
                 await database.motor[name].insert_one({"_id": 1})
             await until(lambda: bool(public.changes and some.changes))
@@ -237,6 +247,7 @@ async def test_dropped_and_renamed_collections_are_told_as_a_whole(database: Dat
         await database.motor["things"].rename("others")
         await until(lambda: heard.interruptions == ["invalidated"])  # nobody is told what `others` holds
         assert await database.stream.wait_until_open(BOUND_S)
+        assert await database.stream.follow("things", BOUND_S)
         await database.motor["others"].insert_one({"_id": 3})
         await until(lambda: len(heard.changes) == 5)
     assert heard.told() == [
@@ -254,6 +265,7 @@ async def test_stream_begins_anew_after_its_database_was_dropped(database: Datab
         await database.client.drop_database(database.motor.name)
         await until(lambda: heard.interruptions == ["invalidated"])
         assert await database.stream.wait_until_open(BOUND_S)
+        assert await database.stream.follow("things", BOUND_S)
         await database.motor["things"].insert_one({"_id": 2})
         await until(lambda: ("insert", "things", 2) in heard.told())
     assert ("drop", "things", None) in heard.told()
@@ -267,6 +279,7 @@ async def test_change_too_large_for_a_reply_is_not_met_again(database: Database)
             await database.motor["things"].update_one({"_id": 1}, {"$set": {"title": "b"}})
             await until(lambda: heard.interruptions == ["too_large"])
             assert await database.stream.wait_until_open(BOUND_S)
+            assert await database.stream.follow("things", BOUND_S)
             await database.motor["things"].insert_one({"_id": 2})
             await until(lambda: heard.told() == [("insert", "things", 2)])
             assert heard.interruptions == ["too_large"]
@@ -283,6 +296,7 @@ async def test_failing_listener_is_logged_and_others_hear(database: Database) ->
         async with database.stream.running():
             with database.stream.listen(Failing()), database.stream.listen(other):
                 assert await database.stream.wait_until_open(BOUND_S)
+                assert await database.stream.follow("things", BOUND_S)
                 await database.motor["things"].insert_one({"_id": 1})
                 await until(lambda: other.told() == [("insert", "things", 1)])
     assert {each["event"] for each in logs} == {"changes.listener_failed"}
@@ -314,7 +328,7 @@ async def test_end_of_the_stream_is_quick_and_leaves_no_cursor(database: Databas
         began_s = time.monotonic()
     assert time.monotonic() - began_s < 0.5
     assert heard.interruptions == []
-    await until(lambda: not [each for each in threading.enumerate() if each.name.startswith("changes")])
+    await until(lambda: not threads())
     with_cursors: list[dict[str, Any]] = [
         {"$currentOp": {"idleCursors": True}},
         {"$match": {"ns": f"{database.motor.name}.$cmd.aggregate"}},
@@ -601,6 +615,7 @@ async def test_what_cannot_be_resumed_interrupts_and_stream_begins_anew(
             fail(errorCode=code)
             await until(lambda: heard.interruptions == [why])
             assert await database.stream.wait_until_open(BOUND_S)
+            assert await database.stream.follow("things", BOUND_S)
             await heard_after(database, heard, ObjectId())
     assert [(each["event"], each["why"]) for each in logs] == [("changes.interrupted", why)]
 
@@ -625,3 +640,38 @@ async def test_frozen_server_does_not_hold_the_end(tmp_path: Path) -> None:
         os.kill(server.pid, signal.SIGCONT)
         database.close()
     assert took_s < 2
+
+
+async def test_collection_is_followed_from_then_on_without_a_gap_for_others(database: Database) -> None:
+    async with listening(database) as heard:
+        for number in range(60):
+            if number % 20 == 10:
+                since = await database.stream.follow(f"more_{number}", BOUND_S)
+                assert since is not None
+                await database.motor[f"more_{number}"].insert_one({"_id": number})
+            await database.motor["things"].insert_one({"_id": number})
+        await until(lambda: len(heard.changes) >= 63)
+    assert [each.id for each in heard.changes if each.collection == "things"] == [*range(60)]
+    assert [each.collection for each in heard.changes if each.id in {10, 30, 50}][::2] == [
+        "more_10",
+        "more_30",
+        "more_50",
+    ]
+    assert heard.interruptions == []
+
+
+async def test_collection_that_is_not_followed_is_not_told(database: Database) -> None:
+    async with listening(database) as heard:
+        await database.motor["unwatched"].insert_one({"_id": 1})
+        await database.motor["things"].insert_one({"_id": 2})
+        await until(lambda: bool(heard.changes))
+        database.stream.unfollow("others")
+        await database.stream.follow("more", BOUND_S)
+        await database.motor["others"].insert_one({"_id": 3})
+        await database.motor["things"].insert_one({"_id": 4})
+        await until(lambda: len(heard.changes) == 2)
+    assert [each.id for each in heard.changes] == [2, 4]
+
+
+async def test_follow_gives_up_while_the_stream_is_not_open(database: Database) -> None:
+    assert await database.stream.follow("things", 0.01) is None
