@@ -40,9 +40,9 @@ EACH = 10
 ANN = {"email": "ann@example.com", "password": "correct horse"}
 NAIL = {"name": "nail", "price": 0.1}
 
-LANE_THREADS = sum(lane.most_threads for lane in ThreadPools(timeout_s=3.0, connections=50).all)
-WORKER_THREADS = 5 * (os.cpu_count() or 1) + 2 + LANE_THREADS
-"""What a worker has at the most besides those of its start: the driver's, the passwords', the lanes'."""
+POOL_THREADS = sum(pool.most_threads for pool in ThreadPools(timeout_s=3.0, connections=50).all)
+WORKER_THREADS = 5 * (os.cpu_count() or 1) + 2 + POOL_THREADS
+"""What a worker has at the most besides those of its start: the driver's, the passwords', the pools'."""
 
 WELL = {200, 201, 412}
 

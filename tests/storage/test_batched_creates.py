@@ -89,8 +89,8 @@ async def test_waiting_creates_share_one_insert(database: Database) -> None:
     creates = BatchedCreates(database.motor["things"])
     sizes: list[int] = []
 
-    def note(lane: ThreadPool, work: Work, _: float) -> None:
-        if lane.name == "creates":
+    def note(pool: ThreadPool, work: Work, _: float) -> None:
+        if pool.name == "creates":
             sizes.append(work.size)
 
     database.pools.on_done = note

@@ -87,13 +87,13 @@ async def test_number_of_threads_per_lane_is_bounded(pools: ThreadPools) -> None
     await until(lambda: pools.scans.running == 4)
     await asyncio.sleep(5 * thread_pools.PATIENCE_S)
     assert (pools.scans.threads, pools.scans.waiting) == (4, 4)
-    assert await pools.quick.run(sleeping(0)) == 0  # another lane is not held up
+    assert await pools.quick.run(sleeping(0)) == 0  # another pool is not held up
     is_over.set()
     assert await asyncio.gather(*slow) == [True] * 8
 
 
 async def blocked(pools: ThreadPools) -> Callable[[], Awaitable[None]]:
-    """Occupy all threads of the lane for scans; returns what frees them."""
+    """Occupy all threads of the pool for scans; returns what frees them."""
     is_over = threading.Event()
     slow = [asyncio.create_task(pools.scans.run(is_over.wait)) for _ in range(4)]
     await until(lambda: pools.scans.running == 4)
@@ -266,7 +266,7 @@ async def test_observers_are_notified_of_slow_and_finished_calls(pools: ThreadPo
     slow: list[SlowCall] = []
     done: list[tuple[str, int]] = []
     pools.slow_s, pools.on_slow = 0.05, slow.append
-    pools.on_done = lambda lane, work, _: done.append((lane.name, work.size))
+    pools.on_done = lambda pool, work, _: done.append((pool.name, work.size))
     call = sleeping(0.06)
     await asyncio.gather(pools.quick.run(sleeping(0)), pools.lists.run(call))
     await until(lambda: bool(slow))  # which the thread tells after the result

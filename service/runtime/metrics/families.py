@@ -125,9 +125,9 @@ CALLS = gauge(
     WORKER,
     "lane",
     "state",
-    meaning="Calls of the driver in the threads of each lane: `running`, and `waiting` for a thread.",
+    meaning="Calls of the driver in the threads of each pool: `running`, and `waiting` for a thread.",
 )
-THREADS = gauge("sheaf_database_threads", WORKER, "lane", meaning="Threads of each lane.")
+THREADS = gauge("sheaf_database_threads", WORKER, "lane", meaning="Threads of each pool.")
 CALL_DURATION = histogram(
     "sheaf_database_call_duration_seconds",
     "lane",
