@@ -10,7 +10,7 @@ from service.http.pipeline import concurrency_limit
 from service.identity.api_keys import bearers
 from service.identity.core import hashing, lockout, refreshing, revocations
 from service.mail import post
-from service.runtime.metrics import exchanges
+from service.runtime.metrics import cells
 from service.runtime.settings import Settings
 from service.saved_queries import narrowing
 from service.slow_queries import watch
@@ -41,7 +41,7 @@ STATED = [
     ("0027", f"tries up to {post.MAXIMUM_ATTEMPTS} times"),
     ("0028", f"Locks last {default('lockout_s')} seconds, doubling to {default('lockout_longest_s') // 60}"),
     ("0028", f"waits up to {sum(lockout.PAUSES_S):.2f} s"),
-    ("0034", f"anything beyond {exchanges.MAXIMUM_ROWS} rows"),
+    ("0034", f"anything beyond {cells.MAXIMUM_ROWS} rows"),
     ("0037", f"Heartbeats every {database.HEARTBEAT_S} s"),
     ("0039", f"of {concurrency_limit.RETRY_AFTER_S[0]} to {concurrency_limit.RETRY_AFTER_S[-1]} s"),
     ("0039", f"probes have {concurrency_limit.PROBES}"),

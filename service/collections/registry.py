@@ -17,7 +17,6 @@ from service import schema as schemas
 from service.collections import building
 from service.collections import description as descriptions
 from service.collections.description import Description
-from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import (
     CollectionNotFound,
     DatabaseUnavailable,
@@ -25,7 +24,7 @@ from service.kit.errors import (
     Failure,
     StartupFailure,
 )
-from service.kit.tasks import background, comes_in_time
+from service.kit.tasks import Attempts, Backoff, background, comes_in_time
 from service.query.kinds import Kind
 from service.storage import classes
 from service.storage.codes import is_transient

@@ -16,10 +16,9 @@ from limits import parse
 
 from models.base import utc_now
 from models.mail import Mail
-from service.kit.backoff import Backoff
 from service.kit.errors import MailNotConfigured
 from service.kit.sealing import Sealer, digest
-from service.kit.tasks import background, comes_in_time
+from service.kit.tasks import Backoff, background, comes_in_time
 from service.mail.messages import Links, Message, Templates, sender_of
 from service.mail.transports import Folder, NotNow, Smtp, Transport, Undeliverable
 from service.runtime.tracing import continued, failed, written

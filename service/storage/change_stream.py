@@ -22,9 +22,8 @@ from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import OperationFailure, PyMongoError
 
-from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import Busy, DatabaseUnavailable
-from service.kit.tasks import background, comes_in_time
+from service.kit.tasks import Attempts, Backoff, background, comes_in_time
 from service.storage.codes import DOCUMENT_TOO_LARGE, HISTORY_LOST, is_transient
 from service.storage.raw_bson import CODEC
 

@@ -16,8 +16,8 @@ from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyM
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from service.kit.backoff import Backoff
 from service.kit.errors import Contention, DatabaseUnavailable, StartupFailure
+from service.kit.tasks import Backoff
 from service.runtime import deadline
 from service.storage import change_stream, transactions
 from service.storage.change_stream import Batch, ChangeStream

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from service.kit.backoff import Backoff
 from service.kit.errors import Busy
+from service.kit.tasks import Backoff
 
 MAXIMUM_WAITING = 10_000
 """Changes of one collection that may wait; beyond it they are refused at once."""

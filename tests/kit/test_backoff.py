@@ -2,7 +2,7 @@
 
 import asyncio
 
-from service.kit.backoff import Attempts, Backoff
+from service.kit.tasks import Attempts, Backoff
 from tests.pace import within
 
 

@@ -21,9 +21,9 @@ from cryptography.x509.oid import NameOID
 
 from models.base import utc_now
 from models.mail import Mail
-from service.kit.backoff import Backoff
 from service.kit.errors import StartupFailure
 from service.kit.sealing import Sealer
+from service.kit.tasks import Backoff
 from service.mail import post
 from service.mail.messages import Message, sender_of
 from service.mail.post import Outbox, Sender

@@ -2,8 +2,7 @@
 
 import pytest
 
-from service.runtime.metrics.cells import Cells
-from service.runtime.metrics.exchanges import MAXIMUM_ROWS, RECEIVED_BYTES, SENT_BYTES, SUM_S, Exchanges
+from service.runtime.metrics.cells import MAXIMUM_ROWS, RECEIVED_BYTES, SENT_BYTES, SUM_S, Cells, Exchanges
 from service.runtime.metrics.families import DURATIONS_S
 
 

@@ -6,7 +6,7 @@ from litestar.types import Receive, Scope, Send
 from service.http.pipeline.measuring import Measuring
 from service.http.problems import Failures
 from service.runtime.metrics import Cells, Exchanges
-from service.runtime.metrics.exchanges import RECEIVED_BYTES, SENT_BYTES, SUM_S
+from service.runtime.metrics.cells import RECEIVED_BYTES, SENT_BYTES, SUM_S
 from tests.middleware.apps import answering, client_of, echoing, get, raising, wrap
 
 

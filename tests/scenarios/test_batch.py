@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.documents.batch import running
+from service.documents import batch
 
 BATCH = "/api/batch"
 PRODUCTS = "products"
@@ -405,7 +405,7 @@ async def test_large_batch_response_returns_ids_instead_of_documents(
     *,
     is_atomic: bool,
 ) -> None:
-    monkeypatch.setattr(running, "MAXIMUM_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(batch, "MAXIMUM_ANSWER_BYTES", 1000)
     book = {"op": "create", "as": "b", "collection": books, "document": {"id": "b", "title": "t" * 300}}
     read = {"op": "get", "collection": books, "id": {"_ref": "b"}}
     first, second, *others = await done(client, [book, *[read] * 5], ann, atomic=is_atomic)

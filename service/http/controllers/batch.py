@@ -7,8 +7,7 @@ from litestar import Controller, Response
 from orjson import Fragment
 
 from service.documents import batch, encoding
-from service.documents.batch import Batch
-from service.documents.batch.operations import MAXIMUM_OPERATIONS, NAME, OPS, REFERENCE
+from service.documents.batch import MAXIMUM_OPERATIONS, NAME, OPS, REFERENCE, Batch
 from service.documents.idempotency import Step, StepResult
 from service.documents.patches import JSON_PATCH, MERGE_PATCH, OPERATIONS
 from service.http import answers, idempotent, problems

@@ -14,9 +14,8 @@ from beanie import BulkWriter
 from models.base import utc_now
 from models.revocation import Revocation
 from service.access.principals import Principal
-from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import TokenOutdated
-from service.kit.tasks import background, comes_in_time
+from service.kit.tasks import Attempts, Backoff, background, comes_in_time
 from service.storage import classes
 from service.storage.database import Database
 from service.storage.errors import DatabaseError

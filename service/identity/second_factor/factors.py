@@ -23,10 +23,9 @@ from pyotp.exceptions import OTPVerificationError
 from models.base import utc_now
 from models.second_factor import SecondFactor
 from models.user import User
-from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import CodeWrong, SecondFactorAbsent, SecondFactorPresent
 from service.kit.sealing import Sealer, digest
-from service.kit.tasks import background
+from service.kit.tasks import Attempts, Backoff, background
 from service.storage.errors import DatabaseError, DuplicateKey
 from service.storage.transactions import session
 

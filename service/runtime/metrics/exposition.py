@@ -20,8 +20,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from service.runtime.metrics import exchanges, families
-from service.runtime.metrics.cells import Cells
+from service.runtime.metrics import families
+from service.runtime.metrics.cells import EXCHANGES, RECEIVED_BYTES, SENT_BYTES, Cells
 from service.runtime.metrics.families import FAMILIES, WORKER, Family
 
 SILENT_S = 10.0
@@ -112,7 +112,7 @@ def _read(numbers: Numbers, slot: str, cells: Cells, worker: WorkerState) -> Non
     """Add what one worker has written."""
     is_fresh = worker.is_up and time.time() - cells.sampled_at_s < SILENT_S
     for (name, *labels), values in cells.read():
-        if name == exchanges.NAME:
+        if name == EXCHANGES:
             _read_exchanges(numbers, labels, list(values))
         elif (family := FAMILIES.get(name)) is not None:
             if family.kind != "gauge":
@@ -133,12 +133,12 @@ def _read_gauge(numbers: Numbers, family: Family, labels: Labels, value: float) 
 def _read_exchanges(numbers: Numbers, labels: list[str], values: list[float]) -> None:
     """Add requests of one method, route and status to the metrics that are made of them."""
     method, route, status = labels
-    spread = values[: exchanges.SENT_BYTES]
+    spread = values[:SENT_BYTES]
     _sum(numbers[families.REQUESTS.name], (method, route, status), [sum(spread[:-1])])
     status_class = f"{status[0]}xx" if status.isdigit() else status
     _sum(numbers[families.DURATION.name], (method, route, status_class), spread)
-    _sum(numbers[families.SENT.name], (method, route), [values[exchanges.SENT_BYTES]])
-    _sum(numbers[families.RECEIVED.name], (method, route), [values[exchanges.RECEIVED_BYTES]])
+    _sum(numbers[families.SENT.name], (method, route), [values[SENT_BYTES]])
+    _sum(numbers[families.RECEIVED.name], (method, route), [values[RECEIVED_BYTES]])
 
 
 def _sum(series: dict[Labels, list[float]], labels: Labels, values: Iterable[float]) -> None:

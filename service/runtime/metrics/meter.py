@@ -11,8 +11,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from service.kit.tasks import background
-from service.runtime.metrics.cells import Cells, Key
-from service.runtime.metrics.exchanges import Exchanges
+from service.runtime.metrics.cells import Cells, Exchanges, Key
 from service.runtime.metrics.families import FAMILIES, LAG, TASKS, Family
 
 INTERVAL_S = 1.0

@@ -20,8 +20,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
-from service.kit.backoff import Backoff
 from service.kit.errors import StartupFailure
+from service.kit.tasks import Backoff
 from service.runtime.metrics import SIZE_BYTES, Cells, Exposition, WorkerState
 from service.runtime.server.address import Address, find
 from service.runtime.server.listening import BACKLOG, USUAL, Connections, Listening

@@ -19,8 +19,8 @@ from typing import Any, NoReturn
 
 import structlog
 
-from service.kit.backoff import Attempts, Backoff
 from service.kit.errors import StartupFailure
+from service.kit.tasks import Attempts, Backoff
 from service.runtime.drain import Cells, Drain
 from service.runtime.metrics import Meter
 from service.runtime.server import listening
