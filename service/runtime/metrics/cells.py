@@ -1,4 +1,4 @@
-"""Numbers in memory that processes share, written by one worker, read by whoever is asked: those of requests."""
+"""Numbers in memory that processes share: one worker writes them, whoever asks reads them; requests too."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
