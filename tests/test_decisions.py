@@ -14,7 +14,7 @@ from service.runtime.metrics import cells
 from service.runtime.settings import Settings
 from service.saved_queries import narrowing
 from service.slow_queries import watch
-from service.storage import batched_lists, batched_reads, database, thread_pools, writes
+from service.storage import batched_lists, batched_reads, change_stream, database, thread_pools, writes
 
 DECISIONS = Path(__file__).parents[1] / "docs/decisions"
 
@@ -53,6 +53,7 @@ STATED = [
     ("0047", f"together they have {batched_lists.TOGETHER_S * 1000:.0f} ms"),
     ("0047", f"until calls wait for {thread_pools.PATIENCE_S * 1000:.0f} ms"),
     ("0048", f"At most {rendering.MAXIMUM_BYTES // 2**20} MB"),
+    ("0057", f"for up to {change_stream.RESUME_S:.0f} seconds where it was"),
 ]
 
 

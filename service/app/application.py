@@ -112,7 +112,11 @@ def lifespan(
     @asynccontextmanager
     async def opened(_: Litestar) -> AsyncIterator[None]:
         try:
-            async with services.traces.open(), services.registry.following():
+            async with (
+                services.traces.open(),
+                services.database.stream.running(),
+                services.registry.following(),
+            ):
                 is_loaded = await services.registry.wait_until_loaded(settings.database_timeout_s + 1)
                 if not is_loaded:
                     log.warning("app.started_without_database")

@@ -17,6 +17,7 @@ from service.identity.core.browsers import Browsers
 from service.identity.core.hashing import Cost, Demands, Passwords
 from service.identity.core.lockout import Lockouts
 from service.identity.core.refreshing import Refreshing
+from service.identity.core.revocations import COLLECTION as REVOCATIONS
 from service.identity.core.revocations import Revocations
 from service.identity.core.sessions import Ending, Limits, RefreshTokens, Sessions
 from service.identity.core.signing_in import SigningIn, SigningOut
@@ -62,6 +63,7 @@ def build(settings: Settings, endpoints: Iterable[Endpoint]) -> Services:
     browsers = _browsers(settings, sealer)
     lockouts = _lockouts(settings)
     revocations = Revocations(settings.access_token_ttl_s)
+    database.stream.include(REVOCATIONS)
     ending = Ending(revocations)
     limits = Limits(settings.refresh_token_ttl_s, settings.session_ttl_s, settings.sessions_per_user)
     refresh_tokens = RefreshTokens(sealer)

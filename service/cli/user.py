@@ -74,7 +74,7 @@ class Administration:
     @asynccontextmanager
     async def _loaded(self) -> AsyncIterator[None]:
         """Keep the collections loaded within the context; raises StartupFailure."""
-        async with self.registry.following():
+        async with self.registry.database.stream.running(), self.registry.following():
             while not await self.registry.wait_until_loaded(WAIT_S):
                 if not await self.registry.database.is_reachable():
                     raise StartupFailure(UNREACHABLE)

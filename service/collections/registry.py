@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 from beanie import Document, PydanticObjectId
+from bson import Timestamp
 
 from models.definition import CollectionDefinition
 from service import schema as schemas
@@ -27,10 +28,13 @@ from service.kit.errors import (
 from service.kit.tasks import Attempts, Backoff, background, comes_in_time
 from service.query.kinds import Kind
 from service.storage import classes
+from service.storage.change_stream import Batch, Gap
 from service.storage.codes import is_transient
 from service.storage.database import Database
 from service.storage.errors import DatabaseError
 from service.storage.store import Store
+
+DEFINITIONS = classes.name_of(CollectionDefinition)
 
 RETRY = Backoff(0.2, 1.0)
 """Between tries to follow; one that finds no database takes the timeout of an operation anyway."""
@@ -70,7 +74,7 @@ class Collection:
 class Registry:
     """The collections by name; each change replaces the whole table at once, so readers need no lock.
 
-    `is_following` tells whether changes are heard of, `heard_at_s` of the last one, in seconds since 1970.
+    `heard_at_s` is when it last heard of a change, in seconds since 1970.
 
     Raises StartupFailure for a class that does not describe a collection, or whose rules fail their tests.
     """
@@ -84,8 +88,14 @@ class Registry:
         self._descriptions = {model: _description_of(model) for model in models if _is_public(model)}
         self._collections: Mapping[str, Collection] = {}
         self._is_loaded = asyncio.Event()
-        self.is_following = False
+        self._is_subscribed = False
         self.heard_at_s = 0.0
+        database.stream.include(DEFINITIONS)
+
+    @property
+    def is_following(self) -> bool:
+        """Whether this worker hears of changes."""
+        return self._is_subscribed and self.database.stream.is_alive
 
     def get(self, name: str) -> Collection:
         """Find a collection; raises CollectionNotFound, or DatabaseUnavailable before the first load."""
@@ -137,35 +147,38 @@ class Registry:
         attempts = Attempts(RETRY)
         async for _ in attempts:
             try:
-                started_at = await self.database.operation_time()
                 await self.database.initialise(self._models)
-                await self._load()
-                attempts.reset()
-                # From before the load on, so that nothing between load and follow is missed.
-                async with classes.changes(self.database, CollectionDefinition, started_at) as changes:
-                    self.is_following, self.heard_at_s = True, time.time()
-                    async for change in changes:
-                        if change is None:
-                            continue
-                        self.heard_at_s = time.time()
-                        if "documentKey" not in change:  # all definitions were dropped at once
-                            break
-                        await self._refresh(change["documentKey"]["_id"])
+                # The load comes within, so that nothing between load and follow is missed.
+                async with self.database.stream.subscribed([DEFINITIONS]) as subscription:
+                    await self._load(subscription.time)
+                    attempts.reset()
+                    self._is_subscribed, self.heard_at_s = True, time.time()
+                    async for batch in subscription:
+                        await self._heed(batch)
+            except Gap:
+                pass  # the stream has told the log why
             except Exception as error:
                 if is_transient(error):
                     reason = type(error).__name__
                     log.warning("registry.reconnecting", reason=reason, retry_s=attempts.pause_s)
                 else:
                     log.exception("registry.failed", retry_s=attempts.pause_s)
-            self.is_following = False
+            self._is_subscribed = False
 
-    async def _load(self) -> None:
+    async def _heed(self, batch: Batch) -> None:
+        for change in batch.changes:
+            self.heard_at_s = time.time()
+            if change.operation == "drop":  # all definitions at once
+                raise Gap("dropped")
+            await self._refresh(change.id, change.time)
+
+    async def _load(self, after: Timestamp) -> None:
         loaded = {collection.name: collection for collection in map(self._of_class, self._descriptions)}
         for collection in loaded.values():
             if collection.description.indexes:
                 await self.database.patiently(partial(self._build_indexes, collection))
         self._collections = {**self._collections, **loaded}
-        stored = await classes.found(CollectionDefinition, {"is_deleting": {"$ne": True}})
+        stored = await self._stored({}, after)
         for definition in stored:
             await self._apply_stored(definition)
         names = loaded.keys() | {str(definition["_id"]) for definition in stored}
@@ -175,9 +188,14 @@ class Registry:
     async def _build_indexes(self, collection: Collection) -> None:
         await building.ensure(collection.store, collection.description.indexes)
 
-    async def _refresh(self, name: Any) -> None:
+    async def _stored(self, which: Mapping[str, Any], after: Timestamp) -> list[Mapping[str, Any]]:
+        """Read stored definitions as they are at a cluster time or later, but for deleted ones."""
+        condition = {"is_deleting": {"$ne": True}, **which}
+        return await classes.found(self.database, CollectionDefinition, condition, after=after)
+
+    async def _refresh(self, name: Any, after: Timestamp) -> None:
         """Bring one collection in step with what is stored now, whatever the change was."""
-        stored = await classes.found(CollectionDefinition, {"_id": name, "is_deleting": {"$ne": True}})
+        stored = await self._stored({"_id": name}, after)
         for definition in stored:
             await self._apply_stored(definition)
         if not stored:

@@ -116,7 +116,7 @@ async def _prepare(chosen: Settings, sources: Sequence[Described], *, reset: boo
         if not await connection.is_reachable():  # asked first, because building indexes may take its time
             raise StartupFailure(UNREACHABLE)
         registry = Registry(connection, DOCUMENTS, document_limit_bytes=chosen.body_limit_bytes)
-        async with registry.following():
+        async with connection.stream.running(), registry.following():
             await _until_loaded(registry)
             names = [described.source.name for described in sources] or [Product.get_collection_name()]
             if reset:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self, TypeVar, cast
 
 import bson
 import pymongo
@@ -211,7 +211,7 @@ class ChangeStream:
         return await comes_in_time(self._opened, timeout_s)
 
     @asynccontextmanager
-    async def subscribed(self, names: Collection[str]) -> "AsyncIterator[AsyncIterator[Batch]]":
+    async def subscribed(self, names: Collection[str]) -> "AsyncIterator[Subscription]":
         """Wait until the stream is open, and have all changes of system collections from then on.
 
         Batches wait until they are taken; empty ones come about once per INTERVAL_S, to show that the stream
@@ -219,9 +219,9 @@ class ChangeStream:
         """
         while not self._opened.is_set():  # it may have been closed again before this task's turn comes
             await self._opened.wait()
-        follower = _Follower()
-        with self.listen(follower, names):
-            yield follower
+        subscription = Subscription(cast("Timestamp", self.position))
+        with self.listen(subscription, names):
+            yield subscription
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -353,10 +353,11 @@ def _why(error: Exception | None) -> str:
     return "outage" if is_transient(error) else "error"
 
 
-class _Follower:
-    """Buffers batches for one who takes them one after the other."""
+class Subscription:
+    """All batches that come after `time`, for one who takes them one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: Timestamp) -> None:
+        self.time = time
         self._batches: deque[Batch] = deque()
         self._count = 0
         self._gap: str | None = None

@@ -1,10 +1,11 @@
-"""What Beanie cannot say about documents of our classes: write on a condition, take one, follow changes."""
+"""What Beanie cannot say about documents of our classes: write on a condition, take one, read as stored."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from beanie import Document
+from bson import Timestamp
 from pymongo import ReturnDocument
 
 from service.storage.database import Database
@@ -98,53 +99,27 @@ async def _compute(
     return None if computed is None else model.model_validate(computed)
 
 
-async def found(model: type[Document], condition: dict[str, Any]) -> list[Stored]:
-    """Return documents of a class as stored, whatever somebody else may have written into them."""
-    return [*await model.get_motor_collection().find(condition).to_list(None)]
-
-
-async def stored(database: Database, model: type[Document], *, order: str, limit: int) -> list[Stored]:
-    """Return documents of a class as stored, in the ascending order of a field, at most `limit` of them.
-
-    Not by Beanie, which would make an object of each of hundreds of thousands, and which knows no class yet
-    when the database was away at the start.
-    """
-    found = database.motor[_name(model)].find({}, limit=limit).sort(order, 1)
-    return [*await found.to_list(None)]
-
-
-@asynccontextmanager
-async def changes(
+async def found(
     database: Database,
     model: type[Document],
-    since: Any,
+    condition: Mapping[str, Any],
     *,
-    kinds: Sequence[str] = (),
-    longest_wait_s: float | None = None,
-) -> AsyncIterator[AsyncIterator[Stored | None]]:
-    """Open the changes of a class's documents from a logical time on (`Database.operation_time`).
+    after: Timestamp,
+    order: str = "_id",
+    limit: int = 0,
+) -> list[Stored]:
+    """Return documents of a class as stored at a cluster time or later; 0 is no limit.
 
-    Each is an event of MongoDB's change streams, with the document as it is stored by then. None stands for a
-    wait of `longest_wait_s` without a change. `kinds` are those of interest, such as `insert`; all when there
-    are none. The iterator ends when MongoDB closes the stream; a gap raises DatabaseError.
+    Not by Beanie, which would make an object of each of hundreds of thousands, cannot read what somebody else
+    has written into them, and knows no class yet when the database was away at the start.
     """
-    pipeline = [{"$match": {"operationType": {"$in": list(kinds)}}}] if kinds else []
-    wait_ms = None if longest_wait_s is None else int(longest_wait_s * 1000)
-    async with database.motor[_name(model)].watch(
-        pipeline,
-        full_document="updateLookup",
-        start_at_operation_time=since,
-        max_await_time_ms=wait_ms,
-    ) as stream:
-        yield _events(stream)
+    async with database.reading_after(after) as opened:
+        cursor = database.motor[name_of(model)].find(condition, limit=limit, session=opened).sort(order, 1)
+        return [*await cursor.to_list(None)]
 
 
-async def _events(stream: Any) -> AsyncIterator[Stored | None]:
-    while stream.alive:
-        yield await stream.try_next()
-
-
-def _name(model: type[Document]) -> str:
+def name_of(model: type[Document]) -> str:
+    """Return the name of a class's collection."""
     name: str = model.Settings.name
     return name
 

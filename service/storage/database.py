@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from time import perf_counter
 from typing import Any, TypeAlias, TypeVar
 
@@ -172,6 +172,16 @@ class Database:
         if now is None:
             raise DatabaseUnavailable
         return now
+
+    @asynccontextmanager
+    async def reading_after(self, time: Timestamp) -> AsyncIterator[Any]:
+        """Provide a session in which nothing is read as it was before a cluster time.
+
+        What a server has at that time the majority may have only a little later, which is what reads give.
+        """
+        async with await self.client.start_session() as opened:
+            opened.advance_operation_time(time)
+            yield opened
 
     def replay(
         self, collection: str, since: Timestamp, until: Timestamp, timeout_s: float

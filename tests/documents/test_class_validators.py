@@ -34,7 +34,7 @@ class Room(Stored, Document):
 @pytest.fixture
 async def rooms(database: Database) -> Collection:
     registry = Registry(database, (CollectionDefinition, Counter, Room), document_limit_bytes=10_000)
-    async with registry.following():
+    async with database.stream.running(), registry.following():
         assert await registry.wait_until_loaded(10)
         return registry.get("rooms")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 from models.base import utc_now
 from models.revocation import Revocation
 from service.access.principals import Principal
-from service.identity.core.revocations import BOUND_S, GONE, Revocations
+from service.identity.core.revocations import BOUND_S, COLLECTION, GONE, Revocations
 from service.kit.errors import SessionEnded, TokenOutdated
 from service.storage import database as databases
 from service.storage.database import Database
@@ -22,9 +23,11 @@ KEY = Principal("key", "ann", frozenset(), key_id="k1", epoch=3)
 
 
 @pytest.fixture
-async def stored(database: Database) -> Database:
+async def stored(database: Database) -> AsyncIterator[Database]:
     await database.initialise([Revocation])
-    return database
+    database.stream.include(COLLECTION)
+    async with database.stream.running():
+        yield database
 
 
 def told(name: str, epoch: int = GONE, lasts_s: float = 3600) -> dict[str, Any]:
@@ -160,10 +163,11 @@ async def test_outage_is_logged_once_and_worker_is_not_current() -> None:
     away = databases.connect(
         "mongodb://127.0.0.1:1", "nothing", pool_size=1, selection_timeout_s=0.05, operation_timeout_s=0.05
     )
+    away.stream.include(COLLECTION)
     revocations = Revocations(900)
     with capture_logs() as logs:
-        async with revocations.following(away):
+        async with away.stream.running(), revocations.following(away):
             assert not await revocations.wait_until_loaded(0.9)
     away.close()
     assert not revocations.is_current
-    assert [each["event"] for each in logs] == ["revocations.retrying"]
+    assert [each["event"] for each in logs] == ["changes.interrupted"]

@@ -75,7 +75,7 @@ async def test_class_shown_in_readme_defines_collection(database: Database) -> N
     defined: dict[str, Any] = {"__name__": "models.book"}
     exec(source, defined)  # noqa: S102 - README's own
     registry = Registry(database, [*DOCUMENTS, defined["Book"]], document_limit_bytes=2**20)
-    async with registry.following():
+    async with database.stream.running(), registry.following():
         assert await registry.wait_until_loaded(DEADLINE_S)
         assert registry.get("books").source == "code"
 

@@ -125,7 +125,7 @@ class Ledger(Stored, Document):
 
 async def test_code_first_collection_can_require_concurrency(database: Database) -> None:
     registry = Registry(database, (CollectionDefinition, Counter, Ledger), document_limit_bytes=10_000)
-    async with registry.following():
+    async with database.stream.running(), registry.following():
         assert await registry.wait_until_loaded(10)
         ledgers = registry.get("ledgers")
         stored = await operator.created(ledgers, {"amount": 1})

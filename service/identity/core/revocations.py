@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from beanie import BulkWriter
+from bson import Timestamp
 
 from models.base import utc_now
 from models.revocation import Revocation
@@ -17,12 +18,10 @@ from service.access.principals import Principal
 from service.kit.errors import TokenOutdated
 from service.kit.tasks import Attempts, Backoff, background, comes_in_time
 from service.storage import classes
+from service.storage.change_stream import Gap
 from service.storage.database import Database
 from service.storage.errors import DatabaseError
 from service.storage.transactions import session
-
-INTERVAL_S = 1.0
-"""How long MongoDB waits for something to tell before it tells a worker that there is nothing."""
 
 BOUND_S = 2.0
 """How long after it was stored every worker heeds a revocation; mostly it takes some milliseconds."""
@@ -41,6 +40,9 @@ MAXIMUM_KNOWN = 500_000
 
 MAXIMUM_PENDING = 10_000
 RETRY = Backoff(0.2, 1.0)
+
+COLLECTION = classes.name_of(Revocation)
+"""What the change stream must include."""
 
 STORING = ("insert", "update", "replace")
 """The kinds of changes by which a revocation is stored; deleting expired ones is of no interest."""
@@ -166,6 +168,8 @@ class Revocations:
                 async for _ in self._heard(database):
                     has_told = False
                     attempts.reset()
+            except Gap:
+                pass  # the stream has told the log why
             except Exception as error:
                 if not has_told:  # one line for an outage, however long
                     unexpected = None if isinstance(error, DatabaseError) else error
@@ -173,24 +177,28 @@ class Revocations:
                 has_told = True
 
     async def _heard(self, database: Database) -> AsyncIterator[None]:
-        """Yield whenever MongoDB has told what is new, or that nothing is, about once per INTERVAL_S."""
-        started_at = await database.operation_time()
-        # All or nothing: a part of what is revoked is no ground to believe a token on.
-        self.learn(await classes.stored(database, Revocation, order="expires_at", limit=self._limit + 1))
-        self.hear()
-        yield
-        if self._has_too_many():
-            return  # perhaps not any more in a while
-        # From before the load on, so that nothing between load and follow is missed.
-        changes = classes.changes(database, Revocation, started_at, kinds=STORING, longest_wait_s=INTERVAL_S)
-        async with changes as stream:
-            async for change in stream:
-                known = None if change is None else change["fullDocument"]
-                self.learn([] if known is None else [known])
+        """Yield whenever MongoDB has told what is new, or that nothing is, about once per second."""
+        # The load comes within, so that nothing between load and follow is missed.
+        async with database.stream.subscribed([COLLECTION]) as subscription:
+            # All or nothing: a part of what is revoked is no ground to believe a token on.
+            await self._load(database, {}, subscription.time)
+            yield
+            while not self._has_too_many():  # or else perhaps not any more in a while
+                batch = await anext(subscription)
+                names = [change.id for change in batch.changes if change.operation in STORING]
+                if names:  # what an update has made of them is in no event
+                    await self._load(database, {"_id": {"$in": names}}, batch.changes[-1].time)
+                self.learn([])
                 self.hear()
                 yield
-                if self._has_too_many():
-                    return
+
+    async def _load(self, database: Database, which: Mapping[str, Any], after: Timestamp) -> None:
+        """Learn what is stored at a cluster time or later."""
+        limit = self._limit + 1
+        self.learn(
+            await classes.found(database, Revocation, which, after=after, order="expires_at", limit=limit)
+        )
+        self.hear()
 
     async def _store(self, epochs: Mapping[str, int]) -> None:
         now = utc_now()
