@@ -24,6 +24,7 @@ ROOMS = (
     "collections",
     "documents",
     "identity",
+    "changes",
     "slow_queries",
     "transfer",
     "http",

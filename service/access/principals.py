@@ -21,7 +21,8 @@ class Principal:
 
     A token is of one session (`session_id`), an API key (`key_id`) acts as its user, within its `scopes`.
     `epoch` counts the changes of what an account may do: revocations tell tokens of earlier ones. `email`,
-    `name` and `attributes` (flat, set by administrators) are what rules read as `$user.*`.
+    `name` and `attributes` (flat, set by administrators) are what rules read as `$user.*`. What the caller
+    showed is valid until `expires_at_s`, in seconds since 1970.
     """
 
     kind: Literal["anonymous", "user", "key"]
@@ -35,6 +36,7 @@ class Principal:
     is_email_verified: bool = False
     name: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=lambda: NONE, hash=False)
+    expires_at_s: float | None = field(default=None, compare=False)
 
     @property
     def is_signed_in(self) -> bool:

@@ -14,6 +14,7 @@ from service.app.services import build
 from service.http.controllers.audit import AuditController
 from service.http.controllers.auth import AuthController
 from service.http.controllers.batch import BatchController
+from service.http.controllers.changes import ChangesController
 from service.http.controllers.collections import CollectionsController
 from service.http.controllers.documents import DocumentsController
 from service.http.controllers.email import EmailController
@@ -65,6 +66,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     BatchController,
     ListsController,
     QueriesController,
+    ChangesController,
     SavedQueriesController,
     DocumentsController,
     DocsController,
@@ -121,6 +123,8 @@ def lifespan(
                 if not is_loaded:
                     log.warning("app.started_without_database")
                 async with (
+                    services.feeds.running(),
+                    services.streams.running(),
                     services.revocations.following(services.database),
                     services.key_bearers.noting(),
                     services.second_factors.resealing(),

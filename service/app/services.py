@@ -4,6 +4,10 @@ from collections.abc import Iterable
 
 from models import DOCUMENTS
 from service.app.pipeline import GRACE_S
+from service.changes.cursors import ChangeCursors
+from service.changes.feeds import Feeds
+from service.changes.streams import StreamLimits, Streams
+from service.changes.subscriptions import Catching
 from service.collections.registry import Registry
 from service.documents.idempotency import Claims
 from service.documents.lists import ListCache
@@ -86,15 +90,22 @@ def build(settings: Settings, endpoints: Iterable[Endpoint]) -> Services:
         database, passwords, sessions, revocations, lockouts, post, settings.password_reset_ttl_s
     )
 
+    cursors = Cursors(*_secrets(settings))
+    feeds = Feeds(database.stream, ChangeCursors(cursors))
+    drain = Drain.of_process()
+
     return Services(
         database=database,
         registry=registry,
         shared_counts=shared_counts,
         claims=Claims(database, lease_s=settings.operation_timeout_s + GRACE_S),
         contracts=Contracts([*endpoints]),
-        cursors=Cursors(*_secrets(settings)),
+        cursors=cursors,
         list_cache=ListCache(),
         renderings=Renderings(),
+        catching=Catching(feeds, database, settings.snapshot_limit),
+        feeds=feeds,
+        streams=Streams(registry, revocations, drain, _stream_limits(settings)),
         addresses=addresses,
         api_keys=ApiKeys(database, revocations),
         browsers=browsers,
@@ -123,7 +134,7 @@ def build(settings: Settings, endpoints: Iterable[Endpoint]) -> Services:
         tokens=tokens,
         users=Users(database, ending, revocations, passwords),
         post=post,
-        drain=Drain.of_process(),
+        drain=drain,
         pools=pools,
         traces=traces,
         audit_ttl_s=settings.audit_ttl_s,
@@ -139,6 +150,15 @@ def listeners(settings: Settings, traces: Traces, pools: PoolCounts) -> list[Lis
         *([] if settings.metrics_port is None else [pools]),
         *([CommandTimes()] if settings.has_server_timing else []),
     ]
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    return StreamLimits(
+        per_user=settings.streams_per_user,
+        per_address=settings.streams_per_address,
+        per_worker=settings.stream_connections,
+        lifetime_s=settings.stream_lifetime_s,
+    )
 
 
 def _browsers(settings: Settings, sealer: Sealer) -> Browsers:

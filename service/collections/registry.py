@@ -66,6 +66,11 @@ class Collection:
     document_limit_bytes: int
 
     @property
+    def is_live(self) -> bool:
+        """Whether its changes are told."""
+        return True
+
+    @property
     def documents(self) -> Any:
         """The driver's collection."""
         return self.store.documents

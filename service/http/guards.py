@@ -5,12 +5,13 @@ from typing import Any, Literal
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Scope
 
 from service.access import scopes
 from service.access.principals import ANONYMOUS, Principal
 from service.access.rules import Verb
 from service.documents.access import Access
-from service.http.pipeline.headers import text_of
+from service.http.pipeline.headers import FIRST_VALUES, text_of
 from service.http.services import services_of
 from service.kit.errors import Failure, Forbidden, RequestInvalid, SignInRequired
 
@@ -143,6 +144,26 @@ class MayAct(Guard):
         access = Access(collection, principal(connection))
         access.permit(self._verb)
         scope["state"][ACCESS] = access
+
+
+class MayRead(MayAct):
+    """Lets callers pass as `MayAct` does, by the rule for `watch` where a request is for a stream."""
+
+    def check(self, connection: Connection, handler: BaseRouteHandler) -> None:
+        """Raise what `MayAct` raises."""
+        if wants_stream(connection.scope):
+            WATCHING.check(connection, handler)
+        else:
+            super().check(connection, handler)
+
+
+WATCHING = MayAct("watch")
+
+
+def wants_stream(scope: Scope) -> bool:
+    """Return whether a request is for a stream of events."""
+    accepted: bytes | None = scope["state"][FIRST_VALUES].get(b"accept")
+    return accepted is not None and b"text/event-stream" in accepted
 
 
 def access_of(connection: Connection) -> Access:

@@ -5,6 +5,9 @@ from typing import Any, cast
 
 from litestar.connection import ASGIConnection
 
+from service.changes.feeds import Feeds
+from service.changes.streams import Streams
+from service.changes.subscriptions import Catching
 from service.collections.registry import Registry
 from service.documents.idempotency import Claims
 from service.documents.lists import ListCache
@@ -51,6 +54,11 @@ class Services:
     cursors: Cursors
     list_cache: ListCache
     renderings: Renderings
+
+    # changes
+    catching: Catching
+    feeds: Feeds
+    streams: Streams
 
     # identity
     addresses: Addresses

@@ -55,14 +55,18 @@
     │   ├── AccountExists             auth.account_exists    with the address that a provider tells
     │   ├── IdentityTaken             identity.taken         by another account
     │   ├── LastSignIn                identity.last          the only way to sign in to the account
+    │   ├── NotLive                   changes.not_live       the collection's option `live` is off
     │   └── RegistrationClosed        registration.closed
+    ├── ChangesExpired            410 changes.expired        what changed since the cursor is not known
     ├── Stale                     412 document.stale         If-Match names another version
     ├── BodyTooLarge              413 body.too_large
     ├── MediaTypeUnsupported      415 media_type.unsupported
+    ├── TooManyFilters            422 changes.too_many_filters  that name no value, watched at once
     ├── QueryTooExpensive         422 query.too_expensive    more time, memory or room than allowed
     ├── IdempotencyMismatch       422 idempotency.mismatch   another request had this key
     ├── PreconditionRequired      428 precondition.required  the collection wants If-Match
     ├── RateLimited               429 rate.limited
+    ├── TooManyStreams            429 changes.too_many_streams  open at once
     ├── Locked                    429 auth.locked            too many wrong passwords or codes
     ├── Internal                  500 internal
     ├── ProviderInvalid           502 provider.invalid       what a provider says does not hold
@@ -385,6 +389,27 @@ class PreconditionRequired(
 
 class RateLimited(Failure, status=429, code="rate.limited", title="Too many requests"):
     """The caller has used up its requests for this window; `Retry-After` says how long to wait."""
+
+
+class TooManyStreams(Failure, status=429, code="changes.too_many_streams", title="Too many open streams"):
+    """The caller has as many streams of changes open as one user, or one address, may have."""
+
+
+class ChangesExpired(Failure, status=410, code="changes.expired", title="The changes since then are gone"):
+    """What changed since the cursor is not known any more, or not by the same definition and rights."""
+
+
+class TooManyFilters(
+    Failure,
+    status=422,
+    code="changes.too_many_filters",
+    title="Too many different filters are watched",
+):
+    """Too many different filters of a collection are watched that have to be asked at every change."""
+
+
+class NotLive(Conflict, code="changes.not_live", title="The collection is not live"):
+    """The collection does not tell its changes: its option `live` is off, or its MongoDB cannot."""
 
 
 class Internal(Failure, status=500, code="internal", title="Something went wrong on our side"):

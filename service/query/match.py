@@ -110,7 +110,7 @@ def _holds(node: Node, document: Mapping[str, Any]) -> bool:
         case Compare(path, name, operand):
             return _compares(document, path, name, operand)
         case Elem(path, condition):
-            return any(_elem_holds(condition, value) for value in _values(document, path, is_spread=False))
+            return any(_elem_holds(condition, value) for value in values_at(document, path, is_spread=False))
         case And(parts):
             return all(_holds(part, document) for part in parts)
         case Or(parts):
@@ -138,10 +138,10 @@ def _part_holds(part: Compare | Elem, element: Any) -> bool:
 
 
 def _compares(document: Mapping[str, Any], path: Path, name: str, operand: Any) -> bool:
-    return _TESTS[name](list(_values(document, path, is_spread=name != "size")), operand)
+    return _TESTS[name](list(values_at(document, path, is_spread=name != "size")), operand)
 
 
-def _values(document: Mapping[str, Any], path: Path, *, is_spread: bool) -> Iterator[Any]:
+def values_at(document: Mapping[str, Any], path: Path, *, is_spread: bool = True) -> Iterator[Any]:
     """Yield what MongoDB finds at a path: through one array at a time, MISSING for an absent member.
 
     An array at the end of the path is given after its elements; alone, when it is not to be spread.
@@ -163,7 +163,7 @@ def _through(array: list[Any], rest: Path, *, is_spread: bool) -> Iterator[Any]:
         return
     for position, element in enumerate(array):
         if isinstance(element, Mapping):
-            yield from _values(element, rest, is_spread=is_spread)
+            yield from values_at(element, rest, is_spread=is_spread)
         if rest[0] != str(position):
             continue
         if len(rest) == 1:
@@ -171,7 +171,7 @@ def _through(array: list[Any], rest: Path, *, is_spread: bool) -> Iterator[Any]:
         elif isinstance(element, list):
             yield from _through(element, rest[1:], is_spread=is_spread)
         elif isinstance(element, Mapping):
-            yield from _values(element, rest[1:], is_spread=is_spread)
+            yield from values_at(element, rest[1:], is_spread=is_spread)
 
 
 def _as_object(array: list[Any]) -> dict[str, Any]:

@@ -276,7 +276,7 @@ class Settings(IdentitySettings, MailSettings):
         20.0, ge=0.1, le=3600, description="Seconds that a client may take nothing of its answer."
     )
     connections: int = Field(
-        8192, ge=1, le=1_000_000, description="Connections that one worker holds; more wait to be accepted."
+        16_384, ge=1, le=1_000_000, description="Connections that one worker holds; more wait to be accepted."
     )
     concurrency: int = Field(
         256,
@@ -297,6 +297,23 @@ class Settings(IdentitySettings, MailSettings):
     rate_limit_refresh: str = Field(
         "1000/15minutes",
         description="Limit per client address on refresh and logout, in place of the others.",
+    )
+
+    # --- changes
+    stream_connections: int = Field(
+        10_000, ge=0, le=1_000_000, description="Streams of changes that one worker holds; more are 503."
+    )
+    streams_per_user: int = Field(
+        20, ge=1, le=100_000, description="Streams that one user may have open on one worker."
+    )
+    streams_per_address: int = Field(
+        100, ge=1, le=1_000_000, description="Streams that one client address may have open on one worker."
+    )
+    stream_lifetime_s: float = Field(
+        1800.0, ge=1, le=86_400, description="Seconds after which a stream ends, and its client comes back."
+    )
+    snapshot_limit: int = Field(
+        10_000, ge=1, le=1_000_000, description="Documents that a live list may begin with."
     )
 
     # --- operation

@@ -135,6 +135,11 @@ class Store:
             with suppress(Busy, DatabaseUnavailable):  # MongoDB ends by itself what it is not told to
                 await asyncio.shield(run(partial(_end_snapshot, opened, cursor)))
 
+    async def count_up_to(self, where: Filter, limit: int) -> int:
+        """Count what fulfils a filter, no further than `limit`."""
+        count = partial(self.documents.delegate.count_documents, where, limit=limit)
+        return int(await self._pools.scans.run(count))
+
     async def aggregate(self, plan: PipelinePlan, write: Callable[[Document], bytes]) -> list[bytes]:
         """Run a pipeline and write its documents one by one, so that no more than the answer is in memory.
 

@@ -15,7 +15,8 @@ from service.documents.expanding import References
 from service.documents.preconditions import Expected
 from service.http.answers import written_response
 from service.http.contract.operations import Described
-from service.http.guards import FOR_API_KEYS, MayAct, access_of
+from service.http.controllers import changes
+from service.http.guards import FOR_API_KEYS, MayAct, MayRead, access_of, wants_stream
 from service.http.idempotent import once
 from service.http.requests import (
     AnyRequest,
@@ -38,13 +39,15 @@ class DocumentsController(Controller):
 
     @get(
         "/",
-        guards=[MayAct("get")],
+        guards=[MayRead("get")],
         operation=Described.PER_COLLECTION,
     )
     async def get_document(
         self, request: AnyRequest, document_id: FromPath[str], services: NamedDependency[Services]
     ) -> Response[bytes]:
         """Return one document: `fields`, `expand`."""
+        if wants_stream(request.scope):
+            return await changes.watch_document(request, services, document_id)
         access = access_of(request)
         references = References(services.registry, access.principal)
         shown = reading.parse(access, references, request.scope["query_string"])

@@ -27,7 +27,8 @@ from service.documents.expanding import References
 from service.http import answers, bodies, idempotent
 from service.http.answers import written_response
 from service.http.contract.operations import Described
-from service.http.guards import FOR_API_KEYS, MayAct, access_of
+from service.http.controllers import changes
+from service.http.guards import FOR_API_KEYS, MayAct, MayRead, access_of, wants_stream
 from service.http.idempotent import once
 from service.http.requests import (
     AnyRequest,
@@ -57,13 +58,15 @@ class ListsController(Controller):
 
     @get(
         "/",
-        guards=[MayAct("list")],
+        guards=[MayRead("list")],
         operation=Described.PER_COLLECTION,
     )
     async def list_documents(
         self, request: AnyRequest, services: NamedDependency[Services]
     ) -> Response[bytes]:
         """Return one page of documents, as `filter`, `q`, `sort`, `page` or `cursor` and the others say."""
+        if wants_stream(request.scope):
+            return await changes.watch_list(request, services)
         access = access_of(request)
         references = References(services.registry, access.principal)
         asked = services.list_cache.parse(access, references, request.scope["query_string"])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from random import Random
+from typing import Any
 
 import structlog
 from litestar.types import HTTPResponseStartEvent, Receive
@@ -91,9 +92,7 @@ class ConcurrencyLimit(Step):
 
     def leave(self, exchange: Exchange) -> None:
         """Release the slot, if the request holds one."""
-        limiter: ConcurrencyLimiter | None = exchange.state.pop(SLOT, None)
-        if limiter is not None:
-            limiter.release()
+        release(exchange.state)
 
     async def _wait(self, exchange: Exchange, limiter: ConcurrencyLimiter) -> None:
         if await limiter.wait():
@@ -124,6 +123,13 @@ class ConcurrencyLimit(Step):
         self._is_reporting = False
         in_work, in_line = sum(each.taken for each in both), sum(each.queued for each in both)
         log.warning("requests refused", refused=refused, in_work=in_work, in_line=in_line)
+
+
+def release(state: dict[str, Any]) -> None:
+    """Release the slot that a request holds, if any, by its state: an open stream needs none."""
+    limiter: ConcurrencyLimiter | None = state.pop(SLOT, None)
+    if limiter is not None:
+        limiter.release()
 
 
 def is_for_one(method: str, path: str) -> bool:

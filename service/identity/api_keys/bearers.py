@@ -160,6 +160,7 @@ def _principal(key: Mapping[str, Any], owner: Mapping[str, Any]) -> Principal:
         is_email_verified=owner.get("is_email_verified", False),
         name=owner.get("name"),
         attributes=owner.get("attributes", {}),
+        expires_at_s=None if key["expires_at"] is None else key["expires_at"].timestamp(),
     )
 
 

@@ -117,7 +117,8 @@ class Tokens:
         if not self._has_right_claims(claims):
             raise TokenInvalid
         # What was issued for longer, before the setting was lowered, would outlive what revokes it.
-        return _Verified(_principal(claims), min(claims["exp"], claims["iat"] + self.ttl_s))
+        expires_at = min(claims["exp"], claims["iat"] + self.ttl_s)
+        return _Verified(_principal(claims, expires_at), expires_at)
 
     def _key_of(self, token: str) -> SigningKey:
         """Find the key by the header's `kid`, which is only ever looked up among the keys that we hold."""
@@ -146,7 +147,7 @@ class Tokens:
         )
 
 
-def _principal(claims: dict[str, Any]) -> Principal:
+def _principal(claims: dict[str, Any], expires_at_s: float) -> Principal:
     return Principal(
         kind="user",
         id=claims["sub"],
@@ -157,6 +158,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
         is_email_verified=claims.get("email_verified") is True,
         name=claims.get("name"),
         attributes=MappingProxyType(claims["attributes"]),
+        expires_at_s=expires_at_s,
     )
 
 

@@ -1,0 +1,1 @@
+"""Changes told to clients: what each has subscribed to, in order and without a gap."""

@@ -1,0 +1,118 @@
+"""What a client asks to be told: the parameters of a live list, of a live document, of polling."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service.changes import interests
+from service.changes.interests import Interest
+from service.documents import visibility
+from service.documents.access import Access
+from service.kit.errors import ParameterInvalid
+from service.kit.violations import Violations
+from service.query import ListQuery, parse_list
+from service.query.parse import BRACKET, parse_query
+from service.query.tree import Compare, Elem, Node, Not
+
+SNAPSHOTS = ("all", "none")
+
+OF_LISTS: Mapping[str, str] = {
+    "sort": "A live list is a set: sort what you hold.",
+    "page": "A live list has no pages: all that matches is told.",
+    "limit": "A live list has no pages: all that matches is told.",
+    "cursor": "To go on where a stream ended, send `since` or the header Last-Event-ID.",
+    "count": "Count what you hold.",
+    "expand": "Subscribe to what is referred to as well.",
+    "q": "Use `filter`: a text index cannot say what one change is to a search.",
+}
+"""The parameters of lists that mean nothing here, and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client asks to be told: of which documents, from where on, and the rest of its parameters."""
+
+    interest: Interest
+    since: str | None
+    has_snapshot: bool
+    given: Mapping[str, str]
+
+
+def of_list(access: Access, parameters: Sequence[tuple[str, str]], others: Sequence[str] = ()) -> Asked:
+    """Read the parameters of a live list: `filter`, `fields`, `since`, `snapshot`, and `others` as they are.
+
+    Raises ParameterInvalid with every violation, SignInRequired, Forbidden.
+    """
+    query, given = _read(access, parameters, ("since", "snapshot", *others))
+    return Asked(interests.of_list(access, query), given.get("since"), given.get("snapshot") != "none", given)
+
+
+def of_document(access: Access, document_id: object, parameters: Sequence[tuple[str, str]]) -> Asked:
+    """Read the parameters of a live document: `fields`, `since`, `snapshot`; raises as `of_list`."""
+    query, given = _read(access, parameters, ("since", "snapshot"), is_of_one=True)
+    interest = interests.of_document(access, document_id, query)
+    return Asked(interest, given.get("since"), given.get("snapshot") != "none", given)
+
+
+def of_subscription(access: Access, asked: Mapping[str, object]) -> Interest:
+    """Read a subscription of a stream of several: `filter` and `fields`; raises as `of_list`, by pointers."""
+    fields = visibility.fields_of(access.collection, access.permit("watch"))
+    query = parse_query({name: asked[name] for name in ("filter", "fields") if name in asked}, fields)
+    violations = Violations()
+    _check_near(violations, query.where, pointer="/filter")
+    violations.raise_if_any(ParameterInvalid, "the subscription is invalid")
+    return interests.of_list(access, query)
+
+
+def _read(
+    access: Access,
+    parameters: Sequence[tuple[str, str]],
+    own: Sequence[str],
+    *,
+    is_of_one: bool = False,
+) -> tuple[ListQuery, dict[str, str]]:
+    fields = visibility.fields_of(access.collection, access.permit("watch"))
+    violations = Violations()
+    given: dict[str, str] = {}
+    left: list[tuple[str, str]] = []
+    for name, text in parameters:
+        if name in given:
+            violations.add(f"`{name}` is given twice", "repeated", parameter=name)
+        elif name in own:
+            given[name] = text
+        elif name in OF_LISTS:
+            violations.add(
+                f"`{name}` is not for live lists", "unknown_parameter", hint=OF_LISTS[name], parameter=name
+            )
+        elif is_of_one and (name == "filter" or name.startswith(BRACKET)):
+            violations.add("one document has no filter", "unknown_parameter", parameter=name)
+        else:
+            left.append((name, text))
+    if given.get("snapshot", "all") not in SNAPSHOTS:
+        violations.add("`snapshot` is `all` or `none`", "enum", parameter="snapshot")
+    query = ListQuery()
+    try:
+        query = parse_list(left, fields)
+    except ParameterInvalid as failure:
+        violations.extend(failure.errors)
+    _check_near(violations, query.where, parameter="filter")
+    violations.raise_if_any(ParameterInvalid, "parameters are invalid")
+    return query, given
+
+
+def _check_near(
+    violations: Violations, where: Node | None, *, pointer: str | None = None, parameter: str | None = None
+) -> None:
+    if where is not None and _uses_near(where):
+        hint = "Use `within`."
+        violations.add("`near` is not for live lists", "operator", pointer, hint, parameter=parameter)
+
+
+def _uses_near(node: Node) -> bool:
+    match node:
+        case Compare(_, name, _):
+            return name == "near"
+        case Elem(_, condition):
+            return _uses_near(condition)
+        case Not(part):
+            return _uses_near(part)
+    return any(map(_uses_near, node.parts))

@@ -1,0 +1,202 @@
+"""The streams that are open on this worker: how many there may be, and when each has to end."""
+
+import time
+from asyncio import sleep
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from time import monotonic
+from typing import Any
+
+from service.access.principals import Principal
+from service.changes import entries
+from service.changes.entries import WhyBye
+from service.changes.mailbox import Mailbox
+from service.changes.subscriptions import Subscription
+from service.collections.registry import Collection, Registry
+from service.identity.core.revocations import Revocations
+from service.kit.errors import Busy, CollectionNotFound, TooManyStreams, Unavailable
+from service.kit.tasks import background
+from service.runtime.drain import Drain
+
+LOOK_S = 0.5
+"""How often it is looked whether streams have to end."""
+
+SPREAD = 0.2
+"""The part of a stream's life by which it may be shorter, at random, so that not all end together."""
+
+RETRY_MS = range(500, 5000)
+"""How long clients whose streams end should wait before they come back, at random."""
+
+QUEUE_ENTRIES = 2000
+"""Entries that may wait for one client."""
+
+QUEUE_BYTES = 1024 * 1024
+"""Bytes of entries that may wait for one client."""
+
+_random = Random()  # noqa: S311  # no secret
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How many streams may be open at once: of one user, from one address, on one worker; and how long."""
+
+    per_user: int
+    per_address: int
+    per_worker: int
+    lifetime_s: float
+
+
+class Stream:
+    """One open stream: whose it is, what it is subscribed to, and what waits for it."""
+
+    __slots__ = ("address", "bye", "ends_at_s", "mailbox", "principal", "subscriptions")
+
+    def __init__(self, principal: Principal, address: str, mailbox: Mailbox, ends_at_s: float) -> None:
+        self.principal = principal
+        self.address = address
+        self.mailbox = mailbox
+        self.ends_at_s = ends_at_s
+        self.subscriptions: dict[str | None, Subscription] = {}
+        self.bye: WhyBye | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come: it was said goodbye, or nothing is subscribed to any more."""
+        return self.bye is not None or all(each.has_ended for each in self.subscriptions.values())
+
+    @property
+    def cursor(self) -> str | None:
+        """Where a client of one subscription may go on when nothing waits for it, None while it begins."""
+        if len(self.mailbox) or len(self.subscriptions) != 1:
+            return None
+        (subscription,) = self.subscriptions.values()
+        return subscription.cursor
+
+    def end(self, why: WhyBye) -> None:
+        """Say goodbye: what waits is sent before it."""
+        if self.bye is None:
+            self.bye = why
+            self.mailbox.put(self, entries.bye(why, _random.choice(RETRY_MS)))
+            self.mailbox.close()
+
+    def close(self) -> None:
+        """Take back all subscriptions."""
+        for subscription in self.subscriptions.values():
+            subscription.end()
+        self.mailbox.close()
+
+
+class Streams:
+    """All streams that are open on this worker."""
+
+    def __init__(
+        self, registry: Registry, revocations: Revocations, drain: Drain, limits: StreamLimits
+    ) -> None:
+        self._registry = registry
+        self._revocations = revocations
+        self._drain = drain
+        self.limits = limits
+        self._open: dict[Stream, None] = {}
+        self._by_caller: Counter[str] = Counter()
+        self.opened = 0
+        """Since the start."""
+        self.resets: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """End streams whose time has come, until the context ends."""
+        async with background(self._watch(), "streams"):
+            yield
+
+    @asynccontextmanager
+    async def opened_for(self, principal: Principal, address: str) -> AsyncIterator[Stream]:
+        """Open a stream, closed with the context; raises TooManyStreams and Busy."""
+        stream = self.open(principal, address)
+        try:
+            yield stream
+        finally:
+            self.close(stream)
+
+    def open(self, principal: Principal, address: str) -> Stream:
+        """Open a stream; raises TooManyStreams and Busy."""
+        limits = self.limits
+        if len(self._open) >= limits.per_worker:
+            raise Busy("There are too many open streams; try again in a while")
+        for name, limit in _names(principal, address, limits):
+            if self._by_caller[name] >= limit:
+                raise TooManyStreams(
+                    f"You have {limit} open streams, as many as you may have",
+                    hint="Put several subscriptions on one stream: POST /api/streams.",
+                )
+        life_s = limits.lifetime_s * (1 - SPREAD * _random.random())
+        mailbox = Mailbox(QUEUE_ENTRIES, QUEUE_BYTES)
+        stream = Stream(principal, address, mailbox, monotonic() + life_s)
+        self._open[stream] = None
+        self._by_caller.update(name for name, _ in _names(principal, address, limits))
+        self.opened += 1
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        """Forget a stream; it may have been closed before."""
+        if self._open.pop(stream, stream) is stream:
+            return
+        for name, _ in _names(stream.principal, stream.address, self.limits):
+            self._by_caller[name] -= 1
+            if self._by_caller[name] <= 0:
+                del self._by_caller[name]
+        stream.close()
+
+    async def _watch(self) -> None:
+        while True:
+            await sleep(LOOK_S)
+            self.look()
+
+    def look(self) -> None:
+        """End the streams that have to end, and those subscriptions whose collections have changed."""
+        now_s, wall_s = monotonic(), time.time()
+        is_draining = self._drain.is_draining
+        for stream in [*self._open]:
+            if is_draining:
+                stream.end("draining")
+            elif self._revocations.covers(stream.principal):
+                stream.end("revoked")
+            elif stream.principal.expires_at_s is not None and stream.principal.expires_at_s <= wall_s:
+                stream.end("expired")
+            elif stream.ends_at_s <= now_s:
+                stream.end("lifetime")
+            else:
+                for subscription in [*stream.subscriptions.values()]:
+                    self._check(subscription)
+
+    def _check(self, subscription: Subscription) -> None:
+        """Reset a subscription whose collection is not what it was."""
+        known = subscription.interest.collection
+        try:
+            present = self._registry.get(known.name)
+        except (CollectionNotFound, Unavailable):
+            subscription.reset("definition")
+            return
+        if present is known:
+            return
+        is_same = present.uid == known.uid and _without_rules(present) == _without_rules(known)
+        subscription.reset("rules" if is_same else "definition")
+
+
+def _without_rules(collection: Collection) -> Mapping[str, Any]:
+    return {
+        name: part
+        for name, part in collection.description.source.items()
+        if name not in {"rules", "rule_tests"}
+    }
+
+
+def _names(principal: Principal, address: str, limits: StreamLimits) -> Iterable[tuple[str, int]]:
+    if principal.id is not None:
+        yield f"user {principal.id}", limits.per_user
+    yield f"address {address}", limits.per_address
