@@ -1,6 +1,7 @@
 """What every stored document has: the system fields, and the clock that stamps them."""
 
 from datetime import UTC, datetime
+from time import time_ns
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,8 +11,12 @@ SYSTEM_FIELDS = ("_version", "_created_at", "_updated_at", "_owner")
 
 def utc_now() -> datetime:
     """Return the present time in UTC at BSON's precision, so that what is created is what is read back."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return datetime.fromtimestamp(time_ns() // 1_000_000 / 1000, UTC)
+
+
+def stored_now() -> datetime:
+    """Return the present time as documents hold it that are read: in UTC, without a zone."""
+    return utc_now().replace(tzinfo=None)
 
 
 class Stored(BaseModel):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from models.base import SYSTEM_FIELDS, utc_now
+from models.base import SYSTEM_FIELDS, stored_now
 from service.access.decisions import Grant, deciding
 from service.access.writable import beyond
 from service.collections.registry import Collection
@@ -157,7 +157,7 @@ class _Computation:
             if name in present and are_written_alike(value, before.get(name))
         }
         system = {name: present.get(name) for name in SYSTEM_FIELDS}
-        system |= {"_version": version_of(present) + 1, "_updated_at": utc_now().replace(tzinfo=None)}
+        system |= {"_version": version_of(present) + 1, "_updated_at": stored_now()}
         return {"_id": present["_id"], **encoded, **unchanged, **system}
 
 

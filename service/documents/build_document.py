@@ -1,10 +1,9 @@
 """Building new documents: what a client sends, as the rules have it stored."""
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from models.base import utc_now
+from models.base import stored_now
 from service.access.decisions import Decision, Grant, deciding
 from service.access.writable import beyond
 from service.collections.registry import Collection
@@ -14,8 +13,7 @@ from service.documents.access import Access
 from service.query.tree import member_names
 
 
-@dataclass(frozen=True, slots=True)
-class BuildDocument:
+class BuildDocument(NamedTuple):
     """Builds the documents that a caller creates at one moment, each under the first grant that allows it."""
 
     collection: Collection
@@ -27,7 +25,8 @@ class BuildDocument:
     def of(cls, access: Access) -> Self:
         """Return the builder for a caller, now; raises SignInRequired or Forbidden."""
         decision = access.permit("create")
-        now = (decision.moment or utc_now()).replace(tzinfo=None)  # the `$now` of the rule
+        moment = decision.moment  # the `$now` of the rule
+        now = stored_now() if moment is None else moment.replace(tzinfo=None)
         owner = access.principal.id
         system = {"_version": 1, "_created_at": now, "_updated_at": now, "_owner": owner}
         return cls(access.collection, decision, system)
@@ -60,6 +59,8 @@ class BuildDocument:
     @property
     def looks_at_id(self) -> bool:
         """Whether the id decides on what may be created: then it has to be there first."""
+        if self.decision.is_plain:
+            return False
         return any("_id" in member_names(grant.check) for grant in self.decision.grants)
 
 

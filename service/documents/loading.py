@@ -124,8 +124,8 @@ class _Batch:
         written = await self._access.collection.store.write(plan)
         for position, failure in written.refused:
             loaded.refuse(self._ordinals[position], failure)
-        loaded.created += written.count
-        loaded.skipped += len(documents) - written.count - len(written.refused)
+        loaded.created += written.affected
+        loaded.skipped += len(documents) - written.affected - len(written.refused)
         self._ordinals, self._documents, self._size_bytes = [], [], 0
 
 

@@ -192,6 +192,8 @@ _SYSTEM: dict[str, Field] = {
     "_updated_at": Field(frozenset({Kind.DATE_TIME}), read_only=True, has_formats=True),
     "_owner": Field(_TEXT_OR_NULL, read_only=True),
 }
+_KEPT = frozenset({"id", *_SYSTEM})
+"""Members that the service keeps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,6 +249,8 @@ class Schema:
 
         `stored_json` is that document as JSON, None for a new one: then there may be none at all.
         """
+        if self._body not in self._read_only and _KEPT.isdisjoint(body):
+            return []
         present = [] if stored_json is None else [stored_json]
         return list(masks.read_only_violations(body, self.root, present, self._read_only))
 

@@ -170,8 +170,9 @@ class Change(NamedTuple):
 
     `before` and `after` are the document as it was and is stored. `before` is None for a new document, and
     where it was not read: a deletion by filter knows the id and the version alone. `version` is the
-    document's own, after the change, or at its deletion; None where it is not known. A `clear` is of all
-    documents of the collection at once, or of those of some time: it knows none of them, so `id` is None.
+    document's own, after the change, or at its deletion; None where it is not known. `at` is as documents
+    have their times: in UTC, without a zone. A `clear` is of all documents of the collection at once, or of
+    those of some time: it knows none of them, so `id` is None.
     """
 
     collection: str
@@ -180,8 +181,8 @@ class Change(NamedTuple):
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
     version: int | None
-    by: str | None
     at: datetime
+    by: str | None
     through: Through
 
 
@@ -215,8 +216,7 @@ class Modifications(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(NamedTuple):
     """A document to be created, as it is stored: without `_id` where one of the kind `id_kind` is to be made.
 
     `build` makes the document of the id, where the rule looks at that.
@@ -232,8 +232,7 @@ class Create:
         return {"_id": made_id, **self.document} if self.build is None else self.build(made_id)
 
 
-@dataclass(frozen=True, slots=True)
-class CreateMany:
+class CreateMany(NamedTuple):
     """Documents to be created, all or none: those without `_id` get one of the kind `id_kind`.
 
     `build` makes all of them of the ids of those without, where the rule looks at ids; `documents` say then
@@ -246,8 +245,7 @@ class CreateMany:
     build: Callable[[Sequence[Any]], Awaitable[Sequence[Document]]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """A document to be changed where it fulfils `where`; `absent` makes the failure where there is none."""
 
     id: Any
@@ -257,8 +255,7 @@ class Update:
     absent: Callable[[], Failure] = DocumentNotFound
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
+class Upsert(NamedTuple):
     """A document to be changed, or created where there is none; of many at once one creates."""
 
     update: Update
@@ -266,8 +263,7 @@ class Upsert:
     """Makes the other plan, once it is needed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(NamedTuple):
     """A document to be deleted where it fulfils `where`, and `expected` if there is such."""
 
     id: Any
@@ -276,8 +272,7 @@ class Delete:
     expected: Precondition | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Matching:
+class Matching(NamedTuple):
     """Which documents are meant: those that fulfil `where` and hold the text `search`, `maximum` at most."""
 
     where: Node | None
@@ -285,8 +280,7 @@ class Matching:
     search: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateMany:
+class UpdateMany(NamedTuple):
     """Matching documents to be changed, all or none."""
 
     matching: Matching
@@ -294,24 +288,21 @@ class UpdateMany:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteMany:
+class DeleteMany(NamedTuple):
     """Matching documents to be deleted, all or none."""
 
     matching: Matching
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(NamedTuple):
     """Documents to be created each by itself: those whose ids are there already stay as they are."""
 
     documents: Sequence[Mapping[str, Any]]
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseOwned:
+class ReleaseOwned(NamedTuple):
     """The documents of an owner, to be given to another one, or deleted without any."""
 
     owner: str
@@ -319,8 +310,7 @@ class ReleaseOwned:
     new_owner: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Clear:
+class Clear(NamedTuple):
     """All documents to be deleted, unread; of those created in some time, if `created` has its two ends.
 
     With `drops` the collection goes with its indexes.
@@ -336,18 +326,17 @@ WritePlan: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What a write did: its changes, in order, and the documents that it was for, as stored now.
 
-    Those that it left as they were are among the documents, and not among the changes. `count` is the number
-    of changes; the release of an owner's documents, which may be very many, tells no more here. `refused` are
-    the documents that a Load could not create, by their positions.
+    Those that it left as they were are among the documents, and not among the changes. `affected` is the
+    number of changes; the release of an owner's documents, which may be very many, tells no more here.
+    `refused` are the documents that a Load could not create, by their positions.
     """
 
     changes: tuple[Change, ...] = ()
     documents: Sequence[Document] = ()
-    count: int = 0
+    affected: int = 0
     refused: Sequence[tuple[int, Failure]] = ()
 
     @property

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import takewhile
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import bson
@@ -24,7 +22,7 @@ from pymongo.errors import (
     WriteError,
 )
 
-from models.base import utc_now
+from models.base import stored_now
 from service.kit.errors import Contention, DocumentNotFound, Failure, TooManyAffected
 from service.query import Compare, Node, conjoin, to_mongo
 from service.query.mongo import of_document, searched
@@ -36,7 +34,6 @@ from service.storage.database import database_of, pools_of, timed
 from service.storage.document_queue import RETRY, DocumentQueue, Waiting
 from service.storage.plans import (
     Change,
-    ChangeKind,
     Clear,
     Create,
     CreateMany,
@@ -85,8 +82,6 @@ NOT_WRITTEN = (WriteError, DocumentTooLarge, BSONError, OverflowError)
 """Errors of the driver that say for certain that nothing was written."""
 
 REFUSED = (PyMongoError, BSONError, OverflowError)
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 Find: TypeAlias = Callable[[Any, Node | None], Awaitable[Document | None]]
@@ -148,12 +143,12 @@ class Writes:
                 return self._written((document,), (self._created(document, plan.origin),))
         raise Contention
 
-    async def _insert(self, document: Document) -> None:
+    def _insert(self, document: Document) -> Awaitable[object]:
         """Insert a document: together with others, but for transactions, which are of one task."""
         if session() is None:
-            await self._creates.create(document)
-        else:
-            await self._documents.insert_one(document, session=session())
+            return self._creates.create(document)
+        inserted: Awaitable[object] = self._documents.insert_one(document, session=session())
+        return inserted
 
     async def _update(self, plan: Update) -> Written:
         """Change a document; within a transaction without waiting for others, who could be waiting for it."""
@@ -199,7 +194,7 @@ class Writes:
             deleted = await self._take(plan.id, where)
             if deleted is not None:
                 before = self._decoded(deleted)
-                change = self._change("delete", plan.origin, utc_now(), known=deleted, before=before)
+                change = self._deleted(deleted, stored_now(), plan.origin, before)
                 return self._written((), (change,))
             if plan.expected is None:
                 raise DocumentNotFound
@@ -286,7 +281,7 @@ class Writes:
                 outcomes.append((each, error))
                 continue
             changes = self._updated(newest, changed, each.plan.origin)
-            outcomes.append((each, Written(changes, (changed,), count=len(changes))))
+            outcomes.append((each, Written(changes, (changed,), affected=len(changes))))
             newest = changed
         return outcomes, newest
 
@@ -374,8 +369,8 @@ class Writes:
         deleted = await self._documents.delete_many({"_id": {"$in": ids}}, session=session())
         if deleted.deleted_count != len(found):
             raise Contention
-        at = utc_now()
-        return self._written((), tuple(self._change("delete", origin, at, known=each) for each in found))
+        at = stored_now()
+        return self._written((), tuple(self._deleted(each, at, origin) for each in found))
 
     async def _matching(self, matching: Matching) -> list[Document]:
         """Find the ids and versions of matching documents; raises TooManyAffected."""
@@ -421,7 +416,7 @@ class Writes:
                 raise failure
             if not is_of_id(reason):
                 refused.append((position, failure))
-        return replace(written, refused=refused)
+        return written._replace(refused=refused)
 
     async def _release_owned(self, plan: ReleaseOwned) -> Written:
         """Release an owner's documents, some at a time: each time wholly, with its changes."""
@@ -433,20 +428,15 @@ class Writes:
                 ids = []
         if ids:
             count += await self._database.transaction(partial(self._release, plan, ids))
-        return Written(count=count)
+        return Written(affected=count)
 
     async def _release(self, plan: ReleaseOwned, ids: list[Any]) -> int:
         wanted = {"_id": {"$in": ids}, "_owner": plan.owner}
         owned = [each async for each in self._raw.find(wanted, session=session())]
-        now = utc_now()
+        now = stored_now()
         if plan.new_owner is None:
             await self._documents.delete_many(wanted, session=session())
-            self._publish(
-                [
-                    self._change("delete", plan.origin, now, known=each, before=self._decoded(each))
-                    for each in owned
-                ]
-            )
+            self._publish([self._deleted(each, now, plan.origin, self._decoded(each)) for each in owned])
             return len(owned)
         given = {"_owner": plan.new_owner, "_updated_at": now}
         try:
@@ -460,12 +450,9 @@ class Writes:
 
     def _given(self, raw: RawBSONDocument, given: Document, origin: Origin) -> Change:
         """Return the change of a document that was given to another owner."""
-        before, now = self._decoded(raw), given["_updated_at"]
-        new = {**given, "_version": (raw.get("_version") or 0) + 1, "_updated_at": now.replace(tzinfo=None)}
-        after = None if before is None else {**before, **new}
-        return self._change(
-            "update", origin, now, known={"_id": raw["_id"], **new}, before=before, after=after
-        )
+        before, version = self._decoded(raw), (raw.get("_version") or 0) + 1
+        after = None if before is None else {**before, **given, "_version": version}
+        return Change(self._name, raw["_id"], "update", before, after, version, given["_updated_at"], *origin)
 
     async def _clear(self, plan: Clear) -> Written:
         if plan.created is not None:
@@ -476,7 +463,8 @@ class Writes:
         else:
             await (self._documents.drop() if plan.drops else self._documents.delete_many({}))
             await new_ids.forget(self._name)
-        return self._written((), (self._change("clear", plan.origin, utc_now()),))
+        cleared = Change(self._name, None, "clear", None, None, None, stored_now(), *plan.origin)
+        return self._written((), (cleared,))
 
     # What has changed
 
@@ -487,29 +475,21 @@ class Writes:
         return Written(changes, documents, len(changes))
 
     def _created(self, document: Mapping[str, Any], origin: Origin) -> Change:
-        return self._change("create", origin, document["_created_at"], after=document)
+        at, version = document["_created_at"], document.get("_version")
+        return Change(self._name, document["_id"], "create", None, document, version, at, *origin)
 
     def _updated(self, before: Document, after: Document, origin: Origin) -> tuple[Change, ...]:
         """Return the change of a document, none where it stays as it is."""
         if after is before:
             return ()
-        return (self._change("update", origin, after["_updated_at"], before=before, after=after),)
+        at, version = after["_updated_at"], after["_version"]
+        return (Change(self._name, after["_id"], "update", before, after, version, at, *origin),)
 
-    def _change(
-        self,
-        kind: ChangeKind,
-        origin: Origin,
-        at: datetime,
-        *,
-        known: Mapping[str, Any] = _NOTHING,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
+    def _deleted(
+        self, known: Mapping[str, Any], at: datetime, origin: Origin, before: Document | None = None
     ) -> Change:
-        """Return a change; `known` has the id and the version where `before` and `after` have not."""
-        newest = after or before or known
-        document_id, version = newest.get("_id"), newest.get("_version")
-        at = at.replace(tzinfo=UTC)
-        return Change(self._name, document_id, kind, before, after, version, origin.by, at, origin.through)
+        """Return the change of a deleted document; `known` has its id and version if nothing else."""
+        return Change(self._name, known["_id"], "delete", before, None, known.get("_version"), at, *origin)
 
     def _decoded(self, raw: RawBSONDocument) -> Document | None:
         """Return the members of a document that was read raw; None for one that cannot be decoded."""

@@ -12,7 +12,7 @@ import pytest
 from bson import DatetimeMS, ObjectId
 from litestar import Litestar
 
-from models.base import utc_now
+from models.base import stored_now, utc_now
 from service.access.principals import OPERATOR
 from service.documents import loading
 from service.documents.access import Access
@@ -73,7 +73,7 @@ async def make(client: httpx.AsyncClient, who: dict[str, str], **members: Any) -
 async def test_create_replace_patch_and_delete_yield_what_was_and_is(
     client: httpx.AsyncClient, app: Litestar, ann: dict[str, str], changes: list[Change]
 ) -> None:
-    began = utc_now()
+    began = stored_now()
     path = await make(client, ann, title="one")
     answers = [
         await client.put(path, json={"title": "two"}, headers=ann),
@@ -99,7 +99,7 @@ async def test_create_replace_patch_and_delete_yield_what_was_and_is(
     by = {change.by for change in changes}
     assert len(by) == 1
     assert by != {None}
-    assert all(began <= change.at <= utc_now() for change in changes)
+    assert all(began <= change.at <= stored_now() for change in changes)
     stored = [change.after for change in changes[:5]]
     assert [change.before for change in changes[1:]] == stored, "each begins with what the last one stored"
 
@@ -283,7 +283,7 @@ async def test_releasing_an_owners_documents_yields_a_change_for_each(
     others = [{"_id": f"{number:04}", "count": number, **system} for number in range(450)]
     await notes.documents.insert_many([*others, {"_id": "hers", **system, "_owner": "bob"}])
     written = await notes.store.write(ReleaseOwned("ann", Origin("root", "removal"), heir))
-    assert written.count == 450
+    assert written.affected == 450
     assert [change.id for change in sorted(changes, key=lambda each: str(each.id))] == [
         each["_id"] for each in others
     ]
@@ -347,11 +347,11 @@ async def test_a_listener_that_fails_harms_neither_the_write_nor_other_listeners
 
 
 async def test_a_write_returns_its_own_changes(app: Litestar, changes: list[Change]) -> None:
-    at = utc_now().replace(tzinfo=None)
+    at = stored_now()
     document = {"_version": 1, "_created_at": at, "_updated_at": at, "_owner": None}
     collection = services_of(app).registry.get("products")
     plan = Create(document, Origin(None, "request"), collection.description.options.id_kind)
     written = await collection.store.write(plan)
     assert list(written.changes) == changes
     assert isinstance(written.document["_id"], ObjectId)
-    assert (written.count, written.is_new, written.document) == (1, True, changes[0].after)
+    assert (written.affected, written.is_new, written.document) == (1, True, changes[0].after)

@@ -122,7 +122,7 @@ async def update_many(request: AnyRequest, access: Access) -> Response[bytes]:
     wanted = answers.preferred_return(request)
     if wanted == "representation":
         return json_response(_data(access, written.documents), headers=answers.preference_applied(wanted))
-    return _counted(len(written.documents), written.count)
+    return _counted(len(written.documents), written.affected)
 
 
 async def delete_many(request: AnyRequest, access: Access) -> Response[bytes]:
@@ -130,7 +130,7 @@ async def delete_many(request: AnyRequest, access: Access) -> Response[bytes]:
     query = _query(request, access)
     plan = bulk.delete(access, query, expected_by(request))
     written = await bulk.execute(access, plan)
-    return _counted(written.count, written.count)
+    return _counted(written.affected, written.affected)
 
 
 def _query(request: AnyRequest, access: Access) -> ChangeQuery:

@@ -61,8 +61,8 @@ class Removal:
             for collection in self.registry.all():
                 plan = ReleaseOwned(user_id, Origin(audit.actor.id, "removal"), heir_id)
                 written = await self.database.patiently(partial(collection.store.write, plan))
-                if written.count:
-                    counts[collection.name] = written.count
+                if written.affected:
+                    counts[collection.name] = written.affected
         details = {"documents": fate, "heir": heir_id, "counts": counts}
         await self.database.transaction(partial(self._delete, audit, user_id, details))
         await self.revocations.catch_up()
