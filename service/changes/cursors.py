@@ -7,11 +7,8 @@ from bson import Timestamp
 
 from service.changes.interests import Interest
 from service.kit.errors import ParameterInvalid, Violation
-from service.query.cursors import LIST_BYTES, Cursors, list_id
+from service.query.cursors import LIST_BYTES, Cursors
 from service.query.keyset import Place
-from service.query.mongo import to_mongo
-
-PARTS = 5
 
 
 class ChangePlace(NamedTuple):
@@ -38,26 +35,18 @@ class ChangeCursors:
     ) -> str | None:
         """Return the cursor of a place; None when the id is too long to carry."""
         values = (time, interest.collection.version, interest.rights, is_in_snapshot, after_id)
-        return self._cursors.write(_identity(interest), Place(values))
+        return self._cursors.write(interest.asks_for, Place(values))
 
     def read(self, interest: Interest, text: str, parameter: str) -> ChangePlace:
         """Return the place of a cursor; raises ParameterInvalid for one of another subscription."""
         try:
-            place = self._cursors.read(_identity(interest), text)
+            place = self._cursors.read(interest.asks_for, text)
         except ParameterInvalid as failure:
             detail = failure.errors[0].detail
             hint = f"Leave `{parameter}` out to begin anew."
             violation = Violation(detail, "cursor", parameter=parameter, hint=hint)
             raise ParameterInvalid(detail, hint=hint, errors=[violation]) from None
         return ChangePlace(*(place.values or ()))
-
-
-def _identity(interest: Interest) -> bytes:
-    """Name what is subscribed to, as the client asked for it."""
-    collection = interest.collection
-    where = None if interest.asked is None else to_mongo(interest.asked)
-    name = f"changes of {collection.name} {collection.uid} {interest.selection!r}"
-    return list_id(name, where, [])
 
 
 def joint_id(parts: dict[str, bytes]) -> bytes:

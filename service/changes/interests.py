@@ -11,6 +11,7 @@ from service.documents import visibility
 from service.documents.access import Access
 from service.documents.encoding import dump
 from service.query import masks
+from service.query.cursors import list_id
 from service.query.match import matches
 from service.query.mongo import Filter, to_mongo
 from service.query.tree import Compare, ListQuery, Node, Selection
@@ -52,7 +53,9 @@ class Interest:
     where: Node | None
     view_key: ViewKey
     rights: bytes
-    key: str = field(default="")
+    key: str
+    asks_for: bytes = field(compare=False)
+    """A digest of what the client asks for: cursors are of that alone."""
 
     @property
     def collection(self) -> Collection:
@@ -127,7 +130,11 @@ def _interest(access: Access, query: ListQuery) -> Interest:
     rights = blake2b(_lasting(decision).encode(), digest_size=RIGHTS_BYTES).digest()
     selection = query.selection
     key = f"{own} {where!r} {masked} {selection!r}"
-    return Interest(access, query.where, selection, query, decision, where, (masked, selection), rights, key)
+    asked = None if query.where is None else to_mongo(query.where)
+    collection = access.collection
+    asks_for = list_id(f"changes of {collection.name} {collection.uid} {selection!r}", asked, [])
+    view_key = masked, selection
+    return Interest(access, query.where, selection, query, decision, where, view_key, rights, key, asks_for)
 
 
 def _lasting(decision: Decision) -> str:

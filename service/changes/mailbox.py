@@ -49,8 +49,7 @@ class Mailbox:
             self._bytes -= replaced.entry.size_bytes
         self._bytes += entry.size_bytes
         waiting[name] = Waiting(source, entry)
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+        self._wake()
         return len(waiting) <= self._maximum_entries and self._bytes <= self._maximum_bytes
 
     def forget(self, source: Any) -> None:
@@ -63,22 +62,27 @@ class Mailbox:
     def close(self) -> None:
         """Have nobody wait any more: `wait` returns at once."""
         self._is_closed = True
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+        self._wake()
 
     async def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until there is something; returns False after `timeout_s`, and when it is closed and empty."""
         if self._waiting or self._is_closed:
             return bool(self._waiting)
-        self._future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._future = loop.create_future()
+        # An `asyncio.timeout` would cost several times what it takes to wake up thousands of clients.
+        alarm = None if timeout_s is None else loop.call_later(timeout_s, self._wake)
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._future
-        except TimeoutError:
-            return False
+            await self._future
         finally:
             self._future = None
+            if alarm is not None:
+                alarm.cancel()
         return bool(self._waiting)
+
+    def _wake(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
 
     def take(self) -> Iterable[Waiting]:
         """Take all that waits."""

@@ -16,6 +16,9 @@ from service.http.pipeline.concurrency_limit import release
 PING_S = 15.0
 """How often something is sent over a stream on which nothing happens, so that nobody takes it for dead."""
 
+PINGS_PER_CURSOR = 4
+"""After how many of them it is said from where a client may go on: far within what a worker keeps."""
+
 PIECE_BYTES = 64 * 1024
 """Entries that wait are sent together, in pieces of about so much."""
 
@@ -44,6 +47,7 @@ class EventStream(Response[bytes]):
         self._stream = stream
         self._beginning = beginning
         self._first = first
+        self._pings = 0
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
         """Return what sends it: itself."""
@@ -74,8 +78,9 @@ class EventStream(Response[bytes]):
             self._streams.close(stream)
 
     def _ping(self) -> bytes:
-        """Return a comment, with the place that has been reached."""
-        cursor = self._stream.cursor
+        """Return a comment, now and then with the place that has been reached."""
+        self._pings += 1
+        cursor = None if self._pings % PINGS_PER_CURSOR else self._stream.cursor
         return b": ping\n\n" if cursor is None else b"id: %b\n: ping\n\n" % cursor.encode()
 
 

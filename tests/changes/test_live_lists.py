@@ -166,7 +166,8 @@ async def test_stream_that_has_heard_nothing_can_be_continued(room: Room) -> Non
         assert [brief(each) for each in await events.until("ready")] == [("ready",)]
     await room.create({"n": 1})
     async with room.watch(last=events.cursor) as again:
-        assert [brief(each) for each in await again.until("ready")] == [("put", "create", 1, 1), ("ready",)]
+        told = [brief(each) for each in await again.take(2)]  # `ready` may come before what is just stored
+        assert sorted(told) == [("put", "create", 1, 1), ("ready",)]
 
 
 async def test_snapshot_that_broke_off_is_continued_where_it_was(room: Room) -> None:
