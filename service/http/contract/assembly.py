@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -188,11 +189,12 @@ class Contract:
 class Contracts:
     """The contracts of one worker, by what the callers may see.
 
-    `endpoints` are the service's own.
+    `endpoints` are the service's own. They are described when somebody asks first: that takes as long as all
+    else that a worker does before it listens.
     """
 
     def __init__(self, endpoints: Sequence[Endpoint] = ()) -> None:
-        self._fixed = Fixed.of(endpoints)
+        self._endpoints = endpoints
         self._by_caller: LruTable[Hashable, tuple[Hashable, ...]] = LruTable(MAXIMUM_AUDIENCES)
         self._by_view: LruTable[Hashable, Contract] = LruTable(
             MAXIMUM_AUDIENCES,
@@ -222,6 +224,10 @@ class Contracts:
                 self._by_view.put(key, contract)
             self._by_caller.put(caller, key)
         return contract
+
+    @cached_property
+    def _fixed(self) -> Fixed:
+        return Fixed.of(self._endpoints)
 
     def _built(self, seen: tuple[Visible, ...]) -> Contract:
         fragments = []
