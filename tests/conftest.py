@@ -1,12 +1,15 @@
 """One private MongoDB for the whole run, one database per test, the app over ASGI with its lifespan open."""
 
+import asyncio
+import gc
 import os
 import re
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, cast
@@ -21,9 +24,11 @@ from bson import ObjectId
 from litestar import Litestar
 
 from models import Product
+from models.lockout import Lockout
 from service import schema as schemas
 from service.access.principals import Principal
 from service.app import create_app
+from service.collections.registry import Registry
 from service.dev import mongod
 from service.identity.core.tokens import Tokens
 from service.runtime.settings import Settings, load
@@ -36,6 +41,9 @@ from tests.services import services_of
 
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 GOODS_RULES = Product.rules
+PATIENCE_S = 20.0
+"""How long tests wait for a database that is there, on a slow machine too."""
+
 OF_MONGODB = re.compile(r"^system\.")
 
 Asker = Callable[..., dict[str, str]]
@@ -45,11 +53,17 @@ for variable in tuple(os.environ):  # whoever runs the tests may have settings o
         del os.environ[variable]
 
 
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over thousands of tests, for which it would stop a test for 0.2 s."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _patient_rate_limits() -> Iterator[None]:
     """Have workers wait for the shared counts however slow the machine is, instead of counting alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rate_limits, "STORE_TIMEOUT_S", 20.0)
+        patch.setattr(rate_limits, "STORE_TIMEOUT_S", PATIENCE_S)
         yield
 
 
@@ -122,6 +136,8 @@ def settings_of(mongodb_uri: str, directory: Path, database: str | None = None) 
         database=name,
         data=directory / name,
         jwt_secret=SECRET,
+        database_timeout_s=PATIENCE_S,
+        operation_timeout_s=PATIENCE_S,
         rate_limit="off",
         server_timing="off",  # answers to the same request are alike
         log_level="error",
@@ -138,29 +154,45 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared(request: pytest.FixtureRequest, mongodb_uri: str) -> AsyncIterator["Service | None"]:
-    """Yield the service that the tests of a module share, if it says `SHARES_SERVICE = True`.
-
-    What is stored is emptied before each of them, but for definitions.
-    """
-    if not getattr(request.module, "SHARES_SERVICE", False):
-        yield None
-        return
+async def shared(mongodb_uri: str) -> AsyncIterator["Service"]:
+    """Yield the service that the tests of a module share."""
     async with served(mongodb_uri) as service:
         yield service
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def second_worker(shared: "Service") -> AsyncIterator[Litestar]:
+    """Yield another worker of the service that the tests of a module share."""
+    application = create_app(shared.settings)
+    async with opened(application):
+        shared.workers.append(application)
+        yield application
+        shared.workers.remove(application)
+
+
 @pytest.fixture
-async def app(request: pytest.FixtureRequest, shared: "Service | None") -> AsyncIterator[Litestar]:
-    if shared is not None:
-        for collection in shared.database.list_collection_names(filter={"name": {"$not": OF_MONGODB}}):
-            if collection != "_collections":
-                shared.database[collection].delete_many({})
-        yield shared.app
-        return
-    application = create_app(request.getfixturevalue("settings"))
+def app(request: pytest.FixtureRequest) -> Litestar:
+    """Return the application that the tests of a module share, or its own to a test with `settings`.
+
+    What is stored for the shared one is emptied before each test. Definitions stay where a module says
+    `KEEPS_DEFINITIONS = True`.
+    """
+    name = "own_app" if "settings" in request.fixturenames else "emptied_app"
+    found: Litestar = request.getfixturevalue(name)
+    return found
+
+
+@pytest.fixture
+async def own_app(settings: Settings) -> AsyncIterator[Litestar]:
+    application = create_app(settings)
     async with opened(application):
         yield application
+
+
+@pytest.fixture
+async def emptied_app(request: pytest.FixtureRequest, shared: "Service") -> Litestar:
+    await shared.empty(keeps_definitions=getattr(request.module, "KEEPS_DEFINITIONS", False))
+    return shared.app
 
 
 @pytest.fixture
@@ -177,7 +209,7 @@ def bearer(tokens: Tokens, user_id: str, *roles: str) -> dict[str, str]:
 
 def opened(app: Litestar) -> LifespanManager:
     """Return a context in which the application's lifespan is open, in a task of its own."""
-    return LifespanManager(cast("Any", app), startup_timeout=20, shutdown_timeout=20)
+    return LifespanManager(cast("Any", app), startup_timeout=3 * PATIENCE_S, shutdown_timeout=PATIENCE_S)
 
 
 def connect(app: Litestar, address: str = "127.0.0.1") -> httpx.AsyncClient:
@@ -193,11 +225,52 @@ class Service:
     app: Litestar
     client: httpx.AsyncClient
     database: pymongo.database.Database[dict[str, Any]]
-    data: Path
+    settings: Settings
+    workers: list[Litestar] = field(default_factory=list)
+    """The application, and others of the same settings that are open beside it."""
+
+    @property
+    def data(self) -> Path:
+        """Return the directory of what it stores beside the database."""
+        return self.settings.data
 
     def signed_in(self, *roles: str) -> dict[str, str]:
         """Return the headers of a request by a user of their own, with roles."""
         return bearer(services_of(self.app).tokens, str(ObjectId()), *roles)
+
+    async def empty(self, *, keeps_definitions: bool) -> None:
+        """Delete all that is stored."""
+        registries = [services_of(app).registry for app in self.workers]
+        await belong_to(registries[0])
+        runtime = [] if keeps_definitions else self.database["_collections"].distinct("_id")
+        for name in self.database.list_collection_names(filter={"name": {"$not": OF_MONGODB}}):
+            if name in runtime:
+                self.database.drop_collection(name)
+            elif name != "_collections":
+                self.database[name].delete_many({})
+        if not runtime:
+            return
+        now_s = time.time()
+        self.database["_collections"].delete_many({})
+        for registry in registries:
+            async with asyncio.timeout(PATIENCE_S):
+                while registry.heard_at_s < now_s:  # noqa: ASYNC110  # what it heard before is done then
+                    await asyncio.sleep(0.001)
+            for name in runtime:
+                registry.remove(name)
+
+
+async def until_known(app: Litestar, name: str) -> None:
+    """Wait until a worker serves a collection that another has created."""
+    async with asyncio.timeout(PATIENCE_S):
+        while name not in {each.name for each in services_of(app).registry.all()}:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def belong_to(registry: Registry) -> None:
+    """Have the classes of documents belong to an application, if another one has begun since it did."""
+    if Lockout.get_motor_collection().database.name != registry.database.motor.name:
+        await registry.database.initialise(registry._models)
 
 
 @asynccontextmanager
@@ -208,7 +281,7 @@ async def served(mongodb_uri: str, **changes: Any) -> AsyncIterator[Service]:
     app = create_app(settings)
     with directory, pymongo.MongoClient[dict[str, Any]](mongodb_uri) as mongodb:
         async with opened(app), connect(app) as client:
-            yield Service(app, client, mongodb[settings.database], settings.data)
+            yield Service(app, client, mongodb[settings.database], settings, [app])
         mongodb.drop_database(settings.database)
 
 

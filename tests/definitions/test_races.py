@@ -8,9 +8,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from service.app import create_app
-from service.runtime.settings import Settings
-from tests.conftest import connect, opened
+from tests.conftest import connect
 from tests.services import services_of
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
@@ -19,10 +17,11 @@ BY_A, BY_B = {"fields": ["a"], "unique": True}, {"fields": ["b"], "unique": True
 
 
 @pytest.fixture
-async def clients(client: httpx.AsyncClient, settings: Settings) -> AsyncIterator[list[httpx.AsyncClient]]:
+async def clients(
+    client: httpx.AsyncClient, second_worker: Litestar
+) -> AsyncIterator[list[httpx.AsyncClient]]:
     """Provide a client of each of two workers."""
-    other = create_app(settings)
-    async with opened(other), connect(other) as second:
+    async with connect(second_worker) as second:
         yield [client, second]
 
 

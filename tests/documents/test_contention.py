@@ -9,14 +9,12 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from service.app import create_app
 from service.documents.apply_patch import ApplyPatch
 from service.documents.patches import of_operation
 from service.documents.write_policy import UNBOUND
 from service.query import Compare
-from service.runtime.settings import Settings
 from service.storage.plans import Origin, Update
-from tests.conftest import connect, opened
+from tests.conftest import connect, until_known
 from tests.services import services_of
 
 OPERATIONS = {"Content-Type": "application/vnd.sheaf.operations+json"}
@@ -39,13 +37,13 @@ DEFINITION: dict[str, Any] = {
 
 @pytest.fixture
 async def workers(
-    client: httpx.AsyncClient, settings: Settings, admin: dict[str, str]
+    client: httpx.AsyncClient, second_worker: Litestar, admin: dict[str, str]
 ) -> AsyncIterator[list[httpx.AsyncClient]]:
     """Provide clients of two workers, both of which know the collection `counters`."""
     answer = await client.post("/api/collections", json=DEFINITION, headers=admin)
     assert answer.status_code == 201, answer.text
-    other = create_app(settings)
-    async with opened(other), connect(other) as second:
+    await until_known(second_worker, "counters")
+    async with connect(second_worker) as second:
         yield [client, second]
 
 

@@ -20,7 +20,7 @@ from service.query.tree import Compare, Or, Selection
 from service.storage.plans import ReadPlan
 from tests.services import services_of
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 MASKED = Decision((Grant(fields=Selection((("name",),))),))
 NARROWED = Decision((Grant(where=Compare(("price",), "gt", 5)),))

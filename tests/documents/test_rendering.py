@@ -21,7 +21,7 @@ from service.storage.raw_bson import CODEC
 from service.storage.store import decoded
 from tests.services import services_of
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 SECRET = "a secret"
 HIDING = {"type": "string", "writeOnly": True}

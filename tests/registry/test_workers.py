@@ -24,10 +24,9 @@ FILMS: dict[str, Any] = {
 
 
 @pytest.fixture
-async def other(settings: Settings, app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+async def other(second_worker: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a second worker."""
-    application = create_app(settings)
-    async with opened(application), connect(application) as client:
+    async with connect(second_worker) as client:
         yield client
 
 

@@ -10,7 +10,7 @@ from service.identity.core.signing_keys import key_id
 from service.runtime.settings import Settings
 from tests.scenarios.identity import CHALLENGE, INVALID_TOKEN, PROFILE, problem
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 
 async def test_profile_without_token_is_401(client: httpx.AsyncClient) -> None:

@@ -23,7 +23,7 @@ from tests.scenarios.identity import (
 )
 from tests.services import replaced
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 # --- registering
 

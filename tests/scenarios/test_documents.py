@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen", "tags": ["blue"]}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -8,7 +8,7 @@ from litestar import Litestar
 
 from service.http.pipeline.step import Exchange
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 NAIL = b'{"name": "Nail", "price": 1}'
 

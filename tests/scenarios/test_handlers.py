@@ -4,7 +4,7 @@ from litestar import Litestar
 
 from service.http.routing import route
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 
 def test_direct_handlers_take_only_path_parameters(app: Litestar) -> None:

@@ -9,11 +9,9 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from service.app import create_app
 from service.documents import idempotency
 from service.kit.errors import IdempotencyMismatch, IdempotencyRunning
-from service.runtime.settings import Settings
-from tests.conftest import Asker, connect, opened
+from tests.conftest import Asker, connect
 from tests.scenarios.repeats import MUG, is_replayed, listed, shown
 from tests.services import services_of
 
@@ -24,10 +22,11 @@ def key() -> dict[str, str]:
 
 
 @pytest.fixture
-async def clients(client: httpx.AsyncClient, settings: Settings) -> AsyncIterator[list[httpx.AsyncClient]]:
+async def clients(
+    client: httpx.AsyncClient, second_worker: Litestar
+) -> AsyncIterator[list[httpx.AsyncClient]]:
     """Provide a client of each of two workers."""
-    other = create_app(settings)
-    async with opened(other), connect(other) as second:
+    async with connect(second_worker) as second:
         yield [client, second]
 
 

@@ -8,7 +8,7 @@ from litestar import Litestar
 from tests.scenarios.repeats import MUG, is_replayed, listed
 from tests.services import services_of
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 BAD_HEADERS: list[list[tuple[str, str]]] = [
     [("Idempotency-Key", "")],

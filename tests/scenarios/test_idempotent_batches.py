@@ -11,7 +11,7 @@ from litestar import Litestar
 from tests.scenarios.repeats import MUG, listed, shown
 from tests.services import services_of
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 
 @pytest.fixture

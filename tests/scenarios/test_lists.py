@@ -12,7 +12,7 @@ from service.storage import store
 from tests.conftest import Asker
 from tests.services import services_of
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 PRICES = [5, 1, 4, 1, 3, 9, 2]
 SORTED = sorted(PRICES)

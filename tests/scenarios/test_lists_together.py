@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 NAMES = ("alphas", "betas", "gammas", "deltas")
 SCHEMA: dict[str, Any] = {

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 MUG: dict[str, Any] = {"name": "Mug", "price": 9.5, "category": "kitchen", "tags": ["blue"]}
 CUP: dict[str, Any] = {"name": "Cup", "price": 1}

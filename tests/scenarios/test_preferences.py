@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 MUG: dict[str, Any] = {"name": "Mug", "price": 9.5}
 CUP: dict[str, Any] = {"name": "Cup", "price": 1}

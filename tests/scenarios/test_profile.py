@@ -7,7 +7,7 @@ import pytest
 from models.user import User
 from tests.scenarios.identity import PROFILE, SignUp, invalid, not_text, problem, unexpected
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 
 async def test_profile_is_what_registration_answered(client: httpx.AsyncClient, sign_up: SignUp) -> None:

@@ -8,9 +8,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from service.app import create_app
-from service.runtime.settings import Settings
-from tests.conftest import connect, opened
+from tests.conftest import connect, until_known
 from tests.services import services_of
 
 NOTES: dict[str, Any] = {
@@ -176,10 +174,12 @@ async def test_upsert_with_required_concurrency_accepts_either_condition(
 
 
 @pytest.fixture
-async def clients(client: httpx.AsyncClient, settings: Settings) -> AsyncIterator[list[httpx.AsyncClient]]:
+async def clients(
+    client: httpx.AsyncClient, second_worker: Litestar
+) -> AsyncIterator[list[httpx.AsyncClient]]:
     """Provide clients of two workers."""
-    other = create_app(settings)
-    async with opened(other), connect(other) as second:
+    await until_known(second_worker, "notes")
+    async with connect(second_worker) as second:
         yield [client, second]
 
 

@@ -14,7 +14,7 @@ from service.storage.store import decoded
 from service.storage.thread_pools import ThreadPool, Work
 from tests.services import services_of
 
-SHARES_SERVICE = True
+KEEPS_DEFINITIONS = True
 
 FAR = bson.DatetimeMS(2**60)
 """A time that Python's own has no room for, so that a document with it cannot be decoded."""

@@ -172,8 +172,9 @@ async def test_shared_call_without_remaining_callers_is_not_run(pools: ThreadPoo
 
 async def test_idle_threads_end(pools: ThreadPools, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thread_pools, "IDLE_S", 0.05)
-    await asyncio.gather(*(pools.scans.run(sleeping(0.1)) for _ in range(4)))
-    assert pools.scans.threads > 1
+    running = [asyncio.create_task(pools.scans.run(sleeping(0.1))) for _ in range(4)]
+    await until(lambda: pools.scans.threads > 1)
+    await asyncio.gather(*running)
     await until(lambda: pools.scans.threads == 1)
     assert await pools.scans.run(sleeping(0)) == 0
 
