@@ -28,6 +28,12 @@ class ResponseBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @classmethod
+    def of_stored(cls, stored: object, **own: Any) -> Self:
+        """Return what is shown of something stored: its attributes of these names, but for those given."""
+        names = [name for name in cls.model_fields if name not in own]
+        return cls(**{name: getattr(stored, name) for name in names}, **own)
+
     def members(self) -> dict[str, Any]:
         """Return the members by their names in JSON."""
         return self.model_dump(by_alias=True, exclude_unset=True)

@@ -1,7 +1,7 @@
 """API keys: of the signed-in user's own, and for administrators everybody's."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
@@ -77,23 +77,6 @@ class ApiKey(ResponseBody):
     created_at: CreatedAt
     updated_at: UpdatedAt
 
-    @classmethod
-    def of(cls, stored: StoredKey, **others: str) -> Self:
-        """Return what is shown of a stored key: never the key, nor its hash."""
-        return cls(
-            id=stored.id,
-            name=stored.name,
-            user_id=stored.user_id,
-            scopes=stored.scopes,
-            expires_at=stored.expires_at,
-            last_used_at=stored.last_used_at,
-            last_used_address=stored.last_used_address,
-            version=stored.version,
-            created_at=stored.created_at,
-            updated_at=stored.updated_at,
-            **others,
-        )
-
 
 class MadeApiKey(ApiKey):
     """A new API key."""
@@ -157,7 +140,7 @@ class KeysController(Controller):
         if user_id != signed_in(request).id:
             _refuse_others(signed_in(request))
         found = await services.api_keys.list(user_id)
-        return json_response(ApiKeys(data=[ApiKey.of(key) for key in found]).to_json())
+        return json_response(ApiKeys(data=[ApiKey.of_stored(key) for key in found]).to_json())
 
     @post(
         "/",
@@ -184,7 +167,7 @@ class KeysController(Controller):
         audit = audit_context(request)
         made = await services.api_keys.create(audit, signed_in(request), **form.model_dump())
         headers = {"Location": f"/api/keys/{made.key.id}", **NOT_STORED}
-        body = Data.of(MadeApiKey.of(made.key, key=made.text))
+        body = Data.of(MadeApiKey.of_stored(made.key, key=made.text))
         return json_response(body.to_json(), status_code=201, headers=headers)
 
     @get(
@@ -248,7 +231,9 @@ class KeysController(Controller):
 async def _page_of_all(request: AnyRequest, parameters: list[tuple[str, str]]) -> Response[bytes]:
     others = [(name, value) for name, value in parameters if name != "user_id"]
     page = await api_keys.LISTING.page(others, services_of(request).cursors)
-    body = Page[ApiKey].of(page, (ApiKey.of(StoredKey.model_validate(each)) for each in page.documents))
+    body = Page[ApiKey].of(
+        page, (ApiKey.of_stored(StoredKey.model_validate(each)) for each in page.documents)
+    )
     return json_response(body.to_json(), headers=bodies.links_around(request, repeated(parameters), page))
 
 
@@ -269,4 +254,4 @@ def _owner_of(request: AnyRequest) -> str | None:
 
 
 def _answer(key: StoredKey) -> Response[bytes]:
-    return json_response(Data.of(ApiKey.of(key)).to_json())
+    return json_response(Data.of(ApiKey.of_stored(key)).to_json())

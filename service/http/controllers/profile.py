@@ -64,16 +64,7 @@ class User(ResponseBody):
     @classmethod
     def of(cls, user: StoredUser) -> "User":
         """Return what its owner sees of an account; never the hash."""
-        return cls(
-            id=str(user.id),
-            email=user.email,
-            is_email_verified=user.is_email_verified,
-            name=user.name,
-            roles=sorted(user.roles),
-            version=user.version,
-            created_at=user.created_at,
-            updated_at=user.updated_at,
-        )
+        return cls.of_stored(user, id=str(user.id), roles=sorted(user.roles))
 
 
 _ACCOUNT = Answer(200, "The account.", Data[User], ("ETag",), example={"data": EXAMPLE})

@@ -79,16 +79,7 @@ class Session(ResponseBody):
     @classmethod
     def of(cls, stored: StoredSession, caller: Principal) -> "Session":
         """Return what its user sees of a session; its id is in its own access tokens, and no secret."""
-        return cls(
-            id=stored.id,
-            is_present=stored.id == caller.session_id,
-            mode=stored.mode,
-            device=stored.device,
-            address=stored.address,
-            created_at=stored.created_at,
-            last_used_at=stored.last_used_at,
-            expires_at=stored.expires_at,
-        )
+        return cls.of_stored(stored, is_present=stored.id == caller.session_id)
 
 
 class RefreshController(Controller):

@@ -75,18 +75,11 @@ class ManagedUser(ResponseBody):
     @classmethod
     def of(cls, user: User) -> "ManagedUser":
         """Return what is shown of a stored account; no secret is in it."""
-        return cls(
+        return cls.of_stored(
+            user,
             id=str(user.id),
-            email=user.email,
-            is_email_verified=user.is_email_verified,
-            name=user.name,
             roles=sorted(user.roles),
-            attributes=user.attributes,
-            is_disabled=user.is_disabled,
             has_password=user.password_hash is not None,
-            version=user.version,
-            created_at=user.created_at,
-            updated_at=user.updated_at,
         )
 
 
