@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from time import monotonic
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from service.changes.predicates import PredicateIndex, keys_of
 from service.collections.registry import Collection
 from service.kit.errors import DatabaseUnavailable, TooManyFilters
 from service.kit.tasks import Breather, background
+from service.query.match import ComparisonKey
 from service.storage.change_stream import Batch, ChangeStream, StoredChange
 
 MAXIMUM_UNFILED = 500
@@ -68,6 +70,11 @@ class Topic:
             return False
         self.pending.append((change.time, told))
         return True
+
+    def reset(self, why: WhyReset) -> None:
+        """Have all who share the interest begin anew."""
+        for subscriber in [*self.subscribers]:
+            subscriber.reset(why)
 
     def tell(self, cursors: ChangeCursors, before: Timestamp, until: Timestamp) -> int:
         """Tell what was found out since a time, up to another; returns how many entries were told."""
@@ -146,6 +153,8 @@ class Feed:
             self._of_all[topic] = None
         else:
             keys = keys_of(interest.where)
+            if interest.depends_on_time and keys is not None and any(_is_time(value) for _, value in keys):
+                keys = None  # they will be others at the next change
             if keys is None and len(self._index.unfiled) >= MAXIMUM_UNFILED:
                 raise TooManyFilters(
                     f"Too many different filters of `{self.name}` are watched that name no value",
@@ -170,6 +179,7 @@ class Feed:
     def take(self, changes: Sequence[StoredChange], until: Timestamp) -> int:
         """Tell all whom changes concern, which are complete up to a time; returns how many entries."""
         touched: dict[Topic, None] = {}
+        failed: dict[Topic, None] = {}
         for change in changes:
             if change.operation == "drop":
                 self.reset("definition")
@@ -180,8 +190,14 @@ class Feed:
             self._keep(change)
             texts: Texts = {}
             for topic in self._candidates(change):
-                if topic.take(change, texts):
-                    touched[topic] = None
+                try:
+                    if topic.take(change, texts):
+                        touched[topic] = None
+                except Exception:
+                    log.exception("changes.failed", collection=self.name)
+                    failed[topic] = None
+        for topic in failed:  # the others are told
+            topic.reset("history")
         before, self.position = self.position, until
         return sum(topic.tell(self._cursors, before, until) for topic in touched)
 
@@ -197,8 +213,7 @@ class Feed:
         self._recent.clear()
         self._recent_bytes = 0
         for topic in [*self._topics.values()]:
-            for subscriber in [*topic.subscribers]:
-                subscriber.reset(why)
+            topic.reset(why)
 
     def recent(self, since: Timestamp, until: Timestamp) -> list[StoredChange] | None:
         """Return the changes after a time, up to another; None where they are not kept any more."""
@@ -226,6 +241,10 @@ class Feed:
             _, left, oldest = self._recent.popleft()
             self._recent_bytes -= left
             self.since = oldest.time  # those of one transaction go together: their time is not after it
+
+
+def _is_time(key: ComparisonKey) -> bool:
+    return isinstance(key[1], datetime)
 
 
 def _size(value: Any) -> int:

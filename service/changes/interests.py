@@ -41,8 +41,9 @@ class Interest:
     """Documents of a collection that a caller may watch and has asked for, shown as the caller sees them.
 
     `asked` is the client's own condition, `where` that with the rule's. Interests of equal `key` are told the
-    same, whoever has them. `rights` is a digest of what the rule lets this caller see: a cursor that was
-    given under other rights is of no use, because what was seen then may have to be forgotten.
+    same with the same cursors, whoever has them. `rights` is a digest of what the rule lets this caller see:
+    a cursor that was given under other rights is of no use, because what was seen then may have to be
+    forgotten.
     """
 
     access: Access
@@ -124,21 +125,30 @@ def of_document(access: Access, document_id: Any, query: ListQuery) -> Interest:
 def _interest(access: Access, query: ListQuery) -> Interest:
     decision = access.permit("watch")
     where = visibility.condition(access.collection, decision, query)
-    masked = "" if decision.shows_all else repr(decision.grants)
+    # Equal definitions are the same object: of a newer one, other fields may be hidden.
+    masked = f"{id(access.collection)} {'' if decision.shows_all else repr(decision.grants)}"
     # What depends on time is of one caller: its conditions change while the stream is open.
     own = f"{id(access)}" if decision.moment is not None else ""
-    rights = blake2b(_lasting(decision).encode(), digest_size=RIGHTS_BYTES).digest()
+    rights = blake2b(_lasting(decision, access).encode(), digest_size=RIGHTS_BYTES).digest()
     selection = query.selection
-    key = f"{own} {where!r} {masked} {selection!r}"
     asked = None if query.where is None else to_mongo(query.where)
-    collection = access.collection
-    asks_for = list_id(f"changes of {collection.name} {collection.uid} {selection!r}", asked, [])
+    asks_for = list_id(f"changes of {access.collection.name} {selection!r}", asked, [])
+    key = f"{own} {masked} {rights.hex()} {asks_for.hex()} {where!r}"
     view_key = masked, selection
     return Interest(access, query.where, selection, query, decision, where, view_key, rights, key, asks_for)
 
 
-def _lasting(decision: Decision) -> str:
-    """Describe what a decision shows, without what changes with time alone."""
+def _lasting(decision: Decision, access: Access) -> str:
+    """Describe what a decision shows, without what changes with time alone: then by the caller's values."""
     if decision.moment is None:
         return repr((decision.where, [grant.fields for grant in decision.grants]))
-    return repr([(grant.position, grant.fields) for grant in decision.grants])
+    principal = access.principal
+    own = (
+        principal.id,
+        sorted(principal.roles),
+        principal.email,
+        principal.is_email_verified,
+        principal.name,
+    )
+    attributes = sorted(principal.attributes.items())
+    return repr((own, attributes, [(grant.position, grant.fields) for grant in decision.grants]))

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
 
-from service.changes.cursors import ChangePlace
+from service.changes.cursors import ChangePlace, definition_of
 from service.changes.entries import Entry
 from service.changes.interests import Interest
 from service.changes.mailbox import Mailbox
@@ -32,33 +32,32 @@ class Page:
 class Poll:
     """What a client polls for: at most `limit` entries from `start` on; it waits `wait_s` for the first."""
 
-    interest: Interest
     start: Start
     limit: int = DEFAULT_LIMIT
     wait_s: float = 0.0
 
 
-async def poll(catching: Catching, asked: Poll, mailbox: Mailbox) -> Page:
+async def poll(subscription: Subscription, asked: Poll, mailbox: Mailbox) -> Page:
     """Return the page that a client asks for; raises Reset, and what `Subscription` raises.
 
-    `mailbox` is where the changes arrive that it waits for; closed, it waits no longer.
+    `mailbox` is the subscription's, where the changes arrive that are waited for; closed, nothing is.
     """
-    subscription = Subscription(catching, asked.interest, mailbox)
-    feed = await catching.feeds.feed(asked.interest.collection)
+    catching, interest = subscription.catching, subscription.interest
+    feed = await catching.feeds.feed(interest.collection)
     place = asked.start.place or ChangePlace(
         feed.position,
-        asked.interest.collection.version,
-        asked.interest.rights,
+        definition_of(interest.collection),
+        interest.rights,
         is_in_snapshot=asked.start.has_snapshot,
     )
     if place.is_in_snapshot:
-        return await _snapshot(catching, asked, place)
+        return await _snapshot(catching, interest, asked, place)
     return await _changes(subscription, asked, place, mailbox)
 
 
-async def _snapshot(catching: Catching, asked: Poll, place: ChangePlace) -> Page:
+async def _snapshot(catching: Catching, interest: Interest, asked: Poll, place: ChangePlace) -> Page:
     """Return a page of what is there, in the order of ids; changes come after the last one."""
-    interest, found = asked.interest, list[Entry]()
+    found = list[Entry]()
     documents = catching.snapshot(interest, place.time, place.after_id, asked.limit)
     async with aclosing(cast("Any", documents)) as batches:
         async for told in batches:
@@ -71,7 +70,7 @@ async def _snapshot(catching: Catching, asked: Poll, place: ChangePlace) -> Page
 async def _changes(subscription: Subscription, asked: Poll, place: ChangePlace, mailbox: Mailbox) -> Page:
     """Return a page of what has changed since a place, of each document the newest state."""
     cursors = subscription.catching.feeds.cursors
-    found = _Found(asked.limit, cursors.write(asked.interest, place.time))
+    found = _Found(asked.limit, cursors.write(subscription.interest, place.time))
     reached: str | None = None
     try:
         async with aclosing(cast("Any", subscription.begin(Start(place)))) as beginning:

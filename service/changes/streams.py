@@ -3,7 +3,7 @@
 import time
 from asyncio import sleep
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -30,6 +30,15 @@ SPREAD = 0.2
 RETRY_MS = range(500, 5000)
 """How long clients whose streams end should wait before they come back, at random."""
 
+STALL_S = 30.0
+"""How long a client may take nothing of what is sent before its stream is cut off."""
+
+FAREWELL_S = 1.0
+"""How long a stream that was said goodbye may take to send what waits: a drain would wait for it, too."""
+
+UNTRUSTED: frozenset[WhyBye] = frozenset({"revoked", "expired"})
+"""Goodbyes to those who may not even have what waits for them."""
+
 QUEUE_ENTRIES = 2000
 """Entries that may wait for one client."""
 
@@ -52,7 +61,17 @@ class StreamLimits:
 class Stream:
     """One open stream: whose it is, what it is subscribed to, and what waits for it."""
 
-    __slots__ = ("address", "bye", "ends_at_s", "mailbox", "principal", "subscriptions")
+    __slots__ = (
+        "__weakref__",
+        "address",
+        "bye",
+        "cut",
+        "ends_at_s",
+        "mailbox",
+        "principal",
+        "sending_since_s",
+        "subscriptions",
+    )
 
     def __init__(self, principal: Principal, address: str, mailbox: Mailbox, ends_at_s: float) -> None:
         self.principal = principal
@@ -61,6 +80,11 @@ class Stream:
         self.ends_at_s = ends_at_s
         self.subscriptions: dict[str | None, Subscription] = {}
         self.bye: WhyBye | None = None
+        self.cut: Callable[[], object] | None = None
+        """What stops sending, however long the client takes."""
+
+        self.sending_since_s: float | None = None
+        """Since when the client has taken nothing of what is being sent to it, None while nothing is."""
 
     @property
     def has_ended(self) -> bool:
@@ -76,11 +100,25 @@ class Stream:
         return subscription.cursor
 
     def end(self, why: WhyBye) -> None:
-        """Say goodbye: what waits is sent before it."""
+        """Say goodbye: what waits is sent before it, where the client still may have it."""
         if self.bye is None:
             self.bye = why
+            self.ends_at_s = monotonic()
+            for subscription in self.subscriptions.values():
+                subscription.end()
+            if why in UNTRUSTED:
+                self.mailbox.take()
             self.mailbox.put(self, entries.bye(why, _random.choice(RETRY_MS)))
             self.mailbox.close()
+
+    def cut_if_stuck(self, now_s: float) -> None:
+        """Stop sending to a client that takes nothing for too long, or holds up the end."""
+        since_s = self.sending_since_s
+        if since_s is None or self.cut is None:
+            return
+        is_over = self.bye is not None and now_s - self.ends_at_s > FAREWELL_S
+        if is_over or now_s - since_s > STALL_S:
+            self.cut()
 
     def close(self) -> None:
         """Take back all subscriptions."""
@@ -162,10 +200,13 @@ class Streams:
         now_s, wall_s = monotonic(), time.time()
         is_draining = self._drain.is_draining
         for stream in [*self._open]:
-            if is_draining:
-                stream.end("draining")
-            elif self._revocations.covers(stream.principal):
+            stream.cut_if_stuck(now_s)
+            if stream.bye is not None:
+                continue
+            if self._is_revoked(stream.principal):
                 stream.end("revoked")
+            elif is_draining:
+                stream.end("draining")
             elif stream.principal.expires_at_s is not None and stream.principal.expires_at_s <= wall_s:
                 stream.end("expired")
             elif stream.ends_at_s <= now_s:
@@ -173,6 +214,12 @@ class Streams:
             else:
                 for subscription in [*stream.subscriptions.values()]:
                     self._check(subscription)
+
+    def _is_revoked(self, principal: Principal) -> bool:
+        """Return whether it is, or whether that cannot be told, when no request would be believed either."""
+        if not principal.is_signed_in:
+            return False
+        return not self._revocations.is_current or self._revocations.covers(principal)
 
     def _check(self, subscription: Subscription) -> None:
         """Reset a subscription whose collection is not what it was."""

@@ -8,7 +8,7 @@ from typing import Any
 from bson import Timestamp
 
 from service.changes import entries
-from service.changes.cursors import ChangePlace
+from service.changes.cursors import ChangePlace, definition_of
 from service.changes.entries import Entry, WhyReset
 from service.changes.feeds import Feed, Feeds, written
 from service.changes.interests import Interest, Told
@@ -58,7 +58,7 @@ class Catching:
     def place(self, interest: Interest, cursor: str, parameter: str) -> ChangePlace:
         """Read a cursor; raises ParameterInvalid, and Reset where the definition or rights have changed."""
         place = self.feeds.cursors.read(interest, cursor, parameter)
-        if place.version != interest.collection.version:
+        if place.definition != definition_of(interest.collection):
             raise Reset("definition")
         if place.rights != interest.rights:
             raise Reset("rules")
@@ -181,12 +181,16 @@ class Subscription:
         try:
             if has_snapshot:
                 async for found in self._snapshot(position, None if place is None else place.after_id):
+                    if self.has_ended:  # what is sent after a `reset` would be taken for what is there now
+                        return
                     told_versions.update((entry.id, entry.version) for entry in found)
                     yield [*opening, *found]
                     opening = []
             yield opening
             if place is not None:
                 async for found in catching.changes(feed, interest, place.time, position):
+                    if self.has_ended:
+                        return
                     yield [entry for entry in found if not _is_older(entry, told_versions)]
         except Reset as failure:
             self.reset(failure.why)
@@ -194,9 +198,9 @@ class Subscription:
         cursor = cursors.write(interest, feed.position)  # what comes after it waits in the mailbox
         if self.has_ended:
             return
-        yield [entry for entry in held or () if not _is_older(entry, told_versions)]
         self.is_ready = True
-        yield [entries.ready(cursor or "")]
+        told = [entry for entry in held or () if not _is_older(entry, told_versions)]
+        yield [*told, entries.ready(cursor or "")]
 
     async def _snapshot(self, position: Timestamp, after_id: Any) -> AsyncIterator[list[Entry]]:
         limit = self.catching.snapshot_limit

@@ -1,5 +1,6 @@
 """Guards: whether a caller may use an endpoint at all, asked before its handler runs."""
 
+import re
 from abc import ABC, abstractmethod
 from typing import Any, Literal
 
@@ -161,9 +162,27 @@ WATCHING = MayAct("watch")
 
 
 def wants_stream(scope: Scope) -> bool:
-    """Return whether a request is for a stream of events."""
+    """Return whether a request is for a stream of events: one of the types that it accepts, by its name."""
     accepted: bytes | None = scope["state"][FIRST_VALUES].get(b"accept")
-    return accepted is not None and b"text/event-stream" in accepted
+    return accepted is not None and b"event-stream" in accepted.lower() and accepts_stream(accepted)
+
+
+def accepts_stream(accepted: bytes) -> bool:
+    """Return whether `Accept` names streams of events, and does not refuse them.
+
+    >>> accepts_stream(b"application/json, Text/Event-Stream;q=0.5"), accepts_stream(b"*/*")
+    (True, False)
+    >>> accepts_stream(b"text/event-stream;q=0.0")
+    False
+    """
+    for each in accepted.lower().split(b","):
+        name, *parameters = [part.strip() for part in each.split(b";")]
+        if name == b"text/event-stream":
+            return not any(_REFUSED.fullmatch(parameter) for parameter in parameters)
+    return False
+
+
+_REFUSED = re.compile(rb"q\s*=\s*0(\.0*)?")
 
 
 def access_of(connection: Connection) -> Access:

@@ -1,16 +1,18 @@
 """Streams of server-sent events: sent as they come, without a place among the requests or a deadline."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from time import monotonic
 from typing import Any, cast
 
 from litestar import Response
+from litestar.enums import HttpMethod
 from litestar.response.base import ASGIResponse
 from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 
 from service.changes.entries import Entry
-from service.changes.streams import Stream, Streams
+from service.changes.streams import UNTRUSTED, Stream, Streams
 from service.http.pipeline.concurrency_limit import release
 
 PING_S = 15.0
@@ -58,24 +60,35 @@ class EventStream(Response[bytes]):
         stream = self._stream
         release(scope["state"])
         start: HTTPResponseStartEvent = {"type": "http.response.start", "status": 200, "headers": [*HEADERS]}
-        client = asyncio.ensure_future(_left(receive))
+        sending = Sending(stream, send)
+        client = asyncio.ensure_future(left(receive))
         client.add_done_callback(lambda _: stream.mailbox.close())
         try:
             await send(start)
-            await _send(send, _events(self._first))
             async with aclosing(cast("Any", self._beginning)) as beginning:
-                async for told in beginning:
-                    await _send(send, _events(told))
-                    await _send(send, _waiting(stream))
-            while not client.done() and (len(stream.mailbox) or not stream.has_ended):
-                if await stream.mailbox.wait(PING_S):
-                    await _send(send, _waiting(stream))
-                elif not stream.mailbox.is_closed:
-                    await _send(send, [self._ping()])
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+                with sending.may_be_cut():
+                    if scope.get("method") != HttpMethod.HEAD:
+                        await self._send_all(sending, beginning, client)
+                    await sending.end()
         finally:
             client.cancel()
             self._streams.close(stream)
+
+    async def _send_all(
+        self, sending: "Sending", beginning: AsyncIterator[Sequence[Entry]], client: "asyncio.Future[None]"
+    ) -> None:
+        stream = self._stream
+        await sending.send(_events(self._first))
+        async for told in beginning:
+            if stream.bye is not None:
+                break
+            await sending.send(_events(told))
+            await sending.send(_waiting(stream))
+        while not client.done() and (len(stream.mailbox) or not stream.has_ended):
+            if await stream.mailbox.wait(PING_S):
+                await sending.send(_waiting(stream))
+            elif not stream.mailbox.is_closed:
+                await sending.send([self._ping()])
 
     def _ping(self) -> bytes:
         """Return a comment, now and then with the place that has been reached."""
@@ -90,7 +103,7 @@ async def nothing() -> AsyncIterator[Sequence[Entry]]:
         yield told
 
 
-async def _left(receive: Receive) -> None:
+async def left(receive: Receive) -> None:
     """Wait until the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -104,15 +117,54 @@ def _waiting(stream: Stream) -> list[bytes]:
     return [each.entry.as_event() for each in stream.mailbox.take()]
 
 
-async def _send(send: Send, events: Sequence[bytes]) -> None:
-    """Send events in pieces of some size."""
-    piece: list[bytes] = []
-    size = 0
-    for event in events:
-        piece.append(event)
-        size += len(event)
-        if size >= PIECE_BYTES:
-            await send({"type": "http.response.body", "body": b"".join(piece), "more_body": True})
-            piece, size = [], 0
-    if piece:
-        await send({"type": "http.response.body", "body": b"".join(piece), "more_body": True})
+class Sending:
+    """Sends what a stream is told, noting how long the client takes."""
+
+    def __init__(self, stream: Stream, send: Send) -> None:
+        self._stream = stream
+        self._send = send
+
+    async def send(self, events: Sequence[bytes]) -> None:
+        """Send events in pieces of some size."""
+        piece: list[bytes] = []
+        size = 0
+        for event in events:
+            piece.append(event)
+            size += len(event)
+            if size >= PIECE_BYTES:
+                await self._send_piece(piece)
+                if self._stream.bye in UNTRUSTED:
+                    return
+                piece, size = [], 0
+        if piece:
+            await self._send_piece(piece)
+
+    async def end(self) -> None:
+        """Say that this was all."""
+        await self._send_piece((), is_last=True)
+
+    async def _send_piece(self, piece: Sequence[bytes], *, is_last: bool = False) -> None:
+        self._stream.sending_since_s = monotonic()
+        await self._send({"type": "http.response.body", "body": b"".join(piece), "more_body": not is_last})
+        self._stream.sending_since_s = None
+
+    @contextmanager
+    def may_be_cut(self) -> Iterator[None]:
+        """Have the stream end what this context does, when its client takes nothing any more."""
+        task = asyncio.current_task()
+        is_cut = False
+
+        def cut() -> None:
+            nonlocal is_cut
+            if task is not None and not is_cut:
+                is_cut = True
+                task.cancel()
+
+        self._stream.cut = cut
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not is_cut or task is None or task.uncancel():
+                raise
+        finally:
+            self._stream.cut = None

@@ -23,6 +23,8 @@ class Events:
         """The last `id:`, as a browser keeps it."""
         self._text = ""
         self._messages: asyncio.Queue[Any] = asyncio.Queue()
+        self._takes = asyncio.Event()
+        self._takes.set()
         self._has_ended = False
 
     async def next(self, within_s: float = PATIENCE_S) -> dict[str, Any] | None:
@@ -57,6 +59,19 @@ class Events:
         while not self._has_ended:
             await self._receive()
         return json.loads(self._text)
+
+    def stop_reading(self) -> None:
+        """Take nothing of what is sent, as a client whose buffers are full."""
+        self._takes.clear()
+
+    def read_on(self) -> None:
+        self._takes.set()
+
+    async def send(self, message: Any) -> None:
+        """Take a part of the answer, as the server's `send` does: it waits while nothing is read."""
+        self._messages.put_nowait(message)
+        if message["type"] == "http.response.body":
+            await self._takes.wait()
 
     async def is_silent(self, for_s: float = 0.3) -> bool:
         try:
@@ -95,10 +110,14 @@ async def watching(
     *,
     address: str = "127.0.0.1",
     last: str | None = None,
+    method: str = "GET",
+    reads: bool = True,
     **parameters: str,
 ) -> AsyncIterator[Events]:
     """Open a stream, and leave it at the end of the context."""
     events, has_left = Events(), asyncio.Event()
+    if not reads:
+        events.stop_reading()
     given = {"accept": "text/event-stream", **(headers or {})}
     if last is not None:
         given["last-event-id"] = last
@@ -112,14 +131,11 @@ async def watching(
         await has_left.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: Any) -> None:
-        events._messages.put_nowait(message)
-
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": "GET",
+        "method": method,
         "scheme": "http",
         "path": path,
         "raw_path": quote(path).encode(),
@@ -130,11 +146,12 @@ async def watching(
         "server": ("sheaf.test", 80),
         "state": {},
     }
-    task = asyncio.create_task(app(scope, receive, send))  # type: ignore[arg-type]
+    task = asyncio.create_task(app(scope, receive, events.send))  # type: ignore[arg-type]
     try:
         async with asyncio.timeout(PATIENCE_S):
             await events._receive()
         yield events
     finally:
         has_left.set()
+        events.read_on()
         await asyncio.wait_for(task, PATIENCE_S)

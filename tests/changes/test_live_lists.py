@@ -8,20 +8,9 @@ import pytest
 import pytest_asyncio
 
 from tests.changes.events import watching
+from tests.changes.rooms import SCHEMA, Room, brief
 from tests.conftest import Service, served
 from tests.services import services_of
-
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "room": {"type": "string"},
-        "n": {"type": "integer"},
-        "to": {"type": "array", "items": {"type": "string"}},
-        "note": {"type": "string"},
-        "secret": {"type": "string", "writeOnly": True},
-    },
-}
-RULES: dict[str, Any] = {"read": "anyone", "write": "user"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -30,63 +19,11 @@ async def service(mongodb_uri: str) -> AsyncIterator[Service]:
         yield service
 
 
-class Room:
-    """A collection of its own, and what a test does to its documents as a signed-in user."""
-
-    def __init__(self, service: Service, name: str) -> None:
-        self.service = service
-        self.path = f"/api/{name}"
-        self.name = name
-        self.headers = service.signed_in()
-
-    async def define(self, **parts: Any) -> None:
-        body = {"name": self.name, "schema": SCHEMA, "rules": RULES} | parts
-        self.service.database.create_collection(self.name, changeStreamPreAndPostImages={"enabled": True})
-        admin = self.service.signed_in("admin")
-        answer = await self.service.client.post("/api/collections", json=body, headers=admin)
-        assert answer.status_code == 201, answer.text
-
-    async def redefine(self, **parts: Any) -> None:
-        body = {"schema": SCHEMA, "rules": RULES} | parts
-        admin = self.service.signed_in("admin")
-        path = f"/api/collections/{self.name}"
-        answer = await self.service.client.put(path, json=body, headers=admin)
-        assert answer.status_code == 200, answer.text
-
-    async def create(self, document: Any, headers: dict[str, str] | None = None) -> Any:
-        answer = await self.service.client.post(self.path, json=document, headers=headers or self.headers)
-        assert answer.status_code == 201, answer.text
-        return None if isinstance(document, list) else answer.json()["data"]
-
-    async def patch(self, document: Any, patch: Any) -> Any:
-        path = f"{self.path}/{document['id']}"
-        answer = await self.service.client.patch(path, json=patch, headers=self.headers)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
-
-    async def delete(self, document: Any) -> None:
-        path = f"{self.path}/{document['id']}"
-        answer = await self.service.client.delete(path, headers=self.headers)
-        assert answer.status_code == 204, answer.text
-
-    def watch(self, **parameters: Any) -> Any:
-        return watching(self.service.app, self.path, **parameters)
-
-
 @pytest.fixture
 async def room(service: Service, request: pytest.FixtureRequest) -> Room:
     room = Room(service, f"r{abs(hash(request.node.name)) % 10**12}")
     await room.define(**getattr(request, "param", {}))
     return room
-
-
-def brief(told: Any) -> tuple[Any, ...]:
-    """Return what matters of an event: its name, why, and the document's number and version."""
-    if told["event"] == "put":
-        return "put", told["why"], told["data"].get("n"), told["data"]["_version"]
-    if told["event"] == "gone":
-        return "gone", told["why"], told["id"], told.get("_version")
-    return (told["event"],)
 
 
 async def test_live_list_tells_what_is_there_and_what_becomes_of_it(room: Room) -> None:

@@ -1,5 +1,6 @@
 """Changes of documents: live lists and documents as streams of server-sent events."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from litestar import Controller, Response
@@ -8,10 +9,11 @@ from litestar.enums import HttpMethod
 
 from service.changes import polling, requests
 from service.changes.entries import Entry, WhyReset, reset
+from service.changes.interests import Interest
 from service.changes.mailbox import Mailbox
 from service.changes.polling import DEFAULT_LIMIT, MAXIMUM_LIMIT, MAXIMUM_WAIT_S, Page, Poll
 from service.changes.requests import Asked
-from service.changes.streams import QUEUE_BYTES, QUEUE_ENTRIES
+from service.changes.streams import QUEUE_BYTES, QUEUE_ENTRIES, UNTRUSTED
 from service.changes.subscriptions import Reset, Start, Subscription
 from service.documents import ids
 from service.documents.encoding import dump
@@ -23,8 +25,8 @@ from service.http.pipeline.headers import text_of
 from service.http.requests import AnyRequest, json_response, parameters_of
 from service.http.routing import route
 from service.http.services import Services
-from service.http.streaming import EventStream, nothing
-from service.kit.errors import ChangesExpired, ParameterInvalid, Violation
+from service.http.streaming import EventStream, left, nothing
+from service.kit.errors import ChangesExpired, ParameterInvalid, TokenOutdated, Violation
 from service.runtime import deadline
 
 LAST_EVENT_ID = b"last-event-id"
@@ -43,8 +45,8 @@ class ChangesController(Controller):
         limit = _number(asked.given, "limit", 1, MAXIMUM_LIMIT, DEFAULT_LIMIT)
         wait_s = _number(asked.given, "wait", 0, MAXIMUM_WAIT_S, 0)
         try:
-            poll = Poll(asked.interest, _start(services, asked, asked.since, "since"), limit, wait_s)
-            page = await _polled(request, services, poll)
+            poll = Poll(_start(services, asked, asked.since, "since"), limit, wait_s)
+            page = await _polled(request, services, asked.interest, poll)
         except Reset as failure:
             raise ChangesExpired(_EXPIRED[failure.why], hint="Begin anew, without `since`.") from None
         return json_response(_page_bytes(page))
@@ -60,14 +62,27 @@ _EXPIRED: Mapping[WhyReset, str] = {
 }
 
 
-async def _polled(request: AnyRequest, services: Services, poll: Poll) -> Page:
-    """Return a page; one that is waited for counts as a stream, and holds no place among the requests."""
+async def _polled(request: AnyRequest, services: Services, interest: Interest, poll: Poll) -> Page:
+    """Return a page; one that is waited for is a stream, and holds no place among the requests.
+
+    What ends a stream ends the wait: with a page where the client may come back as it is.
+    """
     if not poll.wait_s:
-        return await polling.poll(services.catching, poll, Mailbox(QUEUE_ENTRIES, QUEUE_BYTES))
+        mailbox = Mailbox(QUEUE_ENTRIES, QUEUE_BYTES)
+        return await polling.poll(Subscription(services.catching, interest, mailbox), poll, mailbox)
     async with services.streams.opened_for(principal(request), address_of(request)) as stream:
+        subscription = stream.subscriptions[None] = Subscription(services.catching, interest, stream.mailbox)
         release(request.scope["state"])
-        with deadline.lifted():
-            return await polling.poll(services.catching, poll, stream.mailbox)
+        client = asyncio.ensure_future(left(request.receive))
+        client.add_done_callback(lambda _: stream.mailbox.close())
+        try:
+            with deadline.lifted():
+                page = await polling.poll(subscription, poll, stream.mailbox)
+        finally:
+            client.cancel()
+        if stream.bye in UNTRUSTED:
+            raise TokenOutdated(stream.principal.session_id)
+        return page
 
 
 def _page_bytes(page: Page) -> bytes:
@@ -114,7 +129,7 @@ async def _watch(request: AnyRequest, services: Services, asked: Asked) -> Respo
             subscription.end()
             return EventStream(services.streams, stream, nothing(), _over(failure))
         beginning = subscription.begin(start)
-        return EventStream(services.streams, stream, beginning, await anext(beginning))
+        return EventStream(services.streams, stream, beginning, await anext(beginning, ()))
     except BaseException:
         services.streams.close(stream)
         raise
