@@ -35,6 +35,7 @@ from service.http.controllers.sessions import (
     SessionController,
     SessionsController,
 )
+from service.http.controllers.streams import StreamsController
 from service.http.controllers.users import UsersController
 from service.http.guards import MayEnter
 from service.http.pipeline.runner import surround
@@ -64,6 +65,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ContractController,
     RulesController,
     BatchController,
+    StreamsController,
     ListsController,
     QueriesController,
     ChangesController,

@@ -1,11 +1,11 @@
 """What a subscriber is told, and how it is written: as a server-sent event, and as JSON."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from service.documents.encoding import dump
 
-EventName: TypeAlias = Literal["put", "gone", "ready", "reset", "bye", "cursor"]
+EventName: TypeAlias = Literal["put", "gone", "ready", "reset", "refused", "bye", "cursor", "ping", "pong"]
 """`cursor` is no event of its own: it only says from where a client may go on."""
 
 WhyReset: TypeAlias = Literal["history", "definition", "rules", "overflow"]
@@ -96,6 +96,11 @@ def ready(cursor: str) -> Entry:
 def reset(why: WhyReset) -> Entry:
     """Return the entry by which a client forgets what it has; it has no cursor to go on from."""
     return Entry("reset", b'"why":"%b"' % why.encode(), "")
+
+
+def refused(problem: Mapping[str, Any]) -> Entry:
+    """Return the entry that says why one of several subscriptions is not there (RFC 9457)."""
+    return Entry("refused", b'"problem":%b' % dump(problem))
 
 
 def bye(why: WhyBye, retry_ms: int) -> Entry:

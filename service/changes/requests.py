@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service.access.principals import Principal
 from service.changes import interests
 from service.changes.interests import Interest
+from service.collections.registry import Collection, Registry
 from service.documents import visibility
 from service.documents.access import Access
-from service.kit.errors import ParameterInvalid
-from service.kit.violations import Violations
+from service.kit.errors import CollectionNotFound, ParameterInvalid
+from service.kit.violations import Violations, at, shown
 from service.query import ListQuery, parse_list
 from service.query.parse import BRACKET, parse_query
 from service.query.tree import Compare, Elem, Node, Not
@@ -53,14 +55,48 @@ def of_document(access: Access, document_id: object, parameters: Sequence[tuple[
     return Asked(interest, given.get("since"), given.get("snapshot") != "none", given)
 
 
-def of_subscription(access: Access, asked: Mapping[str, object]) -> Interest:
-    """Read a subscription of a stream of several: `filter` and `fields`; raises as `of_list`, by pointers."""
-    fields = visibility.fields_of(access.collection, access.permit("watch"))
-    query = parse_query({name: asked[name] for name in ("filter", "fields") if name in asked}, fields)
+MEMBERS = ("collection", "filter", "fields", "since", "snapshot")
+"""The members of a subscription of a stream of several."""
+
+
+def of_subscription(registry: Registry, principal: Principal, asked: object) -> Asked:
+    """Read a subscription of a stream of several; raises as `of_list`, and CollectionNotFound."""
     violations = Violations()
+    if not isinstance(asked, Mapping):
+        violations.add("a subscription is an object", "type", "")
+        raise violations.failure(ParameterInvalid)
+    for name in asked.keys() - {*MEMBERS}:
+        hint = OF_LISTS.get(name) or violations.suggest(name, MEMBERS)
+        violations.add(f"`{shown(name)}` is not a member of a subscription", "unknown", at("", name), hint)
+    name, since = asked.get("collection"), asked.get("since")
+    if not isinstance(name, str):
+        code = "type" if "collection" in asked else "required"
+        violations.add("`collection` is the name of a collection", code, "/collection")
+    if "since" in asked and not isinstance(since, str):
+        violations.add("`since` is a cursor", "type", "/since")
+    if asked.get("snapshot", "all") not in SNAPSHOTS:
+        violations.add("`snapshot` is `all` or `none`", "enum", "/snapshot")
+    if not isinstance(name, str):
+        raise violations.failure(ParameterInvalid, SEVERAL)
+    access = Access(_collection(registry, name), principal)
+    fields = visibility.fields_of(access.collection, access.permit("watch"))
+    parts = {part: asked[part] for part in ("filter", "fields") if part in asked}
+    query = violations.read(lambda: parse_query(parts, fields)) or ListQuery()
     _check_near(violations, query.where, pointer="/filter")
-    violations.raise_if_any(ParameterInvalid, "the subscription is invalid")
-    return interests.of_list(access, query)
+    violations.raise_if_any(ParameterInvalid, SEVERAL)
+    interest = interests.of_list(access, query)
+    has_snapshot = asked.get("snapshot") != "none"
+    return Asked(interest, since if isinstance(since, str) else None, has_snapshot, {})
+
+
+SEVERAL = "parts of the subscription are invalid"
+
+
+def _collection(registry: Registry, name: str) -> Collection:
+    try:
+        return registry.get(name)
+    except CollectionNotFound as failure:
+        raise failure.below("/collection") from None
 
 
 def _read(

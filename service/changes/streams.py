@@ -61,6 +61,9 @@ class StreamLimits:
 class Stream:
     """One open stream: whose it is, what it is subscribed to, and what waits for it."""
 
+    member = b""
+    """What entries of the stream itself have in the place of a subscription's name."""
+
     __slots__ = (
         "__weakref__",
         "address",

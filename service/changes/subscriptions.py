@@ -124,7 +124,8 @@ class Catching:
 class Subscription:
     """What one client is told of one interest, through its mailbox.
 
-    `key` is the client's name for it on a stream of several. It ends with a `reset`: `has_ended`.
+    `key` is the client's name for it on a stream of several, where entries have `member`. It ends with a
+    `reset`: `has_ended`.
     """
 
     __slots__ = (
@@ -136,6 +137,7 @@ class Subscription:
         "interest",
         "is_ready",
         "key",
+        "member",
         "position",
         "why",
     )
@@ -151,6 +153,7 @@ class Subscription:
         self.catching = catching
         self.interest = interest
         self.key = key
+        self.member = b"" if key is None else entries.key_member(key)
         self.has_ended = False
         self.why: WhyReset | None = None
         self.is_ready = False
@@ -224,6 +227,13 @@ class Subscription:
             return None
         self.position = feed.position
         return self.catching.feeds.cursors.write(self.interest, feed.position)
+
+    @property
+    def reached(self) -> Timestamp | None:
+        """The time up to which all is told or waits to be; None while it begins, and once it has ended."""
+        return (
+            self._feed.position if self._feed is not None and self.is_ready and not self.has_ended else None
+        )
 
     def tell(self, told: Sequence[Entry]) -> None:
         """Take entries from the feed."""

@@ -6,7 +6,20 @@ from service.kit.errors import DefinitionInvalid, Violation
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 RESERVED = frozenset(
-    {"audit", "auth", "batch", "collections", "docs", "files", "health", "keys", "profile", "rules", "users"}
+    {
+        "audit",
+        "auth",
+        "batch",
+        "collections",
+        "docs",
+        "files",
+        "health",
+        "keys",
+        "profile",
+        "rules",
+        "streams",
+        "users",
+    }
 )
 """Words that the API's own paths use."""
 

@@ -12,6 +12,8 @@ from litestar.response.base import ASGIResponse
 from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 
 from service.changes.entries import Entry
+from service.changes.mailbox import Waiting
+from service.changes.several import Joint
 from service.changes.streams import UNTRUSTED, Stream, Streams
 from service.http.pipeline.concurrency_limit import release
 
@@ -78,23 +80,52 @@ class EventStream(Response[bytes]):
         self, sending: "Sending", beginning: AsyncIterator[Sequence[Entry]], client: "asyncio.Future[None]"
     ) -> None:
         stream = self._stream
-        await sending.send(_events(self._first))
+        await sending.send(self._written(self._first))
         async for told in beginning:
             if stream.bye is not None:
                 break
-            await sending.send(_events(told))
-            await sending.send(_waiting(stream))
+            await sending.send(self._written(told))
+            await sending.send(self._waiting())
         while not client.done() and (len(stream.mailbox) or not stream.has_ended):
             if await stream.mailbox.wait(PING_S):
-                await sending.send(_waiting(stream))
+                await sending.send(self._waiting())
             elif not stream.mailbox.is_closed:
                 await sending.send([self._ping()])
+
+    def _written(self, told: Iterable[Any]) -> list[bytes]:
+        return [entry.as_event() for entry in told]
+
+    def _waiting(self) -> list[bytes]:
+        """Take what waits, as it is sent."""
+        return [each.entry.as_event() for each in self._stream.mailbox.take()]
 
     def _ping(self) -> bytes:
         """Return a comment, now and then with the place that has been reached."""
         self._pings += 1
         cursor = None if self._pings % PINGS_PER_CURSOR else self._stream.cursor
         return b": ping\n\n" if cursor is None else b"id: %b\n: ping\n\n" % cursor.encode()
+
+
+class JointEventStream(EventStream):
+    """A response that sends what a stream of several subscriptions is told; entries name theirs.
+
+    The one cursor of all stands after what it comes after, in a block of its own.
+    """
+
+    def __init__(self, streams: Streams, stream: Stream, joint: Joint) -> None:
+        super().__init__(streams, stream, cast("AsyncIterator[Sequence[Entry]]", joint.beginning()), ())
+        self._joint = joint
+
+    def _written(self, told: Iterable[Waiting]) -> list[bytes]:
+        return [each.entry.keyed_event(each.source.member, None) for each in told]
+
+    def _waiting(self) -> list[bytes]:
+        events = self._written(self._stream.mailbox.take())
+        cursor = self._joint.cursor
+        return events if cursor is None else [*events, b"id: %b\n\n" % cursor.encode()]
+
+    def _ping(self) -> bytes:
+        return b"".join((*self._waiting(), b": ping\n\n"))
 
 
 async def nothing() -> AsyncIterator[Sequence[Entry]]:
@@ -107,14 +138,6 @@ async def left(receive: Receive) -> None:
     """Wait until the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _events(told: Iterable[Entry]) -> list[bytes]:
-    return [entry.as_event() for entry in told]
-
-
-def _waiting(stream: Stream) -> list[bytes]:
-    return [each.entry.as_event() for each in stream.mailbox.take()]
 
 
 class Sending:

@@ -174,6 +174,19 @@ class Failure(Exception):
         )
         return self
 
+    def by_pointers(self) -> Self:
+        """Return this failure with the members of a body in the place of the parameters of the same names.
+
+        >>> short = Violation("too short", "length", parameter="filter")
+        >>> [each.pointer for each in Failure("no", errors=[short]).by_pointers().errors]
+        ['/filter']
+        """
+        self.errors = tuple(
+            replace(each, parameter=None, pointer=f"/{each.parameter}") if each.parameter else each
+            for each in self.errors
+        )
+        return self
+
     def problem(self, *, instance: str, request_id: str) -> dict[str, Any]:
         """Return the RFC 9457 body for this failure at `instance` (the request's path)."""
         body: dict[str, Any] = {

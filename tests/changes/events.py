@@ -112,22 +112,27 @@ async def watching(
     last: str | None = None,
     method: str = "GET",
     reads: bool = True,
+    body: Any = None,
     **parameters: str,
 ) -> AsyncIterator[Events]:
-    """Open a stream, and leave it at the end of the context."""
+    """Open a stream, by POST if there is a body, and leave it at the end of the context."""
     events, has_left = Events(), asyncio.Event()
     if not reads:
         events.stop_reading()
     given = {"accept": "text/event-stream", **(headers or {})}
     if last is not None:
         given["last-event-id"] = last
+    content = b"" if body is None else json.dumps(body).encode()
+    if body is not None:
+        method = "POST"
+        given = {"content-type": "application/json"} | given
     has_asked = False
 
     async def receive() -> Any:
         nonlocal has_asked
         if not has_asked:
             has_asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": content, "more_body": False}
         await has_left.wait()
         return {"type": "http.disconnect"}
 

@@ -87,7 +87,8 @@ async def test_preflight_of_listed_origin_is_answered_without_application() -> N
         "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
         "access-control-allow-headers": (
             "Accept, Authorization, Content-Type, Idempotency-Key, "
-            "If-Match, If-None-Match, Prefer, traceparent, tracestate, X-CSRF-Token, X-Request-ID"
+            "If-Match, If-None-Match, Last-Event-ID, Prefer, traceparent, tracestate, X-CSRF-Token, "
+            "X-Request-ID"
         ),
         "access-control-max-age": "60",
         "cache-control": "no-store",

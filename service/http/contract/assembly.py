@@ -35,6 +35,7 @@ _TAGS = {
     "Accounts": "Making an account, signing in, one's own account.",
     "Administration": "Users and the audit log: for administrators.",
     "Batch": "Many operations in one request.",
+    "Changes": "What becomes of documents, as it happens.",
     "Definitions": "What each collection is: for administrators.",
     "Health": "Whether the service works.",
     "Sessions": "Staying signed in, and signing out.",

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from hashlib import blake2b, sha256
 from typing import Any
 
@@ -179,11 +178,7 @@ def _by_pointers() -> Iterator[None]:
     try:
         yield
     except ParameterInvalid as failure:
-        failure.errors = tuple(
-            replace(each, parameter=None, pointer=f"/{each.parameter}") if each.parameter else each
-            for each in failure.errors
-        )
-        raise
+        raise failure.by_pointers() from None
 
 
 class SavedQueriesController(Controller):

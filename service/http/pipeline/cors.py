@@ -11,8 +11,8 @@ from service.kit.origins import ANY, Origins, is_local
 
 METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = (
-    b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, traceparent, "
-    b"tracestate, X-CSRF-Token, X-Request-ID"
+    b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, "
+    b"traceparent, tracestate, X-CSRF-Token, X-Request-ID"
 )
 EXPOSED_HEADERS = (
     b"Accept-Patch, Allow, ETag, Idempotency-Replayed, Link, Location, Preference-Applied, RateLimit, "
