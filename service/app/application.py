@@ -15,6 +15,7 @@ from service.http.controllers.audit import AuditController
 from service.http.controllers.auth import AuthController
 from service.http.controllers.batch import BatchController
 from service.http.controllers.changes import ChangesController
+from service.http.controllers.client import ClientController
 from service.http.controllers.collections import CollectionsController
 from service.http.controllers.documents import DocumentsController
 from service.http.controllers.email import EmailController
@@ -72,6 +73,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     SavedQueriesController,
     DocumentsController,
     DocsController,
+    ClientController,
     JwksController,
     MailPagesController,
 )

@@ -15,6 +15,7 @@ COMMANDS = {
     "serve": "Serve the API until SIGTERM or Ctrl-C.",
     "settings": "Print every setting with its effective value, secrets masked.",
     "user": "Make, show, change and remove users from the terminal.",
+    "watch": "Show what is in a collection of a running service, and what becomes of it.",
 }
 """Each command is `command` of the module of its name, imported only when it runs, so that help is quick."""
 
