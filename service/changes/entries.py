@@ -98,9 +98,9 @@ def reset(why: WhyReset) -> Entry:
     return Entry("reset", b'"why":"%b"' % why.encode(), "")
 
 
-def refused(problem: Mapping[str, Any]) -> Entry:
-    """Return the entry that says why one of several subscriptions is not there (RFC 9457)."""
-    return Entry("refused", b'"problem":%b' % dump(problem))
+def refused(problem: Mapping[str, Any], key: str | None = None) -> Entry:
+    """Return the entry that says why something is not done (RFC 9457), for which subscription if for one."""
+    return Entry("refused", b'%b"problem":%b' % (b"" if key is None else key_member(key), dump(problem)))
 
 
 def bye(why: WhyBye, retry_ms: int) -> Entry:

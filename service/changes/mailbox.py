@@ -59,6 +59,10 @@ class Mailbox:
                 del self._waiting[name]
                 self._bytes -= each.entry.size_bytes
 
+    def ring(self) -> None:
+        """Have who waits look, though nothing may be there."""
+        self._wake()
+
     def close(self) -> None:
         """Have nobody wait any more: `wait` returns at once."""
         self._is_closed = True

@@ -174,7 +174,8 @@ async def begun(
     try:
         async with aclosing(cast("Any", beginning)) as told:
             while not subscription.has_ended:
-                entries = await anext(told, None)
+                async with subscription.catching.readers:  # not while the client takes what was read
+                    entries = await anext(told, None)
                 if entries is None:
                     return
                 yield entries

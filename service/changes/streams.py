@@ -11,13 +11,15 @@ from time import monotonic
 from typing import Any
 
 from service.access.principals import Principal
-from service.changes import entries
+from service.changes import entries, interests
 from service.changes.entries import WhyBye
+from service.changes.interests import Interest
 from service.changes.mailbox import Mailbox
 from service.changes.subscriptions import Subscription
 from service.collections.registry import Collection, Registry
+from service.documents.access import Access
 from service.identity.core.revocations import Revocations
-from service.kit.errors import Busy, CollectionNotFound, TooManyStreams, Unavailable
+from service.kit.errors import Busy, CollectionNotFound, Failure, TooManyStreams, Unavailable
 from service.kit.tasks import background
 from service.runtime.drain import Drain
 
@@ -169,12 +171,7 @@ class Streams:
         limits = self.limits
         if len(self._open) >= limits.per_worker:
             raise Busy("There are too many open streams; try again in a while")
-        for name, limit in _names(principal, address, limits):
-            if self._by_caller[name] >= limit:
-                raise TooManyStreams(
-                    f"You have {limit} open streams, as many as you may have",
-                    hint="Put several subscriptions on one stream: POST /api/streams.",
-                )
+        self._check_room(_names(principal, address, limits))
         life_s = limits.lifetime_s * (1 - SPREAD * _random.random())
         mailbox = Mailbox(QUEUE_ENTRIES, QUEUE_BYTES)
         stream = Stream(principal, address, mailbox, monotonic() + life_s)
@@ -183,14 +180,39 @@ class Streams:
         self.opened += 1
         return stream
 
-    def close(self, stream: Stream) -> None:
-        """Forget a stream; it may have been closed before."""
-        if self._open.pop(stream, stream) is stream:
-            return
+    def sign_in(self, stream: Stream, principal: Principal) -> None:
+        """Have an open stream be somebody's from now on; raises TooManyStreams.
+
+        Its subscriptions are decided again: those that would be told something else by now are reset.
+        """
+        if principal.id is not None and principal.id != stream.principal.id:
+            self._check_room([(f"user {principal.id}", self.limits.per_user)])
+        self._uncount(stream)
+        stream.principal = principal
+        self._by_caller.update(name for name, _ in _names(principal, stream.address, self.limits))
+        for subscription in [*stream.subscriptions.values()]:
+            if not subscription.has_ended and not _is_the_same_for(principal, subscription.interest):
+                subscription.reset("rules")
+
+    def _check_room(self, names: Iterable[tuple[str, int]]) -> None:
+        for name, limit in names:
+            if self._by_caller[name] >= limit:
+                raise TooManyStreams(
+                    f"You have {limit} open streams, as many as you may have",
+                    hint="Put several subscriptions on one stream: POST /api/streams.",
+                )
+
+    def _uncount(self, stream: Stream) -> None:
         for name, _ in _names(stream.principal, stream.address, self.limits):
             self._by_caller[name] -= 1
             if self._by_caller[name] <= 0:
                 del self._by_caller[name]
+
+    def close(self, stream: Stream) -> None:
+        """Forget a stream; it may have been closed before."""
+        if self._open.pop(stream, stream) is stream:
+            return
+        self._uncount(stream)
         stream.close()
 
     async def _watch(self) -> None:
@@ -236,6 +258,14 @@ class Streams:
             return
         is_same = present.uid == known.uid and _without_rules(present) == _without_rules(known)
         subscription.reset("rules" if is_same else "definition")
+
+
+def _is_the_same_for(principal: Principal, interest: Interest) -> bool:
+    """Return whether an interest is the same with somebody else in the place of whose it was."""
+    try:
+        return interests.of_list(Access(interest.collection, principal), interest.query).key == interest.key
+    except Failure:
+        return False
 
 
 def _without_rules(collection: Collection) -> Mapping[str, Any]:

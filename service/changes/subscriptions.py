@@ -1,5 +1,6 @@
 """One subscription: what is there now, what has changed since, and everything that changes from then on."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from service.storage.database import Database
 
 MAXIMUM_HELD = 10_000
 """Changes that wait while what was there before them is told."""
+
+MAXIMUM_READERS = 32
+"""Subscriptions of streams of several that read what they tell first, at once on one worker; others wait."""
 
 FIRST_BATCH = 100
 """Documents of a snapshot's first batch from which on it is worth counting how many there are."""
@@ -54,6 +58,7 @@ class Catching:
         self.feeds = feeds
         self.database = database
         self.snapshot_limit = snapshot_limit
+        self.readers = asyncio.Semaphore(MAXIMUM_READERS)
 
     def place(self, interest: Interest, cursor: str, parameter: str) -> ChangePlace:
         """Read a cursor; raises ParameterInvalid, and Reset where the definition or rights have changed."""

@@ -10,6 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import Scope
 
+from service.http import websockets
 from service.http.pipeline.step import Exchange, Step
 from service.http.responses import Ready
 from service.kit.errors import (
@@ -35,6 +36,9 @@ from service.storage.errors import failure_of
 Headers = list[tuple[bytes, bytes]]
 
 _MISSING = re.compile(r"Missing required (query|header|cookie|path) parameter '([^']{1,200})'")
+NO_METHODS = frozenset({"", "websocket"})
+"""What Litestar lists among the methods of an address that are none."""
+
 _CLIENT_FAULTS = range(400, 500)
 _KINDS: dict[int, type[Failure]] = {
     kind.status: kind
@@ -113,7 +117,7 @@ def _encoded(problem: dict[str, Any]) -> bytes:
 
 def _method_not_allowed(error: HTTPException) -> Failure:
     given = {name.lower(): value for name, value in (error.headers or {}).items()}
-    allowed = ", ".join(sorted({method.strip() for method in given.get("allow", "").split(",")} - {""}))
+    allowed = ", ".join(sorted({method.strip() for method in given.get("allow", "").split(",")} - NO_METHODS))
     hint = f"This address takes {allowed}." if allowed else None
     return MethodNotAllowed(hint=hint, headers={"Allow": allowed})
 
@@ -159,12 +163,19 @@ class Failures(Step):
     tell the client that the body is not whole.
     """
 
+    kinds = ("http", "websocket")
+
     async def answer(self, exchange: Exchange, error: Exception) -> None:
         """Answer for an error."""
         if exchange.has_begun:
             report(error, exchange.scope)
             raise error
         status, headers, body = answer(error, exchange.scope)
+        if exchange.kind != "http":
+            headers.append((b"x-request-id", _request_id(exchange.scope).encode("ascii")))
+            refusal = websockets.Refusal(status, headers, body)
+            await websockets.refuse(exchange.scope, exchange.receive, exchange.send, refusal)
+            return
         await exchange.send({"type": "http.response.start", "status": status, "headers": headers})
         content = b"" if exchange.method == "HEAD" else body
         await exchange.send({"type": "http.response.body", "body": content, "more_body": False})

@@ -68,7 +68,7 @@ class EventStream(Response[bytes]):
         try:
             await send(start)
             async with aclosing(cast("Any", self._beginning)) as beginning:
-                with sending.may_be_cut():
+                with may_be_cut(stream):
                     if scope.get("method") != HttpMethod.HEAD:
                         await self._send_all(sending, beginning, client)
                     await sending.end()
@@ -171,23 +171,24 @@ class Sending:
         await self._send({"type": "http.response.body", "body": b"".join(piece), "more_body": not is_last})
         self._stream.sending_since_s = None
 
-    @contextmanager
-    def may_be_cut(self) -> Iterator[None]:
-        """Have the stream end what this context does, when its client takes nothing any more."""
-        task = asyncio.current_task()
-        is_cut = False
 
-        def cut() -> None:
-            nonlocal is_cut
-            if task is not None and not is_cut:
-                is_cut = True
-                task.cancel()
+@contextmanager
+def may_be_cut(stream: Stream) -> Iterator[None]:
+    """Have the stream end what this context does, when its client takes nothing any more."""
+    task = asyncio.current_task()
+    is_cut = False
 
-        self._stream.cut = cut
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not is_cut or task is None or task.uncancel():
-                raise
-        finally:
-            self._stream.cut = None
+    def cut() -> None:
+        nonlocal is_cut
+        if task is not None and not is_cut:
+            is_cut = True
+            task.cancel()
+
+    stream.cut = cut
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not is_cut or task is None or task.uncancel():
+            raise
+    finally:
+        stream.cut = None

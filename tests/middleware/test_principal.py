@@ -211,5 +211,20 @@ async def test_authorization_header_wins_over_cookie() -> None:
     assert (state["principal"], type(state["token_failure"])) == (ANONYMOUS, TokenInvalid)
 
 
-async def test_cookie_of_websocket_is_ignored() -> None:
-    assert await state_after(scope_type="websocket", others=[COOKIE]) == {"principal": ANONYMOUS}
+async def test_cookie_of_websocket_counts_on_a_page_of_our_own_only() -> None:
+    own = [COOKIE, ("origin", "https://x")]
+    assert await state_after(scope_type="websocket", others=own) == {"principal": ANN}
+    for others in ([COOKIE], [COOKIE, ("origin", "https://y")], [COOKIE, ("origin", "null")]):
+        state = await state_after(scope_type="websocket", others=others)
+        assert (state["principal"], type(state["token_failure"])) == (ANONYMOUS, CrossSite)
+
+
+async def test_websocket_may_offer_its_token_as_a_subprotocol() -> None:
+    bob = Principal("user", "bob", frozenset(), session_id="s2")
+    offered = ["sheaf", f"sheaf.bearer.{TOKENS.issue(bob)}"]
+    foreign = [COOKIE, ("origin", "https://y")]
+    state = await state_after(scope_type="websocket", others=foreign, subprotocols=offered)
+    assert state == {"principal": bob}, "what was chosen counts before what a browser adds"
+    state = await state_after(scope_type="websocket", subprotocols=["sheaf.bearer.x"])
+    assert (state["principal"], type(state["token_failure"])) == (ANONYMOUS, TokenInvalid)
+    assert await state_after(subprotocols=offered) == {"principal": ANONYMOUS}

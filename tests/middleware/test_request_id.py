@@ -84,8 +84,22 @@ async def test_request_without_answer_is_logged_as_499() -> None:
     assert [line["status"] for line in lines] == [499]
 
 
-@pytest.mark.parametrize("kind", ["lifespan", "websocket"])
-async def test_lifespan_and_websocket_scopes_get_no_request_id(kind: str) -> None:
+async def test_websocket_is_logged_with_what_its_handshake_was_answered() -> None:
+    async def app(_scope: Any, _receive: Receive, send: Any) -> None:
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+
+    async def send(_: Any) -> None:
+        pass
+
+    scope: Any = {"type": "websocket", "path": "/api/streams", "headers": [(b"x-request-id", b"seven")]}
+    with capture_logs() as lines:
+        await wrap(app, RequestId())(scope, None, send)  # type: ignore[arg-type]  # nothing is received
+    (line,) = lines
+    assert (line["method"], line["status"], line["request_id"]) == ("GET", 101, "seven")
+
+
+@pytest.mark.parametrize("kind", ["lifespan"])
+async def test_lifespan_scope_gets_no_request_id(kind: str) -> None:
     seen: list[Any] = []
 
     async def app(scope: Any, _receive: Receive, _send: Send) -> None:

@@ -18,7 +18,7 @@ from service.changes.subscriptions import Reset, Start, Subscription
 from service.documents import ids
 from service.documents.encoding import dump
 from service.http.contract.operations import Described
-from service.http.guards import FOR_API_KEYS, MayAct, access_of, principal
+from service.http.guards import FOR_API_KEYS, Connection, MayAct, access_of, principal
 from service.http.pipeline.client_address import UNKNOWN, limited_address
 from service.http.pipeline.concurrency_limit import release
 from service.http.pipeline.headers import text_of
@@ -152,6 +152,6 @@ def _over(failure: Reset) -> Sequence[Entry]:
     return [reset(failure.why)]
 
 
-def address_of(request: AnyRequest) -> str:
+def address_of(request: Connection) -> str:
     """Return the address by which a client's streams are counted."""
     return limited_address(request.scope["state"].get("client_address", UNKNOWN))

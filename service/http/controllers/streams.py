@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, Response
+from litestar import Controller, Response, WebSocket, websocket
 from litestar.di import NamedDependency
 
 from service.changes import requests, several
@@ -19,6 +19,7 @@ from service.http.contract.operations import (
 )
 from service.http.contract.schemas import reference
 from service.http.controllers.changes import LAST_EVENT_ID, address_of
+from service.http.conversations import Conversation
 from service.http.guards import FOR_API_KEYS, principal
 from service.http.pipeline.headers import text_of
 from service.http.pipeline.rate_limit import CHARGE
@@ -26,6 +27,7 @@ from service.http.requests import AnyRequest, json_of, only_parameters
 from service.http.routing import post
 from service.http.services import Services
 from service.http.streaming import JointEventStream
+from service.http.websockets import Socket
 from service.kit.errors import NotLive, ParameterInvalid, TooManyFilters, TooManyStreams
 
 Schema = dict[str, Any]
@@ -135,6 +137,19 @@ class StreamsController(Controller):
         except BaseException:
             services.streams.close(stream)
             raise
+
+    @websocket("/")
+    async def talk(self, socket: WebSocket[Any, Any, Any], services: NamedDependency[Services]) -> None:
+        """Tell what subscriptions are told that come and go while the connection is open."""
+        if socket.scope["query_string"]:
+            detail = "a WebSocket has no parameters"
+            hint = (
+                "Send a token in the header Authorization, as the subprotocol `sheaf.bearer.<token>` beside "
+                "`sheaf`, or in a message: addresses are logged."
+            )
+            raise ParameterInvalid(detail, hint=hint)
+        async with services.streams.opened_for(principal(socket), address_of(socket)) as stream:
+            await Conversation(services, socket.scope, stream, Socket(socket.receive, socket.send)).run()
 
 
 def _place(request: AnyRequest, services: Services, since: str | None) -> JointPlace | None:

@@ -26,6 +26,8 @@ class ClientAddress(Step):
     (RFC 7239) is ignored.
     """
 
+    kinds = ("http", "websocket")
+
     def __init__(self, *, trusted_proxies: Sequence[Network] = ()) -> None:
         self._trusted = tuple(trusted_proxies)
 

@@ -16,6 +16,8 @@ class DrainingMiddleware(Step):
     clients which keep connections alive move to another instance without meeting an error.
     """
 
+    kinds = ("http", "websocket")
+
     def __init__(self, drain: Drain) -> None:
         self.drain = drain
 

@@ -7,18 +7,18 @@ from litestar.types import Receive, Scope
 
 from service.access.principals import ANONYMOUS, Principal
 from service.http import problems
+from service.http.bearers import Bearers
 from service.http.guards import IGNORES_TOKEN
 from service.http.pipeline.step import Exchange, Received, Step
-from service.identity.api_keys import PREFIX, KeyBearers
+from service.http.websockets import OF_HTTP, token_of
+from service.identity.api_keys import KeyBearers
 from service.identity.core.browsers import SAFE_METHODS, Browsers
 from service.identity.core.revocations import Revocations
 from service.identity.core.tokens import Tokens
 from service.kit.errors import (
     CrossSite,
-    DatabaseUnavailable,
     Failure,
     TokenInvalid,
-    TokenOutdated,
     Unavailable,
 )
 from service.storage.errors import DatabaseError
@@ -30,7 +30,8 @@ class PrincipalMiddleware(Step):
     What begins with `sheaf_` is an API key. While the database is away, keys that are not known yet are 503;
     so are all tokens once it is not known for too long which of them have been revoked.
     The cookie counts without an Authorization header only. By cookie, whatever may change something has to
-    show that a page of our own sends it; a WebSocket, which cannot, has no principal.
+    show that a page of our own sends it, and so has a WebSocket, over which anything may follow. That may
+    bring its token as a subprotocol.
 
     Such a request goes on as an anonymous one, so that it is counted by its address; the guard TokenIsValid
     then answers it. What is revoked while the body comes in is not believed any more either.
@@ -41,8 +42,7 @@ class PrincipalMiddleware(Step):
     def __init__(
         self, tokens: Tokens, keys: KeyBearers, revocations: Revocations, browsers: Browsers
     ) -> None:
-        self._tokens = tokens
-        self._keys = keys
+        self._bearers = Bearers(tokens, keys, revocations)
         self._revocations = revocations
         self._browsers = browsers
 
@@ -84,6 +84,9 @@ class PrincipalMiddleware(Step):
     def _principal(self, exchange: Exchange) -> Principal | Awaitable[Principal]:
         """Return who asks; for an API key, an awaitable of it."""
         if exchange.header(b"authorization") is None:
+            offered = None if exchange.kind == "http" else token_of(exchange.scope)
+            if offered is not None:
+                return self._bearers.read(offered, _address(exchange))
             return self._of_cookie(exchange)
         values = [value for name, value in exchange.scope["headers"] if name == b"authorization"]
         if len(values) > 1:
@@ -91,27 +94,19 @@ class PrincipalMiddleware(Step):
         scheme, _, token = values[0].decode("latin-1").strip().partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise TokenInvalid("The Authorization header must be `Bearer <access token>`")
-        token = token.strip()
-        if token.startswith(PREFIX):
-            return self._keys.read(token, _address(exchange))
-        return self._of_token(token)
-
-    def _of_token(self, token: str) -> Principal:
-        found = self._tokens.read(token)
-        if self._revocations.covers(found):
-            raise TokenOutdated(found.session_id)
-        if not self._revocations.is_current:
-            raise DatabaseUnavailable("Whether the access token is still valid cannot be told for now")
-        return found
+        return self._bearers.read(token.strip(), _address(exchange))
 
     def _of_cookie(self, exchange: Exchange) -> Principal:
-        if exchange.kind != "http" or exchange.header(b"cookie") is None:
+        if exchange.header(b"cookie") is None:
             return ANONYMOUS
         headers = exchange.scope["headers"]
         token = self._browsers.access_token(headers)
         if not token:
             return ANONYMOUS
-        found = self._of_token(token)
+        if exchange.kind != "http":
+            self._browsers.check_origin(headers, OF_HTTP.get(exchange.scope["scheme"], "http"))
+            return self._bearers.read_token(token)
+        found = self._bearers.read_token(token)
         if exchange.method not in SAFE_METHODS:
             self._browsers.check(headers, exchange.scope["scheme"], found.session_id or "")
         return found

@@ -33,6 +33,8 @@ class RateLimit(Step):
     (draft-ietf-httpapi-ratelimit-headers-09). Health checks are not counted: their answers are cached.
     """
 
+    kinds = ("http", "websocket")
+
     def __init__(
         self, counts: SharedCounts, *, anonymous: str, user: str, auth: str, refresh: str, workers: int = 1
     ) -> None:

@@ -36,6 +36,8 @@ class RequestId(Step):
     A client's own `X-Request-ID` is kept when it is harmless to log: 1 to 64 letters, digits, `.`, `_`, `-`.
     """
 
+    kinds = ("http", "websocket")
+
     def enter(self, exchange: Exchange) -> None:
         """Name the request."""
         exchange.state["request_id"] = given = id_of(exchange)

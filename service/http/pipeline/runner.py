@@ -16,13 +16,13 @@ log = structlog.get_logger("sheaf.middleware")
 def surround(application: Litestar, steps: Sequence[Step]) -> None:
     """Put steps around an application: around its router alone, for what is raised there a step answers.
 
-    Litestar's own answering costs a request four coroutines more; only it ends WebSockets that lead nowhere.
+    Litestar's own answering costs a request four coroutines more.
     """
     router, answering = application.asgi_router, application.asgi_handler
 
     def routed(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        is_http = scope["type"] == "http"  # type: ignore[comparison-overlap]  # servers give plain text
-        return (router if is_http else answering)(scope, receive, send)
+        is_lifespan = scope["type"] == "lifespan"  # type: ignore[comparison-overlap]  # servers give plain text
+        return (answering if is_lifespan else router)(scope, receive, send)
 
     application.asgi_handler = Pipeline(cast("ASGIApp", routed), steps)
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 from litestar.types import (
     HTTPReceiveMessage,
@@ -25,6 +25,13 @@ Received: TypeAlias = HTTPReceiveMessage | WebSocketReceiveMessage
 """A part of what a client sends. Named, for functions within functions are annotated at each request."""
 
 Rewriting = Callable[[bytes, HTTPResponseStartEvent], Awaitable[bytes]]
+
+
+STATUS_SWITCHING = 101
+STATUS_REFUSED = 403
+
+HANDSHAKE = "handshake_s"
+"""The name in the state of a WebSocket of the seconds until it was accepted."""
 
 
 class Exchange:
@@ -66,7 +73,7 @@ class Exchange:
         self.scope: HTTPScope = scope  # type: ignore[assignment]  # a WebSocket's has no method
         self.state: dict[str, Any] = scope.setdefault("state", {})
         self.kind: str = scope["type"]
-        self.method: str = self.scope.get("method", "")
+        self.method: str = self.scope.get("method", "GET")  # as a handshake's is
         self.path: str = self.scope.get("path", "")
         self.status: int | None = None
         self.sent_bytes = 0
@@ -136,12 +143,19 @@ class Exchange:
             if self.rewriting is not None:
                 self._held = message
                 return
+        elif message["type"] == "websocket.accept":
+            self.status = STATUS_SWITCHING
+            self.state[HANDSHAKE] = time.perf_counter() - self.began_s
         elif message["type"] == "http.response.body":
             if self._held is not None:
                 await self._send_held(message)
             if self.is_bodiless:
                 message["body"] = b""
             self.sent_bytes += len(message.get("body", b""))
+        elif self.status is None and message["type"] == "websocket.close":
+            self.status = STATUS_REFUSED
+        elif self.status is None and cast("str", message["type"]) == "websocket.http.response.start":
+            self.status = cast("Any", message)["status"]
         await self._send(message)
 
     async def _send_held(self, message: Any) -> None:
