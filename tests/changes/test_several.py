@@ -10,7 +10,9 @@ from service.changes import several
 from service.changes.several import MAXIMUM_SUBSCRIPTIONS
 from tests.changes.events import Events, watching
 from tests.changes.rooms import SCHEMA, Room, brief
+from tests.changes.sockets import connected
 from tests.conftest import Service, served
+from tests.people import person, sign_in
 from tests.services import services_of
 
 STREAMS = "/api/streams"
@@ -175,6 +177,38 @@ async def test_hidden_documents_are_not_told_on_any_subscription(room: Room) -> 
         assert told is not None
         assert (told["key"], told["data"]["id"]) == ("a", own["id"])
         assert await events.is_silent()
+
+
+async def test_by_cookie_the_request_needs_the_csrf_token(room: Room) -> None:
+    await room.redefine(rules={"read": "user", "write": "user"})
+    services = services_of(room.service.app)
+    token = room.headers["Authorization"].removeprefix("Bearer ")
+    own = {"Cookie": f"sheaf_access={token}", "Origin": "http://sheaf.test", "Host": "sheaf.test"}
+    csrf = services.browsers.csrf_token(services.tokens.read(token).session_id or "")
+    async with open_stream(room, {"a": of(room)}, headers=own | {"X-CSRF-Token": csrf}) as events:
+        assert keyed(await events.next()) == ("a", "ready")
+    for headers in (own, own | {"X-CSRF-Token": csrf, "Origin": "https://evil.example"}):
+        async with open_stream(room, {"a": of(room)}, headers=headers) as refused:
+            assert (refused.status, (await refused.body())["code"]) == (403, "auth.cross_site")
+
+
+async def test_api_key_watches_within_its_scopes(room: Room, service: Service) -> None:
+    device = await sign_in(service.client, person(service.database))
+    body = {"name": "page", "scopes": [f"{room.name}:watch"]}
+    answer = await service.client.post("/api/keys", json=body, headers=device.headers)
+    assert answer.status_code == 201, answer.text
+    headers = {"Authorization": f"Bearer {answer.json()['data']['key']}"}
+    async with open_stream(room, {"a": of(room)}, headers=headers) as events:
+        assert keyed(await events.next()) == ("a", "ready")
+    both = {"a": of(room), "b": {"collection": "products"}}
+    async with open_stream(room, both, headers=headers) as refused:
+        problem = await refused.body()
+    assert (refused.status, problem["errors"][0]["pointer"]) == (403, "/subscriptions/b")
+    async with connected(service.app, headers) as socket:
+        await socket.subscribe("a", collection=room.name)
+        await socket.subscribe("b", collection="products")
+        told = {(each["event"], each["key"]) for each in await socket.take(2) if each}
+        assert told == {("ready", "a"), ("refused", "b")}
 
 
 @pytest.mark.parametrize(
