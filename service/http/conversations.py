@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from time import monotonic
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from service.changes import requests, several
 from service.changes.entries import Entry, at, refused
 from service.changes.mailbox import Waiting
 from service.changes.several import MAXIMUM_SUBSCRIPTIONS
-from service.changes.streams import UNTRUSTED, Stream
+from service.changes.streams import FAREWELL_S, UNTRUSTED, Stream
 from service.changes.subscriptions import Reset, Start, Subscription
 from service.http import problems
 from service.http.bearers import Bearers
@@ -94,7 +94,9 @@ class Conversation:
         finally:
             reading.cancel()
             await asyncio.wait({reading})
-            await self._socket.close(code)
+            with suppress(TimeoutError):  # of a client that takes nothing
+                async with asyncio.timeout(FAREWELL_S):
+                    await self._socket.close(code)
 
     # --- what is told
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from service.changes import streams
 from service.changes.several import MAXIMUM_SUBSCRIPTIONS
 from service.http import conversations
 from tests.changes.events import watching
@@ -268,11 +269,11 @@ async def test_quiet_connection_is_pinged(service: Service, monkeypatch: pytest.
 
 
 async def test_ends_say_goodbye_and_close_with_their_code(service: Service) -> None:
-    streams = services_of(service.app).streams
+    opened = services_of(service.app).streams
     for why, code in (("draining", 1012), ("lifetime", 1000), ("expired", 3000), ("revoked", 3000)):
         async with connected(service.app) as socket:
             await socket.fence()
-            (stream,) = streams._open
+            (stream,) = opened._open
             stream.end(why)  # type: ignore[arg-type]
             told = await socket.next()
             assert told is not None
@@ -309,6 +310,23 @@ async def test_reader_that_takes_nothing_holds_little_and_is_reset(room: Room) -
         assert len(stream.mailbox) < 10
         socket.takes.set()
         assert (await socket.until("reset"))[-1] == {"event": "reset", "key": "a", "why": "overflow"}
+
+
+async def test_client_that_takes_nothing_for_long_is_cut_off(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "STALL_S", 0.5)
+    monkeypatch.setattr(conversations, "FAREWELL_S", 0.2)
+    async with connected(room.service.app) as socket:
+        await socket.subscribe("a", collection=room.name)
+        await socket.until("ready")
+        socket.takes.clear()
+        await room.create({"n": 1})
+        for _ in range(50):
+            await asyncio.sleep(0.1)
+            if not services_of(room.service.app).streams._open:
+                break
+        assert not services_of(room.service.app).streams._open
 
 
 async def test_client_that_leaves_leaves_nothing(room: Room) -> None:
