@@ -189,7 +189,7 @@ def events(pieces: Iterable[bytes]) -> Iterator[Entry]:
     r"""Yield the entries of a stream of server-sent events; one that has no name only has a cursor.
 
     >>> list(events([b"id: x\nevent: gone\nda", b'ta: {"id":1}\n\n: ping\n\nid: y\n\n']))
-    [{'event': 'gone', 'id': 1, 'cursor': 'x'}, {'event': '', 'cursor': 'y'}]
+    [{'event': 'gone', 'cursor': 'x', 'id': 1}, {'event': '', 'cursor': 'y'}]
     """
     rest = b""
     entry: Entry = {"event": ""}

@@ -61,7 +61,7 @@ export function recorder() {
   return { told, statuses, handlers, heard };
 }
 
-/** Stand between clients and the service; `cut` breaks all connections, `isOpen = false` refuses new ones. */
+/** Stand between clients and the service; `open` counts connections, `cut` breaks all, `isOpen = false` refuses new ones. */
 export async function tap() {
   const target = new URL(SERVICE);
   const sockets = new Set();
@@ -79,6 +79,7 @@ export async function tap() {
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   made.url = `http://127.0.0.1:${server.address().port}`;
+  made.open = () => sockets.size / 2;
   made.cut = () => sockets.forEach((socket) => socket.destroy());
   made.close = () => {
     made.cut();

@@ -64,7 +64,7 @@ def node_environment(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory)
         "SHEAF_STREAM_LIFETIME_S": "1",
         "SHEAF_WORKERS": "1",
     }
-    admin = bearer(Tokens(SECRET, [], "sheaf", "sheaf", 900), str(ObjectId()), "admin")
+    admin = bearer(Tokens(SECRET, [], "sheaf", "sheaf", 86400), str(ObjectId()), "admin")
     with running(*SHEAF, variables=variables) as service:
         yield environment(
             SHEAF_URL=service.url,

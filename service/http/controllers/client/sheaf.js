@@ -9,6 +9,7 @@
  * @property {string[]} [fields] The fields to be told of; all without it.
  * @property {string | ((again: boolean) => string | null | Promise<string | null>)} [token] The access token or API
  *   key, or what returns it, called whenever a connection is made; `again` if the last one was refused.
+ * @property {boolean} [isShared] Whether it shares a connection with others of the same token; true if there is one.
  * @property {RequestCredentials} [credentials] Whether cookies are sent; as for `fetch`.
  * @property {"all" | "none"} [snapshot] `none` leaves out what is there now.
  * @property {string} [since] The cursor to go on from.
@@ -22,6 +23,8 @@
 const QUIET_MS = 45_000; // the service says something every 15 seconds
 const SHORTEST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
+const TOGETHER_MS = 20; // what is begun and closed within so much goes together
+const MAXIMUM_SUBSCRIPTIONS = 100;
 const TO_BE_REPEATED = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /**
@@ -33,7 +36,9 @@ const TO_BE_REPEATED = new Set([408, 425, 429, 500, 502, 503, 504]);
  */
 export function live(url, options = {}) {
   const subscription = new Subscription(new URL(url, import.meta.url), options);
-  persist(subscription, (told) => stream(subscription, told));
+  const isShared = options.isShared ?? Boolean(options.token);
+  if (isShared && subscription.collection) Connection.to(subscription).add(subscription);
+  else persist(subscription, (connecting) => follow(subscription, connecting));
   return { close: () => subscription.close() };
 }
 
@@ -113,6 +118,11 @@ class Subscription {
 
   get signal() {
     return this.#ending.signal;
+  }
+
+  /** The collection of a list; none for one document. */
+  get collection() {
+    return /\/api\/([^/]+)$/.exec(this.url.pathname)?.[1];
   }
 
   /** The address of its stream, from where it is. */
@@ -222,45 +232,183 @@ async function persist(client, connect) {
   }
 }
 
-/** Read one subscription's own stream to its end. */
-async function stream(subscription, { again, hasBegun }) {
-  const { signal, options } = subscription;
+/** Read one subscription's own stream to its end; return the milliseconds until the next, if they are known. */
+async function follow(subscription, { again, hasBegun }) {
+  let isReady = false;
+  for await (const entry of open(subscription, subscription.address, {}, again)) {
+    subscription.tell(entry);
+    if (entry.event === "bye") return entry.retry_ms;
+    if (entry.event === "reset") return isReady ? 0 : undefined;
+    if (entry.event === "ready") {
+      isReady = true;
+      hasBegun();
+    }
+  }
+}
+
+/** One stream of several subscriptions, which are continued by one cursor. It is opened anew when they change. */
+class Connection {
+  static #all = [];
+  #subscriptions = new Map();
+  #ending = new AbortController();
+  #stream;
+  #changing;
+  #count = 0;
+  #cursor;
+  #covered = new Set(); // by the cursor
+  #told = new Set();
+
+  /** Return the connection that a subscription shares with others. */
+  static to({ url, options }) {
+    const isSame = (each) =>
+      each.url.origin === url.origin &&
+      each.options.token === options.token &&
+      each.options.credentials === options.credentials &&
+      each.#subscriptions.size < MAXIMUM_SUBSCRIPTIONS;
+    let found = Connection.#all.find(isSame);
+    if (!found) Connection.#all.push((found = new Connection(url, options)));
+    return found;
+  }
+
+  constructor(url, options) {
+    this.url = new URL("/api/streams", url);
+    this.options = options;
+  }
+
+  get signal() {
+    return this.#ending.signal;
+  }
+
+  /** Add a subscription, until it is closed. */
+  add(subscription) {
+    const isFirst = !this.#subscriptions.size;
+    this.#name(subscription);
+    subscription.signal.addEventListener("abort", () => {
+      for (const [key, each] of this.#subscriptions) if (each === subscription) this.#subscriptions.delete(key);
+      if (this.#subscriptions.size) this.#change();
+      else this.close();
+    });
+    if (isFirst) setTimeout(() => persist(this, (connecting) => this.#follow(connecting)), TOGETHER_MS);
+    else this.#change();
+  }
+
+  /** Give a subscription a name that none has had: the cursor says of those that it knows that they go on. */
+  #name(subscription) {
+    this.#subscriptions.set(String(this.#count++), subscription);
+  }
+
+  /** End the stream, so that it is opened for those that there are. */
+  #change() {
+    const stream = this.#stream; // if there is none yet, it will be for all
+    clearTimeout(this.#changing);
+    this.#changing = setTimeout(() => stream?.abort(), TOGETHER_MS);
+  }
+
+  close() {
+    Connection.#all = Connection.#all.filter((each) => each !== this);
+    this.#ending.abort();
+    this.#stream?.abort();
+    for (const subscription of this.#subscriptions.values()) subscription.close();
+  }
+
+  report(status, problem) {
+    for (const subscription of this.#subscriptions.values()) subscription.report(status, problem);
+  }
+
+  token(again) {
+    const { token } = this.options;
+    return typeof token === "function" ? token(again) : token;
+  }
+
+  /** Whether the others may go on after a refusal; those that it names are stopped. */
+  recovers({ status, problem }) {
+    if (TO_BE_REPEATED.has(status)) return true;
+    const errors = problem.errors ?? [];
+    if (this.#cursor && errors.length && errors.every(({ code }) => code === "cursor")) {
+      this.#cursor = undefined;
+      for (const [key, subscription] of [...this.#subscriptions]) this.#reset(key, subscription, "history");
+      return true;
+    }
+    const keys = errors.map(({ pointer }) => pointer?.split("/")[2]).filter((key) => this.#subscriptions.has(key));
+    for (const key of new Set(keys)) this.#refuse(key, problem);
+    return keys.length > 0;
+  }
+
+  #refuse(key, problem) {
+    const subscription = this.#subscriptions.get(key);
+    subscription?.report("stopped", problem);
+    subscription?.close();
+  }
+
+  #reset(key, subscription, why) {
+    this.#subscriptions.delete(key);
+    this.#told.delete(key);
+    this.#name(subscription);
+    subscription.reset(why);
+  }
+
+  /** Read the stream to its end; return the milliseconds until the next, if they are known. */
+  async #follow({ again, hasBegun }) {
+    const stream = (this.#stream = new AbortController());
+    for (const [key, subscription] of [...this.#subscriptions]) {
+      if (this.#told.has(key) && !this.#covered.has(key)) this.#reset(key, subscription, "history"); // begun in vain
+    }
+    const waiting = new Set(this.#subscriptions.keys());
+    const asked = [...this.#subscriptions].map(([key, { collection, cursor, options }]) => {
+      const { filter, fields, snapshot } = options;
+      return [key, { collection, filter, fields, snapshot, since: cursor }];
+    });
+    const body = JSON.stringify({ since: this.#cursor, subscriptions: Object.fromEntries(asked) });
+    const request = { method: "POST", body, headers: { "Content-Type": "application/json" }, signal: stream.signal };
+    try {
+      for await (const { key, cursor, ...entry } of open(this, this.url, request, again)) {
+        if (cursor) {
+          this.#cursor = cursor;
+          this.#covered = new Set(asked.map(([name]) => name));
+        }
+        if (entry.event === "bye") return entry.retry_ms;
+        this.#told.add(key);
+        const subscription = this.#subscriptions.get(key);
+        if (entry.event === "refused") this.#refuse(key, entry.problem);
+        else if (entry.event === "reset" && subscription) {
+          this.#reset(key, subscription, entry.why);
+          this.#change();
+        } else subscription?.tell(entry);
+        if (entry.event === "ready" && waiting.delete(key) && !waiting.size) hasBegun();
+      }
+    } catch (error) {
+      if (stream.signal.aborted) return 0;
+      throw error;
+    }
+  }
+}
+
+/** Open a stream, and yield its entries until it ends, is ended, or has been silent for too long. */
+async function* open(client, address, request, again) {
   const connection = new AbortController();
   const end = () => connection.abort();
+  const signals = [client.signal, request.signal].filter(Boolean);
+  for (const signal of signals) signal.addEventListener("abort", end);
   let quiet = setTimeout(end, QUIET_MS);
-  signal.addEventListener("abort", end);
   try {
-    const headers = { Accept: "text/event-stream" };
-    const token = await subscription.token(again);
+    const headers = { Accept: "text/event-stream", ...request.headers };
+    const token = await client.token(again);
     if (token) headers.Authorization = `Bearer ${token}`;
-    const response = await fetch(subscription.address, {
-      headers,
-      signal: connection.signal,
-      cache: "no-store",
-      credentials: options.credentials ?? "same-origin",
-    });
+    const { credentials = "same-origin" } = client.options;
+    const { signal } = connection;
+    const response = await fetch(address, { ...request, headers, signal, credentials, cache: "no-store" });
     if (!response.ok) throw await Refusal.of(response);
-    subscription.report("live");
-    let isReady = false;
+    client.report("live");
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const parser = new EventParser();
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
       clearTimeout(quiet);
       quiet = setTimeout(end, QUIET_MS);
-      for (const entry of parser.parse(read.value)) {
-        if (entry.event === "bye") return entry.retry_ms;
-        subscription.tell(entry);
-        if (entry.event === "ready") {
-          isReady = true;
-          hasBegun();
-        } else if (entry.event === "reset") {
-          return isReady ? 0 : undefined;
-        }
-      }
+      yield* parser.parse(read.value);
     }
   } finally {
     clearTimeout(quiet);
-    signal.removeEventListener("abort", end);
+    for (const signal of signals) signal.removeEventListener("abort", end);
     end();
   }
 }
