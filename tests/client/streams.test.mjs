@@ -15,7 +15,7 @@ test("tells what is there, and what becomes of it", async (t) => {
   const path = await collection();
   const one = await ask("POST", path, { room: "x", n: 1 });
   await ask("POST", path, { room: "y", n: 2 });
-  const { told, statuses, close } = follow(t, SERVICE + path, { filter: { room: "x" }, fields: ["n"] });
+  const { told, statuses, close } = follow(t, SERVICE + path, { filter: { room: "x" }, fields: ["n", "_version"] });
   await until(() => told.at(-1)?.[0] === "ready");
   await ask("POST", path, { room: "x", n: 3 });
   await ask("PUT", `${path}/${one.id}`, { room: "y", n: 4 });
@@ -122,7 +122,7 @@ test("stops with the problem when it may not read, or asks for what is not there
     ["/api/nowhere", {}, "collection.not_found"],
   ]) {
     const { statuses } = follow(t, SERVICE + url, options);
-    await until(() => statuses.at(-1).startsWith("stopped"));
+    await until(() => statuses.at(-1)?.startsWith("stopped"));
     assert.equal(statuses.at(-1), `stopped ${code}`);
   }
 });
