@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from service.changes.feeds import Feeds
+from service.changes.streams import Streams
 from service.collections.registry import Registry
 from service.http.pipeline.concurrency_limit import ConcurrencyLimit
 from service.http.pipeline.rate_limit import RateLimit
@@ -50,13 +52,15 @@ async def measured(settings: Settings, services: Services, steps: Iterable[Step]
         lambda: thread_samples(pools),
         lambda: rate_samples(rates),
         lambda: password_samples(services.passwords),
+        lambda: change_samples(services.streams, services.feeds),
         lambda: follower_samples(services.registry, services.revocations),
         mails.samples,
     )
     pools.on_done = observer(Meter.of_process(), pools.all)
+    services.feeds.on_told = Meter.of_process().observer(families.CHANGE_DELAY)
     async with mails.counting(), Meter.of_process().sampling(sources):
         yield
-    pools.on_done = None
+    pools.on_done = services.feeds.on_told = None
 
 
 def rate_limiters(steps: Iterable[Step]) -> dict[str, Limiter]:
@@ -134,6 +138,20 @@ def password_samples(found: Passwords) -> Iterable[Sample]:
     yield families.PASSWORDS, ("running",), running
     yield families.PASSWORDS, ("waiting",), found.occupied - running
     yield families.PASSWORDS_REFUSED, (), found.refused
+
+
+def change_samples(streams: Streams, feeds: Feeds) -> Iterable[Sample]:
+    """Yield who is told changes, how many, and what ended."""
+    yield families.STREAMS, (), len(streams)
+    yield families.SUBSCRIPTIONS, (), sum(feed.subscribers for feed in feeds.feeds)
+    yield families.TOPICS, (), sum(feed.topics for feed in feeds.feeds)
+    yield families.STREAMS_OPENED, (), streams.opened
+    for why, count in tuple(streams.byes.items()):
+        yield families.BYES, (why,), count
+    for why, count in tuple(feeds.resets.items()):
+        yield families.RESETS, (why,), count
+    yield families.CHANGES, (), feeds.changes
+    yield families.ENTRIES, (), feeds.entries
 
 
 def follower_samples(registry: Registry, revocations: Revocations) -> Iterable[Sample]:

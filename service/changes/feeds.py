@@ -1,8 +1,9 @@
 """Every change of the collections that somebody watches, found out for whom it is something, told to them."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import monotonic
@@ -24,6 +25,9 @@ from service.storage.change_stream import Batch, ChangeStream, StoredChange
 
 MAXIMUM_UNFILED = 500
 """Distinct conditions of one collection that name no value, so that each is asked at every change."""
+
+MAXIMUM_ALIKE = 5000
+"""Distinct conditions of one collection that name the same value, so that each is asked where that is met."""
 
 RECENT_S = 300.0
 """How long changes are kept for those who come back, and a collection followed that nobody watches."""
@@ -97,10 +101,10 @@ def written(
     Only the last one of a time has that as its cursor: until then not all of a transaction has been told.
     """
     last = len(pending) - 1
-    for position, (time, told) in enumerate(pending):
-        is_last = position == last or pending[position + 1][0] != time
-        if is_last and time <= until:
-            before = time
+    for position, (at, told) in enumerate(pending):
+        is_last = position == last or pending[position + 1][0] != at
+        if is_last and at <= until:
+            before = at
         yield _entry(told, cursors.write(interest, before))
 
 
@@ -159,6 +163,11 @@ class Feed:
                 raise TooManyFilters(
                     f"Too many different filters of `{self.name}` are watched that name no value",
                     hint="Add a condition that names a value, such as `filter[room]=x`.",
+                )
+            if keys is not None and self._index.most_alike(keys) >= MAXIMUM_ALIKE:
+                raise TooManyFilters(
+                    f"Too many different filters of `{self.name}` are watched that name the same value",
+                    hint="Add a condition that names another value, such as `filter[room]=x`.",
                 )
             self._index.add(topic, keys)
         self._topics[interest.key] = topic
@@ -270,6 +279,12 @@ class Feeds:
         self.changes = 0
         """Changes taken since the start."""
 
+        self.resets: Counter[str] = Counter()
+        """Subscriptions that were reset since the start, by why."""
+
+        self.on_told: Callable[[float], None] | None = None
+        """Hears how many seconds after it was stored a change has been told, now and then."""
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Tell changes until the context ends."""
@@ -336,6 +351,10 @@ class Feeds:
                 log.exception("changes.failed", collection=name)
                 feed.reset("history", until)
         self.changes += len(changes)
+        if self.on_told is not None and changes:
+            stored_at = (changes[-1].after or {}).get("_updated_at")
+            if isinstance(stored_at, datetime):
+                self.on_told(max(0.0, time.time() - stored_at.timestamp()))
 
     def _forget_unwatched(self) -> None:
         before_s = monotonic() - RECENT_S

@@ -71,6 +71,10 @@ class PredicateIndex(Generic[Member]):
         for path, value in keys:
             self._by_path.setdefault(path, {}).setdefault(value, {})[member] = None
 
+    def most_alike(self, keys: Keys) -> int:
+        """Return how many members are filed under one of the keys, that of which there are most."""
+        return max((len(self._by_path.get(path, {}).get(value, ())) for path, value in keys), default=0)
+
     def remove(self, member: Member) -> None:
         """Take a member out."""
         self.unfiled.pop(member, None)

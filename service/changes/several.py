@@ -11,7 +11,7 @@ from service.changes.entries import Entry
 from service.changes.mailbox import Waiting
 from service.changes.requests import Asked
 from service.changes.streams import Stream
-from service.changes.subscriptions import Catching, Reset, Start, Subscription
+from service.changes.subscriptions import Catching, Reset, Start, Subscription, first_of
 from service.kit.errors import Failure, ParameterInvalid
 from service.kit.json_values import escape_pointer
 from service.kit.violations import Violations
@@ -135,7 +135,7 @@ class Joint:
                 return
             with faults.of(subscription.key or ""):
                 beginning = subscription.begin(start)
-                first = () if subscription.has_ended else await anext(beginning, ())
+                first = () if subscription.has_ended else await first_of(beginning)
                 self._opened[subscription] = beginning, first
                 held_bytes += sum(entry.size_bytes for entry in first)
 

@@ -116,14 +116,17 @@ class Stream:
             self.mailbox.put(self, entries.bye(why, _random.choice(RETRY_MS)))
             self.mailbox.close()
 
-    def cut_if_stuck(self, now_s: float) -> None:
-        """Stop sending to a client that takes nothing for too long, or holds up the end."""
-        since_s = self.sending_since_s
-        if since_s is None or self.cut is None:
-            return
+    def cut_if_stuck(self, now_s: float) -> bool:
+        """Stop sending to a client that takes nothing for too long, or holds up the end; returns whether."""
+        since_s, cut = self.sending_since_s, self.cut
+        if since_s is None or cut is None:
+            return False
         is_over = self.bye is not None and now_s - self.ends_at_s > FAREWELL_S
-        if is_over or now_s - since_s > STALL_S:
-            self.cut()
+        if not is_over and now_s - since_s <= STALL_S:
+            return False
+        self.cut = None
+        cut()
+        return True
 
     def close(self) -> None:
         """Take back all subscriptions."""
@@ -146,7 +149,8 @@ class Streams:
         self._by_caller: Counter[str] = Counter()
         self.opened = 0
         """Since the start."""
-        self.resets: Counter[str] = Counter()
+        self.byes: Counter[str] = Counter()
+        """Goodbyes since the start, by why, and streams that were `cut`."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -225,20 +229,25 @@ class Streams:
         now_s, wall_s = monotonic(), time.time()
         is_draining = self._drain.is_draining
         for stream in [*self._open]:
-            stream.cut_if_stuck(now_s)
+            if stream.cut_if_stuck(now_s):
+                self.byes["cut"] += 1
             if stream.bye is not None:
                 continue
             if self._is_revoked(stream.principal):
-                stream.end("revoked")
+                self._end(stream, "revoked")
             elif is_draining:
-                stream.end("draining")
+                self._end(stream, "draining")
             elif stream.principal.expires_at_s is not None and stream.principal.expires_at_s <= wall_s:
-                stream.end("expired")
+                self._end(stream, "expired")
             elif stream.ends_at_s <= now_s:
-                stream.end("lifetime")
+                self._end(stream, "lifetime")
             else:
                 for subscription in [*stream.subscriptions.values()]:
                     self._check(subscription)
+
+    def _end(self, stream: Stream, why: WhyBye) -> None:
+        self.byes[why] += 1
+        stream.end(why)
 
     def _is_revoked(self, principal: Principal) -> bool:
         """Return whether it is, or whether that cannot be told, when no request would be believed either."""

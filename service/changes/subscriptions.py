@@ -260,6 +260,7 @@ class Subscription:
             return
         self.end()
         self.why = why
+        self.catching.feeds.resets[why] += 1
         self._mailbox.forget(self)
         self._mailbox.put(self, entries.reset(why))
 
@@ -268,6 +269,13 @@ class Subscription:
         self.has_ended = True
         if self._feed is not None:
             self._feed.leave(self.interest, self)
+
+
+async def first_of(beginning: AsyncIterator[Sequence[Entry]]) -> Sequence[Entry]:
+    """Return what a subscription tells first: nothing when it was reset before."""
+    async for told in beginning:
+        return told
+    return ()
 
 
 def _is_older(entry: Entry, versions: dict[Any, Any]) -> bool:

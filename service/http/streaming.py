@@ -15,7 +15,7 @@ from service.changes.entries import Entry
 from service.changes.mailbox import Waiting
 from service.changes.several import Joint
 from service.changes.streams import UNTRUSTED, Stream, Streams
-from service.http.pipeline.concurrency_limit import release
+from service.http.pipeline.concurrency_limit import hold_open
 
 PING_S = 15.0
 """How often something is sent over a stream on which nothing happens, so that nobody takes it for dead."""
@@ -60,7 +60,7 @@ class EventStream(Response[bytes]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         stream = self._stream
-        release(scope["state"])
+        hold_open(scope["state"])
         start: HTTPResponseStartEvent = {"type": "http.response.start", "status": 200, "headers": [*HEADERS]}
         sending = Sending(stream, send)
         client = asyncio.ensure_future(left(receive))

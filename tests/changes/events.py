@@ -56,8 +56,9 @@ class Events:
 
     async def body(self) -> Any:
         """Return the body of a refusal."""
-        while not self._has_ended:
-            await self._receive()
+        async with asyncio.timeout(PATIENCE_S):
+            while not self._has_ended:
+                await self._receive()
         return json.loads(self._text)
 
     def stop_reading(self) -> None:

@@ -67,10 +67,8 @@ async def test_put_shows_what_a_list_shows(room: Room) -> None:
 async def test_live_document_is_told_alone(room: Room) -> None:
     one, two = await room.create({"n": 1}), await room.create({"n": 2})
     async with watching(room.service.app, f"{room.path}/{one['id']}") as events:
-        assert [brief(each) for each in await events.until("ready")] == [
-            ("put", "snapshot", 1, 1),
-            ("ready",),
-        ]
+        told = [brief(each) for each in await events.until("ready")]  # perhaps twice: it was just stored
+        assert (told[0], {each[2:] for each in told[:-1]}) == (("put", "snapshot", 1, 1), {(1, 1)})
         await room.patch(two, {"n": 7})
         await room.patch(one, {"n": 8})
         await room.delete(one)

@@ -14,13 +14,13 @@ from service.changes.mailbox import Mailbox
 from service.changes.polling import DEFAULT_LIMIT, MAXIMUM_LIMIT, MAXIMUM_WAIT_S, Page, Poll
 from service.changes.requests import Asked
 from service.changes.streams import QUEUE_BYTES, QUEUE_ENTRIES, UNTRUSTED
-from service.changes.subscriptions import Reset, Start, Subscription
+from service.changes.subscriptions import Reset, Start, Subscription, first_of
 from service.documents import ids
 from service.documents.encoding import dump
 from service.http.contract.operations import Described
 from service.http.guards import FOR_API_KEYS, Connection, MayAct, access_of, principal
 from service.http.pipeline.client_address import UNKNOWN, limited_address
-from service.http.pipeline.concurrency_limit import release
+from service.http.pipeline.concurrency_limit import hold_open
 from service.http.pipeline.headers import text_of
 from service.http.requests import AnyRequest, json_response, parameters_of
 from service.http.routing import route
@@ -72,7 +72,7 @@ async def _polled(request: AnyRequest, services: Services, interest: Interest, p
         return await polling.poll(Subscription(services.catching, interest, mailbox), poll, mailbox)
     async with services.streams.opened_for(principal(request), address_of(request)) as stream:
         subscription = stream.subscriptions[None] = Subscription(services.catching, interest, stream.mailbox)
-        release(request.scope["state"])
+        hold_open(request.scope["state"])
         client = asyncio.ensure_future(left(request.receive))
         client.add_done_callback(lambda _: stream.mailbox.close())
         try:
@@ -129,7 +129,7 @@ async def _watch(request: AnyRequest, services: Services, asked: Asked) -> Respo
             subscription.end()
             return EventStream(services.streams, stream, nothing(), _over(failure))
         beginning = subscription.begin(start)
-        return EventStream(services.streams, stream, beginning, await anext(beginning, ()))
+        return EventStream(services.streams, stream, beginning, await first_of(beginning))
     except BaseException:
         services.streams.close(stream)
         raise

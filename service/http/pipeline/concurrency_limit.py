@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from random import Random
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -11,7 +12,7 @@ from litestar.types import HTTPResponseStartEvent, Receive
 from service.http import problems
 from service.http.pipeline.cors import Cors
 from service.http.pipeline.request_id import id_of
-from service.http.pipeline.step import Exchange, Received, Step
+from service.http.pipeline.step import HELD_FROM_S, Exchange, Received, Step
 from service.kit.errors import Busy
 from service.runtime.concurrency import ConcurrencyLimiter
 
@@ -126,10 +127,16 @@ class ConcurrencyLimit(Step):
 
 
 def release(state: dict[str, Any]) -> None:
-    """Release the slot that a request holds, if any, by its state: an open stream needs none."""
+    """Release the slot that a request holds, if any, by its state."""
     limiter: ConcurrencyLimiter | None = state.pop(SLOT, None)
     if limiter is not None:
         limiter.release()
+
+
+def hold_open(state: dict[str, Any]) -> None:
+    """Count a request as answered, whose answer goes on: it holds no slot, and takes no longer than this."""
+    release(state)
+    state[HELD_FROM_S] = perf_counter()
 
 
 def is_for_one(method: str, path: str) -> bool:

@@ -6,7 +6,7 @@ from litestar.types import HTTPResponseStartEvent
 
 from service.http.pipeline.headers import Headers
 from service.http.pipeline.request_id import STATUS_ABORTED
-from service.http.pipeline.step import HANDSHAKE, Exchange, Step
+from service.http.pipeline.step import HELD_FROM_S, Exchange, Step
 from service.runtime import database_time
 from service.runtime.metrics import Exchanges
 
@@ -38,7 +38,7 @@ class Measuring(Step):
         status = exchange.status or STATUS_ABORTED
         self._exchanges.note(
             (exchange.scope.get("path_template"), exchange.method, status),
-            exchange.state.get(HANDSHAKE) or time.perf_counter() - exchange.began_s,
+            exchange.state.get(HELD_FROM_S, time.perf_counter()) - exchange.began_s,
             exchange.sent_bytes,
             _stated_bytes(exchange) if exchange.method in BODIED and status != STATUS_TOO_LARGE else 0,
         )

@@ -30,8 +30,11 @@ Rewriting = Callable[[bytes, HTTPResponseStartEvent], Awaitable[bytes]]
 STATUS_SWITCHING = 101
 STATUS_REFUSED = 403
 
-HANDSHAKE = "handshake_s"
-"""The name in the state of a WebSocket of the seconds until it was accepted."""
+HELD_FROM_S = "held_from_s"
+"""The name in a request's state of when what answers it began to be held open, by `time.perf_counter`.
+
+A WebSocket, when it was accepted.
+"""
 
 
 class Exchange:
@@ -145,7 +148,7 @@ class Exchange:
                 return
         elif message["type"] == "websocket.accept":
             self.status = STATUS_SWITCHING
-            self.state[HANDSHAKE] = time.perf_counter() - self.began_s
+            self.state[HELD_FROM_S] = time.perf_counter()
         elif message["type"] == "http.response.body":
             if self._held is not None:
                 await self._send_held(message)

@@ -1,9 +1,11 @@
 """Which trace a request is part of: `traceparent` is honoured, and the request recorded if it is to be."""
 
+import time
+
 import structlog
 
 from service.http.pipeline.request_id import PROBED, printable
-from service.http.pipeline.step import Exchange, Step
+from service.http.pipeline.step import HELD_FROM_S, Exchange, Step
 from service.runtime.tracing import spans
 from service.runtime.tracing.sending import Traces
 from service.runtime.tracing.spans import Span, TraceParent, read_traceparent
@@ -18,7 +20,8 @@ class Tracing(Step):
     """Log the ids of the caller's trace in every line of its request, and record the request as a span.
 
     Where nothing is recorded the caller's own span is the one that is logged, as OpenTelemetry does it. A
-    request without `traceparent` that is not recorded has no ids.
+    request without `traceparent` that is not recorded has no ids. The span of a stream ends where it began to
+    be held open: what it says is how long its client waited.
     """
 
     def __init__(self, traces: Traces) -> None:
@@ -53,7 +56,8 @@ class Tracing(Step):
         if span is not None:
             spans.leave(token)
             _complete(span, exchange)
-            span.end()
+            held_from_s = exchange.state.get(HELD_FROM_S)
+            span.end(0.0 if held_from_s is None else time.perf_counter() - held_from_s)
 
 
 def _parent(exchange: Exchange, given: bytes) -> TraceParent | None:

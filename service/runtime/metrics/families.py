@@ -56,7 +56,7 @@ DURATION = histogram(
     "route",
     "status_class",
     bounds=DURATIONS_S,
-    meaning="From the request's head to the end of its answer.",
+    meaning="From the request's head to the end of its answer; of streams and held polls, to their begin.",
 )
 RECEIVED = counter(
     "sheaf_http_request_body_bytes_total",
@@ -164,6 +164,37 @@ PASSWORDS_REFUSED = counter(
 )
 MAILS = gauge(
     "sheaf_mails", "state", meaning="Mails in the outbox, `waiting` and `failed`, of all instances."
+)
+
+# --- changes
+STREAMS = gauge(
+    "sheaf_streams", WORKER, meaning="Streams of changes that are open, and polls that are waited for."
+)
+SUBSCRIPTIONS = gauge(
+    "sheaf_subscriptions", WORKER, meaning="Subscriptions of streams, of which one may have several."
+)
+TOPICS = gauge(
+    "sheaf_subscription_topics",
+    WORKER,
+    meaning="Different subscriptions: those who watch the same, and see the same of it, share one.",
+)
+STREAMS_OPENED = counter("sheaf_streams_opened_total", meaning="Streams opened.")
+BYES = counter(
+    "sheaf_stream_byes_total",
+    "why",
+    meaning="Streams that the service ended, and why; `cut`: the client took nothing of what was sent.",
+)
+RESETS = counter(
+    "sheaf_subscription_resets_total",
+    "why",
+    meaning="Subscriptions that had to begin anew, and why; `overflow`: more came than the client took.",
+)
+CHANGES = counter("sheaf_changes_total", meaning="Changes of watched collections, each once per worker.")
+ENTRIES = counter("sheaf_change_entries_total", meaning="Entries told to subscribers.")
+CHANGE_DELAY = histogram(
+    "sheaf_change_delay_seconds",
+    bounds=DURATIONS_S,
+    meaning="From a document's `_updated_at` until all were told, of one change of each group.",
 )
 
 # --- followers

@@ -70,8 +70,8 @@ class Span(Protocol):
     def fail(self, kind: str) -> None:
         """Note that it has failed, and how, in a word that holds no data."""
 
-    def end(self) -> None:
-        """End it now."""
+    def end(self, before_s: float = 0.0) -> None:
+        """End it now, or as of some seconds before."""
 
 
 class Tracer(Protocol):

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -105,9 +106,9 @@ class Recorded:
         self._span.set_attribute("error.type", kind)
         self._span.set_status(Status(StatusCode.ERROR))
 
-    def end(self) -> None:
-        """End it now."""
-        self._span.end()
+    def end(self, before_s: float = 0.0) -> None:
+        """End it now, or as of some seconds before."""
+        self._span.end(time.time_ns() - round(before_s * 1e9) if before_s else None)
 
 
 class Watched(SpanExporter):
