@@ -1,16 +1,21 @@
-"""Bringing a definition's indexes about in MongoDB, wholly or not at all."""
+"""Bringing about in MongoDB what a definition wants of it: indexes, and images for who watches changes."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
+from functools import partial
 
 import structlog
 
+from service.collections.description import Options
 from service.collections.indexes import Index, has_text
-from service.kit.errors import DefinitionInvalid, Duplicate, Failure, Violation
-from service.storage.codes import INDEX_CONFLICTS
+from service.kit.errors import DatabaseUnavailable, DefinitionInvalid, Duplicate, Failure, Violation
+from service.storage import images
+from service.storage.codes import INDEX_CONFLICTS, is_transient
+from service.storage.database import Database
 from service.storage.errors import CommandFailed, DatabaseError, DuplicateKey
 from service.storage.store import Store
 
 log = structlog.get_logger("sheaf.indexes")
+images_log = structlog.get_logger("sheaf.images")
 
 
 async def build(store: Store, wanted: Sequence[Index], present: Sequence[Index]) -> None:
@@ -49,6 +54,70 @@ async def settle(store: Store, wanted: Sequence[Index], others: Sequence[Index])
             await _create(store, index)
         except DatabaseError as error:
             log.warning("index.not_restored", index=index.name, reason=type(error).__name__)
+
+
+async def prepare_images(database: Database, name: str, options: Options) -> None:
+    """Have MongoDB keep the images of a collection, or not, as its options want it.
+
+    Raises DefinitionInvalid where that cannot be though the options say so; where they say nothing it is
+    logged.
+    """
+    can_keep = await database.keeps_images()
+    if not can_keep and options.live:
+        detail = "this MongoDB cannot tell what documents were before a change and are after it"
+        violation = Violation(
+            detail, "unsupported", pointer="/options/live", hint="MongoDB 6.0 and later can."
+        )
+        raise DefinitionInvalid(detail, errors=[violation])
+    if can_keep and not await _set_images(database, name, options) and options.live:
+        detail = "MongoDB refuses to keep what documents were before a change"
+        raise DefinitionInvalid(detail, errors=[Violation(detail, "unsupported", pointer="/options/live")])
+
+
+async def settle_images(database: Database, name: str, options: Options) -> None:
+    """Have MongoDB keep the images of a collection, or not; a failure is logged."""
+    try:
+        if await database.keeps_images():
+            await _set_images(database, name, options)
+    except (DatabaseError, DatabaseUnavailable) as error:
+        images_log.warning("images.not_set", collection=name, reason=type(error).__name__)
+
+
+async def kept_images(database: Database) -> set[str] | None:
+    """Return the names of the collections whose images are kept, None on a server that keeps none."""
+    return await images.kept(database) if await database.keeps_images() else None
+
+
+async def ensure_images(
+    database: Database, kept: Container[str] | None, wanted: Mapping[str, Options], *, discards: bool
+) -> list[str]:
+    """Have images kept where they are not yet; returns of which collections that cannot be, and logs it.
+
+    With `discards` those that are not wanted are switched off; a stored definition may be changing meanwhile.
+    """
+    if kept is None:
+        for name in (name for name, options in wanted.items() if options.live):
+            images_log.error("images.unsupported", collection=name)
+        return []
+    failed = []
+    for name, options in wanted.items():
+        is_to_change = name not in kept if options.is_live else discards and name in kept
+        if is_to_change and not await _set_images(database, name, options) and options.is_live:
+            failed.append(name)
+    return failed
+
+
+async def _set_images(database: Database, name: str, options: Options) -> bool:
+    """Have images kept or not; returns whether MongoDB has done so. Raises DatabaseError if it is away."""
+    change = images.keep if options.is_live else images.discard
+    try:
+        await database.patiently(partial(change, database, name))
+    except CommandFailed as error:
+        if is_transient(error):
+            raise
+        images_log.error("images.not_set", collection=name, reason=str(error))
+        return False
+    return True
 
 
 async def _build_one(store: Store, index: Index, position: int, present: Sequence[Index]) -> None:

@@ -67,6 +67,7 @@ async def create(
         id=name, uid=uuid4().hex, owner=owner, **descriptions.texts(description)
     )
     try:
+        await building.prepare_images(registry.database, name, description.options)
         await registry.database.patiently(lambda: building.build(store, description.indexes, []))
         await registry.database.transaction(partial(_store, definition, deleted, audit))
     except BaseException:  # a client that leaves cancels, and leaves no index behind either
@@ -85,15 +86,18 @@ async def replace(
     description = descriptions.parse(body)
     _refuse_other_id_type(collection, description)
     present = collection.description.indexes
+    has_other_options = description.options != collection.description.options
     try:
+        if has_other_options and description.options.is_live:  # before anybody relies on it
+            await building.prepare_images(registry.database, collection.name, description.options)
         await registry.database.patiently(
             lambda: building.build(collection.store, description.indexes, present)
         )
         await registry.database.transaction(partial(_restate, collection, description, audit))
     except BaseException:  # a client that leaves cancels, and leaves no index behind either
-        await _settle(registry, collection.name, description.indexes)
+        await _settle(registry, collection.name, description.indexes, images=has_other_options)
         raise
-    await _settle(registry, collection.name, present)
+    await _settle(registry, collection.name, present, images=has_other_options)
     return await registry.apply(await stored(collection.name))
 
 
@@ -217,10 +221,11 @@ async def _restate(collection: Collection, description: Description, audit: Audi
         await audit.note("collection.changed", "collection", collection.name, details)
 
 
-async def _settle(registry: Registry, name: str, others: Sequence[Index]) -> None:
+async def _settle(registry: Registry, name: str, others: Sequence[Index], *, images: bool = False) -> None:
     """Have all indexes that the stored definition wants, and drop those of the others that it does not.
 
-    Again when it changes meanwhile: somebody else's change may have taken an index of ours for its own.
+    With `images` these too are kept as it wants it. Again when it changes meanwhile: somebody else's change
+    may have taken an index of ours for its own.
     """
     settled: tuple[str, int] | None = None
     while True:
@@ -229,10 +234,13 @@ async def _settle(registry: Registry, name: str, others: Sequence[Index]) -> Non
         state = (definition.uid, definition.version) if definition is not None and is_there else ("", 0)
         if state == settled:
             return
-        wanted = descriptions.stored(definition).indexes if definition is not None and is_there else ()
+        description = descriptions.stored(definition) if definition is not None and is_there else None
+        wanted = () if description is None else description.indexes
         await registry.database.patiently(
             partial(building.settle, Store.named(registry.database, name), wanted, others)
         )
+        if images and description is not None:
+            await building.settle_images(registry.database, name, description.options)
         settled = state
 
 

@@ -23,7 +23,7 @@ from service.schema import Schema
 
 ID_TYPES = {"objectid": Kind.OBJECT_ID, "uuid": Kind.UUID, "string": Kind.STRING, "integer": Kind.INTEGER}
 CONCURRENCY = ("optional", "required")
-OPTION_NAMES = ("id_type", "concurrency")
+OPTION_NAMES = ("id_type", "concurrency", "live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,12 @@ class Options:
 
     `id_type`: the type of the ids. When it is chosen, clients may supply ids themselves; else ids are
     ObjectIds that the service makes. `concurrency`: whether a change has to say by `If-Match` which version
-    of a document it is of.
+    of a document it is of. `live`: whether its changes can be watched, None where nothing is said.
     """
 
     id_type: str | None = None
     concurrency: str = "optional"
+    live: bool | None = None
 
     @property
     def id_kind(self) -> Kind:
@@ -52,6 +53,11 @@ class Options:
     def requires_if_match(self) -> bool:
         """Return whether a change without `If-Match` is refused."""
         return self.concurrency == "required"
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether changes can be watched, where the server can tell them."""
+        return self.live is not False
 
 
 def parse_options(options: Any) -> Options:
@@ -69,8 +75,11 @@ def parse_options(options: Any) -> Options:
     if not (isinstance(concurrency, str) and concurrency in CONCURRENCY):
         detail = f"the concurrency is not one of {', '.join(CONCURRENCY)}"
         violations.add(detail, "enum", "/options/concurrency")
+    live = options.get("live")
+    if not (live is None or isinstance(live, bool)):
+        violations.add("live is neither true nor false", "type", "/options/live")
     violations.raise_if_any(DefinitionInvalid)
-    return Options(id_type=id_type, concurrency=concurrency)
+    return Options(id_type=id_type, concurrency=concurrency, live=live)
 
 
 MEMBERS: dict[str, Any] = {

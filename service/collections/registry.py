@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -54,6 +54,7 @@ class Collection:
     """A named set of documents, the same whether a class or a runtime definition describes it.
 
     `uid` and `version` tell one state of its definition from all others. `store` is the way to its documents.
+    `is_live` says whether its changes can be watched.
     """
 
     name: str
@@ -64,11 +65,7 @@ class Collection:
     description: Description
     store: Store
     document_limit_bytes: int
-
-    @property
-    def is_live(self) -> bool:
-        """Whether its changes are told."""
-        return True
+    is_live: bool
 
     @property
     def documents(self) -> Any:
@@ -91,9 +88,11 @@ class Registry:
         self._document_limit_bytes = document_limit_bytes
         self._models = tuple(models)
         self._descriptions = {model: _description_of(model) for model in models if _is_public(model)}
-        self._collections: Mapping[str, Collection] = {}
+        self._collections: dict[str, Collection] = {}
         self._is_loaded = asyncio.Event()
         self._is_subscribed = False
+        self._keeps_images = False
+        self._without_images: frozenset[str] = frozenset()
         self.heard_at_s = 0.0
         database.stream.include(DEFINITIONS)
 
@@ -152,10 +151,11 @@ class Registry:
         attempts = Attempts(RETRY)
         async for _ in attempts:
             try:
+                kept = await self._prepare_images()
                 await self.database.initialise(self._models)
                 # The load comes within, so that nothing between load and follow is missed.
                 async with self.database.stream.subscribed([DEFINITIONS]) as subscription:
-                    await self._load(subscription.time)
+                    await self._load(subscription.time, kept)
                     attempts.reset()
                     self._is_subscribed, self.heard_at_s = True, time.time()
                     async for batch in subscription:
@@ -177,7 +177,8 @@ class Registry:
                 raise Gap("dropped")
             await self._refresh(change.id, change.time)
 
-    async def _load(self, after: Timestamp) -> None:
+    async def _load(self, after: Timestamp, kept: set[str] | None) -> None:
+        """Load everything; `kept` is of which collections images were kept before."""
         loaded = {collection.name: collection for collection in map(self._of_class, self._descriptions)}
         for collection in loaded.values():
             if collection.description.indexes:
@@ -188,7 +189,29 @@ class Registry:
             await self._apply_stored(definition)
         names = loaded.keys() | {str(definition["_id"]) for definition in stored}
         self._collections = {name: kept for name, kept in self._collections.items() if name in names}
+        await self._ensure_images(kept)
         self._is_loaded.set()
+
+    async def _prepare_images(self) -> set[str] | None:
+        """Have the images of classes kept; returns of which collections they were before.
+
+        Before an index makes the collection: to create it with images takes fewer rights than to change it.
+        """
+        kept = await building.kept_images(self.database)
+        wanted = {_name_of(model): description.options for model, description in self._descriptions.items()}
+        failed = await building.ensure_images(self.database, kept, wanted, discards=True)
+        self._keeps_images = kept is not None
+        self._without_images = frozenset(failed)
+        return kept
+
+    async def _ensure_images(self, kept: set[str] | None) -> None:
+        """Have the images of stored definitions kept; one of which that cannot be is live no more."""
+        collections = self._collections
+        wanted = {
+            name: each.description.options for name, each in collections.items() if each.source == "runtime"
+        }
+        failed = await building.ensure_images(self.database, kept, wanted, discards=False)
+        self._collections = collections | {name: replace(collections[name], is_live=False) for name in failed}
 
     async def _build_indexes(self, collection: Collection) -> None:
         await building.ensure(collection.store, collection.description.indexes)
@@ -262,12 +285,17 @@ class Registry:
             description=description,
             store=Store.of(model),
             document_limit_bytes=self._document_limit_bytes,
+            is_live=self._keeps_images and description.options.is_live and name not in self._without_images,
         )
 
 
 def _is_public(model: type[Document]) -> bool:
-    settings = getattr(model, "Settings", None)
-    return not str(getattr(settings, "name", model.__name__)).startswith("_")
+    return not _name_of(model).startswith("_")
+
+
+def _name_of(model: type[Document]) -> str:
+    """Return the name of a class's collection, also before Beanie knows the class."""
+    return str(getattr(getattr(model, "Settings", None), "name", model.__name__))
 
 
 def _description_of(model: type[Document]) -> Description:

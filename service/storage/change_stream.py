@@ -152,6 +152,7 @@ class ChangeStream:
         self._is_running = False
         self._attempts = Attempts(RETRY)
         self._has_told = False
+        self._has_images = False
 
     def include(self, *collections: str) -> None:
         """Have system collections in the stream, for those who will listen to them; before it runs.
@@ -245,6 +246,7 @@ class ChangeStream:
             self._interrupt(error)
 
     async def _read(self) -> None:
+        self._has_images = await self._database.keeps_images()
         readings = [self._begin(await self._database.operation_time())]
         try:
             while not readings[-1].ended.done():
@@ -274,7 +276,8 @@ class ChangeStream:
         several = {"ns.coll": {"$in": sorted(self._included | names)}}
         concerned = {"$or": [several, {"ns.coll": {"$exists": False}}]}  # or the end of the whole database
         wait_s = min(INTERVAL_S, self._database.pools.timeout_s / 2)
-        return _watch(self._database.motor.delegate, [{"$match": concerned}], start, wait_s)
+        target = self._database.motor.delegate
+        return _watch(target, [{"$match": concerned}], start, wait_s, has_images=self._has_images)
 
     def opened(self, reading: "_Reading", start: Timestamp) -> None:
         """Begin a stream: whoever reads from now on, and hears of what comes, misses nothing.
@@ -567,12 +570,15 @@ class Reply(NamedTuple):
         return len(self.events) < MAXIMUM_BATCH and self.size < FULL_BYTES
 
 
-def _watch(target: Any, pipeline: list[dict[str, Any]], start: Timestamp, wait_s: float) -> Any:
+def _watch(
+    target: Any, pipeline: list[dict[str, Any]], start: Timestamp, wait_s: float, *, has_images: bool
+) -> Any:
     """Open a change stream of a driver's synchronous database or collection, after a cluster time."""
+    images = "whenAvailable" if has_images else None
     return target.with_options(codec_options=_RAW).watch(
         pipeline,
-        full_document="whenAvailable",
-        full_document_before_change="whenAvailable",
+        full_document=images,
+        full_document_before_change=images,
         start_at_operation_time=_after(start),
         max_await_time_ms=int(wait_s * 1000),
         batch_size=MAXIMUM_BATCH,
@@ -681,7 +687,9 @@ async def replay(
     """
     batches = Batches(since)
     ends_at_s = monotonic() + timeout_s
-    stream = await _run(database, ends_at_s, partial(_open_replay, database, collection, since))
+    target, has_images = database.motor.delegate[collection], await database.keeps_images()
+    begin = partial(_watch, target, [], since, REPLAY_INTERVAL_S, has_images=has_images)
+    stream = await _run(database, ends_at_s, begin)
     try:
         while batches.time < until:
             reply = await _run(database, ends_at_s, partial(read_reply, stream))
@@ -695,10 +703,6 @@ async def replay(
     finally:
         with suppress(Busy, DatabaseUnavailable):  # MongoDB ends by itself what it is not told to
             await asyncio.shield(database.pools.scans.run(partial(_close, stream)))
-
-
-def _open_replay(database: "Database", collection: str, since: Timestamp) -> Any:
-    return _watch(database.motor.delegate[collection], [], since, REPLAY_INTERVAL_S)
 
 
 async def _run(database: "Database", ends_at_s: float, call: Callable[[], Result]) -> Result:

@@ -17,7 +17,9 @@ from pymongo.errors import (
 from service.kit.errors import Contention, Unavailable
 
 BAD_VALUE = 2
+NAMESPACE_NOT_FOUND = 26
 INDEX_NOT_FOUND = 27
+NAMESPACE_EXISTS = 48
 WRITE_CONCERN_TIMEOUT = 64
 NOT_YET_INITIALIZED = 94
 DUPLICATE_KEY = 11000

@@ -83,6 +83,12 @@ what waits for its answer is broken off, and tried on its successor."""
 PATIENT_PARTS = 2
 """As what part of the time for finding a server connecting to one may take, so that another can be tried."""
 
+IMAGES_SINCE = 6
+"""The first version of MongoDB that keeps images."""
+
+IMITATIONS = frozenset({"secantusVersion"})
+"""What `buildInfo` has of servers that say they are MongoDB, but keep no image after a change."""
+
 RETRY = Backoff(0.002, 0.1)
 """How long a transaction waits before it is tried again."""
 
@@ -121,6 +127,7 @@ class Database:
         client.owner = self
         self.stream = ChangeStream(self)
         self.motor: AsyncIOMotorDatabase[dict[str, Any]] = client[name]
+        self._keeps_images: bool | None = None
         self._ping = asyncio.Lock()
         self._pinged_at = float("-inf")
         self._is_reachable = False
@@ -162,6 +169,14 @@ class Database:
         """Return what MongoDB's `explain` says of a command; raises DatabaseError, also for lack of time."""
         with pymongo.timeout(timeout_s):
             return await self.motor.command("explain", dict(command), verbosity=verbosity)
+
+    async def keeps_images(self) -> bool:
+        """Return whether the server can keep documents as they were before and after a change; asked once."""
+        if self._keeps_images is None:
+            server = await self.motor.command("buildInfo")
+            is_recent = server["versionArray"][0] >= IMAGES_SINCE
+            self._keeps_images = is_recent and not IMITATIONS.intersection(server)
+        return self._keeps_images
 
     async def operation_time(self) -> Timestamp:
         """Return the database's logical time, from which a change stream can start.

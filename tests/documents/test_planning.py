@@ -63,6 +63,7 @@ def collection(**description: Any) -> Collection:
         description=descriptions.parse(described | description),
         store=cast("Any", None),
         document_limit_bytes=1000,
+        is_live=True,
     )
 
 

@@ -10,6 +10,7 @@ import httpx
 from service.dev import mongod
 from service.dev.mongod.search import PROGRAMS, Server
 from tests.conftest import Service, served
+from tests.services import services_of
 
 SIGN_IN = {"email": "ann@example.com", "password": "correct horse battery staple"}
 SORTED = "/api/products?sort=-price,name&fields=name"
@@ -26,7 +27,7 @@ async def created(service: Service) -> list[dict[str, Any]]:
     return documents
 
 
-async def test_substitute_serves_all_but_search_and_ordered_cursors(
+async def test_substitute_serves_all_but_search_ordered_cursors_and_changes(
     tmp_path: Path,
 ) -> None:
     program = shutil.which(PROGRAMS["secantus"], path=str(Path(sys.executable).parent))
@@ -44,6 +45,7 @@ async def test_substitute_serves_all_but_search_and_ordered_cursors(
             assert patched.json() == {"data": {"matched": 2, "changed": 2}}
             await check_sessions(service)
             await check_lockout(service)
+            await check_images(service)
 
 
 async def check_lists(service: Service, documents: list[dict[str, Any]]) -> None:
@@ -89,3 +91,16 @@ async def check_lockout(service: Service) -> None:
     answers = [await service.client.post("/api/auth/login", json=guess) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [401] * 5 + [429]
     assert answers[-1].json()["code"] == "auth.locked"
+
+
+async def check_images(service: Service) -> None:
+    """Define a collection that must be live, which cannot be, and one that need not be."""
+    admin = service.signed_in("admin")
+    notes = {"name": "notes", "schema": {"type": "object"}}
+    refused = await service.client.post(
+        "/api/collections", json=notes | {"options": {"live": True}}, headers=admin
+    )
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["/options/live"]
+    made = await service.client.post("/api/collections", json=notes, headers=admin)
+    assert made.status_code == 201, made.text
+    assert not services_of(service.app).registry.get("notes").is_live

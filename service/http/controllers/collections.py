@@ -10,7 +10,7 @@ from pydantic import Field
 from service.access.rules import GROUPS, VERBS, WORDS
 from service.access.rules.words import MASKS, MAXIMUM_ALTERNATIVES
 from service.collections import change
-from service.collections.description import ID_TYPES, MEMBERS
+from service.collections.description import CONCURRENCY, ID_TYPES, MEMBERS
 from service.collections.indexes import MEMBERS as INDEX_MEMBERS
 from service.collections.names import NAME
 from service.collections.registry import Collection
@@ -92,7 +92,16 @@ _PARTS: dict[str, Schema] = {
     },
     "options": {
         "type": "object",
-        "description": f"`id_type`: {', '.join(ID_TYPES)}.",
+        "properties": {
+            "id_type": {"enum": [*ID_TYPES, None], "description": "The type of ids; it cannot change later."},
+            "concurrency": {"enum": [*CONCURRENCY], "description": "Whether changes need `If-Match`."},
+            "live": {
+                "type": ["boolean", "null"],
+                "description": "Whether changes can be watched; they can where nothing is said, if the "
+                "MongoDB of the service can tell them.",
+            },
+        },
+        "additionalProperties": False,
     },
 }
 """What is told of the members of a definition; others that there are may be anything."""
