@@ -264,6 +264,7 @@ class Streams:
             subscription.reset("definition")
             return
         if present is known:
+            subscription.settle()
             return
         is_same = present.uid == known.uid and _without_rules(present) == _without_rules(known)
         subscription.reset("rules" if is_same else "definition")

@@ -137,6 +137,8 @@ class Subscription:
         "_feed",
         "_held",
         "_mailbox",
+        "_snapshot_until",
+        "_versions",
         "catching",
         "has_ended",
         "interest",
@@ -166,6 +168,8 @@ class Subscription:
         self._mailbox = mailbox
         self._feed: Feed | None = None
         self._held: list[Entry] | None = []
+        self._versions: dict[Any, Any] = {}  # of the documents of the snapshot
+        self._snapshot_until: Timestamp | None = None
 
     async def begin(self, start: Start) -> AsyncIterator[Sequence[Entry]]:
         """Yield all that is to be told before the changes to come; these wait in the mailbox afterwards.
@@ -175,7 +179,7 @@ class Subscription:
         catching, interest = self.catching, self.interest
         feed = self._feed = await catching.feeds.feed(interest.collection)
         position = self.position = feed.join(interest, self)
-        place, told_versions = start.place, dict[Any, Any]()
+        place, versions = start.place, self._versions
         has_snapshot = start.has_snapshot if place is None else place.is_in_snapshot
         snapshot_time = position if place is None else place.time
         cursors = catching.feeds.cursors
@@ -191,15 +195,17 @@ class Subscription:
                 async for found in self._snapshot(position, None if place is None else place.after_id):
                     if self.has_ended:  # what is sent after a `reset` would be taken for what is there now
                         return
-                    told_versions.update((entry.id, entry.version) for entry in found)
+                    versions.update((entry.id, entry.version) for entry in found)
                     yield [*opening, *found]
                     opening = []
             yield opening
+            if versions:
+                self._snapshot_until = await catching.database.operation_time()
             if place is not None:
                 async for found in catching.changes(feed, interest, place.time, position):
                     if self.has_ended:
                         return
-                    yield [entry for entry in found if not _is_older(entry, told_versions)]
+                    yield self._news(found)
         except Reset as failure:
             self.reset(failure.why)
         held, self._held = self._held, None
@@ -207,8 +213,7 @@ class Subscription:
         if self.has_ended:
             return
         self.is_ready = True
-        told = [entry for entry in held or () if not _is_older(entry, told_versions)]
-        yield [*told, entries.ready(cursor or "")]
+        yield [*self._news(held or ()), entries.ready(cursor or "")]
 
     async def _snapshot(self, position: Timestamp, after_id: Any) -> AsyncIterator[list[Entry]]:
         limit = self.catching.snapshot_limit
@@ -249,10 +254,27 @@ class Subscription:
                 self.reset("overflow")
             return
         put = self._mailbox.put
-        for entry in told:
+        for entry in self._news(told) if self._versions else told:
             if not put(self, entry):
                 self.reset("overflow")
                 return
+
+    def _news(self, told: Sequence[Entry]) -> Sequence[Entry]:
+        """Leave out what the snapshot has told already: it is read later than where the changes begin."""
+        versions, news = self._versions, list[Entry]()
+        for entry in told:
+            if _is_told(entry, versions):
+                continue
+            if entry.event == "gone":  # what is created again under its id begins with the first version
+                versions.pop(entry.id, None)
+            news.append(entry)
+        return news
+
+    def settle(self) -> None:
+        """Forget the snapshot, once all is told that was stored while it was read."""
+        feed, until = self._feed, self._snapshot_until
+        if feed is not None and until is not None and feed.position >= until:
+            self._versions, self._snapshot_until = {}, None
 
     def reset(self, why: WhyReset) -> None:
         """End it: the client forgets what it has, and begins anew."""
@@ -278,10 +300,12 @@ async def first_of(beginning: AsyncIterator[Sequence[Entry]]) -> Sequence[Entry]
     return ()
 
 
-def _is_older(entry: Entry, versions: dict[Any, Any]) -> bool:
-    """Return whether the snapshot has told a newer state of a document already."""
+def _is_told(entry: Entry, versions: dict[Any, Any]) -> bool:
+    """Return whether the snapshot has told this state of a document, or a newer one."""
     told = versions.get(entry.id)
-    return told is not None and entry.version is not None and entry.version < told
+    if told is None or entry.version is None:
+        return False
+    return bool(entry.version <= told if entry.event == "put" else entry.version < told)
 
 
 def _too_large(limit: int) -> ParameterInvalid:

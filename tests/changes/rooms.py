@@ -29,7 +29,6 @@ class Room:
 
     async def define(self, **parts: Any) -> None:
         body = {"name": self.name, "schema": SCHEMA, "rules": RULES} | parts
-        self.service.database.create_collection(self.name, changeStreamPreAndPostImages={"enabled": True})
         admin = self.service.signed_in("admin")
         answer = await self.service.client.post("/api/collections", json=body, headers=admin)
         assert answer.status_code == 201, answer.text
