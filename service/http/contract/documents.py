@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from service.access.rules import Verb
+from service.changes.polling import DEFAULT_LIMIT as DEFAULT_ENTRIES
+from service.changes.polling import MAXIMUM_LIMIT as MAXIMUM_ENTRIES
+from service.changes.polling import MAXIMUM_WAIT_S
 from service.documents.bulk import MAXIMUM_DOCUMENTS
 from service.documents.patches import JSON_PATCH, MERGE_PATCH, OPERATIONS
 from service.http.contract import filters, views
 from service.http.contract.collection import DescribedCollection
 from service.http.contract.components import parameters
+from service.http.contract.formats import IDS
 from service.http.contract.operations import (
     IN_COLLECTION,
     JSON,
@@ -25,7 +29,17 @@ from service.http.contract.operations import (
     data,
 )
 from service.http.contract.schemas import reference
-from service.kit.errors import IdInvalid, QueryNotFound, QueryTooExpensive, QueryUnfit, TooManyAffected
+from service.kit.errors import (
+    ChangesExpired,
+    IdInvalid,
+    NotLive,
+    QueryNotFound,
+    QueryTooExpensive,
+    QueryUnfit,
+    TooManyAffected,
+    TooManyFilters,
+    TooManyStreams,
+)
 from service.query.limits import MAXIMUM_LIMIT
 from service.query.parse import COUNTS
 from service.saved_queries.definition import SavedQuery
@@ -409,12 +423,85 @@ def _patches(described: DescribedCollection) -> dict[str, Body]:
     }
 
 
+def poll_changes(described: DescribedCollection) -> Endpoint:
+    """Describe polling for changes."""
+    entry: Schema = {
+        "type": "object",
+        "required": ["event", "why"],
+        "properties": {
+            "event": {"enum": ["put", "gone"]},
+            "why": {"enum": ["snapshot", "create", "enter", "change", "delete", "leave"]},
+            "data": described.shown(),
+            "id": IDS[described.collection.description.options.id_kind],
+            "_version": {"type": "integer"},
+            "cursor": {"type": "string", "description": "Where to go on after this entry."},
+        },
+    }
+    page: Schema = {
+        "type": "object",
+        "required": ["data", "next", "up_to_date"],
+        "properties": {
+            "data": {"type": "array", "items": described.add("Change", entry)},
+            "next": {"type": ["string", "null"], "description": "What to send as `since` the next time."},
+            "up_to_date": {"type": "boolean", "description": "Whether this was all for now."},
+        },
+    }
+    return Endpoint(
+        "get",
+        f"{described.path}/changes",
+        Operation(
+            id=f"poll{described.base}Changes",
+            tag=described.collection.name,
+            summary="Poll for changes",
+            description="What is there and what has changed, in pages: ask again with `since` = `next`. The "
+            "list, and a document, with `Accept: text/event-stream` are the same as a stream of events.",
+            answers=(Answer(200, "A page of changes.", described.add("Changes", page)),),
+            failures=(*IN_COLLECTION, ChangesExpired, NotLive, TooManyFilters, TooManyStreams),
+            parameters=(filter_parameter(described), "fields", *_POLLING),
+            access="optional",
+        ),
+    )
+
+
+_POLLING: tuple[Schema, ...] = (
+    {
+        "name": "since",
+        "in": "query",
+        "description": "The cursor to go on from; without it, from what is there now.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "snapshot",
+        "in": "query",
+        "description": "`none` leaves out what is there now.",
+        "schema": {"enum": ["all", "none"]},
+    },
+    {
+        "name": "limit",
+        "in": "query",
+        "description": "How many entries at the most.",
+        "schema": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAXIMUM_ENTRIES,
+            "default": DEFAULT_ENTRIES,
+        },
+    },
+    {
+        "name": "wait",
+        "in": "query",
+        "description": "Seconds for which the answer is held while there is nothing.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": MAXIMUM_WAIT_S, "default": 0},
+    },
+)
+
 ENDPOINTS: Mapping[Verb, tuple[Callable[[DescribedCollection], Endpoint], ...]] = {
     "list": (list_documents, query_documents, list_queries),
     "create": (create_documents,),
     "get": (get_document,),
     "update": (replace_document, patch_document, change_documents),
     "delete": (delete_document, delete_documents),
+    "watch": (poll_changes,),
 }
 """The endpoints that each verb allows."""
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from litestar import Controller, Response
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
 
 from service.changes import polling, requests
 from service.changes.entries import Entry, WhyReset, reset
@@ -23,7 +22,7 @@ from service.http.pipeline.client_address import UNKNOWN, limited_address
 from service.http.pipeline.concurrency_limit import hold_open
 from service.http.pipeline.headers import text_of
 from service.http.requests import AnyRequest, json_response, parameters_of
-from service.http.routing import route
+from service.http.routing import get
 from service.http.services import Services
 from service.http.streaming import EventStream, left, nothing
 from service.kit.errors import ChangesExpired, ParameterInvalid, TokenOutdated, Violation
@@ -38,7 +37,7 @@ class ChangesController(Controller):
     path = "/api/{collection:str}/changes"
     opt = {FOR_API_KEYS: True}
 
-    @route("/", http_method=HttpMethod.GET, guards=[MayAct("watch")], operation=Described.PER_COLLECTION)
+    @get("/", guards=[MayAct("watch")], operation=Described.PER_COLLECTION)
     async def poll_changes(self, request: AnyRequest, services: NamedDependency[Services]) -> Response[bytes]:
         """Return what has changed since a cursor, or what is there without one: `since`, `limit`, `wait`."""
         asked = requests.of_list(access_of(request), parameters_of(request), POLLING)
