@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import pytest
 from scripts.measuring.failover import Options, run_on
 from service.dev import mongod
 from service.dev.mongod import ReplicaSet
+from service.storage import database as databases
+from service.storage.change_stream import Batch
+from service.storage.errors import DatabaseError
 from tests.conftest import Service, served
 
 pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("busy")]
@@ -69,6 +73,54 @@ async def test_read_is_not_undone_by_failed_primary(members: ReplicaSet) -> None
         assert 1 + len(told) <= now["_version"] <= 1 + len(told) + len(unknown)
         assert told.get(now["_version"], now) == now
         await asyncio.to_thread(members.restart, primary)
+
+
+class Heard:
+    """A listener that keeps which documents it hears of."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.interruptions: list[str] = []
+
+    def changed(self, batch: Batch) -> None:
+        self.ids += [change.id for change in batch.changes]
+
+    def interrupted(self, why: str) -> None:
+        self.interruptions.append(why)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+async def test_change_stream_tells_each_change_once_across_failover(
+    members: ReplicaSet, number: signal.Signals
+) -> None:
+    primary = await asyncio.to_thread(members.wait_until_whole)
+    name = f"stream_{number.name.lower()}"
+    database = databases.connect(
+        members.uri, name, pool_size=10, selection_timeout_s=3, operation_timeout_s=3
+    )
+    heard, acknowledged = Heard(), set[int]()
+    async with database.stream.running():
+        with database.stream.listen(heard):
+            assert await database.stream.wait_until_open(RECOVERED_S)
+            assert await database.stream.follow("things", RECOVERED_S)
+            for key in range(200):
+                if key == 50:
+                    os.kill(primary.pid, number)
+                with suppress(DatabaseError):
+                    await database.motor["things"].insert_one({"_id": key})
+                    acknowledged.add(key)
+            async with asyncio.timeout(RECOVERED_S):
+                while not acknowledged.issubset(heard.ids):  # noqa: ASYNC110  # a listener that tells nobody
+                    await asyncio.sleep(0.05)
+            assert heard.ids == sorted(set(heard.ids))
+            assert heard.interruptions == []
+    database.close()
+    assert len(acknowledged) > 150
+    if number is signal.SIGSTOP:
+        os.kill(primary.pid, signal.SIGCONT)
+    else:
+        await asyncio.to_thread(members.restart, primary)
+    await asyncio.to_thread(members.wait_until_whole)
 
 
 async def created(service: Service, headers: dict[str, str]) -> tuple[str, str]:
