@@ -269,7 +269,8 @@ async def until_known(app: Litestar, name: str) -> None:
 
 async def belong_to(registry: Registry) -> None:
     """Have the classes of documents belong to an application, if another one has begun since it did."""
-    if Lockout.get_motor_collection().database.name != registry.database.motor.name:
+    owner = Lockout.get_motor_collection().delegate.database.client
+    if owner is not registry.database.motor.delegate.client:
         await registry.database.initialise(registry._models)
 
 

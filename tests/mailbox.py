@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 LINK = re.compile(r"https?://\S+")
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 
 
 class Mailbox:

@@ -45,7 +45,12 @@ whether they are up before there is a database."""
 READ_SETTINGS = {"app", "cli", "dev", "runtime"}
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
+    return frozenset(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -66,7 +71,7 @@ def room_of_file(path: Path) -> str:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_file_imports_only_allowed_layers(path: Path) -> None:
-    imported = set(imports(path))
+    imported = imports(path)
     tops = {name.split(".")[0] for name in imported}
     if path.is_relative_to(ROOT / "models"):
         assert "service" not in tops

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import httpx
 import pymongo
 import pytest
 import pytest_asyncio
+from pymongo.errors import OperationFailure
 
 from models import Product
 from service import schema as schemas
@@ -58,8 +60,22 @@ class AttackedService:
     people: dict[str | None, dict[str, str]]
     places: dict[str, Place]
 
-    def stored(self) -> dict[str, list[Any]]:
-        """Read all documents and indexes of all collections, without the service."""
+    def stored(self) -> dict[str, Any]:
+        """Return a hash of the documents of each collection, and its indexes, without the service."""
+        try:
+            hashes = self.database.command("dbHash")["collections"]
+            of_database: list[dict[str, Any]] = [{"$listCatalog": {}}, {"$match": {"db": self.database.name}}]
+            catalog = list(self.database.client["admin"].aggregate(of_database))
+        except OperationFailure:  # no MongoDB, but its substitute
+            return self._read()
+        indexes = {
+            each["name"]: sorted((index["spec"] for index in each["md"]["indexes"]), key=itemgetter("name"))
+            for each in catalog
+            if each["type"] == "collection"
+        }
+        return {name: (hashes[name], indexes[name]) for name in hashes if name != "_rate_limits"}
+
+    def _read(self) -> dict[str, Any]:
         names = sorted(set(self.database.list_collection_names()) - {"_rate_limits"})
         return {
             name: [*self.database[name].find().sort("_id"), self.database[name].index_information()]

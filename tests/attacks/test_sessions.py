@@ -16,6 +16,7 @@ from litestar import Litestar
 
 from service.app import create_app
 from service.identity.core.revocations import BOUND_S
+from tests import streams
 from tests.conftest import connect, opened, settings_of
 from tests.pace import within
 from tests.people import LOGIN, LOGOUT, PASSWORD, PROFILE, REFRESH, SESSIONS, Device, Person, person, sign_in
@@ -145,19 +146,11 @@ async def test_a23_token_revoked_while_body_arrives_returns_401(workers: TwoInst
 
 async def test_a23_revocations_are_seen_after_change_stream_gap(workers: TwoInstances) -> None:
     _, device = await workers.device()
-    database = workers.database
-    operations = database.client.admin.command("currentOp", {"$all": True})
-    cursors = [
-        each["cursor"]["cursorId"]
-        for each in operations["inprog"]
-        if each.get("ns") == f"{database.name}._revocations" and "cursor" in each
-    ]
-    assert len(cursors) == 2
-    database.command("killCursors", "_revocations", cursors=cursors)
-    await workers.first.post(LOGOUT, headers=device.headers)
-    with within(BOUND_S):
-        while await device.status(workers.second) != 401:  # noqa: ASYNC110  # another worker has no event to wait for
-            await asyncio.sleep(0.01)
+    async with streams.interrupted(workers.database, workers.apps):
+        await workers.first.post(LOGOUT, headers=device.headers)
+        with within(BOUND_S):
+            while await device.status(workers.second) != 401:  # noqa: ASYNC110  # there is no event to wait for
+                await asyncio.sleep(0.01)
 
 
 async def test_a24_concurrent_refreshes_return_same_successor(workers: TwoInstances) -> None:

@@ -65,7 +65,7 @@ async def test_resealing_covers_more_seeds_than_one_batch(database: Database) ->
 
 async def test_resealing_runs_when_the_service_starts(user: User) -> None:
     await enabled(user, OLD)
-    async with asyncio.timeout(5), factors(NEW, OLD).resealing():
+    async with asyncio.timeout(30), factors(NEW, OLD).resealing():
         while (factor := await SecondFactor.get(str(user.id))) is not None:
             if Sealer([NEW]).unseal("second factor", factor.seed) is not None:
                 return

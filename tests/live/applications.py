@@ -25,17 +25,28 @@ async def answer(send: Send, status: int, text: str, headers: dict[str, str] | N
 
 
 def patient() -> Any:
-    """Answer its process id, on `/slow` after a second, on `/endless` never; health as Sheaf's."""
+    """Answer its process id, on `/slow` after a second, on `/slower` after four, on `/endless` never.
+
+    Its health is as Sheaf's; on `/waiting` it answers how many wait for such an answer.
+    """
     logs.configure("info", "json")
     drain = Drain.of_process()
+    pauses_s = {"/slow": 1.0, "/slower": 4.0, "/endless": 600.0}
+    waiting = 0
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal waiting
         if scope["type"] == "lifespan":
             await live(receive, send)
+        elif scope["path"] == "/waiting":
+            await answer(send, HTTPStatus.OK, str(waiting))
         elif scope["path"] == "/api/health/ready":
             await answer(send, HTTPStatus.SERVICE_UNAVAILABLE if drain.is_leaving else HTTPStatus.OK, "")
         else:
-            await asyncio.sleep({"/slow": 1.0, "/endless": 600.0}.get(scope["path"], 0.0))
+            if pause_s := pauses_s.get(scope["path"]):
+                waiting += 1
+                await asyncio.sleep(pause_s)
+                waiting -= 1
             await answer(send, HTTPStatus.OK, str(os.getpid()))
 
     middle = Pipeline(inner, [DrainingMiddleware(drain)])

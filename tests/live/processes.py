@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import httpx
+
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 30
+DEADLINE_S = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,11 @@ def running(
         service = Service(process, line.removeprefix("Listening on ").rstrip("\n"), errors)
         assert line.startswith("Listening on http://"), service.logged()
         yield service
+
+
+def fetched(url: str) -> httpx.Response:
+    """Ask on a new connection, with all the time that a busy machine takes."""
+    return httpx.get(url, timeout=DEADLINE_S)
 
 
 def finished(*command: str, variables: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":

@@ -17,7 +17,7 @@ def main(application: str, *changes: str) -> None:
             workers=int(chosen.get("workers", "1")),
             drain_delay_s=float(chosen.get("drain_delay_s", "0")),
             drain_timeout_s=int(chosen.get("drain_timeout_s", "10")),
-            patience_s=float(chosen.get("patience_s", "10")),
+            patience_s=float(chosen.get("patience_s", "60")),
             on_ready=lambda url: print(f"Listening on {url}", flush=True),  # noqa: T201 - the contract's line
         )
     except StartupFailure as failure:

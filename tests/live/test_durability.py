@@ -12,7 +12,7 @@ import httpx
 import pymongo
 import pytest
 
-from tests.live.deployment import children, client, database, deployed, token
+from tests.live.deployment import children, client, database, deployed, token, wait_until
 from tests.live.processes import Service
 
 pytestmark = pytest.mark.alone
@@ -35,12 +35,12 @@ async def test_acknowledged_writes_outlive_killed_service_and_database(tmp_path:
                 asyncio.create_task(write(service, f"{round_number}-{writer}", acknowledged))
                 for writer in range(WRITERS)
             ]
-            await asyncio.sleep(0.4 + secrets.randbelow(800) / 1000)
+            await asyncio.to_thread(wait_until, lambda: len(acknowledged) > known + WRITERS)  # noqa: B023
+            await asyncio.sleep(secrets.randbelow(800) / 1000)
             for pid in (service.process.pid, *children(service.process.pid)):
                 os.kill(pid, signal.SIGKILL)
             mongodb.kill()
             await asyncio.gather(*writing)
-            assert len(acknowledged) > known + WRITERS
     with database(tmp_path) as mongodb, deployed(mongodb.uri) as service:
         await check(service, mongodb.uri, acknowledged)
 

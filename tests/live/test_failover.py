@@ -18,6 +18,7 @@ from service.storage import database as databases
 from service.storage.change_stream import Batch
 from service.storage.errors import DatabaseError
 from tests.conftest import Service, served
+from tests.pace import slowness
 
 pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("busy")]
 
@@ -131,7 +132,7 @@ async def created(service: Service, headers: dict[str, str]) -> tuple[str, str]:
 
 async def patched(service: Service, path: str, price: int, headers: dict[str, str]) -> httpx.Response:
     """Change a document, as soon as the service can."""
-    async with asyncio.timeout(RECOVERED_S):
+    async with asyncio.timeout(RECOVERED_S * slowness()):
         while True:
             answer = await service.client.patch(path, json={"price": price}, headers=headers)
             if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:

@@ -27,7 +27,8 @@ from tests.live.deployment import (
     variables,
     wait_until,
 )
-from tests.live.processes import Service, started
+from tests.live.processes import DEADLINE_S, Service, started
+from tests.pace import slowness, within
 
 pytestmark = pytest.mark.alone
 
@@ -121,16 +122,15 @@ async def test_service_that_loses_database_answers_503_and_recovers(
         try:
             outage = asyncio.create_task(ask_all(http, asked))
             while not outage.done():
-                began_s = time.monotonic()
-                assert (await http.get("/api/health/live")).status_code == 200
-                assert time.monotonic() - began_s < 1
+                with within(1):
+                    assert (await http.get("/api/health/live")).status_code == 200
                 await asyncio.sleep(0.2)
             assert_unavailable(await http.get("/api/health/ready"))
         finally:
             await asyncio.to_thread(give_back)
         for answer, took_s in outage.result():
             assert_unavailable(answer)
-            assert took_s < ANSWERED_S
+            assert took_s < ANSWERED_S * slowness()
 
         async def is_well() -> bool:
             answers = [answer for answer, _ in await ask_all(http, asked)]
@@ -161,16 +161,16 @@ async def definitions_follow(service: Service) -> None:
     async with client(service) as http:
         created = await http.post("/api/collections", json=films, headers=token("admin"))
         assert created.status_code == 201, created.text
-        wait_until(lambda: statuses(service, "/api/films") == {200}, IN_FORCE_S)
+        wait_until(lambda: statuses(service, "/api/films") == {200}, IN_FORCE_S * slowness())
         deleted = await http.delete("/api/collections/films?confirm=films", headers=token("admin"))
         assert deleted.status_code == 200, deleted.text
-        wait_until(lambda: statuses(service, "/api/films") == {404}, IN_FORCE_S)
+        wait_until(lambda: statuses(service, "/api/films") == {404}, IN_FORCE_S * slowness())
 
 
 async def until(is_true: Callable[[], Awaitable[bool]], within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not await is_true():
-        assert time.monotonic() < deadline, f"not so after {within_s} s"
+    with within(within_s):
+        while not await is_true():
+            pass
 
 
 async def test_long_operation_ends_with_lost_database(mongodb: Database) -> None:
@@ -182,10 +182,8 @@ async def test_long_operation_ends_with_lost_database(mongodb: Database) -> None
         slow = {"$where": "sleep(700) || true"}
         assert await opened.patiently(lambda: opened.motor["slow"].find_one(slow)) is not None
         mongodb.freeze()
-        began_s = time.monotonic()
-        with pytest.raises(DatabaseUnavailable):
+        with within(ANSWERED_S), pytest.raises(DatabaseUnavailable):
             await opened.patiently(lambda: opened.motor["slow"].find_one({}))
-        assert time.monotonic() - began_s < ANSWERED_S
     finally:
         mongodb.thaw()
         opened.close()
@@ -193,12 +191,12 @@ async def test_long_operation_ends_with_lost_database(mongodb: Database) -> None
 
 @pytest.mark.parametrize("comes_back", [True, False], ids=["comes back", "stays away"])
 async def test_write_in_flight_at_shutdown_is_answered(mongodb: Database, comes_back: bool) -> None:
-    with deployed(mongodb.uri, SHEAF_OPERATION_TIMEOUT_S="1.5") as service:
+    with deployed(mongodb.uri, SHEAF_OPERATION_TIMEOUT_S="4") as service:
         async with client(service) as http:
             mongodb.freeze()
             try:
                 slow = asyncio.create_task(http.post("/api/products", json=NAIL, headers=token()))
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(1)
                 service.signal(signal.SIGTERM)
 
                 async def is_refused() -> bool:
@@ -233,14 +231,14 @@ async def test_service_started_before_database_is_ready_once_database_is(
                     return False
 
             try:
-                await until(is_live, 10)
+                await until(is_live, DEADLINE_S)
                 for path in ("/api/health/ready", "/api/products"):
                     assert_unavailable(await http.get(path))
             finally:
                 await asyncio.to_thread(mongodb.start)
             assert process.stdout is not None
             line = asyncio.to_thread(process.stdout.readline)
-            assert await asyncio.wait_for(line, RECOVERED_S) == f"Listening on {url}\n"
+            assert await asyncio.wait_for(line, DEADLINE_S) == f"Listening on {url}\n"
 
             async def is_ready() -> bool:
                 answers = [await http.get(path) for path in ("/api/health/ready", "/api/products")]

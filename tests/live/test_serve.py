@@ -10,7 +10,7 @@ import httpx
 import pymongo
 import pytest
 
-from tests.live.processes import DEADLINE_S, finished, running, started
+from tests.live.processes import DEADLINE_S, fetched, finished, running, started
 
 SHEAF = ("-c", "from service.cli import main; main()", "serve")
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
@@ -25,6 +25,7 @@ def variables(mongodb_uri: str) -> Iterator[dict[str, str]]:
         "SHEAF_DATABASE": name,
         "SHEAF_JWT_SECRET": SECRET,
         "SHEAF_PORT": "0",
+        "SHEAF_DATABASE_TIMEOUT_S": "60",  # a slow start is no news here
         "SHEAF_WORKERS": "2",
     }
     with pymongo.MongoClient[dict[str, object]](mongodb_uri) as client:
@@ -33,9 +34,9 @@ def variables(mongodb_uri: str) -> Iterator[dict[str, str]]:
 
 def test_served_application_is_ready_when_announced_and_ends_well(variables: dict[str, str]) -> None:
     with running(*SHEAF, variables=variables) as service:
-        ready = httpx.get(service.url + "/api/health/ready")
+        ready = fetched(service.url + "/api/health/ready")
         assert (ready.status_code, ready.json()["status"]) == (200, "ok")
-        listed = httpx.get(service.url + "/api/products")
+        listed = fetched(service.url + "/api/products")
         assert (listed.status_code, listed.json()["data"]) == (200, [])
         service.signal(signal.SIGTERM)
         assert service.code() == 0
@@ -47,7 +48,7 @@ def test_served_application_is_ready_when_announced_and_ends_well(variables: dic
 def test_flags_win_over_environment(variables: dict[str, str]) -> None:
     with running(*SHEAF, "--host", "localhost", "--workers", "1", variables=variables) as service:
         assert service.url.startswith("http://localhost:")
-        assert httpx.get(service.url + "/api/health/live").status_code == 200
+        assert fetched(service.url + "/api/health/live").status_code == 200
 
 
 def test_service_without_database_runs_and_answers_503(variables: dict[str, str]) -> None:
@@ -63,7 +64,7 @@ def test_service_without_database_runs_and_answers_503(variables: dict[str, str]
     with started(*SHEAF, variables=variables | lost) as process:
         url = f"http://127.0.0.1:{port}"
         assert until_answered(url + "/api/health/live").status_code == 200
-        ready = httpx.get(url + "/api/health/ready")
+        ready = fetched(url + "/api/health/ready")
         assert (ready.status_code, ready.json()["code"]) == (503, "database.unavailable")
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_S) == 0
@@ -75,7 +76,7 @@ def until_answered(url: str) -> httpx.Response:
     deadline = time.monotonic() + DEADLINE_S
     while True:
         try:
-            return httpx.get(url)
+            return fetched(url)
         except httpx.TransportError:
             assert time.monotonic() < deadline
             time.sleep(0.02)

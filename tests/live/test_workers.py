@@ -13,7 +13,8 @@ import pytest
 
 from tests.live.asking import asked
 from tests.live.deployment import wait_until
-from tests.live.processes import Service, running
+from tests.live.processes import DEADLINE_S, Service, running
+from tests.pace import slowness
 
 pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("busy")]
 
@@ -44,8 +45,14 @@ async def until_told_by(told: list[Any], others_than: set[bytes | None]) -> None
     await asyncio.to_thread(wait_until, lambda: {each.body for each in list(told)} - others_than != set())
 
 
+async def both(told: list[Any]) -> set[bytes | None]:
+    """Wait until each of two workers has answered; returns their answers."""
+    await asyncio.to_thread(wait_until, lambda: len({each.body for each in list(told)}) > 1)
+    return {each.body for each in told}
+
+
 async def get(service: Service, path: str = "/") -> httpx.Response:
-    async with httpx.AsyncClient(base_url=service.url) as http:
+    async with httpx.AsyncClient(base_url=service.url, timeout=DEADLINE_S) as http:
         return await http.get(path)
 
 
@@ -57,17 +64,21 @@ async def test_rolling_restart_loses_no_request() -> None:
     with running(SERVE, "patient", "workers=2") as service:
         held = descriptors(service)
         async with asked(port(service), CLIENTS, "/", "/", "/slow") as told:
-            await asyncio.sleep(0.5)
-            before = {each.body for each in told}
+            before = await both(told)
             service.signal(signal.SIGHUP)
             await asyncio.sleep(0.2)
             service.signal(signal.SIGHUP)  # while the first successor is being started
             await until_logged(service, "renewed")
             ready = await get(service, "/api/health/ready")
             renewed_s = time.monotonic()
+
+            def answers() -> set[bytes | None]:
+                return {each.body for each in list(told) if each.began_s > renewed_s}
+
+            await asyncio.to_thread(wait_until, lambda: len(answers()) > 1)
             await asyncio.sleep(0.3)
         assert [each for each in told if each.body is None] == []
-        after = {each.body for each in told if each.began_s > renewed_s}
+        after = answers()
         assert len(before) == len(after) == 2
         assert not before & after
         assert ready.status_code == 200
@@ -79,17 +90,17 @@ async def test_rolling_restart_loses_no_request() -> None:
 async def test_killed_worker_loses_only_its_requests_in_flight() -> None:
     with running(SERVE, "patient", "workers=2") as service:
         async with asked(port(service), CLIENTS, "/", "/", "/slow") as told:
-            await asyncio.sleep(0.5)
-            before = {each.body for each in told}
+            before = await both(told)
             victim = min(int(body or 0) for body in before)
+            seen_s = SEEN_S * slowness()
             killed_s = time.monotonic()
             os.kill(victim, signal.SIGKILL)
             await until_told_by(told, before | {None})
             await asyncio.sleep(0.3)
         lost = [each for each in told if each.body is None]
         assert 0 < len(lost) < CLIENTS
-        assert all(each.began_s < killed_s + SEEN_S and each.ended_s > killed_s for each in lost)
-        assert b"%d" % victim not in {each.body for each in told if each.began_s > killed_s + SEEN_S}
+        assert all(each.began_s < killed_s + seen_s and each.ended_s > killed_s for each in lost)
+        assert b"%d" % victim not in {each.body for each in told if each.began_s > killed_s + seen_s}
         assert [each["event"] for each in events(service)] == ["workers died"]
 
 
@@ -113,8 +124,7 @@ async def test_other_worker_serves_while_replacement_cannot_start(tmp_path: Path
     chosen = {"SPOILED": str(spoiled)}
     with running(SERVE, "fickle", "workers=2", variables=chosen) as service:
         async with asked(port(service), 8, "/") as told:
-            await asyncio.sleep(0.3)
-            before = {each.body for each in told}
+            before = await both(told)
             spoiled.touch()
             victim, survivor = (int(body or 0) for body in before)
             os.kill(victim, signal.SIGKILL)

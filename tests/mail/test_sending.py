@@ -29,6 +29,7 @@ from service.mail.messages import Message, sender_of
 from service.mail.post import Outbox, Sender
 from service.mail.transports import KEPT_MAILS, Folder, NotNow, Smtp, Undeliverable
 from service.storage.database import Database
+from tests.conftest import PATIENCE_S
 
 SENDER = sender_of("The Shop <shop@example.com>")
 MESSAGE = Message("ann@example.com", "Grüße", "Follow https://shop.example/x#token=abc\n")
@@ -97,7 +98,7 @@ async def stored() -> list[dict[str, Any]]:
 
 async def settled(number: int = 0) -> list[dict[str, Any]]:
     """Wait until so many mails are left, none of which is being sent."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while len(left := await stored()) > number or any(  # noqa: ASYNC110 - a database has no events
             mail["state"] == "waiting" and mail["failure"] is None for mail in left
         ):
@@ -232,7 +233,7 @@ async def test_mail_to_unreachable_server_is_retried_limited_times(
     async with listening(Server()) as port:
         pass
     async with Sender(outbox, Smtp(f"smtp://127.0.0.1:{port}", SENDER)).sending():
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while (await stored())[0]["state"] == "waiting":  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.01)
     (failed,) = await stored()
@@ -332,5 +333,5 @@ class UncancellableFolder(Folder):
 
 async def test_sending_ends_even_if_transport_swallows_cancellation(outbox: Outbox, tmp_path: Path) -> None:
     transport = UncancellableFolder(tmp_path)
-    async with asyncio.timeout(5), Sender(outbox, transport).sending():
+    async with asyncio.timeout(PATIENCE_S), Sender(outbox, transport).sending():
         await transport.is_asked.wait()

@@ -22,11 +22,13 @@ def limiter_of(count: int, waiting: int = 0) -> ConcurrencyLimiter:
 
 
 def around(
-    app: ASGIApp, singles: ConcurrencyLimiter, searches: ConcurrencyLimiter | None = None, origins: Any = ()
+    app: ASGIApp,
+    singles: ConcurrencyLimiter,
+    searches: ConcurrencyLimiter | None = None,
+    origins: Any = (),
+    report_s: float = PATIENCE_S,
 ) -> ASGIApp:
-    admission = ConcurrencyLimit(
-        singles, searches or limiter_of(1), Cors(origins=origins), report_s=PATIENCE_S
-    )
+    admission = ConcurrencyLimit(singles, searches or limiter_of(1), Cors(origins=origins), report_s=report_s)
     return wrap(app, SecurityHeaders(), admission, BodyLimit(limit_bytes=1000))
 
 
@@ -176,11 +178,11 @@ async def test_cut_off_body_leaves_no_slot_taken() -> None:
 
 
 async def test_refusals_are_logged_together() -> None:
-    app = around(answering(), full())
+    app = around(answering(), full(), report_s=1.0)
     with structlog.testing.capture_logs() as logs:
         answers: list[httpx.Response] = [await get(app, "/api/films/7") for _ in range(20)]
         assert {answer.status_code for answer in answers} == {503}
         assert logs == []
-        await asyncio.sleep(2 * PATIENCE_S)
+        await asyncio.sleep(1.2)
     told = [(line["event"], line["refused"], line["in_work"]) for line in logs]  # other tests' too
     assert told.count(("requests refused", 20, 1)) == 1

@@ -11,8 +11,8 @@ from service.runtime import deadline
 from tests.middleware.apps import answering, client_of, echoing, get, wrap
 from tests.pace import within
 
-TIMEOUT_S = 0.1
-LONGER_S = 0.4
+TIMEOUT_S = 0.2
+LONGER_S = 0.6
 
 
 def slow(*, is_lifted: bool = False, has_begun: bool = False, then_s: float = 0.0) -> ASGIApp:

@@ -11,7 +11,8 @@ from litestar import Litestar
 from models import CollectionDefinition
 from service.app import create_app
 from service.runtime.settings import Settings
-from tests.conftest import connect, opened
+from tests import streams
+from tests.conftest import Service, connect, opened
 from tests.pace import within
 from tests.services import services_of
 
@@ -101,24 +102,16 @@ async def test_concurrent_changes_on_two_workers_do_not_share_version(
 
 
 async def test_definitions_are_reloaded_after_change_stream_gap(
-    client: httpx.AsyncClient, app: Litestar, admin: dict[str, str]
+    client: httpx.AsyncClient, shared: Service, app: Litestar, admin: dict[str, str]
 ) -> None:
     await client.post("/api/collections", json=FILMS, headers=admin)
-    database = services_of(app).database.motor
-    operations = await database.client.admin.command("currentOp", {"$all": True})
-    cursors = [
-        each["cursor"]["cursorId"]
-        for each in operations["inprog"]
-        if each.get("ns") == f"{database.name}._collections" and "cursor" in each
-    ]
-    await database["_collections"].delete_one({"_id": "films"})
-    for cursor in cursors:
-        await database.command("killCursors", "_collections", cursors=[cursor])
 
     async def is_gone() -> bool:
         return (await client.get("/api/films")).status_code == 404
 
-    await within_bound(is_gone)
+    async with streams.interrupted(shared.database, shared.workers):
+        shared.database["_collections"].delete_one({"_id": "films"})
+        await within_bound(is_gone)
 
 
 async def test_unreadable_definition_closes_only_its_own_collection(

@@ -100,7 +100,7 @@ async def test_decisions_of_rate_limits_are_counted(measured: Service) -> None:
     assert statuses[4] != 429
     assert statuses[5:] == [429] * 3
     name = "sheaf_rate_limit_decisions_total"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while count(told(), name, tier="refresh", outcome="refused") < 3:  # noqa: ASYNC110 - told each second
             await asyncio.sleep(0.05)
     series = told()

@@ -1,6 +1,7 @@
 """What every answer has, whoever gives it: id, security headers, caching, a problem body for failures."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from litestar import Litestar
 from service.app import create_app
 from service.http.pipeline.response_headers import HELMET_DEFAULTS
 from service.runtime.settings import Settings
+from service.storage import database
 from tests.conftest import bearer, connect, opened
 from tests.services import replaced, services_of
 
@@ -128,13 +130,17 @@ async def test_method_override_headers_are_ignored(
     assert (await client.get(path)).json()["data"] == created
 
 
-async def test_concurrent_probes_share_one_ping(client: httpx.AsyncClient, app: Litestar) -> None:
+async def test_concurrent_probes_share_one_ping(
+    client: httpx.AsyncClient, app: Litestar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PING_TTL_S", 60.0)
+
     async def pings() -> int:
         status = await services_of(app).database.motor.command("serverStatus")
         count: int = status["metrics"]["commands"]["ping"]["total"]
         return count
 
-    await asyncio.sleep(1.1)
+    services_of(app).database._pinged_at = -math.inf
     before = await pings()
     answers = await asyncio.gather(*(client.get("/api/health/ready") for _ in range(300)))
     assert {answer.status_code for answer in answers} == {200}

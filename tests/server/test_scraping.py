@@ -108,7 +108,7 @@ def test_failed_scrape_reveals_no_details(opened: Opened, capfd: pytest.CaptureF
 def test_silent_clients_of_metrics_port_are_closed_in_time(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scraping._Handler, "timeout", 0.3)
+    monkeypatch.setattr(scraping._Handler, "timeout", 1.0)
     url = opened()
     port = httpx.URL(url).port
     assert port is not None

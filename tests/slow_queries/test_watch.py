@@ -23,7 +23,7 @@ from tests.test_logs import _restored
 
 __all__ = ["_restored"]  # the logs are as they were after each test
 
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 SECRET = "ada@sheaf.example"
 SCHEMA = {
     "type": "object",

@@ -14,7 +14,7 @@ from service.storage.batched_lists import BatchedLists
 from service.storage.batcher import SpanInfo
 from service.storage.database import Database
 from service.storage.thread_pools import ThreadPool, Work
-from tests.pace import within
+from tests.pace import slowness, within
 from tests.storage.absent import absent
 from tests.storage.listener import connect
 from tests.storage.queries import Query
@@ -53,7 +53,11 @@ class Shelf:
 
 
 @pytest.fixture
-async def shelf(database: Database) -> Shelf:
+async def shelf(database: Database, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """Provide lists none of which is slow, on a slow machine either, but those that sleep."""
+    monkeypatch.setattr(batched_lists, "TOGETHER_S", 20.0)
+    monkeypatch.setattr(batched_lists, "SLOWISH_S", 0.1)
+    monkeypatch.setattr(batched_lists, "SLOW_S", 0.25)
     for name in NAMES:
         await database.motor[name].insert_many({"_id": number, "n": number % 7} for number in range(40))
     return Shelf(database)
@@ -141,8 +145,11 @@ async def test_caller_cancelled_during_query_does_not_affect_others(shelf: Shelf
 # --- slow, large and wrong ones
 
 
-async def test_slow_list_delays_others_once_and_briefly(shelf: Shelf) -> None:
+async def test_slow_list_delays_others_once_and_briefly(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It takes far longer than lists may take together."""
+    monkeypatch.setattr(batched_lists, "TOGETHER_S", 0.15)
 
     async def took_s(find: Query) -> float:
         began_s = monotonic()
@@ -158,14 +165,14 @@ async def test_slow_list_delays_others_once_and_briefly(shelf: Shelf) -> None:
 
     slow_s, others_s = await round_s()
     assert slow_s >= 0.5
-    assert others_s < batched_lists.TOGETHER_S + 0.25, "they do not wait until it is done"
+    assert others_s < (batched_lists.TOGETHER_S + 0.25) * slowness(), "they do not wait until it is done"
     slow_s, others_s = await round_s()
     assert slow_s >= 0.5
-    assert others_s < batched_lists.TOGETHER_S + 0.1, "from then on it is read alone"
+    assert others_s < (batched_lists.TOGETHER_S + 0.1) * slowness(), "from then on it is read alone"
 
 
 async def test_list_that_becomes_fast_is_batched_again(shelf: Shelf) -> None:
-    slow = shelf.find("a", {"_id": 1, **sleeping(80)}, "its shape")
+    slow = shelf.find("a", {"_id": 1, **sleeping(300)}, "its shape")
     quick = shelf.find("a", {"_id": 1}, "its shape")
     others = [shelf.find("b", {"_id": number}) for number in range(5)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-WAIT_S = 5.0
+WAIT_S = 30.0
 
 
 @dataclass(frozen=True)
