@@ -67,8 +67,8 @@ async def create(
         id=name, uid=uuid4().hex, owner=owner, **descriptions.texts(description)
     )
     try:
-        await building.prepare_images(registry.database, name, description.options)
         await registry.database.patiently(lambda: building.build(store, description.indexes, []))
+        await building.prepare_images(registry.database, name, description.options)
         await registry.database.transaction(partial(_store, definition, deleted, audit))
     except BaseException:  # a client that leaves cancels, and leaves no index behind either
         await _settle(registry, name, description.indexes)

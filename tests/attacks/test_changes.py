@@ -51,10 +51,10 @@ async def polled(room: Room, headers: Any = None, **parameters: str) -> Any:
     return await room.service.client.get(f"{room.path}/changes", params=parameters, headers=headers)
 
 
-# --- A60: a hidden document is told
+# --- A76: a hidden document is told
 
 
-async def test_a60_hidden_document_is_not_told_nor_its_id_nor_its_end(room: Room) -> None:
+async def test_a76_hidden_document_is_not_told_nor_its_id_nor_its_end(room: Room) -> None:
     hidden = await room.create({"title": "h1dden", "open": False})
     async with (
         room.watch() as events,
@@ -78,7 +78,7 @@ async def test_a60_hidden_document_is_not_told_nor_its_id_nor_its_end(room: Room
         assert [brief(told) for told in await nothing.until("ready")] == [("ready",)], "as for what is hidden"
 
 
-async def test_a60_end_of_the_right_is_told_to_who_had_it_alone(room: Room) -> None:
+async def test_a76_end_of_the_right_is_told_to_who_had_it_alone(room: Room) -> None:
     one = await room.create({"title": "T", "open": True})
     other = await room.create({"title": "T", "open": False})
     async with room.watch() as events:
@@ -92,12 +92,12 @@ async def test_a60_end_of_the_right_is_told_to_who_had_it_alone(room: Room) -> N
         assert await events.is_silent()
 
 
-# --- A61: leave and enter as an oracle
+# --- A77: leave and enter as an oracle
 
 
 @pytest.mark.parametrize("name", ["salary", "pin", "_owner", "zzzzzz"])
 @pytest.mark.parametrize("operator", ["", "[gt]", "[exists]"])
-async def test_a61_filter_on_hidden_field_is_refused_like_an_unknown_one(
+async def test_a77_filter_on_hidden_field_is_refused_like_an_unknown_one(
     room: Room, name: str, operator: str
 ) -> None:
     asked = {f"filter[{name}]{operator}": "true" if operator == "[exists]" else "1"}
@@ -111,7 +111,7 @@ async def test_a61_filter_on_hidden_field_is_refused_like_an_unknown_one(
         assert errors == expected or [code for _, code in errors] == ["unknown_field"]
 
 
-async def test_a61_filter_through_a_wider_grant_tells_no_more_than_it(room: Room) -> None:
+async def test_a77_filter_through_a_wider_grant_tells_no_more_than_it(room: Room) -> None:
     await room.redefine(
         schema=SCHEMA,
         rules={"read": [{"role": "anyone", "fields": ["title"]}, "owner"], "write": "user"},
@@ -129,7 +129,7 @@ async def test_a61_filter_through_a_wider_grant_tells_no_more_than_it(room: Room
     assert told["data"]["title"] == "mine"
 
 
-async def test_a61_change_of_hidden_fields_alone_tells_the_version_at_most(room: Room) -> None:
+async def test_a77_change_of_hidden_fields_alone_tells_the_version_at_most(room: Room) -> None:
     one = await room.create({"title": "T", "open": True, "salary": 1, "pin": "1"})
     async with room.watch() as events:
         (before, _) = await events.until("ready")

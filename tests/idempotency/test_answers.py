@@ -31,6 +31,8 @@ TRANSIENT = {
     "database.unavailable",
     "service.busy",
     "service.draining",
+    "changes.expired",
+    "changes.too_many_streams",
 }
 KEPT_STATUSES = {400, 404, 405, 409, 412, 413, 415, 422, 428}
 LARGE = b"x" * (ANSWER_LIMIT_BYTES + 1)

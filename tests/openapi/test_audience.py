@@ -28,12 +28,14 @@ OF_LOOSE_ENDS = {
         "/api/loose-ends": {"get", "post", "patch"},
         "/api/loose-ends/query": {"post"},
         "/api/loose-ends/queries": {"get"},
+        "/api/loose-ends/changes": {"get"},
         "/api/loose-ends/{id}": {"get", "put", "patch"},
     },
     "admin": {
         "/api/loose-ends": {"get", "post", "patch", "delete"},
         "/api/loose-ends/query": {"post"},
         "/api/loose-ends/queries": {"get"},
+        "/api/loose-ends/changes": {"get"},
         "/api/loose-ends/{id}": {"get", "put", "patch", "delete"},
     },
 }

@@ -16,7 +16,12 @@ from tests.conftest import Service, served
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
-IN_TROUBLE = {"sheaf_mongodb_connections_closed_total", "sheaf_mongodb_checkouts_failed_total"}
+IN_TROUBLE = {
+    "sheaf_mongodb_connections_closed_total",
+    "sheaf_mongodb_checkouts_failed_total",
+    "sheaf_stream_byes_total",
+    "sheaf_subscription_resets_total",
+}
 """Metrics that have no series while nothing of the kind has happened."""
 
 CHANGES = {"rate_limit": "on", "rate_limit_refresh": "5/minute", "server_timing": "auto"}

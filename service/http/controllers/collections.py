@@ -98,7 +98,7 @@ _PARTS: dict[str, Schema] = {
             "live": {
                 "type": ["boolean", "null"],
                 "description": "Whether changes can be watched; they can where nothing is said, if the "
-                "MongoDB of the service can tell them.",
+                "service's database can tell them.",
             },
         },
         "additionalProperties": False,
