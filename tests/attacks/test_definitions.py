@@ -130,7 +130,8 @@ async def test_invalid_index_returns_400_without_driver_details(
         for word in ("pymongo", "Traceback", "errmsg", "127.0.0.1", "createIndexes"):
             assert word not in json.dumps(answer.json())
     now = attacked.stored()
-    now.pop("hostile", None)  # MongoDB keeps an empty collection of what an index could not be built on
+    for stored in (before, now):  # MongoDB keeps an empty collection of what an index could not be built on
+        stored.pop("hostile", None)
     assert now == before
 
 
