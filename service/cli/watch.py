@@ -1,5 +1,6 @@
 """`sheaf watch`: what changes in a collection of a running service, line by line."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import uniform
@@ -71,6 +72,7 @@ def command(
     timeout = httpx.Timeout(QUIET_S, connect=CONNECT_S)
     address = f"{url.rstrip('/')}/api/{collection}"
     show = _show_line if sys.stdout.isatty() else _show_json
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # what is printed is for who reads entries
     with httpx.Client(headers=headers, timeout=timeout) as client:
         try:
             Watch(client, address, parameters, since, show).run()

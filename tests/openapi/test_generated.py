@@ -17,7 +17,7 @@ from tests.openapi.served import RunningServer, serving
 ROOT = Path(__file__).parents[2]
 TYPESCRIPT = ROOT / "tests" / "typescript"
 CACHE = ROOT / ".cache" / "typescript"
-DEADLINE_S = 100
+DEADLINE_S = 240
 EXAMPLES = 2
 """Requests that are made up for each operation, of each kind: good ones and bad ones."""
 
