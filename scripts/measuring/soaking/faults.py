@@ -19,7 +19,7 @@ VANISHING = 40
 VANISH_AFTER_S = 0.5
 NEVER_LINGER = struct.pack("ii", 1, 0)
 LOOK_AGAIN_S = 0.05
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 WORKER = "spawn_main"
 
 
