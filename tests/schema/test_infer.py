@@ -310,7 +310,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.dictionaries(st.sampled_from("abc") | NAMES, VALUES, max_size=4), max_size=6))
 def test_every_document_matches_inferred_schema(documents: list[dict[str, Any]]) -> None:
     json.dumps(infer(documents))
