@@ -16,6 +16,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import httpx
+import hypothesis
 import pymongo
 import pytest
 import pytest_asyncio
@@ -47,6 +48,12 @@ PATIENCE_S = 20.0
 OF_MONGODB = re.compile(r"^system\.")
 
 Asker = Callable[..., dict[str, str]]
+
+# how long an example takes says more of the machine than of us
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
 
 for variable in tuple(os.environ):  # whoever runs the tests may have settings of their own
     if variable.startswith(("SHEAF_", "OTEL_")) or variable == "MONGODB_URI":

@@ -229,8 +229,11 @@ def many(tmp_path: Path) -> Path:
     return path
 
 
-def until_importing(data: Path) -> int:
-    """Wait until the first documents of `many` are there; returns the port of the private MongoDB."""
+def until_importing(data: Path, earlier: str | None) -> tuple[int, str]:
+    """Wait until the first documents of `many` are there, and no `earlier` collection of that name.
+
+    Returns the port of the private MongoDB, and which collection it is.
+    """
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
         try:
@@ -240,17 +243,19 @@ def until_importing(data: Path) -> int:
             continue
         with pymongo.MongoClient[dict[str, Any]]("127.0.0.1", port, directConnection=True) as client:
             while time.monotonic() < deadline:
-                if client["sheaf"]["many"].estimated_document_count():
-                    return port
+                defined = client["sheaf"]["_collections"].find_one({"_id": "many", "uid": {"$ne": earlier}})
+                if defined is not None and client["sheaf"]["many"].estimated_document_count():
+                    return port, defined["uid"]
     raise AssertionError("nothing was imported")
 
 
 def test_interrupted_import_is_completed_by_next_start(many: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     arguments = (*DEV, "--data", str(data), str(many))
+    uid = None
     for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         with started(*arguments, "--reset") as process:
-            port = until_importing(data)
+            port, uid = until_importing(data, uid)
             process.send_signal(number)
             assert process.wait(2 * DEADLINE_S) == code  # MongoDB may have much to write down first
             assert process.stdout is not None
